@@ -1,0 +1,282 @@
+package cognito
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"regexp"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// Leg 2 of the journey: Cognito sends the browser back to RedirectPath. We
+// match the answer to the attempt that this browser began, trade the code for
+// tokens, verify them, start the session and send the browser home.
+
+// linkedJustNow is how Cognito reports the first login of a federated user
+// whose account a Lambda trigger has just linked. The link is made, so logging
+// in once more succeeds.
+var linkedJustNow = regexp.MustCompile(`(?i)already found an entry for username`)
+
+// cognitoAnswer is the query of a callback (RFC 6749 section 4.1.2).
+type cognitoAnswer struct {
+	state secret
+	code  secret
+	err   *ProviderError // Cognito reported an error
+}
+
+// outcome is what dealing with a callback came to. It holds all that is needed
+// to answer further requests of a double click.
+type outcome struct {
+	used     bool   // the attempt is used up
+	location string // where to go
+	session  secret // the new session's cookie, or ""
+	err      *Error // instead of location
+}
+
+func (a *Auth) serveCallback(c *fiber.Ctx) error {
+	answer, err := a.readAnswer(c)
+	if err != nil {
+		return a.refuse(c, asError(err))
+	}
+	mine, ok := a.attempts.ticketFor(c, answer.state.reveal())
+	if !ok {
+		return a.stray(c, because(ErrStateMismatch, "the callback's state belongs to no login of this browser"))
+	}
+	result := a.attempts.once(c, answer.state.reveal(), mine, func() outcome { return a.finish(c, answer, mine) })
+	switch {
+	case result.err == nil:
+		return a.arrive(c, mine, result)
+	case errors.Is(result.err, ErrUnavailable) && !result.used:
+		return a.refuse(c, result.err) // nothing changed: the ticket is still good
+	case errors.Is(result.err, ErrStateMismatch):
+		return a.stray(c, result.err)
+	case errors.Is(result.err, ErrAttemptExpired), errors.Is(result.err, errLoginAgain):
+		return a.again(c, mine, result.err)
+	}
+	a.cookies.clear(c, mine.name)
+	return a.refuse(c, result.err)
+}
+
+// readAnswer reads the query strictly: a parameter that occurs twice, or is no
+// text of the protocol's alphabet, is an attack or a mistake (RFC 6749 section
+// 3.1), and guessing which value counts would let the two be confused.
+func (a *Auth) readAnswer(c *fiber.Ctx) (cognitoAnswer, error) {
+	values := map[string]string{}
+	for _, name := range []string{"state", "code", "error", "error_description", "iss"} {
+		all := c.Context().QueryArgs().PeekMulti(name)
+		if len(all) > 1 {
+			return cognitoAnswer{}, because(ErrBadCallback, "query parameter %s is repeated", name)
+		}
+		if len(all) == 1 {
+			values[name] = string(all[0])
+		}
+	}
+	if iss, sent := values["iss"]; sent && iss != a.config.Issuer {
+		// Cognito sends none. Another provider's would mean a mix-up (RFC
+		// 9207 section 2.4).
+		return cognitoAnswer{}, because(ErrBadCallback, "the answer names another issuer")
+	}
+	if len(values["state"]) > 128 || !visible(values["code"], 2048) {
+		return cognitoAnswer{}, because(ErrBadCallback, "state or code is not well formed")
+	}
+	answer := cognitoAnswer{state: secret(values["state"]), code: secret(values["code"])}
+	if code, sent := values["error"]; sent {
+		answer.err = newProviderError(code, values["error_description"])
+	}
+	return answer, nil
+}
+
+// visible reports whether s is made of visible ASCII characters.
+func visible(s string, longest int) bool {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return len(s) <= longest
+}
+
+// errLoginAgain asks for one more login without a word to the visitor.
+var errLoginAgain = errors.New("logging in once more should succeed")
+
+// finish deals with an answer of Cognito that belongs to this browser.
+func (a *Auth) finish(c *fiber.Ctx, answer cognitoAnswer, mine ticket) outcome {
+	begun, err := a.attempts.open(answer.state.reveal(), mine)
+	if err != nil {
+		return outcome{err: asError(err)}
+	}
+	if err := a.attempts.consume(answer.state.reveal()); err != nil {
+		return outcome{err: asError(err)}
+	}
+	opened, err := a.signIn(c, answer, begun)
+	switch {
+	case errors.Is(err, ErrLoginRequired) && begun.Silent:
+		return outcome{used: true, location: begun.ReturnTo} // as asked: not signed in
+	case err != nil:
+		failed := *asError(err)
+		failed.returnTo = begun.ReturnTo
+		return outcome{used: true, err: &failed}
+	}
+	a.replace(c, opened)
+	return outcome{used: true, location: begun.ReturnTo, session: secret(opened.id)}
+}
+
+// signIn turns the answer into a session. Everything is verified before
+// anything is stored. Once the code is spent, nothing of this can be repeated,
+// so it does not hang on the request's fate.
+func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*openSession, error) {
+	if answer.err != nil {
+		return nil, answerError(answer.err)
+	}
+	if answer.code == "" {
+		return nil, because(ErrBadCallback, "neither a code nor an error")
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.UserContext()), 3*callTimeout)
+	defer cancel()
+	granted, err := a.endpoint.exchange(ctx, answer.code, secret(begun.Verifier), begun.RedirectURI)
+	if errors.Is(err, errInvalidGrant) {
+		return nil, because(ErrCodeRefused, "%w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	opened, err := a.admit(ctx, granted, begun)
+	if err != nil {
+		a.sessions.revokeLater(granted.refresh) // nobody will ever use it
+	}
+	return opened, err
+}
+
+// admit verifies the tokens and stores the session.
+func (a *Auth) admit(ctx context.Context, granted grant, begun attempt) (*openSession, error) {
+	id, err := a.verifier.idToken(ctx, granted.id, ruleFresh, ruleNonce(secret(begun.Nonce)), ruleAccessTokenHash(granted.access))
+	if err != nil {
+		return nil, err
+	}
+	access, err := a.verifier.accessToken(ctx, granted.access, ruleFresh, ruleSameSubject(id.text("sub")))
+	if err != nil {
+		return nil, err
+	}
+	var userInfo []byte
+	if a.config.UserInfo {
+		if userInfo, err = a.readUserInfo(ctx, granted.access, id.text("sub")); err != nil {
+			return nil, err
+		}
+	}
+	user, err := userClaims(id.payload, userInfo)
+	if err != nil {
+		return nil, because(ErrInvalidToken, "ID token: %w", ErrTokenMalformed)
+	}
+	expires := earlier(access.expires(), id.expires())
+	record := hotRecord{
+		serial: 1, expires: expires, renewAfter: renewAfter(a.config.Now(), expires),
+		renewable: granted.refresh != "", user: user, payload: access.payload, userInfo: userInfo,
+	}
+	return a.sessions.begin(record, coldRecord{access: granted.access, refresh: granted.refresh, nonce: secret(begun.Nonce)})
+}
+
+// readUserInfo fetches further claims, which must be of the same user (OpenID
+// Connect Core section 5.3.2).
+func (a *Auth) readUserInfo(ctx context.Context, access secret, subject string) ([]byte, error) {
+	body, err := a.endpoint.fetchUserInfo(ctx, access)
+	if err != nil {
+		return nil, err
+	}
+	claims := claimSet{raw: body}
+	if claims.text("sub") != subject {
+		return nil, because(ErrInvalidToken, "userInfo: %w", ErrTokenSubject)
+	}
+	return body, nil
+}
+
+// answerError sorts the errors that Cognito sends through the browser.
+func answerError(reported *ProviderError) error {
+	switch reported.Code {
+	case "access_denied":
+		return because(ErrDenied, "%w", reported)
+	case "login_required":
+		return because(ErrLoginRequired, "%w", reported)
+	case "invalid_scope":
+		return because(ErrMisconfigured, "%w; allow every scope of Scopes for the app client", reported)
+	case "unauthorized_client":
+		return because(ErrMisconfigured, "%w; allow the authorization code grant for the app client", reported)
+	case "server_error", "temporarily_unavailable":
+		return because(ErrProvider, "%w", reported)
+	}
+	if linkedJustNow.MatchString(reported.Description) {
+		return because(ErrProvider, "%w: %w", errLoginAgain, reported)
+	}
+	return because(ErrProvider, "%w", reported)
+}
+
+// replace ends the session that the browser came with: its cookie is about to
+// be overwritten, and a session that nobody can use should not linger.
+func (a *Auth) replace(c *fiber.Ctx, opened *openSession) {
+	old := a.cookies.read(c, a.cookies.session)
+	if old == nil || string(old) == opened.id {
+		return
+	}
+	handle, ok := newHandle(string(old), a.binding)
+	if !ok {
+		return
+	}
+	refresh, err := a.sessions.end(handle)
+	if err != nil {
+		a.config.Logger.Warn("cognito: the session before this login could not be ended", "error", err)
+	}
+	a.sessions.revokeLater(refresh)
+}
+
+// arrive sends a browser home that has finished its login.
+func (a *Auth) arrive(c *fiber.Ctx, mine ticket, result outcome) error {
+	a.cookies.clear(c, mine.name)
+	if result.session != "" {
+		a.countTrip(c)
+		a.cookies.set(c, string(a.cookies.session), result.session.reveal(), a.config.AbsoluteTimeout)
+	}
+	sealResponse(c)
+	return c.Redirect(a.address(result.location), fiber.StatusFound)
+}
+
+// stray answers a callback that no login of this browser is waiting for: a
+// bookmark, the back button, a login that somebody else began. Whoever is
+// signed in just goes on; nobody is sent to log in by such a link.
+func (a *Auth) stray(c *fiber.Ctx, e *Error) error {
+	switch v := a.identify(c); {
+	case v.user != nil:
+		sealResponse(c)
+		return c.Redirect(a.address(a.config.AfterLogin), fiber.StatusFound)
+	case v.err != nil && errors.Is(v.err, ErrUnavailable):
+		return a.refuse(c, asError(v.err))
+	}
+	return a.refuse(c, e)
+}
+
+// again answers a callback whose attempt is gone, though this browser began
+// it. Logging in once more mostly needs no click, since Cognito remembers the
+// visitor; the ticket counts, so that it happens once.
+func (a *Auth) again(c *fiber.Ctx, mine ticket, e *Error) error {
+	v := a.identify(c)
+	switch {
+	case v.user != nil && !errors.Is(e, errLoginAgain):
+		a.cookies.clear(c, mine.name)
+		sealResponse(c)
+		return c.Redirect(a.address(a.config.AfterLogin), fiber.StatusFound)
+	case v.err != nil && errors.Is(v.err, ErrUnavailable):
+		return a.refuse(c, asError(v.err))
+	}
+	a.cookies.clear(c, mine.name)
+	if mine.again > 0 {
+		return a.refuse(c, e)
+	}
+	returnTo := e.returnTo
+	if returnTo == "" {
+		returnTo = a.config.AfterLogin
+	}
+	return a.sendToCognito(c, returnTo, url.Values{}, mine.again+1)
+}
+
+// address is what browsers call a path of this app: behind a proxy that strips
+// a prefix, the prefix comes first again.
+func (a *Auth) address(path string) string { return a.pathPrefix + path }

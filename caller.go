@@ -1,0 +1,147 @@
+package cognito
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+const (
+	// callTimeout bounds one call to Cognito, from dialing to the last byte.
+	callTimeout = 5 * time.Second
+	dialTimeout = 2 * time.Second
+	// longestAnswer bounds what is read of any answer, after decompression.
+	longestAnswer = 1 << 20
+	// callsInFlight bounds the calls to Cognito that wait at the same time.
+	callsInFlight = 128
+	// closeTimeout bounds how long Close waits for calls in flight.
+	closeTimeout = 10 * time.Second
+)
+
+var (
+	errClosed    = errors.New("closed")
+	errNoAnswer  = errors.New("no answer")
+	errCallsFull = errors.New("too many calls to Cognito in flight")
+)
+
+// caller makes all calls to Cognito: with a deadline, without redirects, with
+// a bounded answer, and counted, so that Close can wait for them.
+type caller struct {
+	client *http.Client
+	owned  bool // the transport is ours to close
+	slots  chan struct{}
+
+	mu     sync.Mutex // guards closed, and Add against Wait
+	closed bool
+	work   sync.WaitGroup
+}
+
+func newCaller(given *http.Client) *caller {
+	c := &caller{slots: make(chan struct{}, callsInFlight)}
+	if given == nil {
+		c.owned = true
+		given = &http.Client{Transport: &http.Transport{
+			Proxy:                 http.ProxyFromEnvironment,
+			DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
+			TLSHandshakeTimeout:   dialTimeout,
+			ResponseHeaderTimeout: callTimeout,
+			IdleConnTimeout:       20 * time.Second, // before the far end closes it under a request
+			MaxIdleConnsPerHost:   16,
+			ForceAttemptHTTP2:     true,
+		}}
+	}
+	client := *given
+	// A redirect would carry the code, the verifier or the client secret to
+	// another host.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.client = &client
+	return c
+}
+
+// do sends one request, once: neither a code nor a refresh token may be spent
+// twice by a retry that nobody sees.
+func (c *caller) do(request *http.Request) (status int, header http.Header, body []byte, err error) {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	default:
+		return 0, nil, nil, errCallsFull
+	}
+	ctx, cancel := context.WithTimeout(request.Context(), callTimeout)
+	defer cancel()
+	response, err := c.client.Do(request.WithContext(ctx))
+	if err != nil {
+		return 0, nil, nil, fmt.Errorf("%w: %w", errNoAnswer, callError(err))
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err = io.ReadAll(io.LimitReader(response.Body, longestAnswer+1))
+	if err != nil {
+		return 0, nil, nil, fmt.Errorf("%w: %w", errNoAnswer, callError(err))
+	}
+	if len(body) > longestAnswer {
+		return 0, nil, nil, fmt.Errorf("answer is longer than %d bytes", longestAnswer)
+	}
+	return response.StatusCode, response.Header, body, nil
+}
+
+// callError drops the request's URL, which net/http puts into its errors: the
+// operator knows the address, and a query might hold a secret.
+func callError(err error) error {
+	var withURL *url.Error
+	if errors.As(err, &withURL) {
+		return withURL.Err
+	}
+	return err
+}
+
+// background runs work apart from any request, with the time of several calls, and
+// reports whether it could: after Close nothing new begins.
+func (c *caller) background(work func(context.Context)) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.work.Add(1)
+	go func() {
+		defer c.work.Done()
+		ctx, cancel := context.WithTimeout(context.Background(), 6*callTimeout)
+		defer cancel()
+		work(ctx)
+	}()
+	return true
+}
+
+// close waits for what runs in the background, up to a bound.
+func (c *caller) close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.work.Wait()
+	}()
+	timer := time.NewTimer(closeTimeout)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+		return fmt.Errorf("cognito: calls to Cognito still in flight after %s", closeTimeout)
+	}
+	if c.owned {
+		c.client.CloseIdleConnections()
+	}
+	return nil
+}
+
+// unavailable wraps a cause that says nothing about the visitor.
+func unavailable(cause error) *Error {
+	return &Error{reason: ErrUnavailable, cause: cause, retryAfter: 5 * time.Second}
+}

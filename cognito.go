@@ -1,0 +1,302 @@
+package cognito
+
+import (
+	"fmt"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/storage/memory/v2"
+)
+
+// Auth signs visitors in with one app client of one user pool. It is immutable
+// and safe for concurrent use.
+type Auth struct {
+	config      Config
+	endpoints   endpoints
+	binding     string // pool and client: what every sealed record is bound to
+	pathPrefix  string // of BaseURL
+	trusted     []string
+	routes      map[string]route
+	cookies     cookies
+	store       *store
+	caller      *caller
+	endpoint    *tokenEndpoint
+	verifier    *verifier
+	attempts    *attempts
+	sessions    *sessions
+	renewals    *renewals
+	ownStorage  *memory.Storage // ours to close, or nil
+	unreachable *Error          // a route of ours that can never be seen
+
+	nobody  visit // no cookie
+	gone    visit // a cookie that leads nowhere
+	foreign visit // a cookie, used by another site
+
+	mounted sync.Once
+	closing sync.Once
+	closed  error
+}
+
+// route is one of our own paths.
+type route struct {
+	methods []string
+	serve   fiber.Handler
+}
+
+// New returns the middleware, ready for app.Use. Like other Fiber middleware
+// it panics if the config is wrong, with the error of [Config.Validate]. It
+// makes no network call, so the app starts while Cognito is down.
+//
+// Refreshes in flight are waited for when the Fiber app shuts down. Whoever
+// wants the error, or the methods of [Auth], uses [NewAuth].
+func New(config Config) fiber.Handler {
+	auth, err := NewAuth(config)
+	if err != nil {
+		panic(err)
+	}
+	return auth.Handler()
+}
+
+// NewAuth is [New] with an error instead of a panic.
+func NewAuth(config Config) (*Auth, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	c := config.withDefaults()
+	a := &Auth{
+		config: c, endpoints: newEndpoints(c), cookies: newCookies(c), trusted: trustedOrigins(c),
+		binding: c.Issuer + "\x00" + c.UserPoolID + "\x00" + c.ClientID,
+		caller:  newCaller(c.HTTPClient),
+	}
+	if base, err := url.Parse(c.BaseURL); err == nil {
+		a.pathPrefix = base.Path
+	}
+	if c.Storage == nil {
+		if fiber.IsChild() {
+			return nil, prefork
+		}
+		a.ownStorage = memory.New()
+		c.Storage = a.ownStorage
+	}
+	a.store = newStore(c.Storage)
+	a.endpoint = &tokenEndpoint{caller: a.caller, at: a.endpoints, clientID: c.ClientID, clientSecret: secret(c.ClientSecret)}
+	verifier, err := newVerifier(c, newKeySet(a.caller, a.endpoints.jwks, c.Now))
+	if err != nil {
+		return nil, err
+	}
+	a.verifier = verifier
+	a.attempts = &attempts{store: a.store, binding: a.binding, now: c.Now, prefix: a.cookies.attempt, flights: map[string]*callback{}}
+	if a.ownStorage != nil {
+		a.attempts.ledger = newLedger(attemptsInMemory)
+	}
+	a.sessions = newSessions(a)
+	a.renewals = &renewals{
+		auth: a, endpoint: a.endpoint, verifier: verifier, sessions: a.sessions, now: c.Now,
+		alone: a.ownStorage != nil, flights: map[string]*renewal{}, pauses: map[string]*pause{},
+	}
+	a.nobody = visit{auth: a}
+	a.gone = visit{auth: a, cookie: true, stale: true}
+	a.foreign = visit{auth: a, cookie: true, err: &Error{reason: ErrCrossOrigin}}
+	a.mountRoutes()
+	return a, nil
+}
+
+var prefork = &ConfigError{Problems: []ConfigProblem{{
+	Field: "Storage", Value: "", Rule: "must be shared when Fiber runs with Prefork, whose processes do not share memory",
+	Remedy: "set a Redis or Postgres storage",
+}}}
+
+// mountRoutes lists every path that the middleware answers itself.
+func (a *Auth) mountRoutes() {
+	a.routes = map[string]route{
+		a.config.LoginPath:    {[]string{fiber.MethodGet}, a.serveLogin},
+		a.config.RedirectPath: {[]string{fiber.MethodGet}, a.serveCallback},
+		a.config.LogoutPath:   {[]string{fiber.MethodGet, fiber.MethodPost}, a.serveLogout},
+		a.config.RefreshPath:  {[]string{fiber.MethodPost}, a.serveRefresh},
+	}
+}
+
+// Handler returns the middleware. It lets every request pass, except those for
+// its own routes; guards such as [Auth.RequireUser] refuse.
+func (a *Auth) Handler() fiber.Handler { return a.handle }
+
+// Close waits for refreshes in flight, so that no token that Cognito has
+// renewed is lost, for ten seconds at most. Afterwards sessions go on as long
+// as their tokens last. It never closes the Storage of the config. Calling it
+// again does nothing.
+func (a *Auth) Close() error {
+	a.closing.Do(func() {
+		a.closed = a.caller.close()
+		if a.ownStorage != nil {
+			_ = a.ownStorage.Close() // once only: a second call would block
+		}
+	})
+	return a.closed
+}
+
+// Format prints the Auth without its secrets, for every verb.
+func (a *Auth) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cognito.Auth{%v}", a.config) }
+
+func (a *Auth) handle(c *fiber.Ctx) error {
+	if a.config.Next != nil && a.config.Next(c) {
+		return c.Next()
+	}
+	a.mounted.Do(func() { a.mount(c) })
+	if r, ours := a.routes[c.Path()]; ours {
+		return a.serve(c, r)
+	}
+	v, err := a.identifySafely(c)
+	if err != nil {
+		return a.refuse(c, err)
+	}
+	a.setVisit(c, v)
+	err2 := c.Next()
+	if v.cookie {
+		markPersonal(c, v)
+	}
+	return err2
+}
+
+// serve answers one of our own routes. A panic in our code becomes a 500:
+// fasthttp would end the process.
+func (a *Auth) serve(c *fiber.Ctx, r route) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.logPanic("serving "+string(append([]byte(nil), c.Path()...)), p)
+			err = a.refuse(c, &Error{reason: ErrInternal})
+		}
+	}()
+	for _, method := range r.methods {
+		// By hand: Fiber's Get would run for HEAD too, and let a link
+		// checker use up a code.
+		if c.Method() == method {
+			return r.serve(c)
+		}
+	}
+	c.Set(fiber.HeaderAllow, strings.Join(r.methods, ", "))
+	return a.refuse(c, &Error{reason: ErrMethod})
+}
+
+func (a *Auth) identifySafely(c *fiber.Ctx) (v *visit, err *Error) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.logPanic("reading a session", p)
+			err = &Error{reason: ErrInternal}
+		}
+	}()
+	return a.identify(c), nil
+}
+
+// identify finds out who sent a request. It never refuses it.
+func (a *Auth) identify(c *fiber.Ctx) *visit {
+	id := a.cookies.read(c, a.cookies.session)
+	if id == nil {
+		return &a.nobody
+	}
+	now := a.config.Now()
+	s, err := a.sessions.read(id, now)
+	if err != nil {
+		return a.without(err)
+	}
+	if crossOrigin(c, a.origins(c)) {
+		return &a.foreign
+	}
+	if !now.Before(s.record.touchAfter) {
+		a.sessions.touch(s)
+	}
+	if now.Before(s.record.expires) {
+		if !now.Before(s.record.renewAfter) {
+			a.renewals.ahead(s)
+		}
+		return &s.visit
+	}
+	return a.late(s, now)
+}
+
+// late is identify for a session whose tokens have expired: the request has to
+// wait for new ones.
+func (a *Auth) late(s *openSession, now time.Time) *visit {
+	if now.Before(s.record.renewAfter) {
+		// Cognito issues tokens that are expired on arrival. Asking on every
+		// request would not help.
+		return a.without(unavailable(errPaused))
+	}
+	renewed, err := a.renewals.wait(s)
+	if err != nil {
+		v := a.without(err)
+		if v == &a.gone {
+			return &visit{auth: a, cookie: true, stale: true, ended: true}
+		}
+		return v
+	}
+	return &renewed.visit
+}
+
+// without is a visit whose cookie signs nobody in.
+func (a *Auth) without(err error) *visit {
+	if isUnknown(err) {
+		return &visit{auth: a, cookie: true, err: err}
+	}
+	return &a.gone
+}
+
+// markPersonal keeps answers that depend on who is there out of shared caches,
+// unless the app has decided on that itself.
+func markPersonal(c *fiber.Ctx, v *visit) {
+	header := &c.Response().Header
+	if len(header.Peek(fiber.HeaderVary)) == 0 {
+		header.Set(fiber.HeaderVary, fiber.HeaderCookie)
+	} else {
+		c.Vary(fiber.HeaderCookie)
+	}
+	if v.user != nil && len(header.Peek(fiber.HeaderCacheControl)) == 0 {
+		header.Set(fiber.HeaderCacheControl, "private, no-store")
+	}
+}
+
+// mount runs at the first request, when it is known where in the app the
+// middleware stands.
+func (a *Auth) mount(c *fiber.Ctx) {
+	a.reportUnreachable(c.Route().Path)
+	// In a goroutine: Fiber holds the lock that this takes while it drains
+	// requests at shutdown, and this very request may be one of them.
+	hooks := c.App().Hooks()
+	go hooks.OnShutdown(a.Close)
+}
+
+// reportUnreachable finds routes of ours outside the path that the middleware
+// is mounted under: nothing would ever answer there.
+func (a *Auth) reportUnreachable(mounted string) {
+	prefix := strings.TrimRight(mounted, "/")
+	if strings.ContainsAny(prefix, ":*+") {
+		return // a pattern: only requests could tell
+	}
+	for _, r := range []struct{ field, path string }{
+		{"LoginPath", a.config.LoginPath}, {"RedirectPath", a.config.RedirectPath},
+		{"LogoutPath", a.config.LogoutPath}, {"RefreshPath", a.config.RefreshPath},
+	} {
+		if !strings.HasPrefix(strings.ToLower(r.path)+"/", strings.ToLower(prefix)+"/") {
+			e := because(ErrMisconfigured, "%s %q is never seen by the middleware, which is mounted under %q; paths are full paths", r.field, r.path, mounted)
+			a.config.Logger.Error("cognito: a route is out of reach", "error", e)
+			if r.field == "LoginPath" {
+				a.unreachable = e
+			}
+		}
+	}
+}
+
+func (a *Auth) recoverBackground(doing string) {
+	if p := recover(); p != nil {
+		a.logPanic(doing, p)
+	}
+}
+
+// logPanic records a defect of ours. The value of a panic may quote what was
+// being processed, so only its type is logged, with the stack.
+func (a *Auth) logPanic(doing string, p any) {
+	a.config.Logger.Error("cognito: recovered from a panic", "doing", doing, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+}

@@ -1,0 +1,220 @@
+package cognito
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// Config says which user pool to use and how the app wants to be served.
+// UserPoolDomain, ClientID and UserPoolID are required; every other field has
+// a default that suits most apps. [New] and [NewAuth] copy the value, so
+// changing it afterwards has no effect.
+type Config struct {
+	// UserPoolDomain is the address of the pool's login pages, such as
+	// "https://auth.example.com" or
+	// "my-app.auth.eu-west-2.amazoncognito.com". "https://" may be left
+	// out. Plain http is accepted for loopback addresses only.
+	//
+	// Required.
+	UserPoolDomain string
+
+	// ClientID is the app client's id, from the pool's "App clients" page.
+	//
+	// Required.
+	ClientID string
+
+	// UserPoolID is the pool's id with its region, such as
+	// "eu-west-2_AbCdEfGhI", from the pool's "Overview" page.
+	//
+	// Required.
+	UserPoolID string
+
+	// ClientSecret is the secret of a confidential app client. It is sent as
+	// HTTP Basic authentication to the token and revocation endpoints (RFC
+	// 6749 section 2.3.1) and is printed nowhere.
+	//
+	// Optional. Default: "", a public client.
+	ClientSecret string
+
+	// Issuer is the exact "iss" claim of the pool's tokens, and the address
+	// under which its signing keys are found. Set it for a pool that uses the
+	// issuer-cognito-idp form, and for test pools.
+	//
+	// Optional. Default: "https://cognito-idp.{region}.amazonaws.com/{UserPoolID}".
+	Issuer string
+
+	// Scopes are asked for at login. "openid" must be among them, since
+	// Cognito issues no ID token without it.
+	//
+	// Optional. Default: openid, email, profile.
+	Scopes []string
+
+	// BaseURL is the public origin of the app, such as
+	// "https://app.example.com"; a path may follow when a proxy strips one.
+	// It alone decides the callback URL, the cookies' Secure flag and their
+	// __Host- prefix: nothing is derived from request headers.
+	//
+	// Optional. Default: "", which signs in visitors of http://localhost,
+	// http://127.0.0.1 and http://[::1] only, with no proxy in between.
+	BaseURL string
+
+	// LoginPath starts a login. Like all paths here it is the full path of
+	// the request, compared exactly and with case, under a group or a mount
+	// too.
+	//
+	// Optional. Default: "/login".
+	LoginPath string
+
+	// RedirectPath is where Cognito sends the browser back. BaseURL followed
+	// by RedirectPath must be one of the app client's allowed callback URLs,
+	// letter by letter.
+	//
+	// Optional. Default: "/login/redirect".
+	RedirectPath string
+
+	// LogoutPath ends the session here and at Cognito.
+	//
+	// Optional. Default: "/logout".
+	LogoutPath string
+
+	// RefreshPath renews the tokens of the session at once.
+	//
+	// Optional. Default: "/token/refresh".
+	RefreshPath string
+
+	// AfterLogin is the path, with an optional query, that a visitor reaches
+	// after a login that had no better place to return to.
+	//
+	// Optional. Default: "/".
+	AfterLogin string
+
+	// AfterLogout is the path that a visitor reaches after logging out.
+	// BaseURL followed by AfterLogout must be one of the app client's allowed
+	// sign-out URLs, letter by letter.
+	//
+	// Optional. Default: "/".
+	AfterLogout string
+
+	// AllowedOrigins are further origins, such as "https://admin.example.com",
+	// whose pages may send unsafe requests (POST and the like) with the
+	// session cookie. No CORS headers are sent for them: that stays with the
+	// app.
+	//
+	// Optional. Default: none.
+	AllowedOrigins []string
+
+	// Storage keeps sessions and logins in progress, sealed with keys that
+	// only the visitors' cookies hold. Apps with more than one process need
+	// one that they share, such as Redis. It is never closed here.
+	//
+	// Optional. Default: a new github.com/gofiber/storage/memory/v2.
+	Storage fiber.Storage
+
+	// CookieName names the session cookie, without prefix: "__Host-" is put
+	// before it when BaseURL is https.
+	//
+	// Optional. Default: "cognito_" and a short hash of ClientID.
+	CookieName string
+
+	// IdleTimeout ends a session that has made no request for so long.
+	//
+	// Optional. Default: 24h, or AbsoluteTimeout when that is shorter.
+	IdleTimeout time.Duration
+
+	// AbsoluteTimeout ends a session so long after its login, however busy
+	// it is.
+	//
+	// Optional. Default: 168h (7 days).
+	AbsoluteTimeout time.Duration
+
+	// UserInfo also reads /oauth2/userInfo at login and adds the claims that
+	// the ID token lacks to the user.
+	//
+	// Optional. Default: false.
+	UserInfo bool
+
+	// Next skips the middleware for a request when it returns true: nobody
+	// is signed in there, and none of the routes answers.
+	//
+	// Optional. Default: nil.
+	Next func(*fiber.Ctx) bool
+
+	// ErrorHandler answers for the middleware and its guards when something
+	// is refused or fails. The error is an [*Error]: its Status and Detail
+	// are fit for the visitor, its text with the whole cause is for the log.
+	//
+	// Optional. Default: a small HTML page for browsers, problem+json (RFC
+	// 9457) for the rest.
+	ErrorHandler func(*fiber.Ctx, error) error
+
+	// Logger receives what operators need to know. No token, code, secret or
+	// cookie is ever written to it.
+	//
+	// Optional. Default: slog.Default().
+	Logger *slog.Logger
+
+	// HTTPClient makes the calls to Cognito. Its transport is used as it is;
+	// redirects are never followed and every call has its own deadline.
+	//
+	// Optional. Default: a client with its own connection pool.
+	HTTPClient *http.Client
+
+	// Now is the clock that every deadline is measured with.
+	//
+	// Optional. Default: time.Now.
+	Now func() time.Time
+}
+
+// Format prints the config with the client secret redacted, for every verb.
+func (c Config) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "cognito.Config{UserPoolDomain:%q ClientID:%q UserPoolID:%q ClientSecret:%s BaseURL:%q}",
+		c.UserPoolDomain, c.ClientID, c.UserPoolID, redactedUnlessEmpty(c.ClientSecret), c.BaseURL)
+}
+
+// LogValue keeps the client secret out of slog.
+func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
+
+// MarshalJSON keeps the client secret out of JSON.
+func (c Config) MarshalJSON() ([]byte, error) { return marshalString(fmt.Sprint(c)) }
+
+// withDefaults returns a copy with every optional field filled in. Slices are
+// copied too, so that the caller's later changes stay the caller's.
+func (c Config) withDefaults() Config {
+	fillString := func(field *string, value string) {
+		if *field == "" {
+			*field = value
+		}
+	}
+	fillString(&c.Issuer, defaultIssuer(c.UserPoolID))
+	fillString(&c.LoginPath, "/login")
+	fillString(&c.RedirectPath, "/login/redirect")
+	fillString(&c.LogoutPath, "/logout")
+	fillString(&c.RefreshPath, "/token/refresh")
+	fillString(&c.AfterLogin, "/")
+	fillString(&c.AfterLogout, "/")
+	fillString(&c.CookieName, "cognito_"+shortHash(c.ClientID))
+
+	if len(c.Scopes) == 0 {
+		c.Scopes = []string{"openid", "email", "profile"}
+	}
+	c.Scopes = append([]string(nil), c.Scopes...)
+	c.AllowedOrigins = append([]string(nil), c.AllowedOrigins...)
+
+	if c.AbsoluteTimeout == 0 {
+		c.AbsoluteTimeout = 7 * 24 * time.Hour
+	}
+	if c.IdleTimeout == 0 {
+		c.IdleTimeout = min(24*time.Hour, c.AbsoluteTimeout)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}

@@ -1,0 +1,101 @@
+package cognito
+
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// cookies knows the name and the attributes of every cookie here, so that a
+// cookie is always deleted with the attributes that it was set with: browsers
+// ignore a deletion that differs.
+type cookies struct {
+	secure  bool
+	session []byte // name of the session cookie, compared with raw headers
+	trips   string // counts logins that did not stick
+	attempt string // prefix of the cookies of logins in progress
+}
+
+// hostPrefix makes browsers accept the cookie only from this very host, over
+// https, for all paths (RFC 6265bis section 4.1.3.2): a sibling subdomain can
+// neither set nor shadow it.
+const hostPrefix = "__Host-"
+
+func newCookies(c Config) cookies {
+	prefix := ""
+	secure := strings.HasPrefix(c.BaseURL, "https://")
+	if secure {
+		prefix = hostPrefix
+	}
+	return cookies{
+		secure:  secure,
+		session: []byte(prefix + c.CookieName),
+		trips:   prefix + c.CookieName + "_trips",
+		// Four letters keep two pools in one app apart, for the limit of
+		// logins in progress counts each pool's own.
+		attempt: prefix + "cognito_login_" + shortHash(c.CookieName + "\x00" + c.RedirectPath)[:4],
+	}
+}
+
+// read returns the value of the cookie with this name, or nil if there is
+// none. Two cookies of one name are none: the second was tossed in by someone
+// who may write cookies for a parent domain (RFC 6265bis section 8.6), and
+// nothing tells which. The value is a view into the request.
+func (k *cookies) read(c *fiber.Ctx, name []byte) []byte {
+	var value []byte
+	found := 0
+	for _, header := range c.Request().Header.PeekAll(fiber.HeaderCookie) {
+		for len(header) > 0 {
+			candidate, rest, ok := nextCookie(header, name)
+			if ok {
+				value = candidate
+				found++
+			}
+			header = rest
+		}
+	}
+	if found != 1 {
+		return nil
+	}
+	return value
+}
+
+// nextCookie looks for name in a Cookie header and returns its value and what
+// follows it. Scanning for one name costs a tenth of splitting all cookies,
+// and this runs on every request.
+func nextCookie(header, name []byte) (value, rest []byte, ok bool) {
+	i := bytes.Index(header, name)
+	if i < 0 {
+		return nil, nil, false
+	}
+	end := i + len(name)
+	before := bytes.TrimRight(header[:i], " \t")
+	if (len(before) > 0 && before[len(before)-1] != ';') || end >= len(header) || header[end] != '=' {
+		return nil, header[end:], false // part of another name or of a value
+	}
+	value = header[end+1:]
+	if semicolon := bytes.IndexByte(value, ';'); semicolon >= 0 {
+		value, rest = value[:semicolon], value[semicolon:]
+	}
+	return bytes.Trim(value, " \t"), rest, true
+}
+
+// set sends a cookie that lives for maxAge. Lax, not Strict: a Strict cookie
+// is not sent along the redirects that come from Cognito.
+func (k *cookies) set(c *fiber.Ctx, name, value string, maxAge time.Duration) {
+	c.Cookie(&fiber.Cookie{
+		Name: name, Value: value, Path: "/", MaxAge: int(maxAge / time.Second),
+		Secure: k.secure, HTTPOnly: true, SameSite: fiber.CookieSameSiteLaxMode,
+	})
+}
+
+// clear deletes a cookie. Expires does it in every browser and on every
+// fasthttp release; a negative Max-Age alone does not.
+func (k *cookies) clear(c *fiber.Ctx, name string) {
+	c.Cookie(&fiber.Cookie{
+		Name: name, Path: "/", Expires: time.Unix(1, 0),
+		Secure: k.secure, HTTPOnly: true, SameSite: fiber.CookieSameSiteLaxMode,
+	})
+}

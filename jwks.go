@@ -1,0 +1,276 @@
+package cognito
+
+import (
+	"context"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/MicahParks/jwkset"
+)
+
+const (
+	// keysFresh is how long a key set is used before it is read again in the
+	// background. A key that the pool withdraws is refused after that.
+	keysFresh = time.Hour
+	// A token with an unknown kid may come from a pool that has just rotated
+	// its keys, or from a forger. It forces a fetch, but only twice at once
+	// and then once per keysFloor, so that a flood of forgeries costs
+	// nothing: the request fails at once instead.
+	keysFloor = 10 * time.Second
+	keysBurst = 2
+	// keysWaiters bounds the requests that wait for one fetch.
+	keysWaiters = 128
+)
+
+var errNoKeys = errors.New("no signing keys could be read")
+
+// keySet is the pool's signing keys, as a jwkset.Storage for keyfunc. It is
+// loaded when a token first needs it, so an app starts while Cognito is down,
+// and keeps the last good keys through an outage.
+type keySet struct {
+	jwkset.Storage // the methods that nobody calls here
+
+	caller *caller
+	url    string
+	now    func() time.Time
+
+	current atomic.Pointer[keySnapshot]
+
+	mu      sync.Mutex // guards what follows
+	flight  *keyFlight // the fetch under way, or nil
+	tokens  int        // fetches that unknown kids may still force
+	filled  time.Time  // when tokens was last refilled
+	waiting int
+}
+
+var _ jwkset.Storage = (*keySet)(nil)
+
+// keySnapshot is never changed: a fetch puts a new one in its place, so a key
+// that the pool withdrew is gone.
+type keySnapshot struct {
+	keys    map[string]jwkset.JWK
+	fetched time.Time
+}
+
+// keyFlight is one fetch with many waiters. It outlives the request that
+// started it.
+type keyFlight struct {
+	done chan struct{}
+	err  error
+}
+
+func newKeySet(caller *caller, url string, now func() time.Time) *keySet {
+	return &keySet{Storage: jwkset.NewMemoryStorage(), caller: caller, url: url, now: now, tokens: keysBurst, filled: now()}
+}
+
+// KeyRead finds the key named kid. It fails with ErrUnavailable when no keys
+// can be had, which is no verdict on the token, and with jwkset.ErrKeyNotFound
+// when the pool has no such key.
+func (s *keySet) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error) {
+	snapshot := s.current.Load()
+	if snapshot != nil {
+		if s.now().Sub(snapshot.fetched) > keysFresh {
+			s.refresh()
+		}
+		if key, ok := snapshot.keys[kid]; ok {
+			return key, nil
+		}
+	}
+	err := s.fetch(ctx)
+	if key, ok := s.lookUp(kid); ok {
+		return key, nil
+	}
+	if err != nil && (s.current.Load() == nil || !errors.Is(err, errFetchedLately)) {
+		return jwkset.JWK{}, unavailable(fmt.Errorf("%w: %w", errNoKeys, err))
+	}
+	return jwkset.JWK{}, jwkset.ErrKeyNotFound
+}
+
+// KeyReadAll serves tokens without a kid. They are acceptable only while there
+// is no choice, that is one key (OpenID Connect Core section 10.1).
+func (s *keySet) KeyReadAll(ctx context.Context) ([]jwkset.JWK, error) {
+	if s.current.Load() == nil {
+		if err := s.fetch(ctx); err != nil {
+			return nil, unavailable(fmt.Errorf("%w: %w", errNoKeys, err))
+		}
+	}
+	keys := s.current.Load().keys
+	if len(keys) != 1 {
+		return nil, jwkset.ErrKeyNotFound
+	}
+	for _, key := range keys {
+		return []jwkset.JWK{key}, nil
+	}
+	return nil, jwkset.ErrKeyNotFound
+}
+
+func (s *keySet) lookUp(kid string) (jwkset.JWK, bool) {
+	snapshot := s.current.Load()
+	if snapshot == nil {
+		return jwkset.JWK{}, false
+	}
+	key, ok := snapshot.keys[kid]
+	return key, ok
+}
+
+var errFetchedLately = errors.New("keys were fetched a moment ago")
+
+// fetch joins the fetch under way or starts one, and waits for it as long as
+// ctx allows. It never waits for a turn: without one it fails at once.
+func (s *keySet) fetch(ctx context.Context) error {
+	s.mu.Lock()
+	if s.flight == nil {
+		if !s.takeTurn() {
+			s.mu.Unlock()
+			return errFetchedLately
+		}
+		s.start()
+	}
+	if s.waiting >= keysWaiters {
+		s.mu.Unlock()
+		return errors.New("too many requests wait for keys")
+	}
+	flight := s.flight
+	s.waiting++
+	s.mu.Unlock()
+
+	defer func() {
+		s.mu.Lock()
+		s.waiting--
+		s.mu.Unlock()
+	}()
+	select {
+	case <-flight.done:
+		return flight.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// refresh starts a fetch in the background, unless it is no turn yet.
+func (s *keySet) refresh() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flight == nil && s.takeTurn() {
+		s.start()
+	}
+}
+
+// takeTurn is a token bucket: keysBurst at once, then one per keysFloor. The
+// caller holds mu.
+func (s *keySet) takeTurn() bool {
+	now := s.now()
+	if now.Before(s.filled) {
+		s.filled = now // the clock was set back
+	}
+	if refill := int(now.Sub(s.filled) / keysFloor); refill > 0 {
+		s.tokens = min(keysBurst, s.tokens+refill)
+		s.filled = s.filled.Add(time.Duration(refill) * keysFloor)
+	}
+	if s.tokens == 0 {
+		return false
+	}
+	if s.tokens == keysBurst {
+		s.filled = now
+	}
+	s.tokens--
+	return true
+}
+
+// start begins a fetch that no request can cancel. The caller holds mu.
+func (s *keySet) start() {
+	flight := &keyFlight{done: make(chan struct{})}
+	s.flight = flight
+	started := s.caller.background(func(ctx context.Context) {
+		keys, err := s.read(ctx)
+		if err == nil {
+			s.current.Store(&keySnapshot{keys: keys, fetched: s.now()})
+		}
+		s.land(flight, err)
+	})
+	if !started {
+		// Closed: nobody waits for the lock that this goroutine holds.
+		flight.err = errClosed
+		close(flight.done)
+		s.flight = nil
+	}
+}
+
+func (s *keySet) land(flight *keyFlight, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	flight.err = err
+	s.flight = nil
+	close(flight.done)
+}
+
+func (s *keySet) read(ctx context.Context) (map[string]jwkset.JWK, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
+	if err != nil {
+		return nil, err
+	}
+	status, _, body, err := s.caller.do(request)
+	if err != nil {
+		return nil, err
+	}
+	if status != http.StatusOK {
+		return nil, fmt.Errorf("key set: HTTP status %d", status)
+	}
+	return usableKeys(body)
+}
+
+// usableKeys picks the RSA signing keys out of a JWK Set (RFC 7517 section 5
+// says to ignore what one does not understand). A set without one is broken,
+// and must not replace good keys.
+func usableKeys(document []byte) (map[string]jwkset.JWK, error) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(document, &set); err != nil {
+		return nil, errors.New("key set: not a JSON object with keys")
+	}
+	keys := map[string]jwkset.JWK{}
+	for _, raw := range set.Keys {
+		key, ok := usableKey(raw)
+		if !ok {
+			continue
+		}
+		if _, twice := keys[key.Marshal().KID]; !twice {
+			keys[key.Marshal().KID] = key
+		}
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("key set: holds no usable key")
+	}
+	return keys, nil
+}
+
+// usableKey accepts a key for RS256 signatures of at least 2048 bits (RFC 7518
+// section 3.3). Beyond 8192 bits, verifying would be a burden and not a safety.
+func usableKey(raw []byte) (jwkset.JWK, bool) {
+	var marshal jwkset.JWKMarshal
+	if json.Unmarshal(raw, &marshal) != nil {
+		return jwkset.JWK{}, false
+	}
+	signs := marshal.USE == "" || marshal.USE == jwkset.UseSig
+	rs256 := marshal.ALG == "" || marshal.ALG == jwkset.AlgRS256
+	if marshal.KTY != jwkset.KtyRSA || !signs || !rs256 || marshal.KID == "" {
+		return jwkset.JWK{}, false
+	}
+	public := jwkset.JWKMarshal{KTY: marshal.KTY, KID: marshal.KID, ALG: jwkset.AlgRS256, USE: jwkset.UseSig, N: marshal.N, E: marshal.E}
+	key, err := jwkset.NewJWKFromMarshal(public, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
+	if err != nil {
+		return jwkset.JWK{}, false
+	}
+	rsaKey, ok := key.Key().(*rsa.PublicKey)
+	if !ok || rsaKey.N.BitLen() < 2048 || rsaKey.N.BitLen() > 8192 || rsaKey.E < 3 || rsaKey.E%2 == 0 {
+		return jwkset.JWK{}, false
+	}
+	return key, true
+}

@@ -1,0 +1,122 @@
+package cognito
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// Leg 1 of the journey: a visitor opens LoginPath. We note an attempt, give
+// the browser a ticket for it, and send it to Cognito's login page.
+
+// loginParameters may be set by whoever links to the login. Everything else of
+// the authorization request is ours alone, so a link cannot widen the scopes
+// or move the redirect. See
+// https://docs.aws.amazon.com/cognito/latest/developerguide/authorization-endpoint.html
+var loginParameters = []string{"login_hint", "lang", "identity_provider", "idp_identifier", "prompt"}
+
+const longestLoginParameter = 256
+
+// A browser that logs in time and again within tripsLife, and never arrives
+// signed in, is in a loop.
+const (
+	tripsLife = time.Minute
+	mostTrips = 3
+)
+
+func (a *Auth) serveLogin(c *fiber.Ctx) error {
+	mode := c.Get("Sec-Fetch-Mode")
+	if isPrefetch(c) || (mode != "" && mode != "navigate") {
+		return a.refuse(c, &Error{reason: ErrNotNavigation})
+	}
+	if a.trips(c) >= mostTrips && a.identify(c).user == nil {
+		a.cookies.clear(c, a.cookies.trips)
+		return a.refuse(c, because(ErrLoginLoop, "%d logins within %s did not lead to a session that lasts", mostTrips, tripsLife))
+	}
+	passed, err := passedParameters(c)
+	if err != nil {
+		return a.refuse(c, asError(err))
+	}
+	return a.sendToCognito(c, a.returnPath(c.Query("return_to")), passed, 0)
+}
+
+// passedParameters picks the allowed parameters out of the query.
+func passedParameters(c *fiber.Ctx) (url.Values, error) {
+	passed := url.Values{}
+	for _, name := range loginParameters {
+		values := c.Context().QueryArgs().PeekMulti(name)
+		switch {
+		case len(values) == 0:
+			continue
+		case len(values) > 1, len(values[0]) > longestLoginParameter, strings.ContainsFunc(string(values[0]), isControl):
+			return nil, because(ErrBadCallback, "login parameter %s is repeated, too long or holds control characters", name)
+		}
+		passed.Set(name, string(values[0]))
+	}
+	return passed, nil
+}
+
+// sendToCognito begins an attempt and redirects to the authorization endpoint
+// (RFC 6749 section 4.1.1, with RFC 7636 and OpenID Connect Core section
+// 3.1.2.1). again counts how often this login has restarted by itself.
+func (a *Auth) sendToCognito(c *fiber.Ctx, returnTo string, passed url.Values, again int) error {
+	base, err := a.baseURL(c)
+	if err != nil {
+		return a.refuse(c, asError(err))
+	}
+	begun := attempt{
+		Verifier: randomText(), Nonce: randomText(),
+		ReturnTo: strings.Clone(returnTo), RedirectURI: base + a.config.RedirectPath,
+		Silent: passed.Get("prompt") == "none",
+	}
+	state, mine, err := a.attempts.begin(begun, again)
+	if err != nil {
+		return a.refuse(c, asError(err))
+	}
+	a.dropOldTickets(c)
+	a.cookies.set(c, mine.name, mine.value(), attemptLife)
+
+	parameters := url.Values{
+		"response_type":         {"code"},
+		"client_id":             {a.config.ClientID},
+		"redirect_uri":          {begun.RedirectURI},
+		"scope":                 {strings.Join(a.config.Scopes, " ")},
+		"state":                 {state},
+		"nonce":                 {begun.Nonce},
+		"code_challenge":        {challengeS256(begun.Verifier)},
+		"code_challenge_method": {"S256"},
+	}
+	for name, values := range passed {
+		parameters[name] = values
+	}
+	sealResponse(c)
+	return c.Redirect(withQuery(a.endpoints.authorize, parameters), fiber.StatusFound)
+}
+
+// dropOldTickets keeps the logins in progress of one browser few, so that
+// abandoned ones cannot grow the Cookie header beyond what servers accept.
+func (a *Auth) dropOldTickets(c *fiber.Ctx) {
+	tickets := a.attempts.tickets(c)
+	oldest := a.config.Now().Add(-attemptLife).Unix()
+	for i, t := range tickets {
+		if len(tickets)-i >= attemptsPerBrowser || t.began < oldest {
+			a.cookies.clear(c, t.name)
+		}
+	}
+}
+
+// trips is how many logins in a row have brought this browser back here.
+func (a *Auth) trips(c *fiber.Ctx) int {
+	count, err := strconv.Atoi(string(a.cookies.read(c, []byte(a.cookies.trips))))
+	if err != nil || count < 0 {
+		return 0
+	}
+	return min(count, mostTrips)
+}
+
+func (a *Auth) countTrip(c *fiber.Ctx) {
+	a.cookies.set(c, a.cookies.trips, strconv.Itoa(a.trips(c)+1), tripsLife)
+}

@@ -1,0 +1,84 @@
+package cognito
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// The last leg of the journey: the visitor leaves. The session ends here
+// first, then the refresh token at Cognito, then Cognito's own session, so
+// that the next login asks for a password again.
+
+func (a *Auth) serveLogout(c *fiber.Ctx) error {
+	if c.Method() == fiber.MethodPost {
+		if crossOrigin(c, a.origins(c)) {
+			return a.refuse(c, &Error{reason: ErrCrossOrigin})
+		}
+		return a.Logout(c)
+	}
+	mode := c.Get("Sec-Fetch-Mode")
+	if isPrefetch(c) || (mode != "" && mode != "navigate") {
+		return a.refuse(c, &Error{reason: ErrNotNavigation})
+	}
+	switch c.Get("Sec-Fetch-Site") {
+	case "", "none", "same-origin":
+		return a.Logout(c)
+	}
+	// Another site's link must not sign anybody out by itself.
+	sealResponse(c)
+	return sendPage(c, fiber.StatusOK, page{
+		Title: "Sign out?", Detail: "You followed a link from another site. Confirm that you want to sign out here.",
+		Action: a.address(a.config.LogoutPath), Label: "Sign out",
+	}, a.endpoints.origin)
+}
+
+// Logout ends the session and sends the browser on to Cognito's logout
+// endpoint, and from there to AfterLogout. It does what LogoutPath does, for
+// handlers with a route of their own; it does not judge where the request
+// comes from. It may be called when nobody is signed in.
+//
+// The session's cookie is dead on every instance when this returns. If the
+// storage is out of reach the cookie is deleted all the same, and ending the
+// session is tried again in the background.
+func (a *Auth) Logout(c *fiber.Ctx) error {
+	base, err := a.baseURL(c)
+	if err != nil {
+		return a.refuse(c, asError(err))
+	}
+	if id := a.cookies.read(c, a.cookies.session); id != nil {
+		if handle, ok := newHandle(string(id), a.binding); ok {
+			a.endNow(handle)
+		}
+	}
+	a.cookies.clear(c, string(a.cookies.session))
+	a.cookies.clear(c, a.cookies.trips)
+	a.setVisit(c, &a.nobody)
+	sealResponse(c)
+	return c.Redirect(withQuery(a.endpoints.logout, url.Values{
+		"client_id":  {a.config.ClientID},
+		"logout_uri": {base + a.config.AfterLogout},
+	}), fiber.StatusSeeOther)
+}
+
+// endNow ends a session here and then at Cognito.
+func (a *Auth) endNow(handle *sessionHandle) {
+	refresh, err := a.sessions.end(handle)
+	a.sessions.revokeLater(refresh)
+	if err == nil {
+		return
+	}
+	a.config.Logger.Error("cognito: a session could not be ended yet; trying again", "session", handle.ring.name[:8], "error", err)
+	a.caller.background(func(ctx context.Context) {
+		for sleep(ctx, time.Second) {
+			refresh, err := a.sessions.end(handle)
+			a.sessions.revokeLater(refresh)
+			if !errors.Is(err, ErrUnavailable) {
+				return
+			}
+		}
+	})
+}

@@ -1,0 +1,120 @@
+package cognito
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// localHost is the only Host header that anything is computed from, and only
+// while BaseURL is empty.
+var localHost = regexp.MustCompile(`^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$`)
+
+// errBaseURLMissing is ErrMisconfigured with words that help a newcomer, whose
+// first look is at the browser.
+var errBaseURLMissing = &Reason{"misconfigured", fiber.StatusInternalServerError,
+	"Sign-in needs a BaseURL", "This app was opened under a public address while its BaseURL setting is empty. Set BaseURL to that address."}
+
+var (
+	errNotLocal    = fmt.Errorf("%w: BaseURL is empty and the request is not for http://localhost, 127.0.0.1 or [::1]; set BaseURL to the app's public address", ErrMisconfigured)
+	errBehindProxy = fmt.Errorf("%w: BaseURL is empty and a proxy forwarded the request; set BaseURL to the address that browsers see", ErrMisconfigured)
+)
+
+// baseURL is the app's public origin, with its path prefix. Without a BaseURL
+// it is the visitor's own machine or nothing: a proxy in front talks to us as
+// 127.0.0.1 too, and then only the operator knows the public name.
+func (a *Auth) baseURL(c *fiber.Ctx) (string, error) {
+	if a.config.BaseURL != "" {
+		return a.config.BaseURL, nil
+	}
+	header := &c.Request().Header
+	host := string(header.Host())
+	if !localHost.MatchString(host) || !strings.HasPrefix(c.OriginalURL(), "/") || c.Context().IsTLS() {
+		return "", &Error{reason: errBaseURLMissing, cause: errNotLocal}
+	}
+	for name := range header.All() {
+		switch lower := strings.ToLower(string(name)); {
+		case lower == "forwarded", lower == "via", strings.HasPrefix(lower, "x-forwarded-"):
+			return "", &Error{reason: errBaseURLMissing, cause: errBehindProxy}
+		}
+	}
+	return "http://" + host, nil
+}
+
+// origins are those whose pages may use the cookie for unsafe requests: the
+// app's own, which is empty when it is unknown, and the allowed ones.
+func (a *Auth) origins(c *fiber.Ctx) []string {
+	if a.config.BaseURL != "" {
+		return a.trusted
+	}
+	base, err := a.baseURL(c)
+	if err != nil {
+		return a.trusted
+	}
+	return append(slices.Clip(a.trusted), base)
+}
+
+// trustedOrigins is computed once: BaseURL's origin and the allowed ones.
+func trustedOrigins(c Config) []string {
+	origins := slices.Clone(c.AllowedOrigins)
+	if u, err := url.Parse(c.BaseURL); err == nil && u.Host != "" {
+		origins = append(origins, originOf(u))
+	}
+	return origins
+}
+
+// crossOrigin reports whether a request that may change something was sent by
+// a page of an origin that is not trusted. SameSite=Lax does not stop that for
+// sibling subdomains. Browsers say where a request comes from in
+// Sec-Fetch-Site, and all of them in Origin at least; a request with neither
+// is no browser's, so it carries no cookie that it was not given on purpose.
+func crossOrigin(c *fiber.Ctx, trusted []string) bool {
+	switch c.Method() {
+	case fiber.MethodGet, fiber.MethodHead, fiber.MethodOptions:
+		return false
+	}
+	origin := c.Get(fiber.HeaderOrigin)
+	switch c.Get("Sec-Fetch-Site") {
+	case "same-origin", "none":
+		return false
+	case "":
+		return origin != "" && !slices.Contains(trusted, origin)
+	}
+	// An origin of AllowedOrigins is another site by definition, so here only
+	// the list decides. Our own origin cannot be cross-site to itself.
+	return !slices.Contains(trusted, origin)
+}
+
+// isPrefetch reports whether a browser asks ahead of a click that may never
+// come.
+func isPrefetch(c *fiber.Ctx) bool {
+	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Moz"} {
+		if strings.Contains(strings.ToLower(c.Get(name)), "prefetch") {
+			return true
+		}
+	}
+	return false
+}
+
+// isNavigation reports whether a person opens a page. Then a redirect to the
+// login makes sense, while a script wants a status.
+func isNavigation(c *fiber.Ctx) bool {
+	if c.Method() != fiber.MethodGet || isPrefetch(c) || c.Get("HX-Request") != "" ||
+		strings.EqualFold(c.Get("X-Requested-With"), "XMLHttpRequest") || c.Get(fiber.HeaderUpgrade) != "" {
+		return false
+	}
+	if mode := c.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate"
+	}
+	return prefersHTML(c)
+}
+
+// prefersHTML reports whether the client would rather have a page than JSON.
+// "*/*" prefers nothing, so scripts and command lines get JSON.
+func prefersHTML(c *fiber.Ctx) bool {
+	return c.Accepts(fiber.MIMEApplicationJSON, fiber.MIMETextHTML) == fiber.MIMETextHTML
+}

@@ -1,0 +1,142 @@
+package cognito
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+)
+
+// hotRecord is what every request of a session reads: who is signed in and
+// until when. It is small and takes no parsing beyond lengths.
+type hotRecord struct {
+	serial     uint64    // grows with every renewal of the tokens
+	idleUntil  time.Time // moves as the session is used
+	until      time.Time // never moves
+	touchAfter time.Time // when use moves idleUntil again
+	renewAfter time.Time // when the tokens should be renewed
+	expires    time.Time // when the first of the tokens expires
+	renewable  bool      // there is a refresh token
+	user       []byte    // the user's claims, as JSON
+	payload    []byte    // the access token's claims, as JSON
+	userInfo   []byte    // what userInfo added at login, as JSON, or empty
+}
+
+// coldRecord is read at refresh and at logout. The raw ID token is kept
+// nowhere: its claims are in the hot record.
+type coldRecord struct {
+	access  secret
+	refresh secret
+	nonce   secret
+	// A renewal whose tokens could not be verified yet, because no keys were
+	// to be had. Its refresh token is already in refresh.
+	unverifiedAccess secret
+	unverifiedID     secret
+}
+
+var errShortRecord = errors.New("record ends early")
+
+func (h *hotRecord) encode() []byte {
+	b := make([]byte, 0, 64+len(h.user)+len(h.payload)+len(h.userInfo))
+	b = binary.AppendUvarint(b, h.serial)
+	for _, moment := range []time.Time{h.idleUntil, h.until, h.touchAfter, h.renewAfter, h.expires} {
+		b = binary.AppendVarint(b, moment.UnixMilli())
+	}
+	renewable := byte(0)
+	if h.renewable {
+		renewable = 1
+	}
+	b = append(b, renewable)
+	for _, part := range [][]byte{h.user, h.payload, h.userInfo} {
+		b = appendPart(b, part)
+	}
+	return b
+}
+
+func decodeHot(b []byte) (hotRecord, error) {
+	r := recordReader{rest: b}
+	h := hotRecord{serial: r.number()}
+	for _, moment := range []*time.Time{&h.idleUntil, &h.until, &h.touchAfter, &h.renewAfter, &h.expires} {
+		*moment = r.moment()
+	}
+	h.renewable = r.octet() == 1
+	for _, part := range []*[]byte{&h.user, &h.payload, &h.userInfo} {
+		*part = r.part()
+	}
+	return h, r.err
+}
+
+func (c *coldRecord) encode() []byte {
+	var b []byte
+	for _, part := range []secret{c.access, c.refresh, c.nonce, c.unverifiedAccess, c.unverifiedID} {
+		b = appendPart(b, []byte(part.reveal()))
+	}
+	return b
+}
+
+func decodeCold(b []byte) (coldRecord, error) {
+	r := recordReader{rest: b}
+	var c coldRecord
+	for _, part := range []*secret{&c.access, &c.refresh, &c.nonce, &c.unverifiedAccess, &c.unverifiedID} {
+		*part = secret(r.part())
+	}
+	return c, r.err
+}
+
+func appendPart(b, part []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(len(part)))
+	return append(b, part...)
+}
+
+// recordReader reads a record from front to back. After an error it yields
+// zero values, so that callers check once.
+type recordReader struct {
+	rest []byte
+	err  error
+}
+
+func (r *recordReader) number() uint64 {
+	value, size := binary.Uvarint(r.rest)
+	if !r.skip(size) {
+		return 0
+	}
+	return value
+}
+
+func (r *recordReader) moment() time.Time {
+	value, size := binary.Varint(r.rest)
+	if !r.skip(size) {
+		return time.Time{}
+	}
+	return time.UnixMilli(value)
+}
+
+func (r *recordReader) octet() byte {
+	if len(r.rest) == 0 {
+		r.err = errShortRecord
+		return 0
+	}
+	value := r.rest[0]
+	r.rest = r.rest[1:]
+	return value
+}
+
+func (r *recordReader) part() []byte {
+	size := r.number()
+	if size > uint64(len(r.rest)) {
+		r.err = errShortRecord
+		return nil
+	}
+	part := r.rest[:size:size]
+	r.rest = r.rest[size:]
+	return part
+}
+
+func (r *recordReader) skip(size int) bool {
+	if size <= 0 {
+		r.err = errShortRecord
+		r.rest = nil
+		return false
+	}
+	r.rest = r.rest[size:]
+	return true
+}

@@ -1,0 +1,36 @@
+package cognito
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+)
+
+const redacted = "[redacted]"
+
+// secret is a string that must reach Cognito or the storage but no log: a
+// token, a code, a verifier. However it is printed, it prints as redacted;
+// reveal marks the few places that need the value itself.
+type secret string
+
+var (
+	_ fmt.Formatter  = secret("")
+	_ json.Marshaler = secret("")
+	_ slog.LogValuer = secret("")
+)
+
+func (s secret) reveal() string               { return string(s) }
+func (s secret) Format(f fmt.State, _ rune)   { _, _ = f.Write([]byte(redactedUnlessEmpty(string(s)))) }
+func (s secret) MarshalJSON() ([]byte, error) { return marshalString(redactedUnlessEmpty(string(s))) }
+func (s secret) LogValue() slog.Value         { return slog.StringValue(redactedUnlessEmpty(string(s))) }
+
+// redactedUnlessEmpty tells a reader of a log whether a secret was set, and
+// nothing more.
+func redactedUnlessEmpty(s string) string {
+	if s == "" {
+		return `""`
+	}
+	return redacted
+}
+
+func marshalString(s string) ([]byte, error) { return json.Marshal(s) }

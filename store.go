@@ -1,0 +1,153 @@
+package cognito
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/storage/memory/v2"
+)
+
+const (
+	// storageTimeout bounds every call to the storage. fiber.Storage has no
+	// deadlines of its own, and a hung server would otherwise hold a request
+	// for as long as its driver retries: six seconds with go-redis.
+	storageTimeout = 1500 * time.Millisecond
+	// storageCalls bounds the goroutines that wait in the driver, since they
+	// cannot be called back.
+	storageCalls = 256
+	// shortestTTL keeps clear of drivers that take less than a second for
+	// "expired" or, at zero, for "forever".
+	shortestTTL = 2 * time.Second
+)
+
+var (
+	errStorageSlow = errors.New("no answer in time")
+	errStorageBusy = errors.New("too many calls without an answer")
+)
+
+// contextStorage is what drivers offer whose calls can be cut short.
+type contextStorage interface {
+	GetWithContext(ctx context.Context, key string) ([]byte, error)
+	SetWithContext(ctx context.Context, key string, value []byte, ttl time.Duration) error
+	DeleteWithContext(ctx context.Context, key string) error
+}
+
+// store is fiber.Storage with deadlines and with three outcomes: found, absent
+// (nil without error) and unknown (an error that is ErrUnavailable). Only
+// absent may ever log somebody out.
+type store struct {
+	driver     fiber.Storage
+	cancelable contextStorage // nil if the driver has no such methods
+	inProcess  bool           // the memory driver: no call can hang
+	slots      chan struct{}
+}
+
+func newStore(driver fiber.Storage) *store {
+	s := &store{driver: driver, slots: make(chan struct{}, storageCalls)}
+	_, s.inProcess = driver.(*memory.Storage)
+	s.cancelable, _ = driver.(contextStorage)
+	return s
+}
+
+func (s *store) get(key string) ([]byte, error) {
+	if s.inProcess {
+		value, err := s.driver.Get(key)
+		return value, storageError("get", err)
+	}
+	value, err := s.bounded(func(ctx context.Context) ([]byte, error) {
+		if s.cancelable != nil {
+			return s.cancelable.GetWithContext(ctx, key)
+		}
+		return s.driver.Get(key)
+	})
+	if len(value) == 0 {
+		value = nil // drivers write "absent" in both ways
+	}
+	return value, storageError("get", err)
+}
+
+// set stores value for at least ttl. The driver may keep the slice.
+func (s *store) set(key string, value []byte, ttl time.Duration) error {
+	// Redis counts whole milliseconds and memory whole seconds, cutting off
+	// the rest; records carry their own exact deadlines.
+	ttl = max(shortestTTL, (ttl + time.Second - 1).Truncate(time.Second))
+	if s.inProcess {
+		return storageError("set", s.driver.Set(key, value, ttl))
+	}
+	_, err := s.bounded(func(ctx context.Context) ([]byte, error) {
+		if s.cancelable != nil {
+			return nil, s.cancelable.SetWithContext(ctx, key, value, ttl)
+		}
+		return nil, s.driver.Set(key, value, ttl)
+	})
+	return storageError("set", err)
+}
+
+func (s *store) delete(key string) error {
+	if s.inProcess {
+		return storageError("delete", s.driver.Delete(key))
+	}
+	_, err := s.bounded(func(ctx context.Context) ([]byte, error) {
+		if s.cancelable != nil {
+			return nil, s.cancelable.DeleteWithContext(ctx, key)
+		}
+		return nil, s.driver.Delete(key)
+	})
+	return storageError("delete", err)
+}
+
+type storeAnswer struct {
+	value []byte
+	err   error
+}
+
+// bounded runs work in a goroutine and waits no longer than storageTimeout.
+// Drivers with a context get one, but are not trusted to heed it: go-redis
+// does not, unless its ContextTimeoutEnabled is set.
+func (s *store) bounded(work func(context.Context) ([]byte, error)) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), storageTimeout)
+	defer cancel()
+	select {
+	case s.slots <- struct{}{}:
+	default:
+		// Every slot is held by a call that has not come back yet.
+		select {
+		case s.slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil, errStorageBusy
+		}
+	}
+	done := make(chan storeAnswer, 1)
+	go func() {
+		defer func() { <-s.slots }()
+		value, err := recovered(ctx, work)
+		done <- storeAnswer{value, err}
+	}()
+	select {
+	case answer := <-done:
+		return answer.value, answer.err
+	case <-ctx.Done():
+		return nil, errStorageSlow
+	}
+}
+
+// recovered turns a driver's panic into an error: outside the request's own
+// goroutine it would end the process.
+func recovered(ctx context.Context, work func(context.Context) ([]byte, error)) (value []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("storage driver panicked: %v", p)
+		}
+	}()
+	return work(ctx)
+}
+
+func storageError(call string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{reason: ErrUnavailable, cause: fmt.Errorf("storage %s: %w", call, err), retryAfter: 2 * time.Second}
+}

@@ -1,0 +1,160 @@
+package cognito
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Errors of the token endpoint that callers act upon. Everything else is
+// ErrUnavailable (nothing is known) or ErrMisconfigured (the operator's turn).
+var errInvalidGrant = errors.New("invalid_grant")
+
+// tokenEndpoint speaks for one app client at the token, revocation and
+// userInfo endpoints.
+type tokenEndpoint struct {
+	caller       *caller
+	at           endpoints
+	clientID     string
+	clientSecret secret
+}
+
+// grant is a token response (RFC 6749 section 5.1). The tokens in it are not
+// verified yet.
+type grant struct {
+	access  secret
+	id      secret // "" if Cognito sent none
+	refresh secret // "" if Cognito sent none: the old one stays valid
+}
+
+// exchange trades an authorization code for tokens. It makes exactly one
+// request, whatever comes of it: a code can be spent only once, and a second
+// try would hide why the first one failed.
+func (t *tokenEndpoint) exchange(ctx context.Context, code, verifier secret, redirectURI string) (grant, error) {
+	return t.request(ctx, url.Values{
+		"grant_type":    {"authorization_code"},
+		"code":          {code.reveal()},
+		"code_verifier": {verifier.reveal()},
+		"redirect_uri":  {redirectURI},
+	})
+}
+
+// renew trades a refresh token for new tokens (RFC 6749 section 6).
+func (t *tokenEndpoint) renew(ctx context.Context, refresh secret) (grant, error) {
+	return t.request(ctx, url.Values{
+		"grant_type":    {"refresh_token"},
+		"refresh_token": {refresh.reveal()},
+	})
+}
+
+func (t *tokenEndpoint) request(ctx context.Context, form url.Values) (grant, error) {
+	status, header, body, err := t.post(ctx, t.at.token, form)
+	if err != nil {
+		return grant{}, unavailable(fmt.Errorf("token endpoint: %w", err))
+	}
+	return readGrant(status, header.Get("Content-Type"), body)
+}
+
+// post sends a form with the client's credentials. Cognito documents plain
+// Base64(client_id:client_secret), without the form encoding inside that RFC
+// 6749 section 2.3.1 asks for. One fixed style: probing for another would
+// spend the code or the refresh token twice.
+func (t *tokenEndpoint) post(ctx context.Context, address string, form url.Values) (int, http.Header, []byte, error) {
+	if t.clientSecret == "" {
+		form.Set("client_id", t.clientID)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Accept", "application/json")
+	if t.clientSecret != "" {
+		request.SetBasicAuth(t.clientID, t.clientSecret.reveal())
+	}
+	// net/http repeats a POST by itself only if not a byte of it was sent.
+	return t.caller.do(request)
+}
+
+// readGrant judges an answer of the token endpoint.
+func readGrant(status int, contentType string, body []byte) (grant, error) {
+	if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {
+		// A firewall or a proxy speaks, not Cognito.
+		return grant{}, unavailable(fmt.Errorf("token endpoint: HTTP status %d that is not JSON", status))
+	}
+	var answer struct {
+		AccessToken  string `json:"access_token"`
+		IDToken      string `json:"id_token"`
+		RefreshToken string `json:"refresh_token"`
+		TokenType    string `json:"token_type"`
+		Error        string `json:"error"`
+		Description  string `json:"error_description"`
+	}
+	if json.Unmarshal(body, &answer) != nil {
+		return grant{}, unavailable(fmt.Errorf("token endpoint: HTTP status %d with JSON that cannot be read", status))
+	}
+	switch {
+	case status >= 400 && status < 500 && status != http.StatusTooManyRequests && answer.Error != "":
+		return grant{}, grantError(newProviderError(answer.Error, answer.Description))
+	case status != http.StatusOK || answer.Error != "":
+		return grant{}, unavailable(fmt.Errorf("token endpoint: HTTP status %d: %w", status, newProviderError(answer.Error, answer.Description)))
+	case answer.AccessToken == "":
+		return grant{}, unavailable(errors.New("token endpoint: answer without access token"))
+	case !strings.EqualFold(answer.TokenType, "Bearer"):
+		return grant{}, unavailable(errors.New("token endpoint: answer whose token type is not Bearer"))
+	}
+	return grant{secret(answer.AccessToken), secret(answer.IDToken), secret(answer.RefreshToken)}, nil
+}
+
+// grantError sorts Cognito's error codes by whose turn it is: the visitor's,
+// after invalid_grant, or the operator's. Of the operator's mistakes it says
+// what to change.
+func grantError(reported *ProviderError) error {
+	remedy := "compare this app's settings with the pool's app client"
+	switch reported.Code {
+	case "invalid_grant":
+		return fmt.Errorf("%w: %w", errInvalidGrant, reported)
+	case "invalid_client":
+		remedy = "check ClientID and ClientSecret: a client with a secret must send it, one without must not"
+	case "unauthorized_client":
+		remedy = "allow the authorization code grant for the app client, and register BaseURL + RedirectPath among its callback URLs letter by letter"
+	}
+	return because(ErrMisconfigured, "token endpoint: %w; %s", reported, remedy)
+}
+
+// fetchUserInfo reads the claims that the access token gives access to.
+func (t *tokenEndpoint) fetchUserInfo(ctx context.Context, access secret) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, t.at.userInfo, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+access.reveal())
+	request.Header.Set("Accept", "application/json")
+	status, header, body, err := t.caller.do(request)
+	if err != nil {
+		return nil, unavailable(fmt.Errorf("userInfo endpoint: %w", err))
+	}
+	mediaType, _, err := mime.ParseMediaType(header.Get("Content-Type"))
+	if status != http.StatusOK || err != nil || mediaType != "application/json" {
+		return nil, unavailable(fmt.Errorf("userInfo endpoint: HTTP status %d of type %q", status, mediaType))
+	}
+	return body, nil
+}
+
+// end revokes a refresh token and with it every token that was made from it
+// (RFC 7009). Access tokens still verify by their signature until they expire.
+func (t *tokenEndpoint) end(ctx context.Context, refresh secret) error {
+	status, _, _, err := t.post(ctx, t.at.revoke, url.Values{"token": {refresh.reveal()}})
+	switch {
+	case err != nil:
+		return unavailable(fmt.Errorf("revocation endpoint: %w", err))
+	case status != http.StatusOK:
+		return unavailable(fmt.Errorf("revocation endpoint: HTTP status %d", status))
+	}
+	return nil
+}

@@ -1,0 +1,266 @@
+package cognito
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// claimSet is one token's claims. It keeps the JSON that came in and parses
+// it when somebody first asks, since most requests ask for nothing. It never
+// changes, so requests share it by pointer.
+type claimSet struct {
+	raw    []byte
+	once   sync.Once
+	values map[string]any
+}
+
+func (s *claimSet) parsed() map[string]any {
+	s.once.Do(func() {
+		if json.Unmarshal(s.raw, &s.values) != nil {
+			s.values = nil // no claims: every accessor answers with its zero value
+		}
+	})
+	return s.values
+}
+
+func (s *claimSet) text(name string) string {
+	value, _ := s.parsed()[name].(string)
+	return value
+}
+
+// truth is strict: of "email_verified": "false", only the type is true.
+func (s *claimSet) truth(name string) bool {
+	value, _ := s.parsed()[name].(bool)
+	return value
+}
+
+func (s *claimSet) time(name string) time.Time {
+	seconds, ok := s.parsed()[name].(float64)
+	if !ok {
+		return time.Time{}
+	}
+	return time.Unix(int64(seconds), 0)
+}
+
+// texts reads a claim that is an array of strings. Anything else is no such
+// claim: a string "admin" is not the group admin.
+func (s *claimSet) texts(name string) []string {
+	list, _ := s.parsed()[name].([]any)
+	texts := make([]string, 0, len(list))
+	for _, item := range list {
+		text, ok := item.(string)
+		if !ok {
+			return nil
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+func (s *claimSet) contains(name, text string) bool {
+	list, _ := s.parsed()[name].([]any)
+	found := false
+	for _, item := range list {
+		value, ok := item.(string)
+		if !ok {
+			return false
+		}
+		found = found || value == text
+	}
+	return found
+}
+
+// copied returns a claim that the caller may change without others seeing it.
+func (s *claimSet) copied(name string) any { return deepCopy(s.parsed()[name]) }
+
+func deepCopy(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		copied := maps.Clone(value)
+		for name := range copied {
+			copied[name] = deepCopy(copied[name])
+		}
+		return copied
+	case []any:
+		copied := slices.Clone(value)
+		for i := range copied {
+			copied[i] = deepCopy(copied[i])
+		}
+		return copied
+	}
+	return value
+}
+
+// User is who is signed in: the claims of the verified ID token, and those of
+// /oauth2/userInfo when [Config.UserInfo] is set. It is immutable and safe for
+// concurrent use. The claims are described at
+// https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-id-token.html
+type User struct {
+	claims claimSet
+}
+
+// Subject is the user's stable identifier within the pool ("sub"). Use it as
+// the key in your own database: names and e-mail addresses change.
+func (u *User) Subject() string { return u.claims.text("sub") }
+
+// Username is the name in the user pool ("cognito:username").
+func (u *User) Username() string {
+	if name := u.claims.text("cognito:username"); name != "" {
+		return name
+	}
+	return u.claims.text("username") // as userInfo calls it
+}
+
+// Email is the e-mail address, or "" if the scopes or the client do not allow
+// to read it. See EmailVerified before trusting it.
+func (u *User) Email() string { return u.claims.text("email") }
+
+// EmailVerified reports whether Cognito has verified the e-mail address.
+func (u *User) EmailVerified() bool { return u.claims.truth("email_verified") }
+
+// PhoneNumber is the phone number in E.164 form, or "".
+func (u *User) PhoneNumber() string { return u.claims.text("phone_number") }
+
+// PhoneNumberVerified reports whether Cognito has verified the phone number.
+func (u *User) PhoneNumberVerified() bool { return u.claims.truth("phone_number_verified") }
+
+// Name is the full name for display, or "".
+func (u *User) Name() string { return u.claims.text("name") }
+
+// GivenName is the first name, or "".
+func (u *User) GivenName() string { return u.claims.text("given_name") }
+
+// FamilyName is the last name, or "".
+func (u *User) FamilyName() string { return u.claims.text("family_name") }
+
+// PreferredUsername is the name that the user likes to go by, or "".
+func (u *User) PreferredUsername() string { return u.claims.text("preferred_username") }
+
+// Picture is the address of a portrait, or "".
+func (u *User) Picture() string { return u.claims.text("picture") }
+
+// Locale is the user's language and region, such as "en-GB", or "".
+func (u *User) Locale() string { return u.claims.text("locale") }
+
+// Groups are the user's groups in the pool ("cognito:groups"), empty if there
+// are none. The slice is the caller's.
+func (u *User) Groups() []string { return u.claims.texts("cognito:groups") }
+
+// InGroup reports whether the user is in the group with exactly this name.
+func (u *User) InGroup(name string) bool { return u.claims.contains("cognito:groups", name) }
+
+// AuthTime is when the user last proved who they are ("auth_time"). A refresh
+// does not move it.
+func (u *User) AuthTime() time.Time { return u.claims.time("auth_time") }
+
+// Claim is a claim as encoding/json decodes it into an any, such as
+// Claim("custom:plan"), or nil if there is none.
+func (u *User) Claim(name string) any { return u.claims.copied(name) }
+
+// Decode fills v, a pointer to a struct with json tags, from the claims.
+func (u *User) Decode(v any) error { return json.Unmarshal(u.claims.raw, v) }
+
+// MarshalJSON writes the claims under their own names, without those that
+// belong to the protocol rather than to the user.
+func (u *User) MarshalJSON() ([]byte, error) { return slices.Clone(u.claims.raw), nil }
+
+// String names the user for logs by the subject alone.
+func (u *User) String() string { return "user " + u.Subject() }
+
+// Payload is the verified access token's claims, all of them. It is immutable
+// and safe for concurrent use. The claims are described at
+// https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html
+type Payload struct {
+	claims claimSet
+}
+
+// Subject is the user's stable identifier ("sub"). In a token of a machine
+// client it is the client's id.
+func (p *Payload) Subject() string { return p.claims.text("sub") }
+
+// ClientID is the app client that the token was issued to. Cognito's access
+// tokens name it here and not in "aud".
+func (p *Payload) ClientID() string { return p.claims.text("client_id") }
+
+// Username is the name in the user pool, or "" in a machine client's token.
+func (p *Payload) Username() string { return p.claims.text("username") }
+
+// TokenID identifies the token ("jti"), or is "".
+func (p *Payload) TokenID() string { return p.claims.text("jti") }
+
+// Scopes are the scopes granted. The slice is the caller's.
+func (p *Payload) Scopes() []string { return strings.Fields(p.claims.text("scope")) }
+
+// HasScope reports whether exactly this scope was granted.
+func (p *Payload) HasScope(name string) bool {
+	for scope := range strings.FieldsSeq(p.claims.text("scope")) {
+		if scope == name {
+			return true
+		}
+	}
+	return false
+}
+
+// Groups are the user's groups in the pool. The slice is the caller's.
+func (p *Payload) Groups() []string { return p.claims.texts("cognito:groups") }
+
+// InGroup reports whether the user is in the group with exactly this name.
+func (p *Payload) InGroup(name string) bool { return p.claims.contains("cognito:groups", name) }
+
+// IssuedAt is when Cognito issued the token.
+func (p *Payload) IssuedAt() time.Time { return p.claims.time("iat") }
+
+// ExpiresAt is when the token expires.
+func (p *Payload) ExpiresAt() time.Time { return p.claims.time("exp") }
+
+// AuthTime is when the user last proved who they are.
+func (p *Payload) AuthTime() time.Time { return p.claims.time("auth_time") }
+
+// Claim is a claim as encoding/json decodes it into an any, or nil.
+func (p *Payload) Claim(name string) any { return p.claims.copied(name) }
+
+// Decode fills v, a pointer to a struct with json tags, from the claims.
+func (p *Payload) Decode(v any) error { return json.Unmarshal(p.claims.raw, v) }
+
+// MarshalJSON writes all claims under their own names.
+func (p *Payload) MarshalJSON() ([]byte, error) { return slices.Clone(p.claims.raw), nil }
+
+// String names the token for logs by its subject alone.
+func (p *Payload) String() string { return "access token of " + p.Subject() }
+
+// protocolClaims are about the ID token, not about the user.
+var protocolClaims = []string{
+	"iss", "aud", "exp", "iat", "nonce", "at_hash", "jti", "origin_jti", "event_id", "token_use",
+}
+
+// userClaims merges the claims of the ID token with those of userInfo, which
+// may be nil. The ID token's win, since they are signed. Values are copied as
+// they stand, so that no number loses digits on the way.
+func userClaims(idToken, userInfo []byte) ([]byte, error) {
+	merged := map[string]json.RawMessage{}
+	for _, source := range [][]byte{userInfo, idToken} {
+		if len(source) == 0 {
+			continue
+		}
+		if err := json.Unmarshal(source, &merged); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range protocolClaims {
+		delete(merged, name)
+	}
+	for _, name := range []string{"email_verified", "phone_number_verified"} {
+		// userInfo sends these as strings, the ID token as booleans.
+		switch string(merged[name]) {
+		case `"true"`:
+			merged[name] = json.RawMessage("true")
+		case `"false"`:
+			merged[name] = json.RawMessage("false")
+		}
+	}
+	return json.Marshal(merged)
+}

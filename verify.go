@@ -1,0 +1,307 @@
+package cognito
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/MicahParks/keyfunc/v3"
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Why a token was refused. Each of them also matches [ErrInvalidToken]. See
+// https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html
+// for Cognito's rules, RFC 7519 and OpenID Connect Core section 3.1.3.7 for
+// the others.
+var (
+	ErrTokenMalformed = errors.New("token is not a signed JWT")
+	ErrTokenAlgorithm = errors.New("token is not signed with RS256")
+	ErrTokenKey       = errors.New("token names no signing key of this pool")
+	ErrTokenSignature = errors.New("token has an invalid signature")
+	ErrTokenIssuer    = errors.New("token is of another issuer")
+	ErrTokenSubject   = errors.New("token has no subject, or another one than expected")
+	ErrTokenExpired   = errors.New("token has expired or says not when it will")
+	ErrTokenIssuedAt  = errors.New("token says not when it was issued, or from the future")
+	ErrTokenNotYet    = errors.New("token is not valid yet")
+	ErrTokenAudience  = errors.New("token is for another audience")
+	ErrTokenClient    = errors.New("token was issued to another client")
+	ErrTokenUse       = errors.New("token is of the wrong kind")
+	ErrTokenNonce     = errors.New("token does not belong to this login")
+	ErrTokenHash      = errors.New("token does not go with its access token")
+)
+
+const (
+	// leeway forgives clocks that differ. It applies to verification alone:
+	// sessions end and tokens are renewed by the exact times.
+	leeway = time.Minute
+	// longestToken is refused before it is split or decoded. AWS promises no
+	// limit; a hundred groups and fifty attributes stay well below.
+	longestToken = 256 << 10
+)
+
+// token is a JWT whose signature has been verified.
+type token struct {
+	raw     secret
+	payload []byte // the claims' JSON as it was signed
+	claims  jwt.MapClaims
+}
+
+// verifier knows what makes a token acceptable.
+type verifier struct {
+	issuer   string
+	clientID string
+	now      func() time.Time
+	parser   *jwt.Parser
+	keys     keyfunc.Keyfunc
+}
+
+func newVerifier(c Config, keys *keySet) (*verifier, error) {
+	k, err := keyfunc.New(keyfunc.Options{Storage: keys})
+	if err != nil {
+		return nil, err
+	}
+	return &verifier{
+		issuer: c.Issuer, clientID: c.ClientID, now: c.Now, keys: k,
+		// The algorithm is ours to choose, never the header's (RFC 8725
+		// section 3.1). Claims are judged by the rules below.
+		parser: jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding()),
+	}, nil
+}
+
+// A rule is one reason to refuse a token.
+type rule func(v *verifier, t *token) error
+
+// Every token of the pool keeps these.
+var commonRules = []rule{ruleIssuer, ruleSubject, ruleExpiry, ruleIssuedAt, ruleNotBefore}
+
+// idToken verifies an ID token. Further rules may say more of it.
+func (v *verifier) idToken(ctx context.Context, raw secret, further ...rule) (*token, error) {
+	return v.verify(ctx, "ID token", raw, slices.Concat(commonRules, []rule{ruleUse("id"), ruleAudience}, further))
+}
+
+// accessToken verifies an access token.
+func (v *verifier) accessToken(ctx context.Context, raw secret, further ...rule) (*token, error) {
+	return v.verify(ctx, "access token", raw, slices.Concat(commonRules, []rule{ruleUse("access"), ruleClient}, further))
+}
+
+func (v *verifier) verify(ctx context.Context, kind string, raw secret, rules []rule) (*token, error) {
+	t, err := v.signed(ctx, raw)
+	if err != nil {
+		if errors.Is(err, ErrUnavailable) {
+			return nil, err
+		}
+		return nil, because(ErrInvalidToken, "%s: %w", kind, err)
+	}
+	for _, rule := range rules {
+		if err := rule(v, t); err != nil {
+			return nil, because(ErrInvalidToken, "%s: %w", kind, err)
+		}
+	}
+	return t, nil
+}
+
+// signed verifies the signature, and nothing else.
+func (v *verifier) signed(ctx context.Context, raw secret) (*token, error) {
+	text := raw.reveal()
+	if len(text) > longestToken || !onlyTokenCharacters(text) {
+		return nil, ErrTokenMalformed
+	}
+	claims := jwt.MapClaims{}
+	parsed, err := v.parser.ParseWithClaims(text, claims, v.keys.KeyfuncCtx(ctx))
+	if err != nil {
+		return nil, signatureError(parsed, err)
+	}
+	if _, critical := parsed.Header["crit"]; critical {
+		// We understand no extension, so we must refuse (RFC 7515 section
+		// 4.1.11).
+		return nil, ErrTokenMalformed
+	}
+	payload, err := v.parser.DecodeSegment(strings.Split(text, ".")[1])
+	if err != nil || parsed.Claims == nil || len(claims) == 0 {
+		return nil, ErrTokenMalformed
+	}
+	return &token{raw: raw, payload: payload, claims: claims}, nil
+}
+
+// onlyTokenCharacters reports whether text is made of base64url and dots. Go's
+// base64 skips newlines even when strict, so one token would have many
+// spellings without this.
+func onlyTokenCharacters(text string) bool {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// signatureError sorts the errors of the JWT library, whose texts quote the
+// token and therefore stay behind.
+func signatureError(parsed *jwt.Token, err error) error {
+	var outage *Error
+	switch {
+	case errors.As(err, &outage):
+		return outage
+	case errors.Is(err, jwt.ErrTokenMalformed):
+		return ErrTokenMalformed
+	case parsed == nil || parsed.Method == nil || parsed.Method.Alg() != "RS256":
+		return ErrTokenAlgorithm
+	case errors.Is(err, keyfunc.ErrKeyfunc):
+		return ErrTokenKey
+	}
+	return ErrTokenSignature
+}
+
+func (t *token) text(name string) string {
+	value, _ := t.claims[name].(string)
+	return value
+}
+
+// moment reads a NumericDate (RFC 7519 section 2). A string is none.
+func (t *token) moment(name string) (time.Time, bool) {
+	seconds, ok := t.claims[name].(float64)
+	if !ok || math.IsNaN(seconds) || math.Abs(seconds) > 1<<40 {
+		return time.Time{}, false
+	}
+	return time.Unix(int64(seconds), 0), true
+}
+
+func (t *token) expires() time.Time {
+	expires, _ := t.moment("exp")
+	return expires
+}
+
+func ruleIssuer(v *verifier, t *token) error {
+	if t.text("iss") != v.issuer {
+		return fmt.Errorf("%w: iss is %s, the issuer configured is %q", ErrTokenIssuer, quoted(t.text("iss")), v.issuer)
+	}
+	return nil
+}
+
+func ruleSubject(_ *verifier, t *token) error {
+	if t.text("sub") == "" {
+		return ErrTokenSubject
+	}
+	return nil
+}
+
+func ruleExpiry(v *verifier, t *token) error {
+	expires, ok := t.moment("exp")
+	if !ok {
+		return ErrTokenExpired
+	}
+	if late := v.now().Sub(expires); late >= leeway {
+		return fmt.Errorf("%w: %s ago by this machine's clock", ErrTokenExpired, late.Truncate(time.Second))
+	}
+	return nil
+}
+
+func ruleIssuedAt(_ *verifier, t *token) error {
+	if _, ok := t.moment("iat"); !ok {
+		return ErrTokenIssuedAt
+	}
+	return nil
+}
+
+// ruleFresh applies at login, where the token was issued just now: one from
+// the future shows a clock that is wrong.
+func ruleFresh(v *verifier, t *token) error {
+	issued, _ := t.moment("iat")
+	if ahead := issued.Sub(v.now()); ahead > leeway {
+		return fmt.Errorf("%w: issued %s ahead of this machine's clock; set the clock (NTP)", ErrTokenIssuedAt, ahead.Truncate(time.Second))
+	}
+	return nil
+}
+
+func ruleNotBefore(v *verifier, t *token) error {
+	if _, set := t.claims["nbf"]; !set {
+		return nil // Cognito sends none
+	}
+	if begins, ok := t.moment("nbf"); !ok || begins.Sub(v.now()) > leeway {
+		return ErrTokenNotYet
+	}
+	return nil
+}
+
+func ruleUse(want string) rule {
+	return func(_ *verifier, t *token) error {
+		if t.text("token_use") != want {
+			return fmt.Errorf("%w: token_use is not %q", ErrTokenUse, want)
+		}
+		return nil
+	}
+}
+
+// ruleAudience wants this client and nobody else: a token that others may use
+// too was perhaps obtained by one of them.
+func ruleAudience(v *verifier, t *token) error {
+	audience := t.claims["aud"]
+	if list, ok := audience.([]any); ok && len(list) == 1 {
+		audience = list[0]
+	}
+	if audience != v.clientID {
+		return fmt.Errorf("%w: aud is not ClientID", ErrTokenAudience)
+	}
+	if party, set := t.claims["azp"]; set && party != v.clientID {
+		return fmt.Errorf("%w: azp is not ClientID", ErrTokenAudience)
+	}
+	return nil
+}
+
+// ruleClient: Cognito's access tokens name the client in client_id and have no
+// aud, unless they are bound to a resource.
+func ruleClient(v *verifier, t *token) error {
+	if t.text("client_id") != v.clientID {
+		return fmt.Errorf("%w: client_id is not ClientID", ErrTokenClient)
+	}
+	return nil
+}
+
+// ruleNonce binds an ID token to the login that asked for it.
+func ruleNonce(want secret) rule {
+	return func(_ *verifier, t *token) error {
+		got := t.text("nonce")
+		if got == "" || subtle.ConstantTimeCompare([]byte(got), []byte(want.reveal())) != 1 {
+			return ErrTokenNonce
+		}
+		return nil
+	}
+}
+
+// ruleSameSubject ties a token to the one it came with or replaces.
+func ruleSameSubject(want string) rule {
+	return func(_ *verifier, t *token) error {
+		if t.text("sub") != want {
+			return ErrTokenSubject
+		}
+		return nil
+	}
+}
+
+// ruleAccessTokenHash checks at_hash if it is there (OpenID Connect Core
+// section 3.1.3.8): real pools send it, though it is undocumented.
+func ruleAccessTokenHash(access secret) rule {
+	return func(_ *verifier, t *token) error {
+		hash, set := t.claims["at_hash"]
+		if !set {
+			return nil
+		}
+		sum := sha256.Sum256([]byte(access.reveal()))
+		if hash != base64.RawURLEncoding.EncodeToString(sum[:sha256.Size/2]) {
+			return ErrTokenHash
+		}
+		return nil
+	}
+}
+
+// quoted shows a stranger's text in a log, short and on one line.
+func quoted(s string) string { return fmt.Sprintf("%q", s[:min(len(s), 100)]) }

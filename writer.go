@@ -1,0 +1,156 @@
+package cognito
+
+import (
+	"context"
+	"time"
+)
+
+// Everything that writes a session is in this file and keeps one protocol:
+// cold record first, then hot, then look for a tombstone. Ending a session
+// puts the tombstone first and then deletes. So of a writer and an ender that
+// cross, at least one sees the other: the writer that finds a tombstone undoes
+// what it wrote. What remains is an ender that puts its tombstone after the
+// writer looked and deletes before the writer's driver has written, a matter
+// of milliseconds within one storage call.
+
+var sealedTombstone = []byte{1} // its presence is its meaning
+
+// begin stores a new session under a new id. The id is never one that came
+// from outside, so nobody can plant a session that a victim then signs in to.
+func (s *sessions) begin(record hotRecord, cold coldRecord) (*openSession, error) {
+	handle, ok := newHandle(randomText(), s.binding)
+	if !ok {
+		panic("cognito: a session id of our own making is malformed")
+	}
+	now := s.now()
+	record.until = now.Add(s.total)
+	s.slide(&record, now)
+	if !record.renewable && record.expires.Before(record.until) {
+		record.until = record.expires // nothing could renew it
+	}
+	opened, err := s.write(handle, record, &cold)
+	if err != nil {
+		s.drop(handle)
+		return nil, err
+	}
+	return opened, nil
+}
+
+// slide moves the idle deadline.
+func (s *sessions) slide(record *hotRecord, now time.Time) {
+	record.idleUntil = now.Add(s.idle)
+	record.touchAfter = now.Add(s.idle / 10)
+}
+
+// write stores both records, or the hot one alone if cold is nil.
+func (s *sessions) write(handle *sessionHandle, record hotRecord, cold *coldRecord) (*openSession, error) {
+	life := earlier(record.until, record.idleUntil).Sub(s.now())
+	if cold != nil {
+		if err := s.store.set(handle.cold, handle.ring.seal(handle.cold, cold.encode()), life); err != nil {
+			return nil, err
+		}
+	}
+	sealed := handle.ring.seal(handle.hot, record.encode())
+	if err := s.store.set(handle.hot, sealed, life); err != nil {
+		return nil, err
+	}
+	return s.remember(handle, sealed, record), nil
+}
+
+// save is write for a session that somebody may be ending at the same time.
+func (s *sessions) save(handle *sessionHandle, record hotRecord, cold *coldRecord) (*openSession, error) {
+	opened, err := s.write(handle, record, cold)
+	if err != nil {
+		return nil, err
+	}
+	return opened, s.undoIfEnded(handle)
+}
+
+// saveCold stores the cold record alone, by the same protocol.
+func (s *sessions) saveCold(handle *sessionHandle, record hotRecord, cold coldRecord) error {
+	life := earlier(record.until, record.idleUntil).Sub(s.now())
+	if err := s.store.set(handle.cold, handle.ring.seal(handle.cold, cold.encode()), life); err != nil {
+		return err
+	}
+	return s.undoIfEnded(handle)
+}
+
+func (s *sessions) undoIfEnded(handle *sessionHandle) error {
+	tombstone, err := s.store.get(handle.tomb)
+	if err != nil {
+		return err
+	}
+	if tombstone != nil {
+		s.drop(handle)
+		return errNoSuchSession
+	}
+	return nil
+}
+
+// touch moves the idle deadline of a session in use, at most once per tenth
+// of it. It works on a fresh read: the session may have been renewed or ended
+// since the request came in. A storage that fails now is asked again by the
+// next request.
+func (s *sessions) touch(opened *openSession) {
+	now := s.now()
+	if now.Before(opened.record.touchAfter) {
+		return
+	}
+	fresh, cold, err := s.fresh(opened.sessionHandle)
+	if err != nil || now.Before(fresh.record.touchAfter) {
+		return
+	}
+	record := fresh.record
+	s.slide(&record, now)
+	if _, err := s.save(opened.sessionHandle, record, &cold); err != nil {
+		s.auth.config.Logger.Warn("cognito: a session in use could not be prolonged", "error", err)
+	}
+}
+
+// end ends a session everywhere, and returns its refresh token, if it could
+// be read, for revocation. The error says that the storage could not be told.
+func (s *sessions) end(handle *sessionHandle) (refresh secret, err error) {
+	cold, readErr := s.readCold(handle)
+	err = s.store.set(handle.tomb, sealedTombstone, tombstoneLife)
+	if dropErr := s.remove(handle); err == nil {
+		err = dropErr
+	}
+	if readErr != nil && err == nil && isUnknown(readErr) {
+		err = readErr
+	}
+	return cold.refresh, err
+}
+
+// remove deletes both records.
+func (s *sessions) remove(handle *sessionHandle) error {
+	s.recent.forget(handle.id)
+	err := s.store.delete(handle.hot)
+	if coldErr := s.store.delete(handle.cold); err == nil {
+		err = coldErr
+	}
+	return err
+}
+
+// drop removes what is of no use any more. If that fails the storage's own
+// expiry does it.
+func (s *sessions) drop(handle *sessionHandle) { _ = s.remove(handle) }
+
+// revokeLater tells Cognito in the background that a refresh token is done
+// with. The session has ended here already, whatever comes of it.
+func (s *sessions) revokeLater(refresh secret) {
+	if refresh == "" {
+		return
+	}
+	s.auth.caller.background(func(ctx context.Context) {
+		if err := s.auth.endpoint.end(ctx, refresh); err != nil {
+			s.auth.config.Logger.Warn("cognito: a refresh token could not be revoked", "error", err)
+		}
+	})
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
