@@ -36,6 +36,7 @@ type attempt struct {
 	ReturnTo    string `json:"return_to"`
 	RedirectURI string `json:"redirect_uri"`
 	Silent      bool   `json:"silent,omitempty"` // begun with prompt=none
+	Fresh       bool   `json:"fresh,omitempty"`  // the visitor has to prove anew who they are
 	Began       int64  `json:"began"`            // Unix seconds
 }
 

@@ -1,18 +1,174 @@
 package cognito
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
 )
 
-// VerifyAccessToken verifies an access token of this pool and client, for code
-// that receives tokens outside of HTTP requests. The error matches
+// Requests of programs bring an access token instead of a cookie (RFC 6750).
+// They get the same User and Payload.
+
+// bearerMemory bounds how long a verified token is taken for granted. It is
+// also what a key that the pool withdraws is still honoured for, at most.
+const bearerMemory = 5 * time.Minute
+
+// verifiedToken is a bearer token that was verified in full. A token is
+// remembered whole, so a hit means the very same bytes; its expiry is checked
+// at every hit.
+type verifiedToken struct {
+	visit   visit
+	expires time.Time
+	recheck time.Time
+	keys    *keySnapshot // what it was verified with
+}
+
+// VerifyAccessToken verifies an access token of this pool and of the clients
+// that [Config.Bearer] admits, for code that receives tokens outside of HTTP
+// requests, over WebSockets, gRPC or queues. The error matches
 // [ErrInvalidToken] if the token is to be refused, and [ErrUnavailable] if the
 // pool's signing keys are out of reach, so that nothing is known.
 func (a *Auth) VerifyAccessToken(ctx context.Context, raw string) (*Payload, error) {
-	verified, err := a.verifier.accessToken(ctx, secret(raw))
+	verified, err := a.verifier.bearerToken(ctx, secret(raw))
 	if err != nil {
 		return nil, err
 	}
-	return &Payload{claimSet{raw: slices.Clone(verified.payload)}}, nil
+	return &Payload{claimSet{raw: verified.payload}}, nil
+}
+
+// bearerOf returns the token of a request's Authorization header, which may be
+// a view into the request. sent is false if the request brings no bearer token
+// at all. A header that occurs twice, or holds more than one token, is
+// malformed: whoever reads the other one would see another user.
+func bearerOf(c *fiber.Ctx) (token []byte, sent bool, err error) {
+	headers := c.Request().Header.PeekAll(fiber.HeaderAuthorization)
+	if len(headers) == 0 {
+		return nil, false, nil
+	}
+	for _, header := range headers {
+		scheme, rest, _ := bytes.Cut(header, []byte(" "))
+		if !bytes.EqualFold(bytes.TrimRight(scheme, "\t"), []byte("Bearer")) {
+			continue
+		}
+		sent, token = true, bytes.TrimLeft(rest, " ")
+	}
+	switch {
+	case !sent:
+		return nil, false, nil
+	case len(headers) > 1:
+		return nil, true, errTwoHeaders
+	case len(token) == 0 || bytes.ContainsAny(token, " \t,"):
+		return nil, true, errNotOneToken
+	}
+	return token, true, nil
+}
+
+var (
+	errTwoHeaders  = because(ErrBearerMalformed, "more than one Authorization header")
+	errNotOneToken = because(ErrBearerMalformed, "the Authorization header does not hold just one token")
+)
+
+// identifyBearer finds out who sent a bearer token.
+func (a *Auth) identifyBearer(raw []byte) *visit {
+	now := a.config.Now()
+	keys := a.keys.current.Load()
+	if known, ok := a.tokens.get(raw); ok && known.keys == keys && now.Before(known.expires) && now.Before(known.recheck) {
+		return &known.visit
+	}
+	// A copy: the header's bytes change when the request ends.
+	text := strings.Clone(string(raw))
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	verified, err := a.verifier.bearerToken(ctx, secret(text))
+	if err != nil {
+		return &visit{auth: a, bearer: true, err: err}
+	}
+	known := &verifiedToken{visit: a.bearerVisit(verified), expires: verified.expires(), recheck: now.Add(bearerMemory), keys: a.keys.current.Load()}
+	if now.Before(known.expires) { // not within the leeway
+		a.tokens.put(text, known)
+	}
+	return &known.visit
+}
+
+// bearerVisit is a visit by access token. A machine client's token has no user
+// in it (RFC 6749 section 4.4): its subject is the client itself.
+func (a *Auth) bearerVisit(verified *token) visit {
+	v := visit{auth: a, bearer: true, payload: &Payload{claimSet{raw: verified.payload}}}
+	if verified.text("username") == "" || verified.text("sub") == verified.text("client_id") {
+		return v
+	}
+	claims, err := userClaims(verified.payload, nil, "client_id", "scope", "version")
+	if err == nil {
+		v.user = &User{claimSet{raw: claims}}
+	}
+	return v
+}
+
+// bearerToken verifies an access token that came from outside.
+func (v *verifier) bearerToken(ctx context.Context, raw secret) (*token, error) {
+	return v.verify(ctx, "access token", raw, v.bearerRules)
+}
+
+// bearerRules are those for access tokens, with the clients and the audience
+// that the config admits.
+func bearerRules(c Config) []rule {
+	clients := append([]string{c.ClientID}, c.BearerClientIDs...)
+	rules := slices.Concat(commonRules, []rule{ruleUse("access"), ruleClientAmong(clients)})
+	if c.Audience != "" {
+		rules = append(rules, ruleResource(c.Audience))
+	}
+	return rules
+}
+
+func ruleClientAmong(clients []string) rule {
+	return func(_ *verifier, t *token) error {
+		if !slices.Contains(clients, t.text("client_id")) {
+			return fmt.Errorf("%w: client_id is neither ClientID nor among BearerClientIDs", ErrTokenClient)
+		}
+		return nil
+	}
+}
+
+// ruleResource wants the token bound to this API. A token without an audience
+// is bound to none, so it is refused as well.
+func ruleResource(want string) rule {
+	return func(_ *verifier, t *token) error {
+		audience := t.claims["aud"]
+		if list, ok := audience.([]any); ok && len(list) == 1 {
+			audience = list[0]
+		}
+		if audience != want {
+			return fmt.Errorf("%w: aud is not Audience", ErrTokenAudience)
+		}
+		return nil
+	}
+}
+
+// challenge tells a program what is wrong with its token (RFC 6750 section 3).
+// Nothing is told to a request that brought none.
+func (a *Auth) challenge(c *fiber.Ctx, e *Error) {
+	if !a.config.Bearer {
+		return
+	}
+	value := "Bearer"
+	switch {
+	case e.reason == ErrBearerMalformed:
+		value = `Bearer error="invalid_request"`
+	case e.reason == ErrInvalidToken:
+		value = `Bearer error="invalid_token"`
+	case e.reason == ErrStaleLogin:
+		value = fmt.Sprintf(`Bearer error="insufficient_user_authentication", max_age="%d"`, int(e.maxAge.Seconds()))
+	case e.Status() == fiber.StatusForbidden && e.scope != "":
+		value = fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s"`, e.scope)
+	case e.Status() == fiber.StatusForbidden && e.reason == ErrForbidden:
+		value = `Bearer error="insufficient_scope"`
+	}
+	if status := e.Status(); status == fiber.StatusUnauthorized || status == fiber.StatusForbidden || status == fiber.StatusBadRequest {
+		c.Set(fiber.HeaderWWWAuthenticate, value)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"regexp"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 )
@@ -109,7 +110,13 @@ func (a *Auth) finish(c *fiber.Ctx, answer cognitoAnswer, mine ticket) outcome {
 	if err := a.attempts.consume(answer.state.reveal()); err != nil {
 		return outcome{err: asError(err)}
 	}
+	began := time.Now()
 	opened, err := a.signIn(c, answer, begun)
+	if err != nil {
+		a.emit(Event{Kind: EventLogin, Duration: time.Since(began)}.failed(err))
+	} else {
+		a.emit(Event{Kind: EventLogin, OK: true, Subject: opened.visit.user.Subject(), Duration: time.Since(began)})
+	}
 	switch {
 	case errors.Is(err, ErrLoginRequired) && begun.Silent:
 		return outcome{used: true, location: begun.ReturnTo} // as asked: not signed in
@@ -141,7 +148,7 @@ func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*openS
 	if err != nil {
 		return nil, err
 	}
-	opened, err := a.admit(ctx, granted, begun)
+	opened, err := a.admit(ctx, c, granted, begun)
 	if err != nil {
 		a.sessions.revokeLater(granted.refresh) // nobody will ever use it
 	}
@@ -149,10 +156,13 @@ func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*openS
 }
 
 // admit verifies the tokens and stores the session.
-func (a *Auth) admit(ctx context.Context, granted grant, begun attempt) (*openSession, error) {
+func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted grant, begun attempt) (*openSession, error) {
 	id, err := a.verifier.idToken(ctx, granted.id, ruleFresh, ruleNonce(secret(begun.Nonce)), ruleAccessTokenHash(granted.access))
 	if err != nil {
 		return nil, err
+	}
+	if proved, _ := id.moment("auth_time"); begun.Fresh && proved.Before(time.Unix(begun.Began, 0).Add(-leeway)) {
+		return nil, because(ErrStaleLogin, "Cognito was asked for a fresh login and did not ask the visitor; the classic hosted UI ignores prompt=login")
 	}
 	access, err := a.verifier.accessToken(ctx, granted.access, ruleFresh, ruleSameSubject(id.text("sub")))
 	if err != nil {
@@ -168,12 +178,32 @@ func (a *Auth) admit(ctx context.Context, granted grant, begun attempt) (*openSe
 	if err != nil {
 		return nil, because(ErrInvalidToken, "ID token: %w", ErrTokenMalformed)
 	}
+	if err := a.welcome(c, user); err != nil {
+		return nil, err
+	}
 	expires := earlier(access.expires(), id.expires())
 	record := hotRecord{
 		serial: 1, expires: expires, renewAfter: renewAfter(a.config.Now(), expires),
 		renewable: granted.refresh != "", user: user, payload: access.payload, userInfo: userInfo,
 	}
 	return a.sessions.begin(record, coldRecord{access: granted.access, refresh: granted.refresh, nonce: secret(begun.Nonce)})
+}
+
+// welcome lets the app note the user, or refuse.
+func (a *Auth) welcome(c *fiber.Ctx, user []byte) error {
+	if a.config.OnLogin == nil {
+		return nil
+	}
+	err := a.config.OnLogin(c, &User{claimSet{raw: user}})
+	if err == nil {
+		return nil
+	}
+	refused := because(ErrDenied, "OnLogin: %w", err)
+	var spoken *fiber.Error
+	if errors.As(err, &spoken) {
+		refused.status, refused.message = spoken.Code, spoken.Message
+	}
+	return refused
 }
 
 // readUserInfo fetches further claims, which must be of the same user (OpenID
@@ -274,7 +304,7 @@ func (a *Auth) again(c *fiber.Ctx, mine ticket, e *Error) error {
 	if returnTo == "" {
 		returnTo = a.config.AfterLogin
 	}
-	return a.sendToCognito(c, returnTo, url.Values{}, mine.again+1)
+	return a.sendToCognito(c, returnTo, url.Values{}, attempt{}, mine.again+1)
 }
 
 // address is what browsers call a path of this app: behind a proxy that strips

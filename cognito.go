@@ -15,22 +15,23 @@ import (
 // Auth signs visitors in with one app client of one user pool. It is immutable
 // and safe for concurrent use.
 type Auth struct {
-	config      Config
-	endpoints   endpoints
-	binding     string // pool and client: what every sealed record is bound to
-	pathPrefix  string // of BaseURL
-	trusted     []string
-	routes      map[string]route
-	cookies     cookies
-	store       *store
-	caller      *caller
-	endpoint    *tokenEndpoint
-	verifier    *verifier
-	attempts    *attempts
-	sessions    *sessions
-	renewals    *renewals
-	ownStorage  *memory.Storage // ours to close, or nil
-	unreachable *Error          // a route of ours that can never be seen
+	config     Config
+	endpoints  endpoints
+	binding    string // pool and client: what every sealed record is bound to
+	pathPrefix string // of BaseURL
+	trusted    []string
+	routes     map[string]route
+	cookies    cookies
+	store      *store
+	caller     *caller
+	endpoint   *tokenEndpoint
+	keys       *keySet
+	verifier   *verifier
+	tokens     *recent[*verifiedToken] // bearer tokens verified lately
+	attempts   *attempts
+	sessions   *sessions
+	renewals   *renewals
+	ownStorage *memory.Storage // ours to close, or nil
 
 	nobody  visit // no cookie
 	gone    visit // a cookie that leads nowhere
@@ -84,7 +85,9 @@ func NewAuth(config Config) (*Auth, error) {
 	}
 	a.store = newStore(c.Storage)
 	a.endpoint = &tokenEndpoint{caller: a.caller, at: a.endpoints, clientID: c.ClientID, clientSecret: secret(c.ClientSecret)}
-	verifier, err := newVerifier(c, newKeySet(a.caller, a.endpoints.jwks, c.Now))
+	a.keys = newKeySet(a.caller, a.endpoints.jwks, c.Now)
+	a.tokens = newRecent[*verifiedToken](recentLimit)
+	verifier, err := newVerifier(c, a.keys)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +158,7 @@ func (a *Auth) handle(c *fiber.Ctx) error {
 	}
 	a.setVisit(c, v)
 	err2 := c.Next()
-	if v.cookie {
+	if v.cookie || v.bearer {
 		markPersonal(c, v)
 	}
 	return err2
@@ -193,6 +196,20 @@ func (a *Auth) identifySafely(c *fiber.Ctx) (v *visit, err *Error) {
 
 // identify finds out who sent a request. It never refuses it.
 func (a *Auth) identify(c *fiber.Ctx) *visit {
+	if a.config.Bearer {
+		token, sent, err := bearerOf(c)
+		switch {
+		case err != nil:
+			return &visit{auth: a, bearer: true, err: err}
+		case sent:
+			return a.identifyBearer(token)
+		}
+	}
+	return a.identifyCookie(c)
+}
+
+// identifyCookie finds out whose session a request belongs to.
+func (a *Auth) identifyCookie(c *fiber.Ctx) *visit {
 	id := a.cookies.read(c, a.cookies.session)
 	if id == nil {
 		return &a.nobody
@@ -202,11 +219,11 @@ func (a *Auth) identify(c *fiber.Ctx) *visit {
 	if err != nil {
 		return a.without(err)
 	}
-	if crossOrigin(c, a.origins(c)) {
+	if a.crossOrigin(c) {
 		return &a.foreign
 	}
 	if !now.Before(s.record.touchAfter) {
-		a.sessions.touch(s)
+		a.sessions.touch(s, now)
 	}
 	if now.Before(s.record.expires) {
 		if !now.Before(s.record.renewAfter) {
@@ -248,12 +265,16 @@ func (a *Auth) without(err error) *visit {
 // unless the app has decided on that itself.
 func markPersonal(c *fiber.Ctx, v *visit) {
 	header := &c.Response().Header
-	if len(header.Peek(fiber.HeaderVary)) == 0 {
-		header.Set(fiber.HeaderVary, fiber.HeaderCookie)
-	} else {
-		c.Vary(fiber.HeaderCookie)
+	by := fiber.HeaderCookie
+	if v.bearer {
+		by = fiber.HeaderAuthorization
 	}
-	if v.user != nil && len(header.Peek(fiber.HeaderCacheControl)) == 0 {
+	if len(header.Peek(fiber.HeaderVary)) == 0 {
+		header.Set(fiber.HeaderVary, by)
+	} else {
+		c.Vary(by)
+	}
+	if v.payload != nil && len(header.Peek(fiber.HeaderCacheControl)) == 0 {
 		header.Set(fiber.HeaderCacheControl, "private, no-store")
 	}
 }
@@ -262,10 +283,18 @@ func markPersonal(c *fiber.Ctx, v *visit) {
 // middleware stands.
 func (a *Auth) mount(c *fiber.Ctx) {
 	a.reportUnreachable(c.Route().Path)
-	// In a goroutine: Fiber holds the lock that this takes while it drains
-	// requests at shutdown, and this very request may be one of them.
-	hooks := c.App().Hooks()
-	go hooks.OnShutdown(a.Close)
+	// In a goroutine, and not waited for without end: Fiber holds the lock
+	// that this takes while it drains requests at shutdown, and this very
+	// request may be one of them.
+	hooks, registered := c.App().Hooks(), make(chan struct{})
+	go func() {
+		defer close(registered)
+		hooks.OnShutdown(a.Close)
+	}()
+	select {
+	case <-registered:
+	case <-time.After(100 * time.Millisecond):
+	}
 }
 
 // reportUnreachable finds routes of ours outside the path that the middleware
@@ -280,11 +309,8 @@ func (a *Auth) reportUnreachable(mounted string) {
 		{"LogoutPath", a.config.LogoutPath}, {"RefreshPath", a.config.RefreshPath},
 	} {
 		if !strings.HasPrefix(strings.ToLower(r.path)+"/", strings.ToLower(prefix)+"/") {
-			e := because(ErrMisconfigured, "%s %q is never seen by the middleware, which is mounted under %q; paths are full paths", r.field, r.path, mounted)
-			a.config.Logger.Error("cognito: a route is out of reach", "error", e)
-			if r.field == "LoginPath" {
-				a.unreachable = e
-			}
+			a.config.Logger.Error("cognito: a route is out of reach: the middleware is mounted under another path; settings are full paths",
+				"field", r.field, "path", r.path, "mounted", strings.Clone(mounted))
 		}
 	}
 }

@@ -131,6 +131,26 @@ type Config struct {
 	// Optional. Default: 168h (7 days).
 	AbsoluteTimeout time.Duration
 
+	// Bearer also accepts access tokens in "Authorization: Bearer" headers, of
+	// this client and of BearerClientIDs. A request that brings one is judged
+	// by it alone: it is never redirected and its cookie is not looked at.
+	//
+	// Optional. Default: false.
+	Bearer bool
+
+	// BearerClientIDs are further app clients of the pool, such as those of
+	// machines and mobile apps, whose tokens are accepted with Bearer.
+	//
+	// Optional. Default: none.
+	BearerClientIDs []string
+
+	// Audience is the "aud" that bearer tokens must have, for an API whose
+	// tokens are bound to a resource (RFC 8707). Cognito sets "aud" in access
+	// tokens only when the login names a resource.
+	//
+	// Optional. Default: "", any.
+	Audience string
+
 	// UserInfo also reads /oauth2/userInfo at login and adds the claims that
 	// the ID token lacks to the user.
 	//
@@ -150,6 +170,31 @@ type Config struct {
 	// Optional. Default: a small HTML page for browsers, problem+json (RFC
 	// 9457) for the rest.
 	ErrorHandler func(*fiber.Ctx, error) error
+
+	// OnLogin runs when a login has been verified and before the session
+	// begins: to note the user in a database, or to refuse. A [*fiber.Error]
+	// refuses with its status and its message for the visitor, any other
+	// error with a bland text.
+	//
+	// Optional. Default: nil.
+	OnLogin func(*fiber.Ctx, *User) error
+
+	// OnLogout runs when a visitor logs out, before the session ends.
+	//
+	// Optional. Default: nil.
+	OnLogout func(*fiber.Ctx, *User)
+
+	// OnRefresh runs in the background after a session's tokens were renewed,
+	// with the user as Cognito now describes them.
+	//
+	// Optional. Default: nil.
+	OnRefresh func(*User)
+
+	// OnEvent receives what happens, for audit and metrics. It must be quick
+	// and safe for concurrent use.
+	//
+	// Optional. Default: nil, which writes events to Logger.
+	OnEvent func(Event)
 
 	// Logger receives what operators need to know. No token, code, secret or
 	// cookie is ever written to it.
@@ -203,6 +248,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Scopes = append([]string(nil), c.Scopes...)
 	c.AllowedOrigins = append([]string(nil), c.AllowedOrigins...)
+	c.BearerClientIDs = append([]string(nil), c.BearerClientIDs...)
 
 	if c.AbsoluteTimeout == 0 {
 		c.AbsoluteTimeout = 7 * 24 * time.Hour

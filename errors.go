@@ -36,6 +36,15 @@ var (
 	// expired, was ended, or Cognito no longer renews it.
 	ErrSessionEnded = &Reason{"session_ended", http.StatusUnauthorized,
 		"You have been signed out", "Your session has ended. Please sign in again."}
+	// ErrStaleLogin is a guard's reason when the user has to prove anew who
+	// they are (RFC 9470), and the reason why a login is refused that was to
+	// do so and did not: the classic hosted UI ignores the wish.
+	ErrStaleLogin = &Reason{"fresh_login_required", http.StatusUnauthorized,
+		"Please sign in again", "This needs a fresh sign-in. If you are brought back here, sign out first and then sign in again."}
+	// ErrBearerMalformed means that an Authorization header cannot be read
+	// (RFC 6750 section 3.1, invalid_request).
+	ErrBearerMalformed = &Reason{"invalid_request", http.StatusBadRequest,
+		"Bad request", "The Authorization header must hold exactly one bearer token."}
 	// ErrDenied means that the visitor, or the identity provider, declined
 	// the login (RFC 6749 section 4.1.2.1, access_denied).
 	ErrDenied = &Reason{"access_denied", http.StatusForbidden,
@@ -103,6 +112,12 @@ type Error struct {
 	retryAfter time.Duration
 	// returnTo lets "Try again" lead to where the visitor was going.
 	returnTo string
+	// scope and maxAge are what a guard asked for, for the challenge.
+	scope  string
+	maxAge time.Duration
+	// message is the app's own text for the visitor.
+	message string
+	status  int
 }
 
 // because builds an error from a reason and its cause. The cause must hold no
@@ -128,7 +143,12 @@ func (e *Error) Unwrap() []error {
 }
 
 // Status is the HTTP status that fits the error.
-func (e *Error) Status() int { return e.reason.status }
+func (e *Error) Status() int {
+	if e.status != 0 {
+		return e.status
+	}
+	return e.reason.status
+}
 
 // Code is a stable word for the error, such as "access_denied".
 func (e *Error) Code() string { return e.reason.code }
@@ -137,7 +157,12 @@ func (e *Error) Code() string { return e.reason.code }
 func (e *Error) Title() string { return e.reason.title }
 
 // Detail is one sentence for the visitor. It reveals no cause.
-func (e *Error) Detail() string { return e.reason.detail }
+func (e *Error) Detail() string {
+	if e.message != "" {
+		return e.message
+	}
+	return e.reason.detail
+}
 
 // asError makes an *Error of whatever a deeper layer returned. What no layer
 // has named is a defect.

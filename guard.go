@@ -1,204 +1,204 @@
 package cognito
 
 import (
+	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 )
 
-// Leg 3 of the journey, on every request: the app asks who is there.
+// Guards are ordinary handlers on routes and groups. The package-level ones
+// speak of the nearest middleware above, the methods of their own.
 
-// visit is what the middleware found out about one request. It is immutable:
-// the visits of one session share it.
-type visit struct {
-	auth    *Auth
-	user    *User
-	payload *Payload
-	session *openSession // nil unless a cookie signed the user in
-	cookie  bool         // the request carried our cookie
-	stale   bool         // the cookie leads to no session
-	ended   bool         // the session was found to have ended just now
-	err     error        // why there is no user, if not for want of a login
-}
-
-// The keys under which visits travel with a request. Their types are
-// unexported, so no other middleware can forge a user by setting
-// Locals("user").
-type (
-	nearestKey struct{}
-	ownKey     struct{ auth *Auth }
-)
-
-// setVisit attaches a visit to a request.
-func (a *Auth) setVisit(c *fiber.Ctx, v *visit) {
-	ctx := c.Context()
-	ctx.SetUserValue(nearestKey{}, v)
-	ctx.SetUserValue(ownKey{a}, v)
-	if v.user == nil {
-		ctx.SetUserValue("user", nil)
-	} else {
-		ctx.SetUserValue("user", v.user)
-	}
-	if v.payload == nil {
-		ctx.SetUserValue("payload", nil)
-	} else {
-		ctx.SetUserValue("payload", v.payload)
-	}
-}
-
-// asked returns a request's visit, and notes in the response that it depends
-// on who is there.
-func asked(c *fiber.Ctx, key any) *visit {
-	v, _ := c.Context().UserValue(key).(*visit)
-	if v != nil && !v.cookie {
-		c.Vary(fiber.HeaderCookie)
-	}
-	return v
-}
-
-func (v *visit) userOrNil() *User {
-	if v == nil {
-		return nil
-	}
-	return v.user
-}
-
-func (v *visit) payloadOrNil() *Payload {
-	if v == nil {
-		return nil
-	}
-	return v.payload
-}
-
-// refusal is why a guard turns this visit away.
-func (v *visit) refusal() *Error {
-	switch {
-	case v.err != nil:
-		return asError(v.err)
-	case v.stale:
-		return errNoSuchSession
-	}
-	return errNobody
-}
-
-var errNobody = &Error{reason: ErrNotSignedIn}
-
-// UserFrom returns the user who is signed in, or nil. It speaks of the nearest
-// middleware above; an app with several uses [Auth.UserFrom].
-func UserFrom(c *fiber.Ctx) *User { return asked(c, nearestKey{}).userOrNil() }
-
-// PayloadFrom returns the verified access token's claims, or nil.
-func PayloadFrom(c *fiber.Ctx) *Payload { return asked(c, nearestKey{}).payloadOrNil() }
-
-// AccessToken returns the user's access token, to call other APIs for this
-// user. It is never expired: if need be it is renewed first. The error is
-// [ErrNotSignedIn] or [ErrSessionEnded] when nobody is signed in and
-// [ErrUnavailable] when no valid token can be had at the moment.
-func AccessToken(c *fiber.Ctx) (string, error) { return accessTokenOf(c, asked(c, nearestKey{})) }
-
-// Err says why there is no user although there might be one: the storage or
-// Cognito is out of reach ([ErrUnavailable]), or another site sent the request
-// ([ErrCrossOrigin]). It is nil when nobody has signed in.
-func Err(c *fiber.Ctx) error { return errOf(asked(c, nearestKey{})) }
-
-// UserFrom is [UserFrom] for the users of this middleware.
-func (a *Auth) UserFrom(c *fiber.Ctx) *User { return asked(c, ownKey{a}).userOrNil() }
-
-// PayloadFrom is [PayloadFrom] for the users of this middleware.
-func (a *Auth) PayloadFrom(c *fiber.Ctx) *Payload { return asked(c, ownKey{a}).payloadOrNil() }
-
-// AccessToken is [AccessToken] for the users of this middleware.
-func (a *Auth) AccessToken(c *fiber.Ctx) (string, error) {
-	return accessTokenOf(c, asked(c, ownKey{a}))
-}
-
-// Err is [Err] for the users of this middleware.
-func (a *Auth) Err(c *fiber.Ctx) error { return errOf(asked(c, ownKey{a})) }
-
-func errOf(v *visit) error {
-	if v == nil {
-		return nil
-	}
-	return v.err
-}
-
-func accessTokenOf(c *fiber.Ctx, v *visit) (string, error) {
-	if v == nil {
-		return "", errUncovered
-	}
-	if v.session == nil {
-		return "", v.refusal()
-	}
-	current := v.session
-	if !v.auth.config.Now().Before(current.record.expires) {
-		renewed, err := v.auth.renewals.wait(current)
-		if err != nil {
-			return "", err
-		}
-		v.auth.setVisit(c, &renewed.visit)
-	}
-	cold, err := v.auth.sessions.readCold(current.sessionHandle)
-	if err != nil {
-		return "", err
-	}
-	return cold.access.reveal(), nil
-}
-
-// A demand is what a guard asks of a visit that has a user.
+// A demand is what a guard asks of a visit that passed the first hurdle. It
+// only judges.
 type demand func(v *visit) *Error
 
 // RequireUser lets a request pass when somebody is signed in. Otherwise a page
 // visit is sent to log in and comes back afterwards; every other request gets
 // a 401, or a 503 when it cannot be known who is there.
-func RequireUser() fiber.Handler { return guard(nearest, nil) }
+func RequireUser() fiber.Handler { return guard(nearest, hasUser) }
+
+// RequireGroup lets users pass who are in at least one of the groups, by their
+// exact names. Others who are signed in get a 403. Without a group it panics.
+func RequireGroup(anyOf ...string) fiber.Handler { return guard(nearest, hasUser, inGroup(anyOf)) }
+
+// RequireScope lets requests pass whose access token was granted all of the
+// scopes, by their exact names: also those of machine clients, which have no
+// user. Without a scope it panics.
+func RequireScope(allOf ...string) fiber.Handler { return guard(nearest, hasToken, withScope(allOf)) }
+
+// RequireFreshLogin lets users pass who have proved who they are within the
+// last maxAge. Other page visits are sent through the login, with a password
+// asked for, and back; other requests get a 401.
+func RequireFreshLogin(maxAge time.Duration) fiber.Handler {
+	return guard(nearest, hasUser, loggedInWithin(maxAge))
+}
+
+// Require lets users pass for whom allowed returns true. It is the guard for
+// everything that the others cannot say.
+func Require(allowed func(*User) bool) fiber.Handler { return guard(nearest, hasUser, meets(allowed)) }
 
 // RequireUser is [RequireUser] for the users of this middleware.
-func (a *Auth) RequireUser() fiber.Handler { return guard(a.own, nil) }
+func (a *Auth) RequireUser() fiber.Handler { return guard(a.own, hasUser) }
+
+// RequireGroup is [RequireGroup] for the users of this middleware.
+func (a *Auth) RequireGroup(anyOf ...string) fiber.Handler {
+	return guard(a.own, hasUser, inGroup(anyOf))
+}
+
+// RequireScope is [RequireScope] for the tokens of this middleware.
+func (a *Auth) RequireScope(allOf ...string) fiber.Handler {
+	return guard(a.own, hasToken, withScope(allOf))
+}
+
+// RequireFreshLogin is [RequireFreshLogin] for the users of this middleware.
+func (a *Auth) RequireFreshLogin(maxAge time.Duration) fiber.Handler {
+	return guard(a.own, hasUser, loggedInWithin(maxAge))
+}
+
+// Require is [Require] for the users of this middleware.
+func (a *Auth) Require(allowed func(*User) bool) fiber.Handler {
+	return guard(a.own, hasUser, meets(allowed))
+}
 
 func nearest(c *fiber.Ctx) *visit { return asked(c, nearestKey{}) }
 
 func (a *Auth) own(c *fiber.Ctx) *visit { return asked(c, ownKey{a}) }
 
-func guard(find func(*fiber.Ctx) *visit, also demand) fiber.Handler {
+func guard(find func(*fiber.Ctx) *visit, demands ...demand) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		v := find(c)
 		if v == nil {
 			return refuseUncovered(c)
 		}
-		if v.user == nil {
-			return v.auth.turnAway(c, v)
-		}
-		if also != nil {
-			if e := also(v); e != nil {
-				return v.auth.refuse(c, e)
+		for _, demand := range demands {
+			if e := demand(v); e != nil {
+				return v.auth.turnAway(c, v, e)
 			}
 		}
 		return c.Next()
 	}
 }
 
-// turnAway answers a guard's request without a user.
-func (a *Auth) turnAway(c *fiber.Ctx, v *visit) error {
-	e := v.refusal()
-	page := isNavigation(c)
+func hasUser(v *visit) *Error {
+	if v.user == nil {
+		return v.refusal()
+	}
+	return nil
+}
+
+func hasToken(v *visit) *Error {
+	if v.payload == nil {
+		return v.refusal()
+	}
+	return nil
+}
+
+func inGroup(anyOf []string) demand {
+	mustName("RequireGroup", "group", anyOf)
+	anyOf = slices.Clone(anyOf)
+	return func(v *visit) *Error {
+		if slices.ContainsFunc(anyOf, v.user.InGroup) {
+			return nil
+		}
+		return because(ErrForbidden, "the user is in none of the groups %q", anyOf)
+	}
+}
+
+func withScope(allOf []string) demand {
+	mustName("RequireScope", "scope", allOf)
+	allOf = slices.Clone(allOf)
+	return func(v *visit) *Error {
+		for _, scope := range allOf {
+			if !v.payload.HasScope(scope) {
+				e := because(ErrForbidden, "the access token lacks the scope %q", scope)
+				e.scope = strings.Join(allOf, " ")
+				return e
+			}
+		}
+		return nil
+	}
+}
+
+// mustName refuses a guard that would let everybody pass, or nobody.
+func mustName(guard, what string, names []string) {
+	if len(names) == 0 {
+		panic(fmt.Sprintf("cognito: %s needs at least one %s", guard, what))
+	}
+	for _, name := range names {
+		if name == "" || (what == "scope" && !scopePattern.MatchString(name)) {
+			panic(fmt.Sprintf("cognito: %s: %q is no name of a %s", guard, name, what))
+		}
+	}
+}
+
+func loggedInWithin(maxAge time.Duration) demand {
+	if maxAge < time.Second {
+		panic("cognito: RequireFreshLogin needs a maxAge of at least a second")
+	}
+	return func(v *visit) *Error {
+		proved := v.user.AuthTime()
+		if age := v.auth.config.Now().Sub(proved); !proved.IsZero() && age <= maxAge {
+			return nil
+		}
+		e := because(ErrStaleLogin, "the user last logged in at %s, more than %s ago", proved.UTC().Format(time.RFC3339), maxAge)
+		e.maxAge = maxAge
+		return e
+	}
+}
+
+func meets(allowed func(*User) bool) demand {
+	if allowed == nil {
+		panic("cognito: Require needs a function")
+	}
+	return func(v *visit) *Error {
+		if allowed(v.user) {
+			return nil
+		}
+		return because(ErrForbidden, "the app's own rule does not allow this user")
+	}
+}
+
+// turnAway answers a request that a guard does not let pass.
+func (a *Auth) turnAway(c *fiber.Ctx, v *visit, e *Error) error {
+	page := isNavigation(c) && !v.bearer
 	if v.ended || (v.stale && page) {
 		// Only here, and never for a script's dead cookie: its answer may
 		// arrive after a login in another tab and delete the new session.
 		a.cookies.clear(c, string(a.cookies.session))
 	}
-	if !page || e.Status() != fiber.StatusUnauthorized {
-		return a.refuse(c, e)
+	switch {
+	case !page || e.Status() != fiber.StatusUnauthorized:
+		e := *e
+		e.returnTo = a.returnPath(c.OriginalURL())
+		return a.refuse(c, &e)
+	case e.reason == ErrStaleLogin:
+		return a.sendToCognito(c, a.returnPath(c.OriginalURL()), url.Values{"prompt": {"login"}}, attempt{Fresh: true}, 0)
 	}
-	if a.unreachable != nil {
-		return a.refuse(c, a.unreachable)
-	}
+	a.emit(Event{Kind: EventRefuse}.failed(e))
 	sealResponse(c)
-	login := a.address(a.config.LoginPath)
-	if back := a.returnPath(c.OriginalURL()); back != a.config.AfterLogin {
-		login += "?return_to=" + url.QueryEscape(back)
+	return c.Redirect(a.loginAddress(a.returnPath(c.OriginalURL()), ""), fiber.StatusFound)
+}
+
+// loginAddress is LoginPath as a browser reaches it, with where to go
+// afterwards.
+func (a *Auth) loginAddress(returnTo, prompt string) string {
+	query := url.Values{}
+	if returnTo != "" && returnTo != a.config.AfterLogin {
+		query.Set("return_to", returnTo)
 	}
-	return c.Redirect(login, fiber.StatusFound)
+	if prompt != "" {
+		query.Set("prompt", prompt)
+	}
+	if len(query) == 0 {
+		return a.address(a.config.LoginPath)
+	}
+	return withQuery(a.address(a.config.LoginPath), query)
 }
 
 var errUncovered = because(ErrMisconfigured, "the middleware does not run before this handler; register it with app.Use above the route")
@@ -206,7 +206,7 @@ var errUncovered = because(ErrMisconfigured, "the middleware does not run before
 // refuseUncovered answers for a guard on a route that no middleware covers.
 // Letting the request pass would be the silent end of all protection.
 func refuseUncovered(c *fiber.Ctx) error {
-	slog.Error("cognito: guard without middleware", "path", string(append([]byte(nil), c.Path()...)), "error", errUncovered)
+	slog.Error("cognito: guard without middleware", "path", strings.Clone(c.Path()), "error", errUncovered)
 	sealResponse(c)
 	return fiber.NewError(errUncovered.Status(), errUncovered.Detail())
 }

@@ -40,7 +40,7 @@ func (a *Auth) serveLogin(c *fiber.Ctx) error {
 	if err != nil {
 		return a.refuse(c, asError(err))
 	}
-	return a.sendToCognito(c, a.returnPath(c.Query("return_to")), passed, 0)
+	return a.sendToCognito(c, a.returnPath(c.Query("return_to")), passed, attempt{}, 0)
 }
 
 // passedParameters picks the allowed parameters out of the query.
@@ -62,16 +62,14 @@ func passedParameters(c *fiber.Ctx) (url.Values, error) {
 // sendToCognito begins an attempt and redirects to the authorization endpoint
 // (RFC 6749 section 4.1.1, with RFC 7636 and OpenID Connect Core section
 // 3.1.2.1). again counts how often this login has restarted by itself.
-func (a *Auth) sendToCognito(c *fiber.Ctx, returnTo string, passed url.Values, again int) error {
+func (a *Auth) sendToCognito(c *fiber.Ctx, returnTo string, passed url.Values, begun attempt, again int) error {
 	base, err := a.baseURL(c)
 	if err != nil {
 		return a.refuse(c, asError(err))
 	}
-	begun := attempt{
-		Verifier: randomText(), Nonce: randomText(),
-		ReturnTo: strings.Clone(returnTo), RedirectURI: base + a.config.RedirectPath,
-		Silent: passed.Get("prompt") == "none",
-	}
+	begun.Verifier, begun.Nonce = randomText(), randomText()
+	begun.ReturnTo, begun.RedirectURI = strings.Clone(returnTo), base+a.config.RedirectPath
+	begun.Silent = passed.Get("prompt") == "none"
 	state, mine, err := a.attempts.begin(begun, again)
 	if err != nil {
 		return a.refuse(c, asError(err))

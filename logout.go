@@ -15,7 +15,7 @@ import (
 
 func (a *Auth) serveLogout(c *fiber.Ctx) error {
 	if c.Method() == fiber.MethodPost {
-		if crossOrigin(c, a.origins(c)) {
+		if a.crossOrigin(c) {
 			return a.refuse(c, &Error{reason: ErrCrossOrigin})
 		}
 		return a.Logout(c)
@@ -45,23 +45,36 @@ func (a *Auth) serveLogout(c *fiber.Ctx) error {
 // storage is out of reach the cookie is deleted all the same, and ending the
 // session is tried again in the background.
 func (a *Auth) Logout(c *fiber.Ctx) error {
-	base, err := a.baseURL(c)
-	if err != nil {
-		return a.refuse(c, asError(err))
-	}
 	if id := a.cookies.read(c, a.cookies.session); id != nil {
 		if handle, ok := newHandle(string(id), a.binding); ok {
+			a.farewell(c, id)
 			a.endNow(handle)
 		}
 	}
 	a.cookies.clear(c, string(a.cookies.session))
 	a.cookies.clear(c, a.cookies.trips)
 	a.setVisit(c, &a.nobody)
+	base, err := a.baseURL(c)
+	if err != nil {
+		return a.refuse(c, asError(err))
+	}
 	sealResponse(c)
 	return c.Redirect(withQuery(a.endpoints.logout, url.Values{
 		"client_id":  {a.config.ClientID},
 		"logout_uri": {base + a.config.AfterLogout},
 	}), fiber.StatusSeeOther)
+}
+
+// farewell tells the app who is leaving, if that can be known.
+func (a *Auth) farewell(c *fiber.Ctx, id []byte) {
+	leaving := Event{Kind: EventLogout, OK: true}
+	if s, err := a.sessions.read(id, a.config.Now()); err == nil {
+		leaving.Subject = s.visit.user.Subject()
+		if a.config.OnLogout != nil {
+			a.config.OnLogout(c, s.visit.user)
+		}
+	}
+	a.emit(leaving)
 }
 
 // endNow ends a session here and then at Cognito.

@@ -72,11 +72,12 @@ func trustedOrigins(c Config) []string {
 // sibling subdomains. Browsers say where a request comes from in
 // Sec-Fetch-Site, and all of them in Origin at least; a request with neither
 // is no browser's, so it carries no cookie that it was not given on purpose.
-func crossOrigin(c *fiber.Ctx, trusted []string) bool {
+func (a *Auth) crossOrigin(c *fiber.Ctx) bool {
 	switch c.Method() {
 	case fiber.MethodGet, fiber.MethodHead, fiber.MethodOptions:
 		return false
 	}
+	trusted := a.origins(c)
 	origin := c.Get(fiber.HeaderOrigin)
 	switch c.Get("Sec-Fetch-Site") {
 	case "same-origin", "none":

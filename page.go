@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"html/template"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -102,8 +105,9 @@ func sealResponse(c *fiber.Ctx) {
 // refuse answers for an error: by the app's ErrorHandler if there is one, or
 // with a page for people and a problem for programs.
 func (a *Auth) refuse(c *fiber.Ctx, e *Error) error {
-	a.logRefusal(c, e)
+	a.emit(Event{Kind: EventRefuse}.failed(e))
 	sealResponse(c)
+	a.challenge(c, e)
 	if e.retryAfter > 0 {
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int((e.retryAfter+time.Second-1)/time.Second)))
 	}
@@ -115,17 +119,17 @@ func (a *Auth) refuse(c *fiber.Ctx, e *Error) error {
 
 // answer is the default ErrorHandler.
 func (a *Auth) answer(c *fiber.Ctx, e *Error) error {
-	login := a.address(a.config.LoginPath)
 	_, ours := a.routes[c.Path()]
 	if isNavigation(c) || (ours && c.Get("Sec-Fetch-Mode") == "navigate") {
-		if e.returnTo != "" {
-			login += "?return_to=" + template.URLQueryEscaper(e.returnTo)
+		p := page{Title: e.Title(), Detail: e.Detail(), Link: a.loginAddress(e.returnTo, ""), Label: "Try again"}
+		if e.reason == ErrForbidden {
+			p.Link, p.Label = a.loginAddress(e.returnTo, "login"), "Sign in as someone else"
 		}
-		return sendPage(c, e.Status(), page{Title: e.Title(), Detail: e.Detail(), Link: login, Label: "Try again"}, "")
+		return sendPage(c, e.Status(), p, "")
 	}
 	body := problem{Type: "about:blank", Title: e.Title(), Status: e.Status(), Detail: e.Detail(), Code: e.Code()}
 	if e.Status() == fiber.StatusUnauthorized {
-		body.LoginURL = login
+		body.LoginURL = a.loginForScripts(c, e)
 	}
 	if err := c.Status(e.Status()).JSON(body); err != nil {
 		return err
@@ -134,25 +138,31 @@ func (a *Auth) answer(c *fiber.Ctx, e *Error) error {
 	return nil
 }
 
+// loginForScripts is where a script should send the browser to log in. HTMX
+// goes there by itself, and back to the page that it was on.
+func (a *Auth) loginForScripts(c *fiber.Ctx, e *Error) string {
+	prompt := ""
+	if e.reason == ErrStaleLogin {
+		prompt = "login"
+	}
+	if c.Get("HX-Request") == "" {
+		return a.loginAddress("", prompt)
+	}
+	back := ""
+	if current, err := url.Parse(c.Get("HX-Current-URL")); err == nil {
+		back = a.returnPath(strings.TrimPrefix(current.RequestURI(), a.pathPrefix))
+	}
+	login := a.loginAddress(back, prompt)
+	c.Set("HX-Redirect", login)
+	return login
+}
+
 // forFiber keeps causes from strangers: Fiber's own error handler prints the
 // text of whatever error reaches it.
 func forFiber(err error) error {
-	if e, ok := err.(*Error); ok {
+	var e *Error
+	if errors.As(err, &e) {
 		return fiber.NewError(e.Status(), e.Detail())
 	}
 	return err
-}
-
-// logRefusal writes the whole cause to the log. What visitors bring about
-// themselves every day is worth no more than a debug line.
-func (a *Auth) logRefusal(c *fiber.Ctx, e *Error) {
-	log := a.config.Logger.Info
-	switch {
-	case e.reason == ErrNotSignedIn || e.reason == ErrSessionEnded || e.reason == ErrMethod || e.reason == ErrNotNavigation:
-		log = a.config.Logger.Debug
-	case e.Status() >= 500:
-		log = a.config.Logger.Error
-	}
-	// The path alone: the query may hold a code or a state.
-	log("cognito: request refused", "reason", e.Code(), "method", c.Method(), "path", string(append([]byte(nil), c.Path()...)), "error", e)
 }

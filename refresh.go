@@ -120,7 +120,9 @@ func (r *renewals) start(s *openSession) (*renewal, error) {
 		var err error = errFlightPanicked
 		defer func() { r.land(name, flight, session, err) }()
 		defer r.auth.recoverBackground("renewing a session")
+		began := time.Now()
 		session, err = r.fly(ctx, s)
+		r.tell(s, session, err, time.Since(began))
 	})
 	if !started {
 		delete(r.flights, name)
@@ -130,6 +132,19 @@ func (r *renewals) start(s *openSession) (*renewal, error) {
 }
 
 var errFlightPanicked = unavailable(errors.New("renewing the tokens panicked"))
+
+// tell reports how a renewal ended to whoever wants to know.
+func (r *renewals) tell(before, after *openSession, err error, took time.Duration) {
+	event := Event{Kind: EventRefresh, OK: true, Subject: before.visit.user.Subject(), Duration: took}
+	if err != nil {
+		r.auth.emit(event.failed(err))
+		return
+	}
+	r.auth.emit(event)
+	if r.auth.config.OnRefresh != nil && after.record.serial != before.record.serial {
+		r.auth.config.OnRefresh(after.visit.user)
+	}
+}
 
 func landed(session *openSession, err error) *renewal {
 	done := make(chan struct{})
@@ -144,8 +159,7 @@ func (r *renewals) land(name string, flight *renewal, session *openSession, err 
 	delete(r.flights, name)
 	switch {
 	case err != nil && isUnknown(err):
-		r.pauseAfterFailure(name)
-		r.auth.config.Logger.Warn("cognito: tokens could not be renewed yet; the session is kept", "session", name[:8], "error", err)
+		r.pauseAfterFailure(name) // the session is kept
 	case err == nil && r.pauses[name] != nil && r.pauses[name].unsaved != nil:
 		r.pauseAfterFailure(name) // served from memory; saving is tried again
 	default:
@@ -198,7 +212,7 @@ func (r *renewals) fly(ctx context.Context, seen *openSession) (*openSession, er
 		record := pending.record
 		record.idleUntil, record.touchAfter = current.record.idleUntil, current.record.touchAfter
 		return r.keep(handle, record, pending.cold)
-	case current.record.serial != seen.record.serial:
+	case current.record.serial != seen.record.serial && r.now().Before(current.record.renewAfter):
 		return current, nil
 	}
 	if cold.unverifiedAccess != "" {
@@ -275,17 +289,19 @@ func (r *renewals) call(ctx context.Context, current *openSession, cold coldReco
 func (r *renewals) refused(ctx context.Context, current *openSession, cold coldRecord, began time.Time, cause error) (*openSession, error) {
 	for !r.alone {
 		fresh, freshCold, err := r.sessions.fresh(current.sessionHandle)
-		if err != nil {
+		switch replaced := freshCold.refresh != cold.refresh; {
+		case err != nil:
 			return nil, err
-		}
-		if fresh.record.serial != current.record.serial {
+		case fresh.record.serial != current.record.serial:
 			return fresh, nil
-		}
-		if freshCold.refresh != cold.refresh {
+		case replaced && freshCold.unverifiedAccess != "":
 			return r.accept(ctx, fresh, freshCold)
-		}
-		if time.Since(began) > callTimeout+storageTimeout {
-			break
+		case time.Since(began) > callTimeout+storageTimeout:
+			if replaced {
+				// The winner stored its refresh token and got no further.
+				return nil, unavailable(cause)
+			}
+			return r.dead(current.sessionHandle, cause)
 		}
 		if !sleep(ctx, pollPause) {
 			return nil, unavailable(ctx.Err())
@@ -415,7 +431,6 @@ func (r *renewals) dead(handle *sessionHandle, cause error) (*openSession, error
 	if _, err := r.sessions.end(handle); err != nil {
 		return nil, err
 	}
-	r.auth.config.Logger.Info("cognito: a session has ended, since its tokens cannot be renewed", "session", handle.ring.name[:8], "error", cause)
 	return nil, &Error{reason: ErrSessionEnded, cause: cause}
 }
 
@@ -444,7 +459,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // serveRefresh answers RefreshPath: the tokens are renewed now, for scripts
 // that want to be ahead of an expiry.
 func (a *Auth) serveRefresh(c *fiber.Ctx) error {
-	if crossOrigin(c, a.origins(c)) {
+	if a.crossOrigin(c) {
 		return a.refuse(c, &Error{reason: ErrCrossOrigin})
 	}
 	v := a.identify(c)

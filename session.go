@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -63,14 +64,16 @@ type sessions struct {
 	now     func() time.Time
 	idle    time.Duration
 	total   time.Duration
-	recent  *recentSessions
+	recent  *recent[*openSession]
+
+	touching sync.Map // names of sessions whose idle deadline is being moved
 }
 
 func newSessions(a *Auth) *sessions {
 	return &sessions{
 		auth: a, store: a.store, binding: a.binding, now: a.config.Now,
 		idle: a.config.IdleTimeout, total: a.config.AbsoluteTimeout,
-		recent: newRecentSessions(recentLimit),
+		recent: newRecent[*openSession](recentLimit),
 	}
 }
 
@@ -83,7 +86,7 @@ func newSessions(a *Auth) *sessions {
 // last opened for this very id can only hold the same session. Expiry is not
 // part of that and is checked each time.
 func (s *sessions) read(id []byte, now time.Time) (*openSession, error) {
-	known := s.recent.get(id)
+	known, _ := s.recent.get(id)
 	var handle *sessionHandle
 	if known != nil {
 		handle = known.sessionHandle
@@ -130,7 +133,7 @@ func (s *sessions) open(handle *sessionHandle, sealed []byte) (*openSession, err
 		return nil, errNoSuchSession
 	}
 	// Only this cookie leads to this record, so nobody else loses anything.
-	s.auth.config.Logger.Warn("cognito: a session record was unreadable and is removed", "session", handle.ring.name[:8], "error", err)
+	s.auth.emit(Event{Kind: EventTamper}.failed(&Error{reason: ErrSessionEnded, cause: err}))
 	s.drop(handle)
 	return nil, errNoSuchSession
 }
@@ -139,7 +142,7 @@ func (s *sessions) open(handle *sessionHandle, sealed []byte) (*openSession, err
 func (s *sessions) remember(handle *sessionHandle, sealed []byte, record hotRecord) *openSession {
 	opened := s.fromMemory(handle, record)
 	opened.sealed = bytes.Clone(sealed)
-	s.recent.put(opened)
+	s.recent.put(handle.id, opened)
 	return opened
 }
 

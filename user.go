@@ -232,6 +232,14 @@ func (p *Payload) MarshalJSON() ([]byte, error) { return slices.Clone(p.claims.r
 // String names the token for logs by its subject alone.
 func (p *Payload) String() string { return "access token of " + p.Subject() }
 
+// DecodeClaims decodes the claims of a [User] or a [Payload] into a type of
+// your own, with json tags such as `json:"custom:plan"`.
+func DecodeClaims[T any](from interface{ Decode(any) error }) (T, error) {
+	var claims T
+	err := from.Decode(&claims)
+	return claims, err
+}
+
 // protocolClaims are about the ID token, not about the user.
 var protocolClaims = []string{
 	"iss", "aud", "exp", "iat", "nonce", "at_hash", "jti", "origin_jti", "event_id", "token_use",
@@ -240,7 +248,7 @@ var protocolClaims = []string{
 // userClaims merges the claims of the ID token with those of userInfo, which
 // may be nil. The ID token's win, since they are signed. Values are copied as
 // they stand, so that no number loses digits on the way.
-func userClaims(idToken, userInfo []byte) ([]byte, error) {
+func userClaims(idToken, userInfo []byte, without ...string) ([]byte, error) {
 	merged := map[string]json.RawMessage{}
 	for _, source := range [][]byte{userInfo, idToken} {
 		if len(source) == 0 {
@@ -250,7 +258,7 @@ func userClaims(idToken, userInfo []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	for _, name := range protocolClaims {
+	for _, name := range slices.Concat(protocolClaims, without) {
 		delete(merged, name)
 	}
 	for _, name := range []string{"email_verified", "phone_number_verified"} {

@@ -63,6 +63,7 @@ func (c Config) Validate() error {
 	check.pool(c, full)
 	check.app(full)
 	check.session(c, full)
+	check.bearer(full)
 	check.calls(full)
 	if len(check.problems) == 0 {
 		return nil
@@ -239,6 +240,17 @@ func (k *configCheck) session(given, c Config) {
 func (k *configCheck) atLeastASecond(field string, d time.Duration) {
 	if d < time.Second {
 		k.add(field, d.String(), "must be at least 1s", "write it like 24 * time.Hour, or leave it out")
+	}
+}
+
+func (k *configCheck) bearer(c Config) {
+	if !c.Bearer && (len(c.BearerClientIDs) > 0 || c.Audience != "") {
+		k.add("Bearer", "false", "must be true for BearerClientIDs or Audience to have an effect", "set Bearer, or leave the others out")
+	}
+	for _, id := range c.BearerClientIDs {
+		if !clientIDPattern.MatchString(id) {
+			k.add("BearerClientIDs", id, "must be letters, digits, _ or +, at most 128", `copy the client ID from the pool's "App clients" page`)
+		}
 	}
 }
 

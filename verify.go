@@ -60,6 +60,8 @@ type verifier struct {
 	now      func() time.Time
 	parser   *jwt.Parser
 	keys     keyfunc.Keyfunc
+
+	bearerRules []rule
 }
 
 func newVerifier(c Config, keys *keySet) (*verifier, error) {
@@ -68,7 +70,7 @@ func newVerifier(c Config, keys *keySet) (*verifier, error) {
 		return nil, err
 	}
 	return &verifier{
-		issuer: c.Issuer, clientID: c.ClientID, now: c.Now, keys: k,
+		issuer: c.Issuer, clientID: c.ClientID, now: c.Now, keys: k, bearerRules: bearerRules(c),
 		// The algorithm is ours to choose, never the header's (RFC 8725
 		// section 3.1). Claims are judged by the rules below.
 		parser: jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding()),

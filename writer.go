@@ -44,17 +44,31 @@ func (s *sessions) slide(record *hotRecord, now time.Time) {
 
 // write stores both records, or the hot one alone if cold is nil.
 func (s *sessions) write(handle *sessionHandle, record hotRecord, cold *coldRecord) (*openSession, error) {
-	life := earlier(record.until, record.idleUntil).Sub(s.now())
 	if cold != nil {
-		if err := s.store.set(handle.cold, handle.ring.seal(handle.cold, cold.encode()), life); err != nil {
+		if err := s.writeCold(handle, record, cold); err != nil {
 			return nil, err
 		}
 	}
 	sealed := handle.ring.seal(handle.hot, record.encode())
+	life := earlier(record.until, record.idleUntil).Sub(s.now())
 	if err := s.store.set(handle.hot, sealed, life); err != nil {
 		return nil, err
 	}
 	return s.remember(handle, sealed, record), nil
+}
+
+// writeCold gives the cold record a life of its own: long enough for a visitor
+// who makes a last request just before the tokens expire and the next one just
+// before the session is idle for too long. So touching a session need not
+// write it, and cannot put back a refresh token that was replaced meanwhile.
+func (s *sessions) writeCold(handle *sessionHandle, record hotRecord, cold *coldRecord) error {
+	now := s.now()
+	last := record.expires
+	if last.Before(now) {
+		last = now
+	}
+	life := earlier(record.until, last.Add(s.idle)).Sub(now)
+	return s.store.set(handle.cold, handle.ring.seal(handle.cold, cold.encode()), life)
 }
 
 // save is write for a session that somebody may be ending at the same time.
@@ -68,8 +82,7 @@ func (s *sessions) save(handle *sessionHandle, record hotRecord, cold *coldRecor
 
 // saveCold stores the cold record alone, by the same protocol.
 func (s *sessions) saveCold(handle *sessionHandle, record hotRecord, cold coldRecord) error {
-	life := earlier(record.until, record.idleUntil).Sub(s.now())
-	if err := s.store.set(handle.cold, handle.ring.seal(handle.cold, cold.encode()), life); err != nil {
+	if err := s.writeCold(handle, record, &cold); err != nil {
 		return err
 	}
 	return s.undoIfEnded(handle)
@@ -88,21 +101,23 @@ func (s *sessions) undoIfEnded(handle *sessionHandle) error {
 }
 
 // touch moves the idle deadline of a session in use, at most once per tenth
-// of it. It works on a fresh read: the session may have been renewed or ended
-// since the request came in. A storage that fails now is asked again by the
+// of it and by one request at a time. It works on a fresh read, since the
+// session may have been renewed or ended since the request came in. Should it
+// still cross a renewal and put back an older hot record, the tokens are
+// merely renewed once more. A storage that fails now is asked again by the
 // next request.
-func (s *sessions) touch(opened *openSession) {
-	now := s.now()
-	if now.Before(opened.record.touchAfter) {
+func (s *sessions) touch(opened *openSession, now time.Time) {
+	if _, busy := s.touching.LoadOrStore(opened.ring.name, true); busy {
 		return
 	}
-	fresh, cold, err := s.fresh(opened.sessionHandle)
+	defer s.touching.Delete(opened.ring.name)
+	fresh, err := s.read([]byte(opened.id), now)
 	if err != nil || now.Before(fresh.record.touchAfter) {
 		return
 	}
 	record := fresh.record
 	s.slide(&record, now)
-	if _, err := s.save(opened.sessionHandle, record, &cold); err != nil {
+	if _, err := s.save(opened.sessionHandle, record, nil); err != nil {
 		s.auth.config.Logger.Warn("cognito: a session in use could not be prolonged", "error", err)
 	}
 }

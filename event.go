@@ -1,0 +1,82 @@
+package cognito
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// EventKind says what an [Event] is about.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventLogin   EventKind = "login"   // a callback was dealt with
+	EventRefresh EventKind = "refresh" // the tokens of a session were, or were not, renewed
+	EventLogout  EventKind = "logout"  // a visitor logged out
+	EventRefuse  EventKind = "refuse"  // a guard or a route turned a request away
+	EventTamper  EventKind = "tamper"  // a session's record did not open
+)
+
+// Event is one thing that happened, for audit and metrics. It never holds a
+// token, a code, a cookie or an e-mail address.
+type Event struct {
+	Kind EventKind
+	// OK tells success from failure.
+	OK bool
+	// Reason is why it failed, as [Error.Code] has it, or "".
+	Reason string
+	// Subject is the "sub" of the user concerned, or "" if there is none.
+	Subject string
+	// Duration is how long it took, where that means anything.
+	Duration time.Duration
+	// Err is the whole cause of a failure, or nil.
+	Err error
+}
+
+// LogValue writes the event as a group of attributes.
+func (e Event) LogValue() slog.Value {
+	attributes := []slog.Attr{slog.String("kind", string(e.Kind)), slog.Bool("ok", e.OK)}
+	if e.Reason != "" {
+		attributes = append(attributes, slog.String("reason", e.Reason))
+	}
+	if e.Subject != "" {
+		attributes = append(attributes, slog.String("subject", e.Subject))
+	}
+	if e.Duration != 0 {
+		attributes = append(attributes, slog.Duration("duration", e.Duration))
+	}
+	if e.Err != nil {
+		attributes = append(attributes, slog.String("error", e.Err.Error()))
+	}
+	return slog.GroupValue(attributes...)
+}
+
+// emit hands an event to the app, or to the log if the app does not want it.
+func (a *Auth) emit(e Event) {
+	if a.config.OnEvent != nil {
+		a.config.OnEvent(e)
+		return
+	}
+	level := slog.LevelInfo
+	switch {
+	case e.Kind == EventRefuse && quietRefusals[e.Reason], e.Kind == EventRefresh && e.OK:
+		level = slog.LevelDebug // every visitor brings these about, all day
+	case e.Kind == EventTamper, e.Reason == ErrUnavailable.code, e.Reason == ErrBusy.code:
+		level = slog.LevelWarn
+	case e.Reason == ErrMisconfigured.code, e.Reason == ErrInternal.code:
+		level = slog.LevelError
+	}
+	a.config.Logger.LogAttrs(context.Background(), level, "cognito", slog.Any("event", e))
+}
+
+var quietRefusals = map[string]bool{
+	ErrNotSignedIn.code: true, ErrSessionEnded.code: true, ErrMethod.code: true, ErrNotNavigation.code: true,
+}
+
+// failed fills in an event's error.
+func (e Event) failed(err error) Event {
+	reason := asError(err)
+	e.OK, e.Reason, e.Err = false, reason.Code(), err
+	return e
+}

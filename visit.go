@@ -1,0 +1,149 @@
+package cognito
+
+import (
+	"github.com/gofiber/fiber/v2"
+)
+
+// Leg 3 of the journey, on every request: the app asks who is there.
+
+// visit is what the middleware found out about one request. It is immutable:
+// the visits of one session share it.
+type visit struct {
+	auth    *Auth
+	user    *User
+	payload *Payload
+	session *openSession // nil unless a cookie signed the user in
+	cookie  bool         // the request carried our cookie
+	bearer  bool         // the request carried a bearer token
+	stale   bool         // the cookie leads to no session
+	ended   bool         // the session was found to have ended just now
+	err     error        // why there is no user, if not for want of a login
+}
+
+// The keys under which visits travel with a request. Their types are
+// unexported, so no other middleware can forge a user by setting
+// Locals("user").
+type (
+	nearestKey struct{}
+	ownKey     struct{ auth *Auth }
+)
+
+// setVisit attaches a visit to a request.
+func (a *Auth) setVisit(c *fiber.Ctx, v *visit) {
+	ctx := c.Context()
+	ctx.SetUserValue(nearestKey{}, v)
+	ctx.SetUserValue(ownKey{a}, v)
+	if v.user == nil {
+		ctx.SetUserValue("user", nil)
+	} else {
+		ctx.SetUserValue("user", v.user)
+	}
+	if v.payload == nil {
+		ctx.SetUserValue("payload", nil)
+	} else {
+		ctx.SetUserValue("payload", v.payload)
+	}
+}
+
+// asked returns a request's visit, and notes in the response that it depends
+// on who is there.
+func asked(c *fiber.Ctx, key any) *visit {
+	v, _ := c.Context().UserValue(key).(*visit)
+	if v != nil && !v.cookie && !v.bearer {
+		c.Vary(fiber.HeaderCookie)
+	}
+	return v
+}
+
+func (v *visit) userOrNil() *User {
+	if v == nil {
+		return nil
+	}
+	return v.user
+}
+
+func (v *visit) payloadOrNil() *Payload {
+	if v == nil {
+		return nil
+	}
+	return v.payload
+}
+
+// refusal is why a guard turns this visit away.
+func (v *visit) refusal() *Error {
+	switch {
+	case v.err != nil:
+		return asError(v.err)
+	case v.payload != nil:
+		return errNoUser
+	case v.stale:
+		return errNoSuchSession
+	}
+	return errNobody
+}
+
+var (
+	errNobody = &Error{reason: ErrNotSignedIn}
+	errNoUser = because(ErrForbidden, "a machine client's token, where a user is wanted")
+)
+
+// UserFrom returns the user who is signed in, or nil. It speaks of the nearest
+// middleware above; an app with several uses [Auth.UserFrom].
+func UserFrom(c *fiber.Ctx) *User { return asked(c, nearestKey{}).userOrNil() }
+
+// PayloadFrom returns the verified access token's claims, or nil.
+func PayloadFrom(c *fiber.Ctx) *Payload { return asked(c, nearestKey{}).payloadOrNil() }
+
+// AccessToken returns the user's access token, to call other APIs for this
+// user. It is never expired: if need be it is renewed first. The error is
+// [ErrNotSignedIn] or [ErrSessionEnded] when nobody is signed in and
+// [ErrUnavailable] when no valid token can be had at the moment.
+func AccessToken(c *fiber.Ctx) (string, error) { return accessTokenOf(c, asked(c, nearestKey{})) }
+
+// Err says why there is no user although there might be one: the storage or
+// Cognito is out of reach ([ErrUnavailable]), or another site sent the request
+// ([ErrCrossOrigin]). It is nil when nobody has signed in.
+func Err(c *fiber.Ctx) error { return errOf(asked(c, nearestKey{})) }
+
+// UserFrom is [UserFrom] for the users of this middleware.
+func (a *Auth) UserFrom(c *fiber.Ctx) *User { return asked(c, ownKey{a}).userOrNil() }
+
+// PayloadFrom is [PayloadFrom] for the users of this middleware.
+func (a *Auth) PayloadFrom(c *fiber.Ctx) *Payload { return asked(c, ownKey{a}).payloadOrNil() }
+
+// AccessToken is [AccessToken] for the users of this middleware.
+func (a *Auth) AccessToken(c *fiber.Ctx) (string, error) {
+	return accessTokenOf(c, asked(c, ownKey{a}))
+}
+
+// Err is [Err] for the users of this middleware.
+func (a *Auth) Err(c *fiber.Ctx) error { return errOf(asked(c, ownKey{a})) }
+
+func errOf(v *visit) error {
+	if v == nil {
+		return nil
+	}
+	return v.err
+}
+
+func accessTokenOf(c *fiber.Ctx, v *visit) (string, error) {
+	if v == nil {
+		return "", errUncovered
+	}
+	if v.session == nil {
+		return "", v.refusal()
+	}
+	current := v.session
+	if !v.auth.config.Now().Before(current.record.expires) {
+		renewed, err := v.auth.renewals.wait(current)
+		if err != nil {
+			return "", err
+		}
+		v.auth.setVisit(c, &renewed.visit)
+	}
+	cold, err := v.auth.sessions.readCold(current.sessionHandle)
+	if err != nil {
+		return "", err
+	}
+	return cold.access.reveal(), nil
+}
