@@ -18,18 +18,21 @@
 //     token.go, verify.go, jwks.go), and a session begun under a new id
 //     (session.go, record.go, writer.go).
 //  3. On every request the cookie leads to the session, and [UserFrom] and
-//     [PayloadFrom] say who is there (cognito.go, guard.go, user.go).
+//     [PayloadFrom] say who is there (cognito.go, visit.go, user.go). Programs
+//     bring an access token instead (bearer.go). Guards decide who may
+//     (guard.go).
 //  4. Before the tokens lapse they are renewed in the background (refresh.go).
 //  5. The visitor opens LogoutPath. The session ends here, then its refresh
 //     token, then Cognito's own session (logout.go).
 //
-// The legs stand on cookie.go (names and attributes of every cookie), seal.go
-// (what makes the storage worthless to a thief), store.go (the storage, with
-// deadlines), recent.go (records that are open already), caller.go (calls to
-// Cognito, with bounds), endpoints.go (the pool's addresses), redirect.go
-// (where a login may return to), origin.go (who is asking), page.go (what a
-// visitor is shown), errors.go (why something was refused), config.go and
-// validate.go (the settings).
+// The legs stand on cookie.go (names and attributes of every cookie), secret.go
+// (strings that never print), seal.go (what makes the storage worthless to a
+// thief), store.go (the storage, with deadlines), recent.go (what is open
+// already), caller.go (calls to Cognito, with bounds), endpoints.go (the pool's
+// addresses), redirect.go (where a login may return to), origin.go (who is
+// asking), page.go (what a visitor is shown), errors.go (why something was
+// refused), event.go (what is told to the app), config.go and validate.go (the
+// settings).
 //
 // # What you may rely on
 //

@@ -1,0 +1,152 @@
+package cognito_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bar-tech/cognito"
+)
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// TestReadmeListsEveryField keeps the table of settings equal to the struct,
+// in its order.
+func TestReadmeListsEveryField(t *testing.T) {
+	_, table, found := strings.Cut(readFile(t, "README.md"), "## Configuration")
+	if !found {
+		t.Fatal("the README has no section Configuration")
+	}
+	table, _, _ = strings.Cut(table, "\n## ")
+	var listed, fields []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|").FindAllStringSubmatch(table, -1) {
+		listed = append(listed, row[1])
+	}
+	config := reflect.TypeFor[cognito.Config]()
+	for i := range config.NumField() {
+		fields = append(fields, config.Field(i).Name)
+	}
+	if !slices.Equal(listed, fields) {
+		t.Errorf("the README lists\n%v\nand Config has\n%v", listed, fields)
+	}
+}
+
+// TestFieldsSayWhetherTheyAreRequired keeps the grammar of field comments.
+func TestFieldsSayWhetherTheyAreRequired(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ending := regexp.MustCompile(`\n(Required\.|Optional\. Default: [^\n]+(\n[^\n]+)*\.)\n$`)
+	seen := 0
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.TypeSpec)
+		if !ok || spec.Name.Name != "Config" {
+			return true
+		}
+		for _, field := range spec.Type.(*ast.StructType).Fields.List {
+			seen++
+			if !ending.MatchString(field.Doc.Text()) {
+				t.Errorf("the comment of %s does not end in Required or Optional with a default", field.Names[0])
+			}
+		}
+		return false
+	})
+	if seen < 20 {
+		t.Errorf("only %d fields were looked at", seen)
+	}
+}
+
+// TestReadmeNamesTestsThatExist: promises in the documents name the test that
+// keeps them, so the test must be there.
+func TestReadmeNamesTestsThatExist(t *testing.T) {
+	var sources strings.Builder
+	err := filepath.WalkDir(".", func(path string, _ os.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, "_test.go") {
+			sources.WriteString(readFile(t, path))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, document := range []string{"README.md", "CONTRIBUTING.md", "SECURITY.md"} {
+		for _, name := range regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(readFile(t, document), -1) {
+			if !strings.Contains(sources.String(), "func "+name+"(t *testing.T)") {
+				t.Errorf("%s names %s, which does not exist", document, name)
+			}
+		}
+	}
+}
+
+// TestReadmeProgramCompiles builds the program that the README begins with.
+func TestReadmeProgramCompiles(t *testing.T) {
+	program := regexp.MustCompile("(?s)```go\n(package main\n.*?)```").FindStringSubmatch(readFile(t, "README.md"))
+	if program == nil {
+		t.Fatal("the README has no program")
+	}
+	if lines := strings.Count(program[1], "\n"); lines > 25 {
+		t.Errorf("the README's program has %d lines", lines)
+	}
+	dir, err := os.MkdirTemp(".", "readme_program_")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(program[1]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("go", "vet", "./"+dir).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestProductionImportsNoTestCode keeps the pool in a box, and what is made for
+// tests, out of the programs of those who use the library. (Fiber itself links
+// package testing; we add nothing to that.)
+func TestProductionImportsNoTestCode(t *testing.T) {
+	for _, pkg := range []string{".", "./cognitotest"} {
+		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, pkg).CombinedOutput()
+		imports := strings.Fields(string(out))
+		if err != nil || len(imports) == 0 {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		for _, unwanted := range []string{"testing", "net/http/httptest", "flag", "github.com/bar-tech/cognito/cognitotest"} {
+			if slices.Contains(imports, unwanted) {
+				t.Errorf("%s imports %s", pkg, unwanted)
+			}
+		}
+	}
+}
+
+// TestDocNamesEveryFile keeps the map at the door complete.
+func TestDocNamesEveryFile(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files", err)
+	}
+	doc, contributing := readFile(t, "doc.go"), readFile(t, "CONTRIBUTING.md")
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") || file == "doc.go" {
+			continue
+		}
+		if !strings.Contains(doc, file) || !strings.Contains(contributing, "`"+file+"`") {
+			t.Errorf("%s is missing from doc.go or from CONTRIBUTING.md", file)
+		}
+	}
+}
