@@ -62,7 +62,7 @@ func bearerOf(c *fiber.Ctx) (token []byte, sent bool, err error) {
 		return nil, false, nil
 	case len(headers) > 1:
 		return nil, true, errTwoHeaders
-	case len(token) == 0 || bytes.ContainsAny(token, " \t,"):
+	case len(token) == 0:
 		return nil, true, errNotOneToken
 	}
 	return token, true, nil
@@ -74,11 +74,13 @@ var (
 )
 
 // identifyBearer finds out who sent a bearer token.
-func (a *Auth) identifyBearer(raw []byte) *visit {
-	now := a.config.Now()
+func (a *Auth) identifyBearer(raw []byte, now time.Time) *visit {
 	keys := a.keys.current.Load()
 	if known, ok := a.tokens.get(raw); ok && known.keys == keys && now.Before(known.expires) && now.Before(known.recheck) {
 		return &known.visit
+	}
+	if bytes.ContainsAny(raw, " \t,") {
+		return &visit{auth: a, bearer: true, err: errNotOneToken}
 	}
 	// A copy: the header's bytes change when the request ends.
 	text := strings.Clone(string(raw))

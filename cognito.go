@@ -19,6 +19,7 @@ type Auth struct {
 	endpoints  endpoints
 	binding    string // pool and client: what every sealed record is bound to
 	pathPrefix string // of BaseURL
+	ownClock   bool   // the clock is the default one
 	trusted    []string
 	routes     map[string]route
 	cookies    cookies
@@ -71,7 +72,7 @@ func NewAuth(config Config) (*Auth, error) {
 	a := &Auth{
 		config: c, endpoints: newEndpoints(c), cookies: newCookies(c), trusted: trustedOrigins(c),
 		binding: c.Issuer + "\x00" + c.UserPoolID + "\x00" + c.ClientID,
-		caller:  newCaller(c.HTTPClient),
+		caller:  newCaller(c.HTTPClient), ownClock: config.Now == nil,
 	}
 	if base, err := url.Parse(c.BaseURL); err == nil {
 		a.pathPrefix = base.Path
@@ -202,10 +203,22 @@ func (a *Auth) identify(c *fiber.Ctx) *visit {
 		case err != nil:
 			return &visit{auth: a, bearer: true, err: err}
 		case sent:
-			return a.identifyBearer(token)
+			return a.identifyBearer(token, a.clock(c))
 		}
 	}
 	return a.identifyCookie(c)
+}
+
+// clock is the time by which a request is judged. With the default clock it is
+// when the server read the request, a moment ago, which is known already; a
+// request that came from no server has no such time.
+func (a *Auth) clock(c *fiber.Ctx) time.Time {
+	if a.ownClock {
+		if read := c.Context().Time(); !read.IsZero() {
+			return read
+		}
+	}
+	return a.config.Now()
 }
 
 // identifyCookie finds out whose session a request belongs to.
@@ -214,7 +227,7 @@ func (a *Auth) identifyCookie(c *fiber.Ctx) *visit {
 	if id == nil {
 		return &a.nobody
 	}
-	now := a.config.Now()
+	now := a.clock(c)
 	s, err := a.sessions.read(id, now)
 	if err != nil {
 		return a.without(err)
@@ -265,19 +278,29 @@ func (a *Auth) without(err error) *visit {
 // unless the app has decided on that itself.
 func markPersonal(c *fiber.Ctx, v *visit) {
 	header := &c.Response().Header
-	by := fiber.HeaderCookie
+	by := headerCookie
 	if v.bearer {
-		by = fiber.HeaderAuthorization
+		by = headerAuthorization
 	}
-	if len(header.Peek(fiber.HeaderVary)) == 0 {
-		header.Set(fiber.HeaderVary, by)
+	if len(header.PeekCanonical(headerVary)) == 0 {
+		header.SetCanonical(headerVary, by)
 	} else {
-		c.Vary(by)
+		c.Vary(string(by))
 	}
-	if v.payload != nil && len(header.Peek(fiber.HeaderCacheControl)) == 0 {
-		header.Set(fiber.HeaderCacheControl, "private, no-store")
+	if v.payload != nil && len(header.PeekCanonical(headerCacheControl)) == 0 {
+		header.SetCanonical(headerCacheControl, privateNoStore)
 	}
 }
+
+// Header names and values as fasthttp keeps them, which spares every request
+// their normalisation.
+var (
+	headerVary          = []byte(fiber.HeaderVary)
+	headerCookie        = []byte(fiber.HeaderCookie)
+	headerAuthorization = []byte(fiber.HeaderAuthorization)
+	headerCacheControl  = []byte(fiber.HeaderCacheControl)
+	privateNoStore      = []byte("private, no-store")
+)
 
 // mount runs at the first request, when it is known where in the app the
 // middleware stands.

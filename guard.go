@@ -66,10 +66,6 @@ func (a *Auth) Require(allowed func(*User) bool) fiber.Handler {
 	return guard(a.own, hasUser, meets(allowed))
 }
 
-func nearest(c *fiber.Ctx) *visit { return asked(c, nearestKey{}) }
-
-func (a *Auth) own(c *fiber.Ctx) *visit { return asked(c, ownKey{a}) }
-
 func guard(find func(*fiber.Ctx) *visit, demands ...demand) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		v := find(c)

@@ -28,11 +28,14 @@ type (
 	ownKey     struct{ auth *Auth }
 )
 
-// setVisit attaches a visit to a request.
+// setVisit attaches a visit to a request. The strings are for the app's
+// convenience; they are cleared too, since another handler may have set them.
 func (a *Auth) setVisit(c *fiber.Ctx, v *visit) {
 	ctx := c.Context()
+	if outer, _ := ctx.UserValue(nearestKey{}).(*visit); outer != nil && outer.auth != a {
+		ctx.SetUserValue(ownKey{outer.auth}, outer) // another pool's, further up
+	}
 	ctx.SetUserValue(nearestKey{}, v)
-	ctx.SetUserValue(ownKey{a}, v)
 	if v.user == nil {
 		ctx.SetUserValue("user", nil)
 	} else {
@@ -45,10 +48,25 @@ func (a *Auth) setVisit(c *fiber.Ctx, v *visit) {
 	}
 }
 
-// asked returns a request's visit, and notes in the response that it depends
-// on who is there.
-func asked(c *fiber.Ctx, key any) *visit {
-	v, _ := c.Context().UserValue(key).(*visit)
+// nearest finds the visit of the nearest middleware above, for a handler that
+// asks who is there.
+func nearest(c *fiber.Ctx) *visit {
+	v, _ := c.Context().UserValue(nearestKey{}).(*visit)
+	return asked(c, v)
+}
+
+// own finds the visit of this middleware.
+func (a *Auth) own(c *fiber.Ctx) *visit {
+	v, _ := c.Context().UserValue(nearestKey{}).(*visit)
+	if v == nil || v.auth != a {
+		v, _ = c.Context().UserValue(ownKey{a}).(*visit)
+	}
+	return asked(c, v)
+}
+
+// asked notes in the response that it depends on who is there. For a request
+// with a cookie or a token that happens anyway.
+func asked(c *fiber.Ctx, v *visit) *visit {
 	if v != nil && !v.cookie && !v.bearer {
 		c.Vary(fiber.HeaderCookie)
 	}
@@ -89,35 +107,35 @@ var (
 
 // UserFrom returns the user who is signed in, or nil. It speaks of the nearest
 // middleware above; an app with several uses [Auth.UserFrom].
-func UserFrom(c *fiber.Ctx) *User { return asked(c, nearestKey{}).userOrNil() }
+func UserFrom(c *fiber.Ctx) *User { return nearest(c).userOrNil() }
 
 // PayloadFrom returns the verified access token's claims, or nil.
-func PayloadFrom(c *fiber.Ctx) *Payload { return asked(c, nearestKey{}).payloadOrNil() }
+func PayloadFrom(c *fiber.Ctx) *Payload { return nearest(c).payloadOrNil() }
 
 // AccessToken returns the user's access token, to call other APIs for this
 // user. It is never expired: if need be it is renewed first. The error is
 // [ErrNotSignedIn] or [ErrSessionEnded] when nobody is signed in and
 // [ErrUnavailable] when no valid token can be had at the moment.
-func AccessToken(c *fiber.Ctx) (string, error) { return accessTokenOf(c, asked(c, nearestKey{})) }
+func AccessToken(c *fiber.Ctx) (string, error) { return accessTokenOf(c, nearest(c)) }
 
 // Err says why there is no user although there might be one: the storage or
 // Cognito is out of reach ([ErrUnavailable]), or another site sent the request
 // ([ErrCrossOrigin]). It is nil when nobody has signed in.
-func Err(c *fiber.Ctx) error { return errOf(asked(c, nearestKey{})) }
+func Err(c *fiber.Ctx) error { return errOf(nearest(c)) }
 
 // UserFrom is [UserFrom] for the users of this middleware.
-func (a *Auth) UserFrom(c *fiber.Ctx) *User { return asked(c, ownKey{a}).userOrNil() }
+func (a *Auth) UserFrom(c *fiber.Ctx) *User { return a.own(c).userOrNil() }
 
 // PayloadFrom is [PayloadFrom] for the users of this middleware.
-func (a *Auth) PayloadFrom(c *fiber.Ctx) *Payload { return asked(c, ownKey{a}).payloadOrNil() }
+func (a *Auth) PayloadFrom(c *fiber.Ctx) *Payload { return a.own(c).payloadOrNil() }
 
 // AccessToken is [AccessToken] for the users of this middleware.
 func (a *Auth) AccessToken(c *fiber.Ctx) (string, error) {
-	return accessTokenOf(c, asked(c, ownKey{a}))
+	return accessTokenOf(c, a.own(c))
 }
 
 // Err is [Err] for the users of this middleware.
-func (a *Auth) Err(c *fiber.Ctx) error { return errOf(asked(c, ownKey{a})) }
+func (a *Auth) Err(c *fiber.Ctx) error { return errOf(a.own(c)) }
 
 func errOf(v *visit) error {
 	if v == nil {
