@@ -36,7 +36,8 @@ type attempt struct {
 	ReturnTo    string `json:"return_to"`
 	RedirectURI string `json:"redirect_uri"`
 	Silent      bool   `json:"silent,omitempty"` // begun with prompt=none
-	Fresh       bool   `json:"fresh,omitempty"`  // the visitor has to prove anew who they are
+	Fresh       bool   `json:"fresh,omitempty"`  // the visitor has to prove anew who they are,
+	Proved      int64  `json:"proved,omitempty"` // since this auth_time
 	Began       int64  `json:"began"`            // Unix seconds
 }
 

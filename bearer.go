@@ -47,25 +47,39 @@ func (a *Auth) VerifyAccessToken(ctx context.Context, raw string) (*Payload, err
 // malformed: whoever reads the other one would see another user.
 func bearerOf(c *fiber.Ctx) (token []byte, sent bool, err error) {
 	headers := c.Request().Header.PeekAll(fiber.HeaderAuthorization)
-	if len(headers) == 0 {
-		return nil, false, nil
-	}
 	for _, header := range headers {
-		scheme, rest, _ := bytes.Cut(header, []byte(" "))
-		if !bytes.EqualFold(bytes.TrimRight(scheme, "\t"), []byte("Bearer")) {
-			continue
+		if rest, bearer := afterScheme(header); bearer {
+			sent, token = true, rest
 		}
-		sent, token = true, bytes.TrimLeft(rest, " ")
 	}
-	switch {
-	case !sent:
+	if !sent {
 		return nil, false, nil
-	case len(headers) > 1:
+	}
+	if len(headers) > 1 {
 		return nil, true, errTwoHeaders
-	case len(token) == 0:
+	}
+	if len(token) == 0 || token[0] != ' ' {
 		return nil, true, errNotOneToken
 	}
-	return token, true, nil
+	return bytes.TrimLeft(token, " "), true, nil
+}
+
+// afterScheme returns what follows "Bearer". Any byte that cannot belong to a
+// scheme's name ends it, so "Bearer\tx" is a malformed bearer header and not
+// somebody else's scheme, with which the request might fall back to a cookie.
+func afterScheme(header []byte) (rest []byte, bearer bool) {
+	const scheme = "Bearer"
+	if len(header) < len(scheme) || !strings.EqualFold(string(header[:len(scheme)]), scheme) {
+		return nil, false
+	}
+	rest = header[len(scheme):]
+	return rest, len(rest) == 0 || !isTokenCharacter(rest[0])
+}
+
+// isTokenCharacter reports whether c may stand in a scheme's name (RFC 9110
+// section 5.6.2).
+func isTokenCharacter(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }
 
 var (
@@ -79,7 +93,7 @@ func (a *Auth) identifyBearer(raw []byte, now time.Time) *visit {
 	if known, ok := a.tokens.get(raw); ok && known.keys == keys && now.Before(known.expires) && now.Before(known.recheck) {
 		return &known.visit
 	}
-	if bytes.ContainsAny(raw, " \t,") {
+	if len(raw) == 0 || bytes.ContainsAny(raw, " \t,") {
 		return &visit{auth: a, bearer: true, err: errNotOneToken}
 	}
 	// A copy: the header's bytes change when the request ends.
@@ -90,7 +104,10 @@ func (a *Auth) identifyBearer(raw []byte, now time.Time) *visit {
 	if err != nil {
 		return &visit{auth: a, bearer: true, err: err}
 	}
-	known := &verifiedToken{visit: a.bearerVisit(verified), expires: verified.expires(), recheck: now.Add(bearerMemory), keys: a.keys.current.Load()}
+	if keys == nil {
+		keys = a.keys.current.Load() // this very token made them load
+	}
+	known := &verifiedToken{visit: a.bearerVisit(verified), expires: verified.expires(), recheck: now.Add(bearerMemory), keys: keys}
 	if now.Before(known.expires) { // not within the leeway
 		a.tokens.put(text, known)
 	}
@@ -100,7 +117,7 @@ func (a *Auth) identifyBearer(raw []byte, now time.Time) *visit {
 // bearerVisit is a visit by access token. A machine client's token has no user
 // in it (RFC 6749 section 4.4): its subject is the client itself.
 func (a *Auth) bearerVisit(verified *token) visit {
-	v := visit{auth: a, bearer: true, payload: &Payload{claimSet{raw: verified.payload}}}
+	v := visit{auth: a, bearer: true, raw: verified.raw, payload: &Payload{claimSet{raw: verified.payload}}}
 	if verified.text("username") == "" || verified.text("sub") == verified.text("client_id") {
 		return v
 	}
@@ -165,12 +182,12 @@ func (a *Auth) challenge(c *fiber.Ctx, e *Error) {
 		value = `Bearer error="invalid_token"`
 	case e.reason == ErrStaleLogin:
 		value = fmt.Sprintf(`Bearer error="insufficient_user_authentication", max_age="%d"`, int(e.maxAge.Seconds()))
-	case e.Status() == fiber.StatusForbidden && e.scope != "":
+	case e.reason == ErrForbidden && e.scope != "":
 		value = fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s"`, e.scope)
-	case e.Status() == fiber.StatusForbidden && e.reason == ErrForbidden:
+	case e.reason == ErrForbidden:
 		value = `Bearer error="insufficient_scope"`
+	case e.Status() != fiber.StatusUnauthorized && e.Status() != fiber.StatusForbidden:
+		return
 	}
-	if status := e.Status(); status == fiber.StatusUnauthorized || status == fiber.StatusForbidden || status == fiber.StatusBadRequest {
-		c.Set(fiber.HeaderWWWAuthenticate, value)
-	}
+	c.Set(fiber.HeaderWWWAuthenticate, value)
 }

@@ -161,7 +161,7 @@ func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted grant, begun att
 	if err != nil {
 		return nil, err
 	}
-	if proved, _ := id.moment("auth_time"); begun.Fresh && proved.Before(time.Unix(begun.Began, 0).Add(-leeway)) {
+	if begun.Fresh && !provedAnew(id, begun) {
 		return nil, because(ErrStaleLogin, "Cognito was asked for a fresh login and did not ask the visitor; the classic hosted UI ignores prompt=login")
 	}
 	access, err := a.verifier.accessToken(ctx, granted.access, ruleFresh, ruleSameSubject(id.text("sub")))
@@ -187,6 +187,13 @@ func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted grant, begun att
 		renewable: granted.refresh != "", user: user, payload: access.payload, userInfo: userInfo,
 	}
 	return a.sessions.begin(record, coldRecord{access: granted.access, refresh: granted.refresh, nonce: secret(begun.Nonce)})
+}
+
+// provedAnew reports whether the visitor has shown who they are since the
+// attempt began, and not only been waved through.
+func provedAnew(id *token, begun attempt) bool {
+	proved, _ := id.moment("auth_time")
+	return proved.Unix() > begun.Proved && !proved.Before(time.Unix(begun.Began, 0).Add(-leeway))
 }
 
 // welcome lets the app note the user, or refuse.

@@ -37,13 +37,14 @@ type caller struct {
 	owned  bool // the transport is ours to close
 	slots  chan struct{}
 
-	mu     sync.Mutex // guards closed, and Add against Wait
-	closed bool
-	work   sync.WaitGroup
+	mu      sync.Mutex // guards closed, and Add against Wait
+	closed  bool
+	closing chan struct{} // closed when closed is set
+	work    sync.WaitGroup
 }
 
 func newCaller(given *http.Client) *caller {
-	c := &caller{slots: make(chan struct{}, callsInFlight)}
+	c := &caller{slots: make(chan struct{}, callsInFlight), closing: make(chan struct{})}
 	if given == nil {
 		c.owned = true
 		given = &http.Client{Transport: &http.Transport{
@@ -100,28 +101,35 @@ func callError(err error) error {
 	return err
 }
 
-// background runs work apart from any request, with the time of several calls, and
-// reports whether it could: after Close nothing new begins.
+// background runs work apart from any request, with the time of several calls,
+// and reports whether it could: after Close nothing new begins.
 func (c *caller) background(work func(context.Context)) bool {
+	return c.untilClosed(func(<-chan struct{}) {
+		ctx, cancel := context.WithTimeout(context.Background(), 6*callTimeout)
+		defer cancel()
+		work(ctx)
+	})
+}
+
+// untilClosed is background for work without a time of its own. It has to end
+// soon after closing is closed.
+func (c *caller) untilClosed(work func(closing <-chan struct{})) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return false
 	}
-	c.work.Add(1)
-	go func() {
-		defer c.work.Done()
-		ctx, cancel := context.WithTimeout(context.Background(), 6*callTimeout)
-		defer cancel()
-		work(ctx)
-	}()
+	c.work.Go(func() { work(c.closing) })
 	return true
 }
 
 // close waits for what runs in the background, up to a bound.
 func (c *caller) close() error {
 	c.mu.Lock()
-	c.closed = true
+	if !c.closed {
+		c.closed = true
+		close(c.closing)
+	}
 	c.mu.Unlock()
 	done := make(chan struct{})
 	go func() {

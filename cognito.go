@@ -98,10 +98,7 @@ func NewAuth(config Config) (*Auth, error) {
 		a.attempts.ledger = newLedger(attemptsInMemory)
 	}
 	a.sessions = newSessions(a)
-	a.renewals = &renewals{
-		auth: a, endpoint: a.endpoint, verifier: verifier, sessions: a.sessions, now: c.Now,
-		alone: a.ownStorage != nil, flights: map[string]*renewal{}, pauses: map[string]*pause{},
-	}
+	a.renewals = newRenewals(a)
 	a.nobody = visit{auth: a}
 	a.gone = visit{auth: a, cookie: true, stale: true}
 	a.foreign = visit{auth: a, cookie: true, err: &Error{reason: ErrCrossOrigin}}

@@ -118,6 +118,7 @@ type Error struct {
 	// message is the app's own text for the visitor.
 	message string
 	status  int
+	subject string // who was refused, for events
 }
 
 // because builds an error from a reason and its cause. The cause must hold no

@@ -171,12 +171,12 @@ func (a *Auth) turnAway(c *fiber.Ctx, v *visit, e *Error) error {
 	switch {
 	case !page || e.Status() != fiber.StatusUnauthorized:
 		e := *e
-		e.returnTo = a.returnPath(c.OriginalURL())
+		e.returnTo, e.subject = a.returnPath(c.OriginalURL()), v.subject()
 		return a.refuse(c, &e)
 	case e.reason == ErrStaleLogin:
-		return a.sendToCognito(c, a.returnPath(c.OriginalURL()), url.Values{"prompt": {"login"}}, attempt{Fresh: true}, 0)
+		return a.sendToCognito(c, a.returnPath(c.OriginalURL()), url.Values{"prompt": {"login"}}, attempt{Fresh: true, Proved: v.user.AuthTime().Unix()}, 0)
 	}
-	a.emit(Event{Kind: EventRefuse}.failed(e))
+	a.emit(Event{Kind: EventRefuse, Subject: v.subject()}.failed(e))
 	sealResponse(c)
 	return c.Redirect(a.loginAddress(a.returnPath(c.OriginalURL()), ""), fiber.StatusFound)
 }

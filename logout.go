@@ -47,8 +47,9 @@ func (a *Auth) serveLogout(c *fiber.Ctx) error {
 func (a *Auth) Logout(c *fiber.Ctx) error {
 	if id := a.cookies.read(c, a.cookies.session); id != nil {
 		if handle, ok := newHandle(string(id), a.binding); ok {
+			// Whatever the app's hook does, the session ends.
+			defer a.endNow(handle)
 			a.farewell(c, id)
-			a.endNow(handle)
 		}
 	}
 	a.cookies.clear(c, string(a.cookies.session))

@@ -105,7 +105,7 @@ func sealResponse(c *fiber.Ctx) {
 // refuse answers for an error: by the app's ErrorHandler if there is one, or
 // with a page for people and a problem for programs.
 func (a *Auth) refuse(c *fiber.Ctx, e *Error) error {
-	a.emit(Event{Kind: EventRefuse}.failed(e))
+	a.emit(Event{Kind: EventRefuse, Subject: e.subject}.failed(e))
 	sealResponse(c)
 	a.challenge(c, e)
 	if e.retryAfter > 0 {

@@ -54,6 +54,8 @@ type openSession struct {
 	sealed []byte // the hot record's bytes in the storage
 	record hotRecord
 	visit  visit
+	// unsaved is set while the session's newest tokens exist only here.
+	unsaved *coldRecord
 }
 
 // sessions keeps sessions in the storage.

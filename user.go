@@ -193,12 +193,21 @@ func (p *Payload) Username() string { return p.claims.text("username") }
 func (p *Payload) TokenID() string { return p.claims.text("jti") }
 
 // Scopes are the scopes granted. The slice is the caller's.
-func (p *Payload) Scopes() []string { return strings.Fields(p.claims.text("scope")) }
+func (p *Payload) Scopes() []string {
+	var scopes []string
+	for scope := range strings.SplitSeq(p.claims.text("scope"), " ") {
+		if scope != "" {
+			scopes = append(scopes, scope)
+		}
+	}
+	return scopes
+}
 
 // HasScope reports whether exactly this scope was granted.
 func (p *Payload) HasScope(name string) bool {
-	for scope := range strings.FieldsSeq(p.claims.text("scope")) {
-		if scope == name {
+	// At blanks alone (RFC 6749 section 3.3): other spaces are part of a name.
+	for scope := range strings.SplitSeq(p.claims.text("scope"), " ") {
+		if scope == name && scope != "" {
 			return true
 		}
 	}

@@ -17,6 +17,7 @@ type visit struct {
 	bearer  bool         // the request carried a bearer token
 	stale   bool         // the cookie leads to no session
 	ended   bool         // the session was found to have ended just now
+	raw     secret       // the bearer token
 	err     error        // why there is no user, if not for want of a login
 }
 
@@ -148,6 +149,12 @@ func accessTokenOf(c *fiber.Ctx, v *visit) (string, error) {
 	if v == nil {
 		return "", errUncovered
 	}
+	if v.bearer && v.payload != nil {
+		if err := v.checkBearerExpiry(); err != nil {
+			return "", err
+		}
+		return v.raw.reveal(), nil
+	}
 	if v.session == nil {
 		return "", v.refusal()
 	}
@@ -158,10 +165,31 @@ func accessTokenOf(c *fiber.Ctx, v *visit) (string, error) {
 			return "", err
 		}
 		v.auth.setVisit(c, &renewed.visit)
+		current = renewed
+	}
+	if current.unsaved != nil {
+		return current.unsaved.access.reveal(), nil
 	}
 	cold, err := v.auth.sessions.readCold(current.sessionHandle)
 	if err != nil {
 		return "", err
 	}
 	return cold.access.reveal(), nil
+}
+
+// checkBearerExpiry is exact, unlike the verification before: what is handed
+// on must not be refused at its destination.
+func (v *visit) checkBearerExpiry() error {
+	if v.auth.config.Now().Before(v.payload.ExpiresAt()) {
+		return nil
+	}
+	return because(ErrInvalidToken, "access token: %w", ErrTokenExpired)
+}
+
+// subject names who a visit is by, for events.
+func (v *visit) subject() string {
+	if v.payload == nil {
+		return ""
+	}
+	return v.payload.Subject()
 }

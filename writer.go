@@ -57,17 +57,22 @@ func (s *sessions) write(handle *sessionHandle, record hotRecord, cold *coldReco
 	return s.remember(handle, sealed, record), nil
 }
 
+// longestOutage is how long Cognito may be out of reach while a session in use
+// waits for its renewal.
+const longestOutage = 24 * time.Hour
+
 // writeCold gives the cold record a life of its own: long enough for a visitor
 // who makes a last request just before the tokens expire and the next one just
-// before the session is idle for too long. So touching a session need not
-// write it, and cannot put back a refresh token that was replaced meanwhile.
+// before the session is idle for too long, and for an outage on top. So
+// touching a session need not write it, and cannot put back a refresh token
+// that was replaced meanwhile.
 func (s *sessions) writeCold(handle *sessionHandle, record hotRecord, cold *coldRecord) error {
 	now := s.now()
 	last := record.expires
 	if last.Before(now) {
 		last = now
 	}
-	life := earlier(record.until, last.Add(s.idle)).Sub(now)
+	life := earlier(record.until, last.Add(s.idle+longestOutage)).Sub(now)
 	return s.store.set(handle.cold, handle.ring.seal(handle.cold, cold.encode()), life)
 }
 
@@ -125,8 +130,13 @@ func (s *sessions) touch(opened *openSession, now time.Time) {
 // end ends a session everywhere, and returns its refresh token, if it could
 // be read, for revocation. The error says that the storage could not be told.
 func (s *sessions) end(handle *sessionHandle) (refresh secret, err error) {
-	cold, readErr := s.readCold(handle)
+	// The tombstone first: a renewal that stores a new refresh token after
+	// this reads the record will find it, and revoke that token itself.
 	err = s.store.set(handle.tomb, sealedTombstone, tombstoneLife)
+	cold, readErr := s.readCold(handle)
+	if held := s.auth.renewals.take(handle.ring.name); held != nil {
+		cold.refresh = held.cold.refresh // never stored, and the newest
+	}
 	if dropErr := s.remove(handle); err == nil {
 		err = dropErr
 	}
