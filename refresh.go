@@ -115,17 +115,18 @@ func (r *renewals) start(s *openSession) (*renewal, error) {
 	if flight := r.flights[name]; flight != nil {
 		return flight, nil
 	}
+	if held := r.held[name]; held != nil && r.now().Before(held.record.expires) {
+		// Good tokens, though the storage has not taken them yet.
+		return landed(held.session(r.sessions, s.sessionHandle)), nil
+	}
 	if p := r.pauses[name]; p != nil && r.now().Before(p.until) {
-		if held := r.held[name]; held != nil && r.now().Before(held.record.expires) {
-			return landed(held.session(r.sessions, s.sessionHandle)), nil
-		}
 		return nil, unavailable(errPaused)
 	}
 	flight := &renewal{done: make(chan struct{})}
 	r.flights[name] = flight
-	started := r.auth.caller.background(func(ctx context.Context) {
+	started := r.auth.caller.untilClosed(func(<-chan struct{}) {
 		began := time.Now()
-		session, err := r.flySafely(ctx, s)
+		session, err := r.flySafely(s)
 		r.land(name, flight, session, err)
 		defer r.auth.recoverBackground("telling of a renewal")
 		r.tell(s, session, err, time.Since(began))
@@ -144,9 +145,21 @@ func landed(session *openSession) *renewal {
 	return &renewal{done: done, session: session}
 }
 
-func (r *renewals) flySafely(ctx context.Context, s *openSession) (session *openSession, err error) {
+// flySafely waits for its turn before anything else: what a flight has read,
+// and the time that it has, must not grow old in a queue.
+func (r *renewals) flySafely(s *openSession) (session *openSession, err error) {
 	err = errFlightPanicked
 	defer r.auth.recoverBackground("renewing a session")
+	timer := time.NewTimer(longestWait)
+	defer timer.Stop()
+	select {
+	case r.turns <- struct{}{}:
+		defer func() { <-r.turns }()
+	case <-timer.C:
+		return nil, unavailable(errTooLong)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 6*callTimeout)
+	defer cancel()
 	return r.fly(ctx, s)
 }
 

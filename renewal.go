@@ -1,6 +1,7 @@
 package cognito
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -8,8 +9,10 @@ import (
 )
 
 const (
-	// pollPause is how often another instance's renewal is looked for.
-	pollPause = 100 * time.Millisecond
+	// pollPause is how often another instance's renewal is looked for, and
+	// leasePause how long after writing a lease it is read again.
+	pollPause  = 100 * time.Millisecond
+	leasePause = 30 * time.Millisecond
 	// leaseLife covers one call to Cognito and saving its answer.
 	leaseLife = callTimeout + 2*time.Second
 )
@@ -19,7 +22,7 @@ const (
 // the ones to use.
 func (r *renewals) fly(ctx context.Context, seen *openSession) (*openSession, error) {
 	handle := seen.sessionHandle
-	if held := r.take(handle.ring.name); held != nil {
+	if held := r.peek(handle.ring.name); held != nil {
 		return r.saveHeld(ctx, handle, held)
 	}
 	current, cold, err := r.sessions.fresh(handle)
@@ -33,54 +36,69 @@ func (r *renewals) fly(ctx context.Context, seen *openSession) (*openSession, er
 	case cold.refresh == "":
 		return r.dead(handle, errors.New("there is no refresh token"))
 	}
-	if other, err := r.othersRenewal(ctx, current); other != nil || err != nil {
+	if r.alone {
+		return r.call(ctx, current, cold)
+	}
+	lease, other, err := r.leaseOrOther(ctx, current)
+	if other != nil || err != nil {
 		return other, err
 	}
+	defer r.giveBack(current, lease)
 	return r.call(ctx, current, cold)
 }
 
-// othersRenewal looks for the lease of an instance that is renewing this
-// session just now, and waits for what it brings. The lease is advice, not a
-// lock: fiber.Storage has no atomic operation to build one on. Without it
-// every race costs a call; with it hardly any does.
-func (r *renewals) othersRenewal(ctx context.Context, current *openSession) (*openSession, error) {
-	if r.alone {
-		return nil, nil
-	}
-	for {
-		lease, err := r.sessions.store.get(current.lease)
+// leaseOrOther takes the lease of a session, or waits for what the instance
+// that holds it brings. The lease is advice, not a lock: fiber.Storage has no
+// atomic operation to build one on. But of several instances that find no
+// lease and write one, the last one's stands when all have written, so each
+// looks again after a moment. Without the lease every race costs a call, and
+// within Cognito's grace period perhaps a line of tokens; with it hardly any
+// race happens.
+func (r *renewals) leaseOrOther(ctx context.Context, current *openSession) (lease []byte, other *openSession, err error) {
+	lease = []byte(randomText())
+	for patience := time.Now().Add(leaseLife + time.Second); time.Now().Before(patience); {
+		holder, err := r.sessions.store.get(current.lease)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if lease == nil {
-			// If it cannot be set, the worst is a race, which is dealt with.
-			_ = r.sessions.store.set(current.lease, sealedTombstone, leaseLife)
-			return nil, nil
+		switch {
+		case bytes.Equal(holder, lease):
+			return lease, nil, nil
+		case holder == nil:
+			if r.sessions.store.set(current.lease, lease, leaseLife) != nil {
+				return nil, nil, nil // without: the worst is a race
+			}
 		}
-		if !sleep(ctx, pollPause) {
-			return nil, unavailable(ctx.Err())
+		if !sleep(ctx, leasePause) {
+			return nil, nil, unavailable(ctx.Err())
 		}
 		fresh, err := r.sessions.read([]byte(current.id), r.now())
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if fresh.record.serial != current.record.serial {
-			return fresh, nil
+			r.giveBack(current, lease)
+			return nil, fresh, nil
 		}
+	}
+	return nil, nil, nil
+}
+
+// giveBack deletes the lease, if it is still ours.
+func (r *renewals) giveBack(current *openSession, lease []byte) {
+	if holder, err := r.sessions.store.get(current.lease); err == nil && lease != nil && bytes.Equal(holder, lease) {
+		_ = r.sessions.store.delete(current.lease)
 	}
 }
 
 // call asks Cognito for new tokens and deals with its answer.
 func (r *renewals) call(ctx context.Context, current *openSession, cold coldRecord) (*openSession, error) {
-	if !r.alone {
-		defer func() { _ = r.sessions.store.delete(current.lease) }()
-	}
 	used, began := cold.refresh, time.Now()
-	got, err := r.renew(ctx, used)
+	got, err := r.endpoint.renew(ctx, used)
 	if errors.Is(err, errNoAnswer) {
 		// Perhaps Cognito has rotated the refresh token and the answer was
 		// lost. Within the client's grace period the old one works again.
-		got, err = r.renew(ctx, used)
+		got, err = r.endpoint.renew(ctx, used)
 	}
 	if errors.Is(err, errInvalidGrant) {
 		return r.refused(ctx, current, cold, began, err)
@@ -89,8 +107,8 @@ func (r *renewals) call(ctx context.Context, current *openSession, cold coldReco
 		return nil, asUnknown(err)
 	}
 	if got.refresh != "" && !r.alone {
-		if other, stored, done := r.siblings(ctx, current, used, &got); done {
-			return other, stored
+		if other, err, done := r.siblings(ctx, current, &used, &got); done {
+			return other, err
 		}
 	}
 	if got.refresh != "" {
@@ -100,32 +118,21 @@ func (r *renewals) call(ctx context.Context, current *openSession, cold coldReco
 	return r.accept(ctx, current, cold, used)
 }
 
-// renew calls Cognito when it is this flight's turn.
-func (r *renewals) renew(ctx context.Context, refresh secret) (grant, error) {
-	select {
-	case r.turns <- struct{}{}:
-		defer func() { <-r.turns }()
-	case <-ctx.Done():
-		return grant{}, unavailable(ctx.Err())
-	}
-	return r.endpoint.renew(ctx, refresh)
-}
-
 // siblings deals with a refresh token that two instances have used within
 // Cognito's grace period. Each got a child of it, and only the child minted
 // last stays valid, whichever is stored last. So when another child is stored
 // already, ours is put to the test: either it renews once more, which makes
 // ours the valid line, or the stored one is the valid one. done says that the
 // flight is over.
-func (r *renewals) siblings(ctx context.Context, current *openSession, used secret, got *grant) (other *openSession, err error, done bool) {
+func (r *renewals) siblings(ctx context.Context, current *openSession, used *secret, got *grant) (other *openSession, err error, done bool) {
 	fresh, cold, err := r.sessions.fresh(current.sessionHandle)
-	if err != nil || cold.refresh == used {
+	if err != nil || cold.refresh == *used {
 		return nil, nil, false // saving will find out what there is to know
 	}
-	again, err := r.renew(ctx, got.refresh)
+	again, err := r.endpoint.renew(ctx, got.refresh)
 	switch {
 	case err == nil && again.refresh != "":
-		*got = again
+		*got, *used = again, cold.refresh // which ours replaces
 		return nil, nil, false
 	case cold.unverifiedAccess != "":
 		other, err = r.accept(ctx, fresh, cold, cold.refresh)

@@ -2,12 +2,16 @@ package cognito
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 )
 
-// rescuePause is how long to wait before tokens that only memory holds are
-// offered to the storage again.
-const rescuePause = 500 * time.Millisecond
+// Tokens that only memory holds are offered to the storage again after a
+// pause, which doubles, lest a storage that recovers is drowned.
+const (
+	rescuePause        = 500 * time.Millisecond
+	longestRescuePause = 5 * time.Second
+)
 
 // unsaved holds tokens that Cognito has issued and the storage has not taken.
 // They exist only here, and the refresh token that they replace may be dead,
@@ -38,7 +42,15 @@ func (r *renewals) hold(handle *sessionHandle, tokens *unsaved) {
 	r.auth.config.Logger.Error("cognito: renewed tokens could not be stored; they are kept in memory until they can", "session", name[:8])
 }
 
-// take hands the tokens over to whoever will save them.
+// peek looks at what is held. It stays there until it is saved: meanwhile
+// nobody may take the spent refresh token in the storage for the newest.
+func (r *renewals) peek(name string) *unsaved {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held[name]
+}
+
+// take removes what is held, for one who ends the session.
 func (r *renewals) take(name string) *unsaved {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -47,17 +59,39 @@ func (r *renewals) take(name string) *unsaved {
 	return tokens
 }
 
+// settled removes tokens that need not be held any longer, unless newer ones
+// have come in their place.
+func (r *renewals) settled(name string, tokens *unsaved) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held[name] == tokens {
+		delete(r.held, name)
+	}
+}
+
+// peekOrStop is peek for the rescuer, who is dismissed when nothing is held:
+// in one step, so that whoever holds tokens next calls a new one.
+func (r *renewals) peekOrStop(name string) *unsaved {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held[name] == nil {
+		delete(r.rescuing, name)
+	}
+	return r.held[name]
+}
+
 // rescue offers tokens to the storage until none are held: it has taken them,
 // or the session has ended. When the app stops it tries once more.
 func (r *renewals) rescue(handle *sessionHandle, closing <-chan struct{}) {
 	defer r.auth.recoverBackground("saving renewed tokens")
-	for last := false; !last; {
+	pause := rescuePause
+	for last := false; !last; pause = min(2*pause, longestRescuePause) {
 		select {
-		case <-time.After(rescuePause):
+		case <-time.After(pause/2 + rand.N(pause/2)):
 		case <-closing:
 			last = true
 		}
-		tokens := r.takeOrStop(handle.ring.name)
+		tokens := r.peekOrStop(handle.ring.name)
 		if tokens == nil {
 			return
 		}
@@ -67,33 +101,24 @@ func (r *renewals) rescue(handle *sessionHandle, closing <-chan struct{}) {
 	}
 }
 
-// takeOrStop is take for the rescuer, who is dismissed when there is nothing
-// to take: in one step, so that whoever holds tokens next calls a new one.
-func (r *renewals) takeOrStop(name string) *unsaved {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	tokens := r.held[name]
-	delete(r.held, name)
-	if tokens == nil {
-		delete(r.rescuing, name)
-	}
-	return tokens
-}
-
 // saveHeld saves tokens from memory, unless the session has ended meanwhile or
 // another instance has put newer ones in their place.
 func (r *renewals) saveHeld(ctx context.Context, handle *sessionHandle, tokens *unsaved) (*openSession, error) {
 	current, cold, err := r.sessions.fresh(handle)
-	switch {
-	case isUnknown(err):
-		r.hold(handle, tokens)
+	if isUnknown(err) {
 		return tokens.session(r.sessions, handle), nil
+	}
+	// Afterwards: whoever below still needs them held has held them anew.
+	defer r.settled(handle.ring.name, tokens)
+	verified := tokens.cold.unverifiedAccess == ""
+	switch {
 	case err != nil:
 		r.sessions.revokeLater(tokens.cold.refresh)
 		return nil, err
-	case cold.refresh != tokens.used && cold.refresh != tokens.cold.refresh:
+	case cold.refresh != tokens.used && cold.refresh != tokens.cold.refresh,
+		verified && current.record.serial >= tokens.record.serial:
 		return current, nil
-	case tokens.cold.unverifiedAccess != "":
+	case !verified:
 		return r.accept(ctx, current, tokens.cold, tokens.used)
 	}
 	record := tokens.record
