@@ -1,0 +1,142 @@
+package cognitotest
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// SignIn signs a user in to an application and returns the cookies to attach to
+// further requests: the one line a handler test needs.
+//
+//	for _, cookie := range pool.SignIn(app, "alice") {
+//		request.AddCookie(cookie)
+//	}
+//	response, err := app.Test(request, -1)
+//
+// It opens the application's login path ("/login" unless another is given) in
+// process, with the host of the first client's first callback URL, and follows
+// it to the pool and back. The pool's page is skipped, and so is what is only
+// seen there: FailNextLogin, calls to Authorize and Login, a password. SignIn
+// panics when the application does not play along.
+//
+// Give later requests the same host, such as "http://localhost:8021/": the
+// application may look at it.
+func (p *Pool) SignIn(app *fiber.App, username string, loginPath ...string) []*http.Cookie {
+	client, _ := p.client("")
+	if len(client.CallbackURLs) == 0 {
+		panic("cognitotest: SignIn: the pool's first client has no callback URL")
+	}
+	start, err := url.Parse(client.CallbackURLs[0])
+	if err != nil {
+		panic("cognitotest: SignIn: " + err.Error())
+	}
+	path := "/login"
+	if len(loginPath) > 0 {
+		path = loginPath[0]
+	}
+	visit := appVisit{app: app}
+	answer := visit.get(start.Scheme + "://" + start.Host + path)
+	callback := p.approve(username, answer)
+	answer = visit.get(callback)
+	// An application that has let the visitor in sends them on; a page here is
+	// one that says what went wrong.
+	if answer.status != http.StatusFound && answer.status != http.StatusSeeOther {
+		panic(fmt.Sprintf("cognitotest: SignIn: want a redirect into the application, got %s", answer))
+	}
+	if len(visit.cookies) == 0 {
+		panic(fmt.Sprintf("cognitotest: SignIn: the application has set no cookie: %s", answer))
+	}
+	return visit.cookies
+}
+
+// approve is the pool's part of a SignIn: it answers the application's request
+// for a code at once, and returns where the visitor goes with it.
+func (p *Pool) approve(username string, answer appAnswer) string {
+	target, query, _ := strings.Cut(answer.location, "?")
+	if target != p.url+"/oauth2/authorize" {
+		panic(fmt.Sprintf("cognitotest: SignIn: want a redirect to %s/oauth2/authorize, got %s",
+			p.url, answer))
+	}
+	user, ok := p.user(username)
+	if !ok {
+		panic(fmt.Sprintf("cognitotest: SignIn: the pool has no user %q, or a disabled one", username))
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		panic(fmt.Sprintf("cognitotest: SignIn: %v in %s", err, answer))
+	}
+	request, refused := p.readAuthorization(values)
+	if refused != nil {
+		panic(fmt.Sprintf("cognitotest: SignIn: the pool refuses the login with %s: %s (sent: %s)",
+			refused.code, refused.description, query))
+	}
+	// Neither page nor session: this visitor has no browser that could keep the
+	// pool's cookie.
+	code := p.issueCode(request, user.Username, p.Now())
+	return request.location(url.Values{"code": {code}})
+}
+
+// appVisit is a browser's tab inside the process: it asks the application
+// through app.Test and keeps its cookies.
+type appVisit struct {
+	app     *fiber.App
+	cookies []*http.Cookie
+}
+
+// appAnswer is what matters of an answer, and prints as a test failure should.
+type appAnswer struct {
+	request, location, body string
+	status                  int
+}
+
+func (a appAnswer) String() string {
+	return fmt.Sprintf("status %d, Location %q, body %.300q for GET %s",
+		a.status, a.location, a.body, a.request)
+}
+
+// get opens a page of the application.
+func (v *appVisit) get(address string) appAnswer {
+	r, err := http.NewRequest(http.MethodGet, address, nil) //nolint:noctx // ends with app.Test
+	if err != nil {
+		panic("cognitotest: SignIn: " + err.Error())
+	}
+	r.Header.Set("Accept", "text/html")
+	for _, cookie := range v.cookies {
+		r.AddCookie(&http.Cookie{Name: cookie.Name, Value: cookie.Value})
+	}
+	// Without a timeout: under the race detector the default second is short.
+	response, err := v.app.Test(r, -1)
+	if err != nil {
+		panic(fmt.Sprintf("cognitotest: SignIn: GET %s: %v", r.URL.Path, err))
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, _ := io.ReadAll(response.Body) // only for the message of a panic
+	for _, cookie := range response.Cookies() {
+		v.keep(cookie)
+	}
+	return appAnswer{
+		request: r.URL.Path, location: response.Header.Get("Location"),
+		body: string(body), status: response.StatusCode,
+	}
+}
+
+// keep replaces the cookie of this name, or drops it if it has expired.
+func (v *appVisit) keep(cookie *http.Cookie) {
+	kept := v.cookies[:0]
+	for _, old := range v.cookies {
+		if old.Name != cookie.Name {
+			kept = append(kept, old)
+		}
+	}
+	expired := cookie.MaxAge < 0 || !cookie.Expires.IsZero() && cookie.Expires.Before(time.Now())
+	if cookie.Value != "" && !expired {
+		kept = append(kept, cookie)
+	}
+	v.cookies = kept
+}
