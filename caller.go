@@ -20,8 +20,9 @@ const (
 	longestAnswer = 1 << 20
 	// callsInFlight bounds the calls to Cognito that wait at the same time.
 	callsInFlight = 128
-	// closeTimeout bounds how long Close waits for calls in flight.
-	closeTimeout = 10 * time.Second
+	// closeTimeout bounds how long Close waits for what is in flight: a call,
+	// its repetition after a lost answer, and saving what came of it.
+	closeTimeout = 2*callTimeout + 5*time.Second
 )
 
 var (

@@ -126,7 +126,7 @@ func (a *Auth) mountRoutes() {
 func (a *Auth) Handler() fiber.Handler { return a.handle }
 
 // Close waits for refreshes in flight, so that no token that Cognito has
-// renewed is lost, for ten seconds at most. Afterwards sessions go on as long
+// renewed is lost, for fifteen seconds at most. Afterwards sessions go on as long
 // as their tokens last. It never closes the Storage of the config. Calling it
 // again does nothing.
 func (a *Auth) Close() error {

@@ -125,18 +125,18 @@ var errFetchedLately = errors.New("keys were fetched a moment ago")
 // ctx allows. It never waits for a turn: without one it fails at once.
 func (s *keySet) fetch(ctx context.Context) error {
 	s.mu.Lock()
-	if s.flight == nil {
+	flight := s.flight
+	if flight == nil {
 		if !s.takeTurn() {
 			s.mu.Unlock()
 			return errFetchedLately
 		}
-		s.start()
+		flight = s.start()
 	}
 	if s.waiting >= keysWaiters {
 		s.mu.Unlock()
 		return errors.New("too many requests wait for keys")
 	}
-	flight := s.flight
 	s.waiting++
 	s.mu.Unlock()
 
@@ -184,7 +184,7 @@ func (s *keySet) takeTurn() bool {
 }
 
 // start begins a fetch that no request can cancel. The caller holds mu.
-func (s *keySet) start() {
+func (s *keySet) start() *keyFlight {
 	flight := &keyFlight{done: make(chan struct{})}
 	s.flight = flight
 	started := s.caller.background(func(ctx context.Context) {
@@ -195,11 +195,11 @@ func (s *keySet) start() {
 		s.land(flight, err)
 	})
 	if !started {
-		// Closed: nobody waits for the lock that this goroutine holds.
 		flight.err = errClosed
 		close(flight.done)
 		s.flight = nil
 	}
+	return flight
 }
 
 func (s *keySet) land(flight *keyFlight, err error) {

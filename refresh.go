@@ -157,6 +157,8 @@ func (r *renewals) flySafely(s *openSession) (session *openSession, err error) {
 		defer func() { <-r.turns }()
 	case <-timer.C:
 		return nil, unavailable(errTooLong)
+	case <-r.auth.caller.closing:
+		return nil, unavailable(errClosed)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 6*callTimeout)
 	defer cancel()

@@ -23,7 +23,11 @@ const (
 func (r *renewals) fly(ctx context.Context, seen *openSession) (*openSession, error) {
 	handle := seen.sessionHandle
 	if held := r.peek(handle.ring.name); held != nil {
-		return r.saveHeld(ctx, handle, held)
+		saved, err := r.saveHeld(ctx, handle, held)
+		if err != nil || r.now().Before(saved.record.expires) || r.peek(handle.ring.name) != nil {
+			return saved, err
+		}
+		seen = saved // at last, but they have expired in the meantime
 	}
 	current, cold, err := r.sessions.fresh(handle)
 	switch {
@@ -39,7 +43,7 @@ func (r *renewals) fly(ctx context.Context, seen *openSession) (*openSession, er
 	if r.alone {
 		return r.call(ctx, current, cold)
 	}
-	lease, other, err := r.leaseOrOther(ctx, current)
+	lease, other, err := r.leaseOrOther(current)
 	if other != nil || err != nil {
 		return other, err
 	}
@@ -54,7 +58,7 @@ func (r *renewals) fly(ctx context.Context, seen *openSession) (*openSession, er
 // looks again after a moment. Without the lease every race costs a call, and
 // within Cognito's grace period perhaps a line of tokens; with it hardly any
 // race happens.
-func (r *renewals) leaseOrOther(ctx context.Context, current *openSession) (lease []byte, other *openSession, err error) {
+func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *openSession, err error) {
 	lease = []byte(randomText())
 	for patience := time.Now().Add(leaseLife + time.Second); time.Now().Before(patience); {
 		holder, err := r.sessions.store.get(current.lease)
@@ -69,8 +73,10 @@ func (r *renewals) leaseOrOther(ctx context.Context, current *openSession) (leas
 				return nil, nil, nil // without: the worst is a race
 			}
 		}
-		if !sleep(ctx, leasePause) {
-			return nil, nil, unavailable(ctx.Err())
+		select {
+		case <-r.auth.caller.closing:
+			return nil, nil, unavailable(errClosed) // no time to begin a call
+		case <-time.After(leasePause):
 		}
 		fresh, err := r.sessions.read([]byte(current.id), r.now())
 		if err != nil {
@@ -247,8 +253,12 @@ func (r *renewals) keep(handle *sessionHandle, record hotRecord, cold coldRecord
 		return saved, nil
 	case isUnknown(err):
 		held := &unsaved{record: record, cold: cold, used: used}
-		r.hold(handle, held)
-		return held.session(r.sessions, handle), nil
+		if r.hold(handle, held) {
+			return held.session(r.sessions, handle), nil
+		}
+		// The app is stopping and nobody will offer them again.
+		time.Sleep(rescuePause)
+		return r.sessions.save(handle, record, &cold)
 	}
 	r.sessions.revokeLater(cold.refresh) // ended while the call was under way
 	return nil, err

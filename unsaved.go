@@ -29,17 +29,19 @@ func (u *unsaved) session(s *sessions, handle *sessionHandle) *openSession {
 	return opened
 }
 
-// hold keeps tokens in memory and has them offered to the storage.
-func (r *renewals) hold(handle *sessionHandle, tokens *unsaved) {
+// hold keeps tokens in memory and has them offered to the storage. It reports
+// whether there is somebody to do so.
+func (r *renewals) hold(handle *sessionHandle, tokens *unsaved) bool {
 	name := handle.ring.name
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held[name] = tokens
 	if r.rescuing[name] {
-		return
+		return true
 	}
 	r.rescuing[name] = r.auth.caller.untilClosed(func(closing <-chan struct{}) { r.rescue(handle, closing) })
 	r.auth.config.Logger.Error("cognito: renewed tokens could not be stored; they are kept in memory until they can", "session", name[:8])
+	return r.rescuing[name]
 }
 
 // peek looks at what is held. It stays there until it is saved: meanwhile
