@@ -1,0 +1,1052 @@
+package cognito_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/gofiber/fiber/v2"
+)
+
+// Attacks on the way back from Cognito: rows B1 to B12 and A9 of the security
+// checklist, and the table of callbacks, row by row.
+
+// mustNotSignIn reports an answer that begins a session.
+func mustNotSignIn(t *testing.T, what string, r *response) {
+	t.Helper()
+	if cookie := r.cookie(isSessionCookie); cookie != nil {
+		t.Errorf("%.80s begins a session: %s", what, statusLine(r))
+	}
+}
+
+// mustSignIn reports an honest login that failed.
+func mustSignIn(t *testing.T, what string, r *response) *http.Cookie {
+	t.Helper()
+	cookie := r.cookie(isSessionCookie)
+	if r.StatusCode != http.StatusFound || cookie == nil {
+		t.Fatalf("%s does not sign in: %s", what, statusLine(r))
+	}
+	return cookie
+}
+
+// whoIs is who the home page takes a request with these cookies for.
+func whoIs(s *site, cookies ...*http.Cookie) string {
+	s.Helper()
+	return strings.TrimPrefix(s.send(request{path: "/", cookies: cookies}).body, "hello ")
+}
+
+// leadsToCognito reports whether an answer begins a login.
+func leadsToCognito(s *site, r *response) bool {
+	return r.StatusCode == http.StatusFound && strings.HasPrefix(r.Header.Get("Location"), s.pool.URL()+"/oauth2/authorize?") && r.cookie(isLoginCookie) != nil
+}
+
+// onward is the login that an answer begins.
+func onward(r *response) *pendingLogin {
+	query := r.location().Query()
+	return &pendingLogin{state: query.Get("state"), query: query, cookie: r.cookie(isLoginCookie)}
+}
+
+// waitFor waits until something has come to pass that other goroutines do.
+func waitFor(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// arrivals counts the callbacks that have reached the middleware.
+type arrivals struct{ atomic.Int64 }
+
+func (a *arrivals) hook(c *cognito.Config) {
+	c.Next = func(ctx *fiber.Ctx) bool {
+		if ctx.Path() == "/login/redirect" {
+			a.Add(1)
+		}
+		return false
+	}
+}
+
+// TestLoginCSRF is row B2: the attacker logs in as themselves, keeps the
+// callback from being sent, and has the victim's browser open it. The victim
+// would go on in the attacker's account. Only the browser that began a login
+// has the cookie to finish it.
+func TestLoginCSRF(t *testing.T) {
+	s := serve(t)
+	attack := halfway(s, "bob")
+	victim := s.visitor()
+	page := victim.Get(s.url + attack.callback)
+	if page.Status != http.StatusBadRequest || !strings.Contains(page.Body, "Try again") || page.URL.Path != "/login/redirect" {
+		t.Errorf("the victim lands on %s with %d: %.200s", page.URL, page.Status, page.Body)
+	}
+	victim.mustBeStranger()
+
+	// Nor with a login of the victim's own in progress, nor with its cookie
+	// under the name of the attacker's.
+	own := halfway(s, "alice")
+	forged := &http.Cookie{Name: attack.cookie.Name, Value: own.cookie.Value}
+	for name, cookies := range map[string][]*http.Cookie{
+		"own login": {own.cookie}, "own cookie renamed": {forged}, "both": {own.cookie, forged},
+		"tossed": {forged, attack.cookie}, "tossed in front": {attack.cookie, forged},
+	} {
+		res := s.send(request{path: attack.callback, cookies: cookies})
+		mustNotSignIn(t, name, res)
+		if res.StatusCode != http.StatusBadRequest || leadsToCognito(s, res) {
+			t.Errorf("with %s the callback answers %s", name, statusLine(res))
+		}
+		setsNothing(t, name, res)
+	}
+	if calls := s.pool.Calls(cognitotest.Token); calls != 0 {
+		t.Errorf("%d of the attacker's codes were spent", calls)
+	}
+	if who := whoIs(s, mustSignIn(t, "the victim's own login", s.finish(own))); who != "alice@example.com" {
+		t.Errorf("the victim is %s", who)
+	}
+	if who := whoIs(s, mustSignIn(t, "the attacker's own browser", s.finish(attack))); who != "bob@example.com" {
+		t.Errorf("the attacker is %s", who)
+	}
+}
+
+// TestStrayCallbackWhileSignedIn is the fifth row of the table: whoever is
+// signed in and opens a callback that is none of theirs just goes home, and
+// nothing else changes.
+func TestStrayCallbackWhileSignedIn(t *testing.T) {
+	s := serve(t, func(c *cognito.Config) { c.AfterLogin = "/public" })
+	attack, own := halfway(s, "bob"), halfway(s, "alice")
+	session := mustSignIn(t, "alice", s.finish(halfway(s, "alice")))
+	spent := s.pool.Calls(cognitotest.Token)
+	for _, query := range []string{"", "?code=x&state=y", "?error=access_denied", "?error=access_denied&state=" + own.state[1:], strings.TrimPrefix(attack.callback, "/login/redirect")} {
+		res := s.send(request{path: "/login/redirect" + query, cookies: []*http.Cookie{session, own.cookie}})
+		if res.StatusCode != http.StatusFound || res.Header.Get("Location") != "/public" {
+			t.Errorf("%.30q answers %s, want 302 to /public", query, statusLine(res))
+		}
+		setsNothing(t, query, res)
+	}
+	if s.pool.Calls(cognitotest.Token) != spent || whoIs(s, session) != "alice@example.com" {
+		t.Errorf("%d codes were spent, and alice is %s", s.pool.Calls(cognitotest.Token)-spent, whoIs(s, session))
+	}
+	mustSignIn(t, "the login in progress", s.finish(own, session))
+}
+
+// TestStateMissingOrWrong is row B1: a callback whose state is missing, wrong,
+// or empty where nothing was stored either, must match no login.
+func TestStateMissingOrWrong(t *testing.T) {
+	var refused refusals
+	s := serve(t, refused.hook)
+	p := halfway(s, "alice")
+	code := url.QueryEscape(p.callbackQuery("code"))
+	swapped := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' {
+			return r - 32
+		}
+		return r
+	}, p.state)
+	cookies := []*http.Cookie{p.cookie, {Name: s.auth.AttemptCookie(""), Value: p.cookie.Value}}
+	for _, tt := range []struct {
+		query string
+		want  error
+	}{
+		{"", cognito.ErrStateMismatch},
+		{"code=" + code, cognito.ErrStateMismatch},
+		{"state&code=" + code, cognito.ErrStateMismatch},
+		{"state=&code=" + code, cognito.ErrStateMismatch},
+		{"state=%00&code=" + code, cognito.ErrStateMismatch},
+		{"state=wrong&code=" + code, cognito.ErrStateMismatch},
+		{"state=" + swapped + "&code=" + code, cognito.ErrStateMismatch},
+		{"state=" + p.state[:42] + "&code=" + code, cognito.ErrStateMismatch},
+		{"state=" + p.state + "%00&code=" + code, cognito.ErrStateMismatch},
+		{"state=" + p.state + "+&code=" + code, cognito.ErrStateMismatch},
+		{"STATE=" + p.state + "&code=" + code, cognito.ErrStateMismatch},
+		{"state%5B%5D=" + p.state + "&code=" + code, cognito.ErrStateMismatch},
+		{"state=" + p.query.Get("nonce") + "&code=" + code, cognito.ErrStateMismatch},
+		{"state=" + strings.Repeat("a", 4096) + "&code=" + code, cognito.ErrBadCallback},
+	} {
+		res := s.send(request{path: "/login/redirect?" + tt.query, cookies: cookies})
+		if err := refused.take(); !errors.Is(err, tt.want) {
+			t.Errorf("%.60q is answered with %v, %s, want %v", tt.query, err, statusLine(res), tt.want)
+		}
+		setsNothing(t, tt.query, res)
+	}
+	if calls := s.pool.Calls(cognitotest.Token); calls != 0 {
+		t.Errorf("%d codes were spent", calls)
+	}
+	mustSignIn(t, "the honest callback", s.finish(p))
+	res := s.send(request{path: "/login/redirect?state=&code=" + code, cookies: cookies})
+	if err := refused.take(); !errors.Is(err, cognito.ErrStateMismatch) {
+		t.Errorf("an empty state after the login is answered with %v, %s", err, statusLine(res))
+	}
+}
+
+func (p *pendingLogin) callbackQuery(name string) string {
+	u, _ := url.Parse(p.callback)
+	return u.Query().Get(name)
+}
+
+// TestDoubleClick is row B3: the same callback arrives fifty times at once. The
+// code is spent once, and everybody gets what it has earned, cookie included;
+// a duplicate that claims an error instead changes nothing.
+func TestDoubleClick(t *testing.T) {
+	var arrived arrivals
+	s := serve(t, arrived.hook)
+	p := halfway(s, "alice", "return_to=/me")
+	gate := make(chan struct{})
+	s.pool.Break(cognitotest.Token, cognitotest.Fault{Gate: gate})
+
+	answers := make([]*response, 50)
+	var clicks sync.WaitGroup
+	click := func(i int, path string) {
+		clicks.Go(func() {
+			res, err := s.trySend(request{path: path, cookies: []*http.Cookie{p.cookie}})
+			if err != nil {
+				t.Errorf("click %d: %v", i, err)
+			}
+			answers[i] = res
+		})
+	}
+	click(0, p.callback)
+	waitFor(t, "the exchange", func() bool { return s.pool.Calls(cognitotest.Token) == 1 })
+	for i := 1; i < 49; i++ {
+		click(i, p.callback)
+	}
+	click(49, "/login/redirect?error=access_denied&state="+p.state)
+	waitFor(t, "fifty clicks", func() bool { return arrived.Load() == 50 })
+	close(gate)
+	clicks.Wait()
+
+	if calls := s.pool.Calls(cognitotest.Token); calls != 1 {
+		t.Errorf("%d token calls for one code, want 1", calls)
+	}
+	sessions := map[string]bool{}
+	for i, res := range answers {
+		if res == nil || res.Header.Get("Location") != "/me" {
+			t.Fatalf("click %d ended with %v", i, res)
+		}
+		sessions[mustSignIn(t, "a click", res).Value] = true
+	}
+	if len(sessions) != 1 {
+		t.Errorf("%d sessions were begun, want 1", len(sessions))
+	}
+	if who := whoIs(s, answers[49].cookie(isSessionCookie)); who != "alice@example.com" {
+		t.Errorf("the session is %s", who)
+	}
+}
+
+// TestDoubleClickFails is row B3: duplicates share a failure as well, and the
+// code is not tried again for them.
+func TestDoubleClickFails(t *testing.T) {
+	var arrived arrivals
+	s := serve(t, arrived.hook)
+	p := halfway(s, "alice")
+	gate := make(chan struct{})
+	s.pool.Break(cognitotest.Token, cognitotest.Fault{Gate: gate, Status: http.StatusInternalServerError, Body: "{}"})
+	var clicks sync.WaitGroup
+	for range 10 {
+		clicks.Go(func() {
+			res, err := s.trySend(request{path: p.callback, cookies: []*http.Cookie{p.cookie}})
+			if err != nil || res.StatusCode != http.StatusServiceUnavailable {
+				t.Errorf("a click on a login that fails ended with %v, %v", res, err)
+			}
+		})
+	}
+	waitFor(t, "ten clicks", func() bool { return arrived.Load() == 10 && s.pool.Calls(cognitotest.Token) > 0 })
+	close(gate)
+	clicks.Wait()
+	if calls := s.pool.Calls(cognitotest.Token); calls != 1 {
+		t.Errorf("%d token calls for one code, want 1", calls)
+	}
+	s.pool.Heal()
+	mustSignIn(t, "the next login", s.finish(halfway(s, "alice")))
+}
+
+// dialApp opens a connection without using it, as browsers do ahead of time.
+func dialApp(s *site) net.Conn {
+	s.Helper()
+	address, _ := url.Parse(s.url)
+	conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", address.Port()))
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { _ = conn.Close() })
+	for range 3 { // connections are served in order, so by then it is open on both sides
+		s.send(request{path: "/public"})
+	}
+	return conn
+}
+
+// askOn sends one request on a connection that stays open.
+func askOn(s *site, conn net.Conn, target string, cookies ...*http.Cookie) *response {
+	s.Helper()
+	lines := "GET " + target + " HTTP/1.1\r\nHost: " + strings.TrimPrefix(s.url, "http://") + "\r\n"
+	for _, cookie := range cookies {
+		lines += "Cookie: " + cookie.Name + "=" + cookie.Value + "\r\n"
+	}
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(conn, lines+"\r\n"); err != nil {
+		s.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		s.Fatal(err)
+	}
+	body, _ := io.ReadAll(res.Body)
+	return &response{res, string(body)}
+}
+
+// TestLateDoubleClick is row B3: a duplicate that was on its way before the
+// answer existed still gets it. One that sets out later is a replay, be it on
+// a new connection or on one that has served before; and only the cookie's
+// owner gets anything at all.
+func TestLateDoubleClick(t *testing.T) {
+	s := serve(t)
+	p := halfway(s, "alice", "return_to=/me")
+	early, thief := dialApp(s), dialApp(s)
+	session := mustSignIn(t, "the first click", s.finish(p))
+	forged := &http.Cookie{Name: p.cookie.Name, Value: p.cookie.Value[:len(p.cookie.Value)-43] + s256("a guess")}
+	mustNotSignIn(t, "a thief's duplicate", askOn(s, thief, p.callback, forged))
+	res := askOn(s, early, p.callback, p.cookie)
+	if late := mustSignIn(t, "the late click", res); late.Value != session.Value || res.Header.Get("Location") != "/me" {
+		t.Errorf("the late click got another session, or led to %s", res.Header.Get("Location"))
+	}
+	mustNotSignIn(t, "a second request on the connection", askOn(s, early, p.callback, p.cookie))
+	mustNotSignIn(t, "a request on a new connection", s.finish(p))
+	if calls := s.pool.Calls(cognitotest.Token); calls != 1 {
+		t.Errorf("%d token calls for one code, want 1", calls)
+	}
+	if who := whoIs(s, session); who != "alice@example.com" {
+		t.Errorf("the session is %s", who)
+	}
+}
+
+// TestStolenFlight is rows B2 and B3: the attacker has seen the callback's
+// address, but not the cookie, and sends it while the victim's own request is
+// being dealt with. Sharing the answer with that would hand over the session.
+func TestStolenFlight(t *testing.T) {
+	var arrived arrivals
+	s := serve(t, arrived.hook)
+	p := halfway(s, "alice")
+	gate := make(chan struct{})
+	s.pool.Break(cognitotest.Token, cognitotest.Fault{Gate: gate})
+	var both sync.WaitGroup
+	both.Go(func() {
+		res, err := s.trySend(request{path: p.callback, cookies: []*http.Cookie{p.cookie}})
+		if err != nil || res.cookie(isSessionCookie) == nil {
+			t.Errorf("the victim's own request ended with %v, %v", res, err)
+		}
+	})
+	waitFor(t, "the exchange", func() bool { return s.pool.Calls(cognitotest.Token) == 1 })
+	began, _, _ := strings.Cut(p.cookie.Value, ".")
+	for _, forged := range []string{began + ".0." + s256("a guess"), p.cookie.Value + "x", began + ".1." + s256(p.state)} {
+		both.Go(func() {
+			res, err := s.trySend(request{path: p.callback, cookies: []*http.Cookie{{Name: p.cookie.Name, Value: forged}}})
+			if err != nil || res.cookie(isSessionCookie) != nil || res.Header.Get("Location") == "/" {
+				t.Errorf("the attacker got %v, %v", res, err)
+			}
+		})
+	}
+	waitFor(t, "the attacker's requests", func() bool { return arrived.Load() == 4 })
+	close(gate)
+	both.Wait()
+	if calls := s.pool.Calls(cognitotest.Token); calls != 1 {
+		t.Errorf("%d token calls for one code, want 1", calls)
+	}
+}
+
+// TestCallbackReplay is row B3 and the fourth row of the table: a callback that
+// was used before, as the back button sends it. Whoever is signed in goes home;
+// whoever is not logs in again, once, and then sees the page. No code is ever
+// sent to Cognito twice.
+func TestCallbackReplay(t *testing.T) {
+	var refused refusals
+	s := serve(t, refused.hook, func(c *cognito.Config) { c.AfterLogin = "/public" })
+	p := halfway(s, "alice", "return_to=/me")
+	session := mustSignIn(t, "the login", s.finish(p))
+
+	res := s.finish(p, session)
+	if res.Header.Get("Location") != "/public" || res.StatusCode != http.StatusFound {
+		t.Errorf("a replay while signed in answers %s to %s, want /public", statusLine(res), res.Header.Get("Location"))
+	}
+	mustNotSignIn(t, "the replay", res)
+
+	res = s.finish(p)
+	if !leadsToCognito(s, res) {
+		t.Fatalf("a replay while signed out answers %s, want a login", statusLine(res))
+	}
+	again := answered(s, onward(res), "alice")
+	s.pool.Advance(11 * time.Minute)
+	res = s.finish(again)
+	if err := refused.take(); !errors.Is(err, cognito.ErrAttemptExpired) || leadsToCognito(s, res) {
+		t.Errorf("the second failure in a row is answered with %v, %s", err, statusLine(res))
+	}
+	if calls := s.pool.Calls(cognitotest.Token); calls != 1 {
+		t.Errorf("%d token calls, want 1", calls)
+	}
+	mustSignIn(t, "a login afresh", s.finish(halfway(s, "alice")))
+}
+
+// TestCallbackTooLate is row B3: a login must be finished within ten minutes,
+// by the record's own clock, for not every storage forgets in time.
+func TestCallbackTooLate(t *testing.T) {
+	storage := newBrittleStorage() // forgets nothing
+	s := serve(t, storage.hook)
+	for _, tt := range []struct {
+		after time.Duration
+		late  bool
+	}{{10*time.Minute - 30*time.Second, false}, {10*time.Minute + time.Second, true}} {
+		p := s.begin("", "return_to=/me")
+		s.pool.Advance(tt.after)
+		answered(s, p, "alice") // a code is good for five minutes
+		res := s.finish(p)
+		if !tt.late {
+			mustSignIn(t, "a login just in time", res)
+			continue
+		}
+		mustNotSignIn(t, "a login too late", res)
+		if !leadsToCognito(s, res) {
+			t.Fatalf("a login too late answers %s, want a login afresh", statusLine(res))
+		}
+		mustSignIn(t, "the login afresh", s.finish(answered(s, onward(res), "alice")))
+	}
+	if calls := s.pool.Calls(cognitotest.Token); calls != 2 {
+		t.Errorf("%d token calls, want 2", calls)
+	}
+}
+
+// TestCodeInjection is row B4: the attacker has got hold of a victim's code and
+// puts it into a login of their own. The code is bound to the victim's
+// verifier, so Cognito refuses it.
+func TestCodeInjection(t *testing.T) {
+	var refused refusals
+	s := serve(t, refused.hook)
+	victim, attacker := halfway(s, "alice"), halfway(s, "bob")
+	stolen := "/login/redirect?state=" + attacker.state + "&code=" + url.QueryEscape(victim.callbackQuery("code"))
+	res := s.send(request{path: stolen, cookies: []*http.Cookie{attacker.cookie}})
+	if err := refused.take(); !errors.Is(err, cognito.ErrCodeRefused) {
+		t.Errorf("a stolen code is answered with %v, %s", err, statusLine(res))
+	}
+	mustNotSignIn(t, "a stolen code", res)
+	if got := whoIs(s, mustSignIn(t, "an honest login", s.finish(halfway(s, "bob")))); got != "bob@example.com" {
+		t.Errorf("bob is %s", got)
+	}
+}
+
+// TestCodeOfAnotherNonce is row B4 as well: should Cognito not check PKCE, the
+// nonce still tells that the tokens were made for another login.
+func TestCodeOfAnotherNonce(t *testing.T) {
+	var refused refusals
+	s := serve(t, refused.hook)
+	s.pool.Tamper(func(token *cognitotest.UnsignedToken) {
+		if token.Use == "id" {
+			token.Claims["nonce"] = "of another login"
+		}
+	})
+	res := s.finish(halfway(s, "alice"))
+	if err := refused.take(); !errors.Is(err, cognito.ErrInvalidToken) {
+		t.Errorf("a foreign nonce is answered with %v, %s", err, statusLine(res))
+	}
+	mustNotSignIn(t, "a foreign nonce", res)
+	s.pool.Tamper(nil)
+	mustSignIn(t, "an honest login", s.finish(halfway(s, "alice")))
+	if err := s.auth.Close(); err != nil { // waits for what runs in the background
+		t.Fatal(err)
+	}
+	if calls := s.pool.Calls(cognitotest.Revoke); calls != 1 {
+		t.Errorf("%d refresh tokens were revoked, want the one that nobody will use", calls)
+	}
+}
+
+// TestMalformedCallback is row B5: of a parameter given twice Fiber returns the
+// first and others the last; bytes outside the protocol's alphabet, and sizes
+// without end, are no answers of Cognito. The login in progress stays.
+func TestMalformedCallback(t *testing.T) {
+	var refused refusals
+	s := serve(t, refused.hook)
+	p := halfway(s, "alice")
+	state, code := "state="+p.state, "code="+url.QueryEscape(p.callbackQuery("code"))
+	for _, query := range []string{
+		state + "&" + code + "&code=b", state + "&code=b&" + code, state + "&" + code + "&" + code, state + "&" + code + "&code",
+		state + "&" + state + "&" + code, state + "&state=b&" + code, "state=b&" + state + "&" + code, state + "&" + code + "&state=",
+		state + "&" + code + "&error=a&error=b", state + "&error=a&error_description=b&error_description=c", state + "&" + code + "&iss=a&iss=b",
+		state + "&" + code + "%00", state + "&" + code + "%0a", state + "&" + code + "%0d%0aX:%20y", state + "&" + code + "%7f",
+		state + "&" + code + "%ff", state + "&" + code + "%e2%80%a8", state + "&code=" + strings.Repeat("a", 4096),
+		state + strings.Repeat("a", 100) + "&" + code,
+	} {
+		res := s.send(request{path: "/login/redirect?" + query, cookies: []*http.Cookie{p.cookie}})
+		if err := refused.take(); !errors.Is(err, cognito.ErrBadCallback) {
+			t.Errorf("%.100q is answered with %v, %s", query, err, statusLine(res))
+		}
+		setsNothing(t, query, res)
+	}
+	if calls := s.pool.Calls(cognitotest.Token); calls != 0 {
+		t.Errorf("%d codes were spent", calls)
+	}
+	many := "&" + strings.Repeat("x[]=1&", 1000)
+	mustSignIn(t, "the honest callback among a thousand parameters that mean nothing", s.send(request{path: p.callback + many, cookies: []*http.Cookie{p.cookie}}))
+}
+
+// TestUselessCallback is row B5: well-formed callbacks that hold no code of
+// Cognito's end their login without a session.
+func TestUselessCallback(t *testing.T) {
+	var refused refusals
+	s := serve(t, refused.hook)
+	for _, tt := range []struct {
+		query string
+		want  error
+	}{
+		{"", cognito.ErrBadCallback},
+		{"&code=", cognito.ErrBadCallback},
+		{"&" + strings.Repeat("x=1&", 1000), cognito.ErrBadCallback},
+		{"&CODE=a&code%5B%5D=a", cognito.ErrBadCallback},
+		{"&access_token=a&id_token=b&token_type=bearer&expires_in=3600", cognito.ErrBadCallback},
+		{"&code=a;code=b", cognito.ErrCodeRefused},
+		{"&code=%zz%", cognito.ErrCodeRefused},
+		{"&code=a%26grant_type%3Drefresh_token", cognito.ErrCodeRefused},
+		{"&code=" + strings.Repeat("a", 2048), cognito.ErrCodeRefused},
+	} {
+		p := s.begin("")
+		res := s.send(request{path: "/login/redirect?state=" + p.state + tt.query, cookies: []*http.Cookie{p.cookie}})
+		if err := refused.take(); !errors.Is(err, tt.want) {
+			t.Errorf("%.60q is answered with %v, %s, want %v", tt.query, err, statusLine(res), tt.want)
+		}
+		mustNotSignIn(t, tt.query, res)
+	}
+	for _, sent := range s.pool.Requests(cognitotest.Token) {
+		if got := sent.Form["grant_type"]; !slices.Equal(got, []string{"authorization_code"}) {
+			t.Errorf("a code has changed the grant to %q", got)
+		}
+	}
+	mustSignIn(t, "an honest login", s.finish(halfway(s, "alice")))
+}
+
+// sessionSet finds the cookie of a session, whose name is shorter than that of
+// a login's.
+var sessionSet = regexp.MustCompile(`(?i)set-cookie: (__host-)?cognito_[a-z0-9_-]{12}=[a-z0-9]`)
+
+// TestRawCallback is row B5 in bytes that no client library would send. The
+// process lives on, and nobody is signed in.
+func TestRawCallback(t *testing.T) {
+	s := serve(t)
+	p := halfway(s, "alice")
+	host, cookie := strings.TrimPrefix(s.url, "http://"), "Cookie: "+p.cookie.Name+"="+p.cookie.Value
+	code := p.callbackQuery("code")
+	good := "/login/redirect?state=" + p.state + "&code=" + code
+	for _, target := range []string{
+		good + "\x00",
+		good + "\xff\xfe",
+		strings.Replace(good, "&", "\x00&", 1),
+		good + "\rX: y",
+		good + "\x0b",
+		good + "&code=%",
+		"/login/redirect?" + strings.Repeat("&", 3000) + "state=" + p.state + "&state=" + p.state,
+		"/login/redirect?" + strings.Repeat("a", 20<<10),
+		"/login/redirect??state=" + p.state + "&code=" + code,
+		"/login/redirect#?state=" + p.state + "&code=" + code,
+		"/login/redirect;state=" + p.state + "?code=" + code,
+		"?state=" + p.state + "&code=" + code,
+	} {
+		if answer := onTheWire(s, wireGet(target, host, cookie)); sessionSet.MatchString(answer) {
+			t.Errorf("%.80q signs in: %.300q", target, answer)
+		}
+	}
+	// A second request smuggled in is a request of its own, without cookies.
+	if answer := onTheWire(s, wireGet(good+" HTTP/1.1\r\nHost: x\r\n\r\nGET /", host)); sessionSet.MatchString(answer) {
+		t.Errorf("a smuggled request signs in: %.300q", answer)
+	}
+	if calls := s.pool.Calls(cognitotest.Token); calls != 0 {
+		t.Errorf("%d codes were spent", calls)
+	}
+	if answer := onTheWire(s, wireGet(good, host, cookie)); !sessionSet.MatchString(answer) {
+		t.Errorf("the honest callback does not sign in: %.300q", answer)
+	}
+}
+
+// TestCallbackXSS is row B6: the query of a callback is anybody's. Nothing of it
+// comes back, neither in a page nor in JSON nor in a header, however the app
+// answers for errors.
+func TestCallbackXSS(t *testing.T) {
+	echo := func(c *cognito.Config) { c.ErrorHandler = func(_ *fiber.Ctx, err error) error { return err } }
+	for name, tt := range map[string]struct {
+		hook   func(*cognito.Config)
+		accept string
+	}{
+		"page": {func(*cognito.Config) {}, "text/html"}, "JSON": {func(*cognito.Config) {}, "application/json"}, "Fiber's own": {echo, "text/html"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, tt.hook)
+			for _, payload := range []string{
+				"<script>zqxj()</script>", `"><img src=x onerror=zqxj()>`, "'-zqxj()-'", "javascript:zqxj()", "zqxj\r\nSet-Cookie: zqxj=1\r\n\r\n<zqxj>",
+				"zqxj\x00", "{{zqxj}}", "%3Czqxj%3E", "\u2028zqxj", "zqxj&lt;", "zqxj" + strings.Repeat("A", 1000), "＜zqxj＞", "zqxj_as_a_word",
+			} {
+				for _, query := range []string{
+					"error=%s", "error=access_denied&error_description=%s", "error=invalid_request&error_uri=%s&error_description=%[1]s",
+					"error=access_denied&iss=%s", "error=access_denied&%s=1", "code=code-%s",
+				} {
+					mustNotEcho(t, s, fmt.Sprintf(query, url.QueryEscape(payload)), tt.accept)
+				}
+			}
+			mustSignIn(t, "an honest login", s.finish(halfway(s, "alice")))
+		})
+	}
+}
+
+// mustNotEcho sends a query with a login's own state and with a made-up one.
+func mustNotEcho(t *testing.T, s *site, query, accept string) {
+	t.Helper()
+	p := s.begin("")
+	for _, state := range []string{p.state, "zqxj"} {
+		res := s.send(request{path: "/login/redirect?" + query + "&state=" + state, cookies: []*http.Cookie{p.cookie}, header: map[string]string{"Accept": accept}})
+		if res.StatusCode < 400 {
+			t.Errorf("%s answers %s", query, statusLine(res))
+		}
+		if strings.Contains(strings.ToLower(res.body+fmt.Sprint(res.Header)), "zqxj") {
+			t.Errorf("%s comes back: %v %s", query, res.Header, res.body)
+		}
+	}
+}
+
+// TestErrorAnswers is row B7: an error that Cognito reports ends the login by
+// its meaning, also when a code came with it. What looks like tokens is not
+// read.
+func TestErrorAnswers(t *testing.T) {
+	var refused refusals
+	s := serve(t, refused.hook)
+	for _, tt := range []struct {
+		query string
+		want  error
+	}{
+		{"error=access_denied", cognito.ErrDenied},
+		{"error=login_required", cognito.ErrLoginRequired},
+		{"error=invalid_scope", cognito.ErrMisconfigured},
+		{"error=unauthorized_client", cognito.ErrMisconfigured},
+		{"error=server_error", cognito.ErrProvider},
+		{"error=temporarily_unavailable", cognito.ErrProvider},
+		{"error=invalid_request&error_description=PreSignUp+failed+with+error+no.", cognito.ErrProvider},
+		{"error=Something+else", cognito.ErrProvider},
+		{"error=", cognito.ErrProvider},
+		{"error", cognito.ErrProvider},
+	} {
+		p := halfway(s, "alice")
+		path := p.callback + "&" + tt.query
+		res := s.send(request{path: path, cookies: []*http.Cookie{p.cookie}})
+		if err := refused.take(); !errors.Is(err, tt.want) {
+			t.Errorf("%s beside a code is answered with %v, %s, want %v", tt.query, err, statusLine(res), tt.want)
+		}
+		mustNotSignIn(t, tt.query, res)
+		if cleared := res.Cookies(); len(cleared) != 1 || cleared[0].Name != p.cookie.Name || cleared[0].Value != "" {
+			t.Errorf("%s leaves the login's cookie: %v", tt.query, cleared)
+		}
+	}
+	if calls := s.pool.Calls(cognitotest.Token); calls != 0 {
+		t.Errorf("%d codes were spent that came with an error", calls)
+	}
+	p := halfway(s, "alice")
+	bob := "&access_token=" + s.pool.AccessToken("", "bob", nil) + "&id_token=" + s.pool.IDToken("", "bob", nil)
+	res := s.send(request{path: p.callback + bob, cookies: []*http.Cookie{p.cookie}})
+	if who := whoIs(s, mustSignIn(t, "a code beside tokens", res)); who != "alice@example.com" {
+		t.Errorf("the tokens in the query made alice %s", who)
+	}
+}
+
+// TestUnmatchedError is row B7: anybody can send an error to the callback, so
+// one that matches no login must not end one.
+func TestUnmatchedError(t *testing.T) {
+	var refused refusals
+	s := serve(t, refused.hook)
+	p := halfway(s, "alice")
+	for _, r := range []request{
+		{path: "/login/redirect?error=access_denied", cookies: []*http.Cookie{p.cookie}},
+		{path: "/login/redirect?error=access_denied&state=", cookies: []*http.Cookie{p.cookie}},
+		{path: "/login/redirect?error=access_denied&state=wrong", cookies: []*http.Cookie{p.cookie}},
+		{path: "/login/redirect?error=access_denied&state=" + p.state},
+		{path: "/login/redirect?error=access_denied&state=" + p.state, cookies: []*http.Cookie{{Name: p.cookie.Name, Value: "1.0." + s256("a guess")}}},
+	} {
+		res := s.send(r)
+		if err := refused.take(); !errors.Is(err, cognito.ErrStateMismatch) {
+			t.Errorf("%s is answered with %v, %s", r.path, err, statusLine(res))
+		}
+		setsNothing(t, r.path, res)
+	}
+	mustSignIn(t, "the login in progress", s.finish(p))
+}
+
+// TestAnswerOfAnotherIssuer is row B8: an answer that says to come from another
+// provider is a mix-up. Cognito says nothing, which is fine.
+func TestAnswerOfAnotherIssuer(t *testing.T) {
+	var refused refusals
+	s := serve(t, refused.hook)
+	p := halfway(s, "alice")
+	issuer := s.pool.Issuer()
+	for _, iss := range []string{"https://evil.example", "", issuer + "/", strings.ToUpper(issuer), issuer + "%00"} {
+		res := s.send(request{path: p.callback + "&iss=" + iss, cookies: []*http.Cookie{p.cookie}})
+		if err := refused.take(); !errors.Is(err, cognito.ErrBadCallback) {
+			t.Errorf("the issuer %q is answered with %v, %s", iss, err, statusLine(res))
+		}
+		setsNothing(t, iss, res)
+	}
+	mustSignIn(t, "the pool's own issuer", s.send(request{path: p.callback + "&iss=" + url.QueryEscape(issuer), cookies: []*http.Cookie{p.cookie}}))
+	mustSignIn(t, "no issuer", s.finish(halfway(s, "alice")))
+}
+
+// TestHeadSpendsNoCode is row B9: mail scanners and link previews send HEAD to
+// every link they see. The visitor's own click must still work.
+func TestHeadSpendsNoCode(t *testing.T) {
+	s := serve(t)
+	p := halfway(s, "alice")
+	for _, method := range []string{"HEAD", "OPTIONS", "POST"} {
+		if res := s.send(request{method: method, path: p.callback, cookies: []*http.Cookie{p.cookie}}); res.StatusCode != http.StatusMethodNotAllowed {
+			t.Errorf("%s answers %s, want 405", method, statusLine(res))
+		}
+	}
+	if calls := s.pool.Calls(cognitotest.Token); calls != 0 {
+		t.Errorf("%d codes were spent", calls)
+	}
+	mustSignIn(t, "the visitor's click", s.finish(p))
+}
+
+// TestSessionFixation is row B10: a session id that is known before the login
+// must be worth nothing after it, whether the attacker made it up, planted a
+// session of their own, or read the visitor's earlier one.
+func TestSessionFixation(t *testing.T) {
+	s := serve(t)
+	name := mustSignIn(t, "a login", s.finish(halfway(s, "alice"))).Name
+	invented := &http.Cookie{Name: name, Value: s256("known to the attacker")}
+	attackers := mustSignIn(t, "the attacker", s.finish(halfway(s, "bob")))
+	earlier := mustSignIn(t, "an earlier login", s.finish(halfway(s, "alice")))
+	for what, planted := range map[string]*http.Cookie{"invented": invented, "the attacker's": attackers, "the earlier": earlier} {
+		session := mustSignIn(t, "the login over "+what, s.finish(halfway(s, "alice"), planted))
+		if session.Value == planted.Value {
+			t.Errorf("the login keeps %s id", what)
+		}
+		if who := whoIs(s, planted); who != "stranger" {
+			t.Errorf("after the login %s id is %s", what, who)
+		}
+		if who := whoIs(s, session); who != "alice@example.com" {
+			t.Errorf("after the login over %s id alice is %s", what, who)
+		}
+	}
+	if err := s.auth.Close(); err != nil { // waits for what runs in the background
+		t.Fatal(err)
+	}
+	if calls := s.pool.Calls(cognitotest.Revoke); calls != 2 {
+		t.Errorf("%d refresh tokens were revoked, want those of the two sessions that were replaced", calls)
+	}
+}
+
+// TestExchangeFails is row B11: whatever becomes of the exchange, the code is
+// sent once, for a second try could only hide why the first one failed. No
+// session begins, and the visitor can try again.
+func TestExchangeFails(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fault cognitotest.Fault
+		want  error
+	}{
+		{"500", cognitotest.Fault{Status: 500, Body: `{"error":"server_error"}`}, cognito.ErrUnavailable},
+		{"502 in HTML", cognitotest.Fault{Status: 502, ContentType: "text/html", Body: "<html>"}, cognito.ErrUnavailable},
+		{"429", cognitotest.Fault{Status: 429, Body: `{"error":"too_many_requests"}`}, cognito.ErrUnavailable},
+		{"a firewall", cognitotest.Fault{Status: 403, ContentType: "text/html", Body: "<html>"}, cognito.ErrUnavailable},
+		{"200 in HTML", cognitotest.Fault{Status: 200, ContentType: "text/html", Body: "<html>"}, cognito.ErrUnavailable},
+		{"200 with an error", cognitotest.Fault{Status: 200, Body: `{"error":"invalid_grant"}`}, cognito.ErrUnavailable},
+		{"200 with nothing", cognitotest.Fault{Status: 200, Body: `{}`}, cognito.ErrUnavailable},
+		{"half an answer", cognitotest.Fault{Status: 200, Body: `{"access_token":"`}, cognito.ErrUnavailable},
+		{"a reset", cognitotest.Fault{LoseAnswer: true}, cognito.ErrUnavailable},
+		{"silence", cognitotest.Fault{Hang: true}, cognito.ErrUnavailable},
+		{"invalid_grant", cognitotest.Fault{Status: 400, Body: `{"error":"invalid_grant"}`}, cognito.ErrCodeRefused},
+		{"invalid_client", cognitotest.Fault{Status: 400, Body: `{"error":"invalid_client"}`}, cognito.ErrMisconfigured},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var refused refusals
+			s := serve(t, refused.hook, func(c *cognito.Config) { c.HTTPClient = impatientClient(t) })
+			// A first login leaves an idle connection, over which net/http
+			// would repeat a request more readily.
+			mustSignIn(t, "the login before", s.finish(halfway(s, "bob")))
+			p := halfway(s, "alice", "return_to=/me")
+			s.pool.Break(cognitotest.Token, tt.fault)
+			res := s.finish(p)
+			if err := refused.take(); !errors.Is(err, tt.want) {
+				t.Errorf("answered with %v, %s, want %v", err, statusLine(res), tt.want)
+			}
+			mustOnlyClear(t, res, p.cookie.Name)
+			s.pool.Heal()
+			res = s.finish(p) // the visitor reloads the page
+			mustNotSignIn(t, "the reloaded page", res)
+			if !leadsToCognito(s, res) {
+				t.Errorf("the reloaded page answers %s, want a login", statusLine(res))
+			}
+			if calls := s.pool.Calls(cognitotest.Token); calls != 2 {
+				t.Errorf("%d token calls for two logins, want 2", calls)
+			}
+			mustSignIn(t, "the next login", s.finish(answered(s, onward(res), "alice")))
+		})
+	}
+}
+
+// impatientClient waits a second for Cognito.
+func impatientClient(t *testing.T) *http.Client {
+	client := &http.Client{Transport: &http.Transport{}, Timeout: time.Second}
+	t.Cleanup(client.CloseIdleConnections)
+	return client
+}
+
+// mustOnlyClear wants an answer whose only cookie is one being deleted.
+func mustOnlyClear(t *testing.T, r *response, name string) {
+	t.Helper()
+	if set := r.Cookies(); len(set) != 1 || set[0].Name != name || set[0].Value != "" || set[0].Expires.After(time.Now()) {
+		t.Errorf("the answer sets %q, want only %s deleted", r.Header.Values("Set-Cookie"), name)
+	}
+}
+
+// TestFailedLoginPage is row B11 as the visitor sees it: the page says what to
+// do, and its link leads on to where they were going.
+func TestFailedLoginPage(t *testing.T) {
+	s := serve(t)
+	s.pool.Break(cognitotest.Token, cognitotest.Fault{Status: http.StatusBadGateway, ContentType: "text/html", Body: "<html>", Times: 1})
+	v := s.visitor()
+	page := v.Login(s.url+"/me?tab=2", "alice", passwordOf("alice"))
+	if page.Status != http.StatusServiceUnavailable || !strings.Contains(page.Body, `<a href="/login?return_to=%2Fme%3Ftab%3D2">Try again</a>`) {
+		t.Errorf("the failed login shows %d: %s", page.Status, page.Body)
+	}
+	v.mustBeStranger()
+	if page = v.Get(s.url + "/login?return_to=%2Fme%3Ftab%3D2"); page.URL.String() != s.url+"/me?tab=2" || page.Status != http.StatusOK {
+		t.Errorf("trying again led to %s with %d", page.URL, page.Status)
+	}
+}
+
+// TestSessionCannotBeStored is row B11: Cognito has issued tokens, but the
+// storage takes no session. Half a session must not stay, nor a refresh token
+// that nobody knows of.
+func TestSessionCannotBeStored(t *testing.T) {
+	for _, kind := range []string{"cognito_cold_", "cognito_hot_"} {
+		t.Run(kind, func(t *testing.T) {
+			var refused refusals
+			storage := newBrittleStorage()
+			s := serve(t, refused.hook, storage.hook)
+			issued := make(chan any, 1)
+			s.pool.Break(cognitotest.Token, cognitotest.Fault{Times: 1, Rewrite: func(answer map[string]any) { issued <- answer["refresh_token"] }})
+			storage.breakWith(func(operation, key string) error {
+				if operation == "set" && strings.HasPrefix(key, kind) {
+					return errors.New("read only")
+				}
+				return nil
+			})
+			p := halfway(s, "alice")
+			res := s.finish(p)
+			if err := refused.take(); !errors.Is(err, cognito.ErrUnavailable) {
+				t.Errorf("answered with %v, %s", err, statusLine(res))
+			}
+			mustOnlyClear(t, res, p.cookie.Name)
+			if left := storage.count("cognito_"); left != 0 {
+				t.Errorf("%d records are left: %.200q", left, storage.dump())
+			}
+			storage.breakWith(nil)
+			session := mustSignIn(t, "the next login", s.finish(halfway(s, "alice")))
+			if err := s.auth.Close(); err != nil { // waits for what runs in the background
+				t.Fatal(err)
+			}
+			revoked := s.pool.Requests(cognitotest.Revoke)
+			if want := fmt.Sprint(<-issued); len(revoked) != 1 || revoked[0].Form.Get("token") != want {
+				t.Errorf("%d refresh tokens were revoked, want the one of the login that failed", len(revoked))
+			}
+			if who := whoIs(s, session); who != "alice@example.com" {
+				t.Errorf("the next login made alice %s", who)
+			}
+		})
+	}
+}
+
+// TestCallbackWhileStorageIsDown is the last row of the table: if it cannot be
+// known whether a login is in progress, nothing changes, and the same callback
+// works later.
+func TestCallbackWhileStorageIsDown(t *testing.T) {
+	var refused refusals
+	storage := newBrittleStorage()
+	s := serve(t, refused.hook, storage.hook)
+	session := mustSignIn(t, "the login before", s.finish(halfway(s, "bob")))
+	p := halfway(s, "alice", "return_to=/me")
+	for _, down := range []string{"get", "delete"} {
+		storage.breakWith(func(operation, _ string) error {
+			if operation == down {
+				return errors.New("down")
+			}
+			return nil
+		})
+		res := s.finish(p)
+		if err := refused.take(); !errors.Is(err, cognito.ErrUnavailable) || res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
+			t.Errorf("without %s: answered with %v, %s", down, err, statusLine(res))
+		}
+		setsNothing(t, "a callback without "+down, res)
+	}
+	storage.breakWith(func(string, string) error { return errors.New("down") })
+	for _, r := range []request{
+		{path: "/login"}, {path: p.callback, cookies: []*http.Cookie{session}}, // a stray one
+		{path: "/login/redirect?error=access_denied&state=" + p.state, cookies: []*http.Cookie{p.cookie}},
+	} {
+		res := s.send(r)
+		if err := refused.take(); !errors.Is(err, cognito.ErrUnavailable) {
+			t.Errorf("%.30s: answered with %v, %s", r.path, err, statusLine(res))
+		}
+		setsNothing(t, r.path, res)
+	}
+	storage.breakWith(nil)
+	if calls := s.pool.Calls(cognitotest.Token); calls != 1 {
+		t.Errorf("%d token calls for one login, want 1", calls)
+	}
+	if res := s.finish(p); res.Header.Get("Location") != "/me" {
+		t.Errorf("the same callback, later, answers %s", statusLine(res))
+	}
+	if who := whoIs(s, session); who != "bob@example.com" {
+		t.Errorf("bob is %s", who)
+	}
+}
+
+// TestCookieConfusion is row B12: a login's cookie is no session's and the other
+// way round, whole or in parts.
+func TestCookieConfusion(t *testing.T) {
+	s := serve(t)
+	p := halfway(s, "alice")
+	session := mustSignIn(t, "bob", s.finish(halfway(s, "bob")))
+	secret := p.cookie.Value[strings.LastIndex(p.cookie.Value, ".")+1:]
+	for _, value := range []string{p.cookie.Value, secret, p.state, p.query.Get("nonce"), strings.TrimPrefix(p.cookie.Name, "cognito_login_")} {
+		if who := whoIs(s, &http.Cookie{Name: session.Name, Value: value}); who != "stranger" {
+			t.Errorf("a part of a login, as a session, is %s", who)
+		}
+	}
+	for _, value := range []string{session.Value, strings.TrimSuffix(p.cookie.Value, secret) + session.Value} {
+		res := s.send(request{path: p.callback, cookies: []*http.Cookie{session, {Name: p.cookie.Name, Value: value}}})
+		mustNotSignIn(t, "a session, as a login's cookie,", res)
+		setsNothing(t, "a session, as a login's cookie,", res)
+	}
+	swapped := []*http.Cookie{{Name: session.Name, Value: p.cookie.Value}, {Name: p.cookie.Name, Value: session.Value}}
+	mustNotSignIn(t, "swapped cookies", s.send(request{path: p.callback, cookies: swapped}))
+	if calls := s.pool.Calls(cognitotest.Token); calls != 1 {
+		t.Errorf("%d token calls for one login, want 1", calls)
+	}
+	mustSignIn(t, "the login in progress", s.finish(p))
+	if who := whoIs(s, session); who != "bob@example.com" {
+		t.Errorf("bob is %s", who)
+	}
+}
+
+// TestMixUp is row A9: two clients share a storage, and so the browser's
+// cookies. A login that began at one is not finished at the other.
+func TestMixUp(t *testing.T) {
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	pool.SetClient(cognitotest.Client{ID: "other"})
+	storage := newBrittleStorage()
+	first := serveWith(t, pool, storage.hook)
+	other := serveWith(t, pool, storage.hook, func(c *cognito.Config) { c.ClientID = "other" })
+	p := halfway(first, "alice")
+	renamed := &http.Cookie{Name: other.auth.AttemptCookie(p.state), Value: p.cookie.Value}
+	if renamed.Name == p.cookie.Name {
+		t.Error("the cookies of both clients have the same names")
+	}
+	for name, cookies := range map[string][]*http.Cookie{"its own name": {p.cookie}, "the other's name": {renamed}, "both": {p.cookie, renamed}} {
+		res := other.send(request{path: p.callback, cookies: cookies})
+		if res.StatusCode != http.StatusBadRequest {
+			t.Errorf("with the cookie under %s the other client answers %s", name, statusLine(res))
+		}
+		setsNothing(t, name, res)
+	}
+	if calls := pool.Calls(cognitotest.Token); calls != 0 {
+		t.Errorf("%d codes were spent", calls)
+	}
+	session := mustSignIn(t, "the client it began at", first.finish(p))
+	if who := whoIs(other, session, &http.Cookie{Name: other.visitorCookieName(), Value: session.Value}); who != "stranger" {
+		t.Errorf("the session of one client is %s at the other", who)
+	}
+	mustSignIn(t, "the other client", other.finish(halfway(other, "bob")))
+}
+
+// visitorCookieName is what this site calls the cookie of a session.
+func (s *site) visitorCookieName() string {
+	s.Helper()
+	v := s.visitor()
+	v.logIn()
+	return v.sessionCookie().Name
+}
+
+// TestAccountLinkedJustNow is the second row of the table: after a trigger has
+// linked a federated account, Cognito reports an error though all is well. The
+// login starts again by itself, once, and ends where it was going.
+func TestAccountLinkedJustNow(t *testing.T) {
+	var refused refusals
+	s := serve(t, refused.hook)
+	linked := "/login/redirect?error=invalid_request&error_description=" + url.QueryEscape("Already found an entry for username google_123. ") + "&state="
+	first := s.begin("", "return_to=/me%3Ftab=3", "identity_provider=COGNITO")
+	res := s.send(request{path: linked + first.state, cookies: []*http.Cookie{first.cookie}})
+	if !leadsToCognito(s, res) {
+		t.Fatalf("the error is answered with %s, want a login", statusLine(res))
+	}
+	if cookie := res.cookie(isLoginCookie); cookie.Name == first.cookie.Name {
+		t.Error("the login goes on under its old state")
+	}
+	second := onward(res)
+	res = s.finish(answered(s, onward(res), "alice"))
+	if mustSignIn(t, "the login again", res); res.Header.Get("Location") != "/me?tab=3" {
+		t.Errorf("the login again led to %s", res.Header.Get("Location"))
+	}
+
+	third := onward(s.send(request{path: linked + second.state, cookies: []*http.Cookie{second.cookie}}))
+	if third.cookie != nil {
+		t.Error("a login that has restarted once restarts again")
+	}
+	if err := refused.take(); !errors.Is(err, cognito.ErrAttemptExpired) {
+		t.Errorf("a replay of the login again is refused with %v", err)
+	}
+	// Whoever is signed in may be linking an account just now.
+	session := mustSignIn(t, "bob", s.finish(halfway(s, "bob")))
+	first = s.begin("")
+	if res = s.send(request{path: linked + first.state, cookies: []*http.Cookie{first.cookie, session}}); !leadsToCognito(s, res) {
+		t.Errorf("for bob the error is answered with %s, want a login", statusLine(res))
+	}
+	first = s.begin("")
+	second = onward(s.send(request{path: linked + first.state, cookies: []*http.Cookie{first.cookie}}))
+	res = s.send(request{path: linked + second.state, cookies: []*http.Cookie{second.cookie}})
+	if err := refused.take(); !errors.Is(err, cognito.ErrProvider) || leadsToCognito(s, res) {
+		t.Errorf("the same error twice in a row is answered with %v, %s", err, statusLine(res))
+	}
+}
+
+// TestSilentLogin is the second row of the table: a page asks with prompt=none
+// whether Cognito knows the visitor. If not, they are back where they were,
+// not signed in; but only if the login was begun so.
+func TestSilentLogin(t *testing.T) {
+	var refused refusals
+	s := serve(t, refused.hook)
+	silent := halfway(s, "", "prompt=none", "return_to=/public%3Fx=1")
+	if silent.callbackQuery("error") != "login_required" {
+		t.Fatalf("the pool answers %s", silent.callback)
+	}
+	res := s.finish(silent)
+	if res.StatusCode != http.StatusFound || res.Header.Get("Location") != "/public?x=1" {
+		t.Errorf("a stranger's silent login answers %s to %q", statusLine(res), res.Header.Get("Location"))
+	}
+	mustOnlyClear(t, res, silent.cookie.Name)
+
+	for _, query := range []string{"", "prompt=login", "prompt=none+login"} {
+		loud := s.begin("", query, "return_to=/public")
+		res = s.send(request{path: "/login/redirect?error=login_required&state=" + loud.state, cookies: []*http.Cookie{loud.cookie}})
+		if err := refused.take(); !errors.Is(err, cognito.ErrLoginRequired) || res.StatusCode != http.StatusUnauthorized {
+			t.Errorf("login_required after %q is answered with %v, %s", query, err, statusLine(res))
+		}
+	}
+	v := s.visitor()
+	v.logIn()
+	if page := v.Get(s.url + "/login?prompt=none&return_to=/me"); page.URL.Path != "/me" || page.Status != http.StatusOK {
+		t.Errorf("a known visitor's silent login ended on %s with %d", page.URL, page.Status)
+	}
+}

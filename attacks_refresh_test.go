@@ -1,0 +1,1201 @@
+package cognito_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/storage/memory/v2"
+)
+
+// A session must neither die too early nor live too long. Here are the ways in
+// which renewing its tokens goes wrong in other libraries: stampedes, races
+// between instances, refresh tokens that are lost or put back, users who stay
+// although they are gone, and tokens that are not what they were.
+
+// justExpired is how long after a login its tokens of one hour are dead.
+const justExpired = 61 * time.Minute
+
+// nearlyExpired is when they still work and have long been due for renewal.
+const nearlyExpired = 55 * time.Minute
+
+// signIn logs a user in and returns the session's cookie.
+func (s *site) signIn(user string) *http.Cookie {
+	s.Helper()
+	res := s.finish(s.answered(user))
+	cookie := res.cookie(isSessionCookie)
+	if cookie == nil {
+		s.Fatalf("the login answered %s", statusLine(res))
+	}
+	return cookie
+}
+
+// pair serves two instances of one app over one storage.
+func pair(t *testing.T, pool *cognitotest.Pool, storage fiber.Storage, hooks ...func(*cognito.Config)) (a, b *site) {
+	t.Helper()
+	hooks = append(hooks, on(storage))
+	return serveWith(t, pool, hooks...), serveWith(t, pool, hooks...)
+}
+
+func newPool(t *testing.T, clients ...cognitotest.Client) *cognitotest.Pool {
+	t.Helper()
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	for _, client := range clients {
+		client.ID = pool.Config().ClientID
+		pool.SetClient(client)
+	}
+	return pool
+}
+
+// rotating is an app client whose refresh tokens are replaced at every use.
+func rotating(grace time.Duration) cognitotest.Client {
+	return cognitotest.Client{RotateRefreshTokens: true, RotationGrace: grace}
+}
+
+// refreshes picks the token requests that renew.
+func refreshes(r cognitotest.Request) bool { return r.Form.Get("grant_type") == "refresh_token" }
+
+// renewalsAt are the refresh tokens that the pool was sent for renewal.
+func renewalsAt(pool *cognitotest.Pool) []string {
+	var sent []string
+	for _, r := range pool.Requests(cognitotest.Token) {
+		if refreshes(r) {
+			sent = append(sent, r.Form.Get("refresh_token"))
+		}
+	}
+	return sent
+}
+
+// mustRenew checks how many renewals the pool was asked for so far.
+func (s *site) mustRenew(times int) {
+	s.Helper()
+	if calls := len(renewalsAt(s.pool)); calls != times {
+		s.Errorf("the pool was asked for %d renewals, want %d", calls, times)
+	}
+}
+
+// gate holds whoever waits for it, until the test opens it or ends.
+type gate struct {
+	closed chan struct{}
+	open   func()
+}
+
+func newGate(t *testing.T) *gate {
+	closed := make(chan struct{})
+	g := &gate{closed: closed, open: sync.OnceFunc(func() { close(closed) })}
+	t.Cleanup(g.open)
+	return g
+}
+
+// park holds the next renewal at the pool's door.
+func park(t *testing.T, pool *cognitotest.Pool) *gate {
+	g := newGate(t)
+	pool.Break(cognitotest.Token, cognitotest.Fault{Times: 1, Match: refreshes, Gate: g.closed})
+	return g
+}
+
+// parkAnswer holds the answer of the next renewal: the pool has done its work,
+// and done says so, but nobody knows of it yet.
+func parkAnswer(t *testing.T, pool *cognitotest.Pool) (g *gate, done <-chan struct{}) {
+	g, worked := newGate(t), make(chan struct{})
+	pool.Break(cognitotest.Token, cognitotest.Fault{Times: 1, Match: refreshes, Rewrite: func(map[string]any) {
+		close(worked)
+		<-g.closed
+	}})
+	return g, worked
+}
+
+// recordRefreshTokens notes the refresh tokens that the pool hands out.
+func recordRefreshTokens(pool *cognitotest.Pool) func() []string {
+	var mu sync.Mutex
+	var issued []string
+	pool.Break(cognitotest.Token, cognitotest.Fault{Rewrite: func(answer map[string]any) {
+		mu.Lock()
+		defer mu.Unlock()
+		if token, ok := answer["refresh_token"].(string); ok {
+			issued = append(issued, token)
+		}
+	}})
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(issued)
+	}
+}
+
+// regroup changes the groups that alice is in at the pool.
+func regroup(pool *cognitotest.Pool, groups ...string) {
+	pool.SetUser(cognitotest.User{Username: "alice", Password: passwordOf("alice"), Email: "alice@example.com", EmailVerified: true, Groups: groups})
+}
+
+// groupsOf are the groups that an answer of /me shows, or what it says instead.
+func groupsOf(res *response) string {
+	var me struct {
+		Groups []string `json:"cognito:groups"`
+	}
+	if res == nil || res.StatusCode != http.StatusOK || json.Unmarshal([]byte(res.body), &me) != nil {
+		return fmt.Sprint("no groups but ", res)
+	}
+	return strings.Join(me.Groups, ",")
+}
+
+// reply is what came of a request that runs beside the test.
+type reply struct {
+	*response
+	err error
+}
+
+func (r reply) String() string {
+	if r.err != nil {
+		return r.err.Error()
+	}
+	return statusLine(r.response)
+}
+
+// later sends requests all at once, and hands over the answers when asked.
+func (s *site) later(times int, r request) (answers func() []reply) {
+	replies := make([]reply, times)
+	var sent sync.WaitGroup
+	for i := range replies {
+		sent.Go(func() { replies[i].response, replies[i].err = s.trySend(r) })
+	}
+	return func() []reply { sent.Wait(); return replies }
+}
+
+// stampede is later over connections that are open already, so that thousands
+// of requests arrive within the patience that a call to Cognito is given.
+func (s *site) stampede(times int, r request) (answers func() []reply) {
+	s.Helper()
+	connections := make([]net.Conn, times)
+	for i := range connections {
+		connection, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			s.Fatal(err)
+		}
+		s.Cleanup(func() { _ = connection.Close() })
+		connections[i] = connection
+	}
+	replies := make([]reply, times)
+	var sent sync.WaitGroup
+	for i, connection := range connections {
+		sent.Go(func() { replies[i] = exchange(connection, r) })
+	}
+	return func() []reply { sent.Wait(); return replies }
+}
+
+// exchange sends a GET over a connection and reads the answer.
+func exchange(connection net.Conn, r request) reply {
+	request, err := http.NewRequest(http.MethodGet, "http://localhost"+r.path, nil)
+	if err != nil {
+		return reply{err: err}
+	}
+	for _, cookie := range r.cookies {
+		request.AddCookie(cookie)
+	}
+	for name, value := range r.header {
+		request.Header.Set(name, value)
+	}
+	if err := request.Write(connection); err != nil {
+		return reply{err: err}
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(connection), request)
+	if err != nil {
+		return reply{err: err}
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	return reply{&response{answer, string(body)}, err}
+}
+
+func asScript(path string, cookies ...*http.Cookie) request {
+	return request{path: path, cookies: cookies, header: map[string]string{"Accept": "application/json"}}
+}
+
+func renewNow(cookies ...*http.Cookie) request {
+	return request{method: http.MethodPost, path: "/token/refresh", cookies: cookies, header: map[string]string{"Sec-Fetch-Site": "same-origin"}}
+}
+
+func asVisitor(path string, cookies ...*http.Cookie) request {
+	return request{path: path, cookies: cookies, header: map[string]string{"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}}
+}
+
+// deletesSession reports whether an answer deletes the session cookie.
+func (r *response) deletesSession() bool {
+	return slices.ContainsFunc(r.Cookies(), func(c *http.Cookie) bool {
+		return isSessionCookie(c.Name) && c.Value == "" && !c.Expires.IsZero() && c.Expires.Before(time.Now())
+	})
+}
+
+// refreshEvents collects what the app is told about renewals.
+type refreshEvents struct {
+	mu   sync.Mutex
+	seen []cognito.Event
+}
+
+func (e *refreshEvents) hook(c *cognito.Config) {
+	c.OnEvent = func(event cognito.Event) {
+		if event.Kind == cognito.EventRefresh {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.seen = append(e.seen, event)
+		}
+	}
+}
+
+func (e *refreshEvents) all() []cognito.Event {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.seen)
+}
+
+// last is the error of the latest renewal, which is reported in the background.
+func (e *refreshEvents) last(t *testing.T) error {
+	t.Helper()
+	eventually(t, "a renewal is reported", func() bool { return len(e.all()) > 0 })
+	seen := e.all()
+	return seen[len(seen)-1].Err
+}
+
+// stopped is an app's clock that stands still until it is moved, together with
+// the pool's: back-off is measured in seconds that a busy machine might pass.
+type stopped struct {
+	pool *cognitotest.Pool
+	now  atomic.Pointer[time.Time]
+}
+
+func stopClock(pool *cognitotest.Pool) *stopped {
+	clock := &stopped{pool: pool}
+	now := pool.Now()
+	clock.now.Store(&now)
+	return clock
+}
+
+func (s *stopped) hook(c *cognito.Config) { c.Now = func() time.Time { return *s.now.Load() } }
+
+func (s *stopped) advance(d time.Duration) {
+	now := s.now.Load().Add(d)
+	s.now.Store(&now)
+	s.pool.Advance(d)
+}
+
+// TestStampedeAtExpiry is row F1: a thousand requests of one session arrive in
+// the instant its tokens have expired. One of them renews, all of them are
+// answered, and with what the new tokens say.
+func TestStampedeAtExpiry(t *testing.T) {
+	const herd = 1000
+	for name, storage := range map[string]fiber.Storage{"own storage": nil, "shared storage": newStore()} {
+		t.Run(name, func(t *testing.T) {
+			var arrived atomic.Int32
+			s := serve(t, on(storage), func(c *cognito.Config) {
+				c.Next = func(*fiber.Ctx) bool { arrived.Add(1); return false }
+			})
+			alice := s.signIn("alice")
+			regroup(s.pool, "herd")
+			s.pool.Advance(justExpired)
+			held := park(t, s.pool)
+			arrived.Store(0)
+			answers := s.stampede(herd, asScript("/me", alice)) // within 5 s, the patience of a call
+			eventually(t, "all requests are there", func() bool { return arrived.Load() == herd })
+			held.open()
+			for _, got := range answers() {
+				if groupsOf(got.response) != "herd" {
+					t.Fatalf("a request was answered %s; want the new groups", got)
+				}
+			}
+			s.mustRenew(1)
+		})
+	}
+}
+
+// TestRenewalAheadOfTime: tokens are renewed in the background with a quarter
+// of their life left, and a Cognito that does not answer then delays nobody.
+func TestRenewalAheadOfTime(t *testing.T) {
+	s := serve(t)
+	alice := s.signIn("alice")
+	regroup(s.pool, "new")
+	s.pool.Advance(40 * time.Minute)
+	s.mustBe("alice", alice)
+	s.mustRenew(0)
+
+	held := park(t, s.pool)
+	s.pool.Advance(9 * time.Minute)
+	for range 3 {
+		// Were these to wait, they would wait for ever.
+		if groups := groupsOf(s.me(alice)); groups != "admin" {
+			t.Errorf("while Cognito hangs, /me shows %s; want what it showed before", groups)
+		}
+	}
+	eventually(t, "the tokens are being renewed", func() bool { return len(renewalsAt(s.pool)) == 1 })
+	held.open()
+	eventually(t, "the new tokens are used", func() bool { return groupsOf(s.me(alice)) == "new" })
+	s.mustRenew(1)
+}
+
+// TestRefreshTokenLostOrKept is row F3: an answer without refresh token means
+// that the old one stays, one with it that the old one is dead.
+func TestRefreshTokenLostOrKept(t *testing.T) {
+	for name, client := range map[string]cognitotest.Client{
+		"rotation off": {}, "rotation without grace": rotating(0), "rotation with grace": rotating(time.Minute),
+	} {
+		t.Run(name, func(t *testing.T) {
+			pool := newPool(t, client)
+			issued := recordRefreshTokens(pool)
+			s := serveWith(t, pool)
+			alice := s.signIn("alice")
+			for range 4 {
+				newest := issued()[len(issued())-1]
+				pool.Advance(justExpired)
+				s.mustBe("alice", alice)
+				sent := renewalsAt(pool)
+				if len(sent) == 0 || sent[len(sent)-1] != newest {
+					t.Fatal("a renewal did not use the refresh token issued last")
+				}
+			}
+			s.mustRenew(4)
+			want := 1
+			if client.RotateRefreshTokens {
+				want = 5
+			}
+			if len(issued()) != want {
+				t.Errorf("the pool issued %d refresh tokens, want %d; the test proves nothing", len(issued()), want)
+			}
+		})
+	}
+}
+
+// TestInstancesRaceAtExpiry is row F2: requests of many sessions arrive at two
+// instances at once when their tokens have expired. Whoever loses a race takes
+// the winner's tokens; nobody is logged out or taken for somebody else, and
+// what ends up in the storage can be renewed again.
+func TestInstancesRaceAtExpiry(t *testing.T) {
+	const sessions, requests = 16, 3
+	for _, grace := range []time.Duration{0, time.Minute} {
+		for name, storage := range map[string]func(*testing.T) fiber.Storage{
+			"memory": sharedMemory, "with contexts": func(*testing.T) fiber.Storage { return contextStore{newStore()} },
+		} {
+			t.Run(fmt.Sprint(name, ", grace ", grace), func(t *testing.T) {
+				t.Parallel()
+				pool := newPool(t, rotating(grace))
+				a, b := pair(t, pool, storage(t))
+				users, cookies := [sessions]string{}, [sessions]*http.Cookie{}
+				for i := range cookies {
+					users[i] = []string{"alice", "bob"}[i%2]
+					cookies[i] = []*site{a, b}[i/2%2].signIn(users[i])
+				}
+				for range 3 {
+					pool.Advance(justExpired)
+					var round sync.WaitGroup
+					for i := range cookies {
+						for _, instance := range []*site{a, b} {
+							answers := instance.later(requests, asScript("/me", cookies[i]))
+							round.Go(func() { a.mustAllBe(users[i], answers()) })
+						}
+					}
+					round.Wait()
+				}
+			})
+		}
+	}
+}
+
+func sharedMemory(t *testing.T) fiber.Storage {
+	storage := memory.New()
+	t.Cleanup(func() { _ = storage.Close() })
+	return storage
+}
+
+// mustAllBe reports the first of many answers that is not for this user.
+func (s *site) mustAllBe(user string, replies []reply) {
+	s.Helper()
+	for i, got := range replies {
+		if got.err != nil || got.StatusCode != http.StatusOK || !strings.Contains(got.body, user+"@example.com") {
+			s.Errorf("request %d of %d was answered %s; want %s", i, len(replies), got, user)
+			return
+		}
+	}
+}
+
+// blinkered is one instance's view of a storage, in which it does not see that
+// another one is renewing, as when both look at the very same time.
+type blinkered struct {
+	*store
+	name string
+}
+
+func (b blinkered) own(key string) string {
+	if strings.HasPrefix(key, "cognito_lease_") {
+		return key + b.name
+	}
+	return key
+}
+
+func (b blinkered) Get(key string) ([]byte, error) { return b.store.Get(b.own(key)) }
+
+func (b blinkered) Set(key string, value []byte, life time.Duration) error {
+	return b.store.Set(b.own(key), value, life)
+}
+
+func (b blinkered) Delete(key string) error { return b.store.Delete(b.own(key)) }
+
+// blindPair is pair with instances that do not see each other's leases.
+func blindPair(t *testing.T, pool *cognitotest.Pool, storage *store, hooks ...func(*cognito.Config)) (a, b *site) {
+	t.Helper()
+	return serveWith(t, pool, append(hooks, on(blinkered{storage, "a"}))...),
+		serveWith(t, pool, append(hooks, on(blinkered{storage, "b"}))...)
+}
+
+// TestLoserOfARace is row F2 in its exact order: the winner's answer is still
+// travelling when the loser presents the same refresh token. Without grace the
+// loser gets invalid_grant, which is not to be believed; within the grace it
+// gets tokens that outdo the winner's, which arrive later.
+func TestLoserOfARace(t *testing.T) {
+	for _, grace := range []time.Duration{0, time.Minute} {
+		t.Run(fmt.Sprint("grace ", grace), func(t *testing.T) {
+			t.Parallel()
+			pool := newPool(t, rotating(grace))
+			a, b := blindPair(t, pool, newStore())
+			alice := a.signIn("alice")
+			pool.Advance(justExpired)
+
+			held, rotated := parkAnswer(t, pool)
+			winner := a.later(1, asScript("/me", alice))
+			<-rotated
+			loser := b.later(1, asScript("/me", alice))
+			eventually(t, "both have asked", func() bool { return len(renewalsAt(pool)) == 2 })
+			if grace > 0 {
+				b.mustAllBe("alice", loser()) // and is saved before the winner's
+			}
+			held.open()
+			a.mustAllBe("alice", winner())
+			b.mustAllBe("alice", loser())
+			if sent := renewalsAt(pool); sent[0] != sent[1] {
+				t.Error("the two did not use the same refresh token; the test proves nothing")
+			}
+			for range 2 {
+				// Only the newest refresh token goes on working after the grace.
+				pool.Advance(justExpired)
+				a.mustBe("alice", alice)
+				b.mustBe("alice", alice)
+			}
+		})
+	}
+}
+
+// TestLeaseSparesTheRace: while one instance renews, another one waits for the
+// outcome and calls nobody.
+func TestLeaseSparesTheRace(t *testing.T) {
+	pool := newPool(t, rotating(0))
+	storage := newStore()
+	a, b := pair(t, pool, storage)
+	alice := a.signIn("alice")
+	pool.Advance(justExpired)
+	held := park(t, pool)
+	first := a.later(1, asScript("/me", alice))
+	eventually(t, "the first instance asks", func() bool { return len(renewalsAt(pool)) == 1 })
+	second := b.later(1, asScript("/me", alice))
+	looks := func() (times int) {
+		for _, c := range storage.asked("get") {
+			if strings.HasPrefix(c.key, "cognito_lease_") {
+				times++
+			}
+		}
+		return times
+	}
+	eventually(t, "the second instance has seen the lease, twice", func() bool { return looks() >= 3 })
+	held.open()
+	a.mustAllBe("alice", first())
+	b.mustAllBe("alice", second())
+	a.mustRenew(1)
+}
+
+// TestLeaseOfADeadInstance: an instance that is killed while it renews leaves
+// its lease behind. It lapses, and another instance goes on.
+func TestLeaseOfADeadInstance(t *testing.T) {
+	pool := newPool(t)
+	storage := &mortalStore{store: newStore(), now: pool.Now, deaths: map[string]time.Time{}}
+	a, b := pair(t, pool, storage)
+	alice := a.signIn("alice")
+	pool.Advance(justExpired)
+	held := park(t, pool)
+	victim := a.later(1, asScript("/me", alice))
+	eventually(t, "the first instance asks", func() bool { return len(renewalsAt(pool)) == 1 })
+	heir := b.later(1, asScript("/me", alice))
+	pool.Advance(10 * time.Second)
+	b.mustAllBe("alice", heir())
+	held.open()
+	a.mustAllBe("alice", victim())
+}
+
+// mortalStore forgets what has outlived the life that it was given, by the
+// pool's clock.
+type mortalStore struct {
+	*store
+	now    func() time.Time
+	mu     sync.Mutex
+	deaths map[string]time.Time
+}
+
+func (m *mortalStore) Get(key string) ([]byte, error) {
+	m.mu.Lock()
+	dead := !m.now().Before(m.deaths[key])
+	m.mu.Unlock()
+	if dead {
+		return nil, nil
+	}
+	return m.store.Get(key)
+}
+
+func (m *mortalStore) Set(key string, value []byte, life time.Duration) error {
+	m.mu.Lock()
+	m.deaths[key] = m.now().Add(life)
+	m.mu.Unlock()
+	return m.store.Set(key, value, life)
+}
+
+// TestLostAnswer is row F4: Cognito rotates the refresh token and the answer
+// gets lost. Within the grace the old one is tried again at once and works.
+// Beyond it nothing can be done but one more login: no loop of calls.
+func TestLostAnswer(t *testing.T) {
+	for name, storage := range map[string]fiber.Storage{"own storage": nil, "shared storage": newStore()} {
+		t.Run("within the grace, "+name, func(t *testing.T) {
+			pool := newPool(t, rotating(time.Minute))
+			s := serveWith(t, pool, on(storage))
+			alice := s.signIn("alice")
+			pool.Advance(justExpired)
+			pool.Break(cognitotest.Token, cognitotest.Fault{Times: 1, Match: refreshes, LoseAnswer: true})
+			s.mustBe("alice", alice)
+			s.mustRenew(2)
+			pool.Advance(justExpired)
+			s.mustBe("alice", alice)
+			s.mustRenew(3)
+		})
+	}
+	t.Run("beyond the grace", func(t *testing.T) {
+		pool := newPool(t, rotating(0))
+		s := serveWith(t, pool)
+		alice := s.signIn("alice")
+		pool.Advance(justExpired)
+		pool.Break(cognitotest.Token, cognitotest.Fault{Times: 1, Match: refreshes, LoseAnswer: true})
+		s.mustEndOnce(asScript("/me", alice), 2)
+		s.mustBe("alice", s.signIn("alice"))
+	})
+}
+
+// mustEndOnce sends a request that finds its session ended, after so many
+// renewals altogether: it is told so, loses its cookie, and whoever keeps the
+// cookie and comes again gets the same answer at no further cost.
+func (s *site) mustEndOnce(r request, renewals int) {
+	s.Helper()
+	res := s.send(r)
+	if res.StatusCode != http.StatusUnauthorized || res.Header.Get("Location") != "" {
+		s.Errorf("%s %s answered %s, want 401 and no redirect", r.method, r.path, statusLine(res))
+	}
+	if code := res.problem(s.T)["code"]; code != "session_ended" {
+		s.Errorf("the reason is %v, want session_ended", code)
+	}
+	if !res.deletesSession() {
+		s.Errorf("the answer does not delete the session cookie: %q", res.Header["Set-Cookie"])
+	}
+	for range 3 {
+		s.pool.Advance(time.Minute)
+		if res := s.send(r); res.StatusCode != http.StatusUnauthorized {
+			s.Errorf("the dead cookie is answered %s, want 401", statusLine(res))
+		}
+	}
+	s.mustRenew(renewals)
+}
+
+// TestUserGoneAtCognito is rows F6 and D6: whom Cognito no longer renews is out
+// at the next renewal, which is when the tokens expire at the latest, once and
+// without a loop.
+func TestUserGoneAtCognito(t *testing.T) {
+	for name, leave := range map[string]func(*cognitotest.Pool){
+		"disabled": func(p *cognitotest.Pool) {
+			p.SetUser(cognitotest.User{Username: "alice", Password: passwordOf("alice"), Email: "alice@example.com", Disabled: true})
+		},
+		"signed out everywhere": func(p *cognitotest.Pool) { p.EndSessions("alice") },
+		"deleted":               func(p *cognitotest.Pool) { p.RemoveUser("alice") },
+		"token revoked":         func(p *cognitotest.Pool) { p.EndSessions("alice") },
+	} {
+		for way, r := range map[string]func(*http.Cookie) request{
+			"script": func(c *http.Cookie) request { return asScript("/me", c) },
+			// Row F12: a form that is sent too late keeps its body in the browser.
+			"form": func(c *http.Cookie) request {
+				return request{method: http.MethodPost, path: "/me", cookies: []*http.Cookie{c},
+					header: map[string]string{"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}}
+			},
+			"refresh path": func(c *http.Cookie) request { return renewNow(c) },
+		} {
+			t.Run(name+", "+way, func(t *testing.T) {
+				var events refreshEvents
+				s := serve(t, events.hook)
+				alice, bob := s.signIn("alice"), s.signIn("bob")
+				leave(s.pool)
+				s.mustBe("alice", alice) // until the tokens expire; as documented
+				s.pool.Advance(justExpired)
+				s.mustEndOnce(r(alice), 1)
+				var refused *cognito.ProviderError
+				if err := events.last(t); !errors.Is(err, cognito.ErrSessionEnded) || !errors.As(err, &refused) || refused.Code != "invalid_grant" {
+					t.Errorf("the renewal is reported as %v, want invalid_grant", err)
+				}
+				s.mustBe("bob", bob)
+			})
+		}
+	}
+}
+
+// TestUserGoneOpensAPage is TestUserGoneAtCognito for a person: they are led to
+// the login, once, and are back on the page after it.
+func TestUserGoneOpensAPage(t *testing.T) {
+	s := serve(t)
+	v := s.visitor()
+	v.logIn()
+	s.pool.EndSessions("alice")
+	s.pool.Advance(justExpired)
+	page := v.Get(s.url + "/me")
+	if !strings.Contains(page.Body, `type="password"`) {
+		t.Fatalf("a guarded page led to %s, want the pool's login page", page.URL)
+	}
+	if v.sessionCookie() != nil {
+		t.Error("the browser keeps the cookie of the dead session")
+	}
+	if page = v.Login(s.url+"/me", "alice", passwordOf("alice")); page.URL.String() != s.url+"/me" {
+		t.Errorf("the login ended on %s", page.URL)
+	}
+	v.mustBeSignedIn()
+	s.mustRenew(1)
+}
+
+// TestUserGoneInTheBackground: the verdict of a renewal ahead of time counts at
+// once, and the request that began it is not delayed.
+func TestUserGoneInTheBackground(t *testing.T) {
+	s := serve(t)
+	alice := s.signIn("alice")
+	s.pool.EndSessions("alice")
+	s.pool.Advance(nearlyExpired)
+	held := park(t, s.pool)
+	s.mustBe("alice", alice)
+	held.open()
+	eventually(t, "the session ends", func() bool { return s.me(alice).StatusCode == http.StatusUnauthorized })
+	s.mustRenew(1)
+}
+
+// TestInvalidGrantIsJudgedInTime: over a shared storage invalid_grant is not
+// believed before every other instance's answer must have arrived. A request
+// that waits is then told the verdict, and not to come again.
+func TestInvalidGrantIsJudgedInTime(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	a, b := pair(t, pool, newStore())
+	alice := a.signIn("alice")
+	pool.EndSessions("alice")
+	pool.Advance(justExpired)
+	a.mustEndOnce(asScript("/me", alice), 1)
+	b.mustBe("", alice)
+	a.mustRenew(1)
+}
+
+// TestGroupTakenAway is row D6: who was put out of a group is refused from the
+// next renewal on, and not before the tokens that say otherwise have expired.
+func TestGroupTakenAway(t *testing.T) {
+	s := serveApp(t, func(app *fiber.App, _ *cognito.Auth) {
+		pages(app)
+		app.Get("/admin", cognito.RequireGroup("admin"), func(c *fiber.Ctx) error { return c.SendString("secret") })
+	})
+	alice := s.signIn("alice")
+	regroup(s.pool, "staff")
+	if res := s.send(asScript("/admin", alice)); res.StatusCode != http.StatusOK {
+		t.Errorf("before the renewal the page is answered %s", statusLine(res))
+	}
+	s.pool.Advance(justExpired)
+	if res := s.send(asScript("/admin", alice)); res.StatusCode != http.StatusForbidden {
+		t.Errorf("after the renewal the page is answered %s, want 403", statusLine(res))
+	}
+	payload := decode(t, s.send(asScript("/payload", alice)).body)
+	if got := fmt.Sprint(payload["cognito:groups"]); got != "[staff]" {
+		t.Errorf("the payload's groups are %s, want [staff]", got)
+	}
+	regroup(s.pool, "staff", "admin")
+	s.pool.Advance(justExpired)
+	if res := s.send(asScript("/admin", alice)); res.StatusCode != http.StatusOK {
+		t.Errorf("back in the group, the page is answered %s", statusLine(res))
+	}
+}
+
+// TestForeignTokensAtRenewal is row F7: what a renewal brings is verified like
+// the first tokens. Tokens of another user, pool, client or key end the session
+// and the refresh token that came with them; nothing of them is ever shown.
+func TestForeignTokensAtRenewal(t *testing.T) {
+	id, access := "id", "access"
+	rows := []struct {
+		name   string
+		use    string
+		tamper func(*cognitotest.Pool, *cognitotest.UnsignedToken)
+		want   error
+	}{
+		{"another subject", id, claim("sub", "mallory"), cognito.ErrTokenSubject},
+		{"another subject", access, claim("sub", "mallory"), cognito.ErrTokenSubject},
+		{"no subject", access, claim("sub", ""), cognito.ErrTokenSubject},
+		{"another issuer", id, claim("iss", "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Other"), cognito.ErrTokenIssuer},
+		{"another issuer", access, claim("iss", "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Other"), cognito.ErrTokenIssuer},
+		{"another client", id, claim("aud", "someone-else"), cognito.ErrTokenAudience},
+		{"another client", access, claim("client_id", "someone-else"), cognito.ErrTokenClient},
+		{"the other kind", id, claim("token_use", "access"), cognito.ErrTokenUse},
+		{"the other kind", access, claim("token_use", "id"), cognito.ErrTokenUse},
+		{"another login's nonce", id, claim("nonce", "another"), cognito.ErrTokenNonce},
+		{"an empty nonce", id, claim("nonce", ""), cognito.ErrTokenNonce},
+		{"another token's hash", id, claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA"), cognito.ErrTokenHash},
+		{"not valid yet", access, claim("nbf", int64(1<<40)), cognito.ErrTokenNotYet},
+		{"another key", id, signedByTheOther, cognito.ErrTokenSignature},
+		{"another key", access, signedByTheOther, cognito.ErrTokenSignature},
+		{"no signature", access, func(_ *cognitotest.Pool, u *cognitotest.UnsignedToken) { unsigned("none")(u) }, cognito.ErrTokenAlgorithm},
+		{"no token", access, func(_ *cognitotest.Pool, u *cognitotest.UnsignedToken) {
+			u.Sign = func(map[string]any, map[string]any) (string, error) { return "not.a.token", nil }
+		}, cognito.ErrTokenMalformed},
+	}
+	for _, row := range rows {
+		t.Run(row.use+" token: "+row.name, func(t *testing.T) {
+			pool := newPool(t, rotating(0))
+			issued := recordRefreshTokens(pool)
+			var events refreshEvents
+			s := serveWith(t, pool, events.hook)
+			alice := s.signIn("alice")
+			pool.Tamper(func(u *cognitotest.UnsignedToken) {
+				if u.Grant == "refresh_token" && u.Use == row.use {
+					row.tamper(pool, u)
+				}
+			})
+			pool.Advance(justExpired)
+			s.mustEndOnce(asScript("/me", alice), 1)
+			if err := events.last(t); !errors.Is(err, row.want) {
+				t.Errorf("the renewal failed with %v, want %v", err, row.want)
+			}
+			newest := issued()[len(issued())-1]
+			eventually(t, "the new refresh token is revoked", func() bool { return slices.Contains(revoked(pool), newest) })
+
+			pool.Tamper(nil)
+			again := s.signIn("alice")
+			pool.Advance(justExpired)
+			s.mustBe("alice", again)
+		})
+	}
+}
+
+func claim(name string, value any) func(*cognitotest.Pool, *cognitotest.UnsignedToken) {
+	return func(_ *cognitotest.Pool, u *cognitotest.UnsignedToken) { withClaim(name, value)(u) }
+}
+
+// signedByTheOther signs with the pool's other key under the right one's name.
+func signedByTheOther(pool *cognitotest.Pool, u *cognitotest.UnsignedToken) {
+	u.Key = pool.SigningKey(map[string]string{"id": "access", "access": "id"}[u.Use])
+}
+
+// revoked are the refresh tokens that the pool was told to revoke.
+func revoked(pool *cognitotest.Pool) []string {
+	var tokens []string
+	for _, r := range pool.Requests(cognitotest.Revoke) {
+		tokens = append(tokens, r.Form.Get("token"))
+	}
+	return tokens
+}
+
+// TestWhatARenewalMayLeaveOut is row F7's honest half: OpenID Connect Core
+// section 12.2 lets a renewal go without an ID token, and its ID token without
+// a nonce.
+func TestWhatARenewalMayLeaveOut(t *testing.T) {
+	for name, leaveOut := range map[string]struct {
+		tamper  func(*cognitotest.UnsignedToken)
+		rewrite func(map[string]any)
+		groups  string
+	}{
+		"nothing":        {groups: "new"},
+		"nonce":          {tamper: withoutClaim("nonce"), groups: "new"},
+		"at_hash":        {tamper: withoutClaim("at_hash"), groups: "new"},
+		"azp is there":   {tamper: withClaim("azp", newPoolClientID), groups: "new"},
+		"ID token":       {rewrite: func(answer map[string]any) { delete(answer, "id_token") }, groups: "admin"},
+		"empty ID token": {rewrite: func(answer map[string]any) { answer["id_token"] = "" }, groups: "admin"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t)
+			alice := s.signIn("alice")
+			regroup(s.pool, "new")
+			s.pool.Tamper(func(u *cognitotest.UnsignedToken) {
+				if leaveOut.tamper != nil && u.Use == "id" {
+					leaveOut.tamper(u)
+				}
+			})
+			s.pool.Break(cognitotest.Token, cognitotest.Fault{Rewrite: leaveOut.rewrite})
+			for range 2 {
+				s.pool.Advance(justExpired)
+				if groups := groupsOf(s.me(alice)); groups != leaveOut.groups {
+					t.Errorf("after the renewal /me shows %s, want %s", groups, leaveOut.groups)
+				}
+			}
+			s.mustRenew(2)
+		})
+	}
+}
+
+// newPoolClientID is the client of every pool here.
+const newPoolClientID = "1example23456789"
+
+// TestNonceOfTheLoginAtRenewal: an ID token that does carry the nonce of the
+// login is as good as one that does not.
+func TestNonceOfTheLoginAtRenewal(t *testing.T) {
+	s := serve(t)
+	pending := s.answered("alice")
+	alice := s.finish(pending).cookie(isSessionCookie)
+	s.pool.Tamper(func(u *cognitotest.UnsignedToken) {
+		if u.Use == "id" {
+			u.Claims["nonce"] = pending.query.Get("nonce")
+		}
+	})
+	s.pool.Advance(justExpired)
+	s.mustBe("alice", alice)
+}
+
+// TestTokensExpiredOnArrival is row F11: tokens that are hardly valid, or not
+// at all, when they arrive. They are not asked for on every request, and the
+// session outlasts them.
+func TestTokensExpiredOnArrival(t *testing.T) {
+	ago := func(d time.Duration) func(*cognitotest.Pool, *cognitotest.UnsignedToken) {
+		return func(p *cognitotest.Pool, u *cognitotest.UnsignedToken) { u.Claims["exp"] = p.Now().Add(-d).Unix() }
+	}
+	for name, tamper := range map[string]func(*cognitotest.Pool, *cognitotest.UnsignedToken){
+		"one second left":     ago(-time.Second),
+		"within the leeway":   ago(30 * time.Second),
+		"beyond the leeway":   ago(2 * time.Minute),
+		"without expiry":      claim("exp", nil),
+		"in the last century": claim("exp", int64(1)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			pool := newPool(t, rotating(0))
+			clock := stopClock(pool)
+			s := serveWith(t, pool, clock.hook)
+			alice := s.signIn("alice")
+			pool.Tamper(func(u *cognitotest.UnsignedToken) {
+				if u.Grant == "refresh_token" {
+					tamper(pool, u)
+				}
+			})
+			clock.advance(justExpired)
+			const seconds = 10
+			for range 10 * seconds {
+				res := s.me(alice)
+				unavailable := res.StatusCode == http.StatusServiceUnavailable && res.Header.Get("Retry-After") != ""
+				if (res.StatusCode != http.StatusOK && !unavailable) || len(res.Cookies()) > 0 {
+					t.Fatalf("/me answered %s with cookies %v, want it answered, or 503", statusLine(res), res.Cookies())
+				}
+				clock.advance(100 * time.Millisecond)
+			}
+			// A bound for each second that has begun, and proof that there were any.
+			if calls := len(renewalsAt(pool)); calls > seconds+1 || calls < 2 {
+				t.Errorf("%d renewals in %d seconds, want at most one a second", calls, seconds)
+			}
+			pool.Tamper(nil)
+			clock.advance(time.Minute)
+			s.mustBe("alice", alice)
+		})
+	}
+}
+
+// TestSessionOutlivesItsLimits is row D5: a session ends when it was idle for
+// too long and when it is too old, by the deadlines inside its record: this
+// storage forgets nothing. No renewal moves the second deadline.
+func TestSessionOutlivesItsLimits(t *testing.T) {
+	limits := func(c *cognito.Config) { c.IdleTimeout, c.AbsoluteTimeout = 10*time.Hour, 48*time.Hour }
+	t.Run("idle", func(t *testing.T) {
+		s := serve(t, on(newStore()), limits)
+		idle, used := s.signIn("alice"), s.signIn("bob")
+		s.pool.Advance(9 * time.Hour)
+		s.mustBe("bob", used)
+		renewals := len(renewalsAt(s.pool))
+		s.pool.Advance(time.Hour + time.Second)
+		s.mustBe("", idle)
+		s.mustRenew(renewals) // and Cognito was not asked about it
+		s.mustBe("bob", used)
+	})
+	t.Run("absolute", func(t *testing.T) {
+		s := serve(t, on(newStore()), limits)
+		alice := s.signIn("alice")
+		for range 47 {
+			s.pool.Advance(time.Hour)
+			s.mustBe("alice", alice)
+		}
+		s.pool.Advance(time.Hour)
+		s.mustBe("", alice)
+		if res := s.send(renewNow(alice)); res.StatusCode != http.StatusUnauthorized {
+			t.Errorf("the refresh path answered %s, want 401", statusLine(res))
+		}
+		if renewals := len(renewalsAt(s.pool)); renewals < 40 {
+			t.Errorf("%d renewals in two days; the test proves nothing", renewals)
+		}
+		s.mustBe("alice", s.signIn("alice"))
+	})
+}
+
+// TestNothingToRenewWith is row D5: without a refresh token a session ends when
+// its tokens expire, and not before, whatever is asked of it.
+func TestNothingToRenewWith(t *testing.T) {
+	s := serve(t)
+	s.pool.Break(cognitotest.Token, cognitotest.Fault{Rewrite: func(answer map[string]any) { delete(answer, "refresh_token") }})
+	alice := s.signIn("alice")
+	s.pool.Advance(59 * time.Minute)
+	s.mustBe("alice", alice)
+	if res := s.send(renewNow(alice)); res.StatusCode >= 500 {
+		t.Errorf("the refresh path answered %s", statusLine(res))
+	}
+	s.mustBe("alice", alice)
+	s.pool.Advance(time.Minute + time.Second)
+	s.mustBe("", alice)
+	s.mustRenew(0)
+	s.mustBe("alice", s.signIn("alice"))
+}
+
+// TestAccessTokenNeverExpired: AccessToken renews, or fails, rather than hand
+// out a token that is of no use, also when it expires while the handler runs.
+func TestAccessTokenNeverExpired(t *testing.T) {
+	var pool *cognitotest.Pool
+	s := serveApp(t, func(app *fiber.App, _ *cognito.Auth) {
+		app.Get("/slow", func(c *fiber.Ctx) error {
+			pool.Advance(justExpired)
+			regroup(pool, "new")
+			token, err := cognito.AccessToken(c)
+			if err != nil {
+				return c.Status(fiber.StatusTeapot).SendString(err.Error())
+			}
+			return c.JSON([]any{token, cognito.UserFrom(c).Groups(), cognito.PayloadFrom(c).Groups()})
+		})
+		pages(app)
+	})
+	pool = s.pool
+	alice := s.signIn("alice")
+	var got []any
+	if res := s.send(asScript("/slow", alice)); json.Unmarshal([]byte(res.body), &got) != nil {
+		t.Fatalf("/slow answered %s", statusLine(res))
+	}
+	s.mustBeFresh(got[0].(string))
+	if fmt.Sprint(got[1:]) != "[[new] [new]]" {
+		t.Errorf("with the new token came the groups %v, want the new ones", got[1:])
+	}
+	s.pool.Advance(justExpired)
+	s.mustBeFresh(s.send(asScript("/token", alice)).body)
+	s.mustRenew(2)
+
+	s.pool.Break(cognitotest.Token, cognitotest.Fault{Status: http.StatusServiceUnavailable})
+	res := s.send(asScript("/slow", alice))
+	if res.StatusCode != http.StatusTeapot || !strings.Contains(res.body, "cognito: unavailable") {
+		t.Errorf("while Cognito is down, AccessToken gives %s; want ErrUnavailable", statusLine(res))
+	}
+}
+
+// mustBeFresh checks that an access token has not expired, without leeway.
+func (s *site) mustBeFresh(token string) {
+	s.Helper()
+	payload, err := s.auth.VerifyAccessToken(s.Context(), token)
+	if err != nil {
+		s.Errorf("the access token does not verify: %v", err)
+		return
+	}
+	if !s.pool.Now().Before(payload.ExpiresAt()) {
+		s.Errorf("the access token expired %s ago", s.pool.Now().Sub(payload.ExpiresAt()))
+	}
+}
+
+// TestTouchCrossesRenewal: a request that prolongs the session is overtaken by
+// a renewal on another instance. It must not put the old refresh token back.
+func TestTouchCrossesRenewal(t *testing.T) {
+	long := rotating(0)
+	long.AccessTokenTTL, long.IDTokenTTL = 4*time.Hour, 4*time.Hour
+	pool := newPool(t, long)
+	storage := newStore()
+	a, b := pair(t, pool, storage)
+	alice := a.newSession(storage, "alice")
+	pool.Advance(150 * time.Minute) // to be prolonged, and not renewed yet
+
+	writing, held := make(chan struct{}), newGate(t)
+	var once sync.Once
+	storage.misbehave(func(c storeCall) *storeFault {
+		if c.method == "set" && c.key == alice.hot {
+			once.Do(func() { close(writing); <-held.closed })
+		}
+		return nil
+	})
+	touching := a.later(1, asScript("/me", alice.cookie))
+	<-writing
+	if res := b.send(renewNow(alice.cookie)); res.StatusCode != http.StatusOK {
+		t.Fatalf("the refresh path answered %s", statusLine(res))
+	}
+	held.open()
+	a.mustAllBe("alice", touching())
+	for range 2 {
+		pool.Advance(245 * time.Minute)
+		a.mustBe("alice", alice.cookie)
+		b.mustBe("alice", alice.cookie)
+	}
+}
+
+// TestRenewalCrossesTouch is the same the other way round: a renewal that began
+// before the session was prolonged must not put the old deadline back, or a
+// visitor who has just returned is idle again in no time.
+func TestRenewalCrossesTouch(t *testing.T) {
+	pool := newPool(t)
+	storage := newStore()
+	s := serveWith(t, pool, on(storage))
+	alice := s.newSession(storage, "alice")
+	pool.Advance(23 * time.Hour) // of 24
+
+	reading, held := make(chan struct{}), newGate(t)
+	var reads atomic.Int32
+	storage.misbehave(func(c storeCall) *storeFault {
+		// The second read is that of the first request's touch.
+		if c.method == "get" && c.key == alice.hot && reads.Add(1) == 2 {
+			close(reading)
+			<-held.closed
+		}
+		return nil
+	})
+	renewal := park(t, pool)
+	first := s.later(1, asScript("/me", alice.cookie))
+	<-reading
+	second := s.later(1, asScript("/me", alice.cookie))
+	eventually(t, "the second request renews", func() bool { return len(renewalsAt(pool)) == 1 })
+	held.open()
+	eventually(t, "the first one has prolonged", func() bool {
+		return slices.ContainsFunc(storage.asked("set"), func(c storeCall) bool { return c.key == alice.hot && c.life > 20*time.Hour })
+	})
+	renewal.open()
+	s.mustAllBe("alice", slices.Concat(first(), second()))
+	pool.Advance(20 * time.Hour)
+	s.mustBe("alice", alice.cookie)
+}
+
+// TestRefreshPath: the table of design §3.
+func TestRefreshPath(t *testing.T) {
+	var arrived atomic.Int32
+	s := serve(t, func(c *cognito.Config) {
+		c.AllowedOrigins = []string{"https://admin.example.com"}
+		c.Next = func(*fiber.Ctx) bool { arrived.Add(1); return false }
+	})
+	alice := s.signIn("alice")
+	before := s.pool.Now()
+	s.pool.Advance(10 * time.Minute)
+
+	res := s.send(renewNow(alice))
+	at, err := time.Parse(time.RFC3339, fmt.Sprint(decode(t, res.body)["expires_at"]))
+	if res.StatusCode != http.StatusOK || err != nil {
+		t.Fatalf("a renewal answered %s: %v", statusLine(res), err)
+	}
+	if life := at.Sub(before); life < 65*time.Minute || life > 75*time.Minute {
+		t.Errorf("the tokens expire %s after the login, want 70 minutes", life)
+	}
+	if got := res.Header.Get("Content-Type"); got != "application/json" {
+		t.Errorf("Content-Type is %q", got)
+	}
+	if got := res.Header.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("Cache-Control is %q, want no-store", got)
+	}
+	s.mustRenew(1)
+
+	from := func(site, origin string) map[string]string {
+		header := map[string]string{}
+		if site != "" {
+			header["Sec-Fetch-Site"] = site
+		}
+		if origin != "" {
+			header["Origin"] = origin
+		}
+		return header
+	}
+	junk := &http.Cookie{Name: alice.Name, Value: strings.Repeat("A", 43)}
+	for _, row := range []struct {
+		name   string
+		method string
+		header map[string]string
+		cookie *http.Cookie
+		status int
+		code   string
+		renews int
+	}{
+		{"no cookie", http.MethodPost, nil, nil, 401, "not_signed_in", 0},
+		{"a cookie that leads nowhere", http.MethodPost, nil, junk, 401, "session_ended", 0},
+		{"another site", http.MethodPost, from("cross-site", "https://evil.example"), alice, 403, "cross_origin", 0},
+		{"a sibling subdomain", http.MethodPost, from("same-site", "https://evil.example"), alice, 403, "cross_origin", 0},
+		{"another site's origin alone", http.MethodPost, from("", "https://evil.example"), alice, 403, "cross_origin", 0},
+		{"an opaque origin", http.MethodPost, from("", "null"), alice, 403, "cross_origin", 0},
+		{"another site, and nobody", http.MethodPost, from("cross-site", "https://evil.example"), nil, 403, "cross_origin", 0},
+		{"GET", http.MethodGet, nil, alice, 405, "method_not_allowed", 0},
+		{"PUT", http.MethodPut, nil, alice, 405, "method_not_allowed", 0},
+		{"HEAD", http.MethodHead, nil, alice, 405, "", 0},
+		{"OPTIONS", http.MethodOptions, nil, alice, 405, "method_not_allowed", 0},
+		{"an allowed origin", http.MethodPost, from("cross-site", "https://admin.example.com"), alice, 200, "", 1},
+		{"the own origin", http.MethodPost, from("", s.url), alice, 200, "", 1},
+		{"no browser", http.MethodPost, nil, alice, 200, "", 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			before := len(renewalsAt(s.pool))
+			r := request{method: row.method, path: "/token/refresh", header: row.header}
+			if row.cookie != nil {
+				r.cookies = []*http.Cookie{row.cookie}
+			}
+			res := s.send(r)
+			if res.StatusCode != row.status {
+				t.Errorf("answered %s, want %d", statusLine(res), row.status)
+			}
+			if row.code != "" && res.problem(t)["code"] != row.code {
+				t.Errorf("the reason is %s, want %s", res.body, row.code)
+			}
+			if row.status == http.StatusMethodNotAllowed && res.Header.Get("Allow") != "POST" {
+				t.Errorf("Allow is %q, want POST", res.Header.Get("Allow"))
+			}
+			if renewed := len(renewalsAt(s.pool)) - before; renewed != row.renews {
+				t.Errorf("%d renewals, want %d", renewed, row.renews)
+			}
+			if len(res.Cookies()) > 0 || res.Header.Get("Access-Control-Allow-Origin") != "" {
+				t.Errorf("the answer sets %v and allows %q", res.Cookies(), res.Header.Get("Access-Control-Allow-Origin"))
+			}
+		})
+	}
+
+	t.Run("expired", func(t *testing.T) {
+		before := len(renewalsAt(s.pool))
+		s.pool.Advance(justExpired)
+		if res := s.send(renewNow(alice)); res.StatusCode != http.StatusOK {
+			t.Errorf("answered %s", statusLine(res))
+		}
+		if calls := len(renewalsAt(s.pool)) - before; calls != 1 {
+			t.Errorf("one request for new tokens made %d calls, want 1", calls)
+		}
+	})
+	t.Run("many at once", func(t *testing.T) {
+		before := len(renewalsAt(s.pool))
+		held := park(t, s.pool)
+		first := s.later(1, renewNow(alice))
+		eventually(t, "the first one asks", func() bool { return len(renewalsAt(s.pool)) == before+1 })
+		arrived.Store(0)
+		others := s.later(20, renewNow(alice))
+		eventually(t, "all others are there", func() bool { return arrived.Load() == 20 })
+		s.mustBe("alice", alice)
+		s.mustRenew(before + 1)
+		held.open()
+		for _, got := range slices.Concat(first(), others()) {
+			if got.err != nil || got.StatusCode != http.StatusOK {
+				t.Errorf("answered %s", got)
+			}
+		}
+	})
+}

@@ -1,0 +1,99 @@
+package cognito
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// The limit of logins in progress is proved here, where ten minutes and 65,536
+// strangers cost nothing; attacks_login_test.go proves over sockets that the
+// login heeds it. The functions below let that test bring the strangers along.
+
+// FillAttempts begins logins in the default memory storage, as strangers would
+// who never come back, until there is room for no more than free others. It
+// returns how many logins in progress there are then.
+func (a *Auth) FillAttempts(free int) int {
+	ledger := a.attempts.ledger
+	for i := 0; len(ledger.live) < ledger.limit-free; i++ {
+		if !ledger.admit("stranger "+strconv.Itoa(i), a.config.Now()) {
+			break
+		}
+	}
+	return len(ledger.live)
+}
+
+// StoredInMemory is how many records the default memory storage holds.
+func (a *Auth) StoredInMemory() int {
+	keys, _ := a.ownStorage.Keys()
+	return len(keys)
+}
+
+// AttemptCookie is the name of the cookie that a login with this state has.
+func (a *Auth) AttemptCookie(state string) string { return a.cookies.attempt + attemptKey(state) }
+
+var ledgerStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// TestLedgerFlood is row A6: strangers begin logins without end. The ledger
+// refuses new ones at its limit and throws out none that are alive, for then a
+// flood would break everybody's login.
+func TestLedgerFlood(t *testing.T) {
+	l := newLedger(attemptsInMemory)
+	for i := range 65536 {
+		if !l.admit(strconv.Itoa(i), ledgerStart) {
+			t.Fatalf("refused login %d, want room for 65536", i)
+		}
+	}
+	for i := range 1000 {
+		if l.admit(fmt.Sprintf("flood %d", i), ledgerStart.Add(attemptLife-time.Nanosecond)) {
+			t.Fatal("admitted more than 65536 logins in progress")
+		}
+	}
+	for _, key := range []string{"0", "65535"} {
+		if _, alive := l.live[key]; !alive {
+			t.Errorf("login %s was thrown out by the flood", key)
+		}
+	}
+	l.done("0")
+	if !l.admit("honest", ledgerStart.Add(time.Minute)) {
+		t.Error("a finished login has not made room")
+	}
+}
+
+// TestLedgerExpiry is row A6: the places of logins that were never finished
+// come free after ten minutes, not earlier, and only theirs.
+func TestLedgerExpiry(t *testing.T) {
+	l := newLedger(2)
+	l.admit("first", ledgerStart)
+	l.admit("second", ledgerStart.Add(time.Second))
+	if l.admit("third", ledgerStart.Add(attemptLife-time.Nanosecond)) {
+		t.Error("a place was given away before its login had expired")
+	}
+	if !l.admit("third", ledgerStart.Add(attemptLife)) {
+		t.Error("an expired login has not made room")
+	}
+	if l.admit("fourth", ledgerStart.Add(attemptLife)) {
+		t.Error("a live login was thrown out together with the expired one")
+	}
+}
+
+// TestLedgerFloodOfFinishedLogins is row A6: a stranger who finishes each
+// login at once, with an error made up, must not fill the memory either. What
+// is over may leave traces for a while, but not without bound.
+func TestLedgerFloodOfFinishedLogins(t *testing.T) {
+	l := newLedger(64)
+	for i := range 100_000 {
+		key := strconv.Itoa(i)
+		if !l.admit(key, ledgerStart) {
+			t.Fatalf("login %d was refused although all before it are finished", i)
+		}
+		l.done(key)
+	}
+	if kept := len(l.queue) + len(l.live); kept > 10*64 {
+		t.Errorf("%d entries are kept of finished logins, with a limit of 64", kept)
+	}
+	if !l.admit("honest", ledgerStart) {
+		t.Error("the flood has left no room")
+	}
+}

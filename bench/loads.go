@@ -1,0 +1,349 @@
+package main
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// What happens under load, over real sockets of loopback, in good times and
+// in bad ones.
+
+// underLoad is all that is found out there.
+type underLoad struct {
+	throughput []throughput
+	hanging    hanging
+	forged     forged
+	flood      loginFlood
+	expiry     expiry
+}
+
+// throughput is what an app serves when it is asked as fast as it answers.
+type throughput struct {
+	id        string
+	perSecond float64
+	ofBare    float64 // as a share of what a bare app serves of the same bytes
+	perCPU    float64 // requests in a second of the server's processor
+	cpuOfBare float64
+	p50, p99  time.Duration
+	bareP99   time.Duration
+}
+
+// hanging is the latency of signed-in users whose tokens are due, while
+// Cognito answers and while it does not.
+type hanging struct {
+	calm, hung time.Duration // the 99th percentile
+	requests   int
+	calls      int // to the token endpoint, all of which hung
+}
+
+// forged is a flood of tokens that name unknown keys.
+type forged struct {
+	tokens              int
+	took                time.Duration
+	fetches             int           // of the key set, during the flood
+	calm, control, hurt time.Duration // the 99th percentile of signed-in users
+}
+
+// loginFlood is one of logins that nobody ends.
+type loginFlood struct {
+	logins, begun, refused int
+	before, halfway, after int64 // bytes of heap in use
+}
+
+// expiry is many requests of one session at the instant its tokens expire.
+type expiry struct {
+	requests, calls int
+}
+
+type loadSizes struct {
+	window   time.Duration // of each measurement
+	rounds   int
+	conns    int
+	sessions int
+	tokens   int
+	logins   int
+	atOnce   int
+}
+
+func (o options) loadSizes() loadSizes {
+	if o.quick {
+		return loadSizes{window: 30 * time.Millisecond, rounds: 1, conns: 4, sessions: 8, tokens: 200, logins: 400, atOnce: 50}
+	}
+	return loadSizes{window: time.Second, rounds: 7, conns: 32, sessions: 256, tokens: 10_000, logins: 200_000, atOnce: 1000}
+}
+
+// loads runs them all.
+func loads(o options, out io.Writer) (found underLoad, err error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the rest is the server's
+	size := o.loadSizes()
+	server, err := startChild()
+	if err != nil {
+		return found, err
+	}
+	defer server.stop()
+	started, err := server.ask(command{Do: "start", Sessions: size.sessions})
+	if err != nil {
+		return found, err
+	}
+	t := tester{server: server, targets: started.Targets, size: size}
+	for _, step := range []struct {
+		what string
+		run  func() error
+	}{
+		{"requests per second", func() (err error) { found.throughput, err = t.throughput(); return err }},
+		{"tokens expire", func() (err error) { found.expiry, err = t.expiry(); return err }},
+		{"Cognito hangs", func() (err error) { found.hanging, err = t.hanging(); return err }},
+		{"forged tokens", func() (err error) { found.forged, err = t.forged(); return err }},
+		{"login flood", func() (err error) { found.flood, err = t.loginFlood(); return err }},
+	} {
+		fmt.Fprintf(out, "under load: %s\n", step.what)
+		if err := step.run(); err != nil {
+			return found, fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+	return found, nil
+}
+
+type tester struct {
+	server  *child
+	targets map[string]target
+	size    loadSizes
+}
+
+// rightly accepts status 200 with the body that belongs to the request.
+func (t target) rightly(turn, status int, body []byte) bool {
+	return status == http.StatusOK && string(body) == t.Bodies[turn%len(t.Bodies)]
+}
+
+func (t tester) throughput() ([]throughput, error) {
+	ids := []string{"session", "bearer", "fiber", "contrib"}
+	measured := map[string][]throughput{}
+	for range t.size.rounds {
+		for _, id := range ids {
+			one, err := t.throughputOf(id)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", id, err)
+			}
+			measured[id] = append(measured[id], one)
+		}
+	}
+	var found []throughput
+	for _, id := range ids {
+		found = append(found, middle(id, measured[id]))
+	}
+	return found, nil
+}
+
+// throughputOf asks an app as fast as it answers, and then a bare one.
+func (t tester) throughputOf(id string) (found throughput, err error) {
+	one, bare := t.targets[id], t.targets["bare"]
+	here, cpu, err := t.full(one.Addr, one.Requests, one.rightly)
+	if err != nil {
+		return found, err
+	}
+	there, bareCPU, err := t.full(bare.Addr, one.Requests, bare.rightly)
+	return throughput{
+		perSecond: here.perSecond(), ofBare: here.perSecond() / there.perSecond(),
+		perCPU: cpu, cpuOfBare: cpu / bareCPU,
+		p50: here.percentile(50), p99: here.percentile(99), bareP99: there.percentile(99),
+	}, err
+}
+
+func (t tester) full(addr string, requests [][]byte, accept func(int, int, []byte) bool) (o outcome, perCPU float64, err error) {
+	before, err := t.server.ask(command{Do: "cpu"})
+	if err != nil {
+		return o, 0, err
+	}
+	o, err = load{addr: addr, requests: requests, accept: accept, conns: t.size.conns, lasting: t.size.window}.run()
+	if err != nil {
+		return o, 0, err
+	}
+	after, err := t.server.ask(command{Do: "cpu"})
+	return o, float64(o.requests) / (after.CPU - before.CPU).Seconds(), err
+}
+
+// middle is the median of every figure.
+func middle(id string, rounds []throughput) throughput {
+	of := func(figure func(throughput) float64) float64 {
+		values := make([]float64, 0, len(rounds))
+		for _, x := range rounds {
+			values = append(values, figure(x))
+		}
+		slices.Sort(values)
+		return median(values)
+	}
+	return throughput{
+		id:        id,
+		perSecond: of(func(x throughput) float64 { return x.perSecond }),
+		ofBare:    of(func(x throughput) float64 { return x.ofBare }),
+		perCPU:    of(func(x throughput) float64 { return x.perCPU }),
+		cpuOfBare: of(func(x throughput) float64 { return x.cpuOfBare }),
+		p50:       time.Duration(of(func(x throughput) float64 { return float64(x.p50) })),
+		p99:       time.Duration(of(func(x throughput) float64 { return float64(x.p99) })),
+		bareP99:   time.Duration(of(func(x throughput) float64 { return float64(x.bareP99) })),
+	}
+}
+
+// steady is signed-in users who come back every now and then: what they wait
+// is what an app makes them wait, and no queue of our own making.
+func (t tester) steady(lasting time.Duration) (outcome, error) {
+	users := t.targets["faulty"]
+	return load{
+		addr: users.Addr, requests: users.Requests, accept: users.rightly,
+		conns: 16, pace: 8 * time.Millisecond, lasting: lasting,
+	}.run()
+}
+
+func (t tester) hanging() (found hanging, err error) {
+	if _, err := t.steady(t.size.window); err != nil { // all get new tokens
+		return found, err
+	}
+	calm, err := t.steady(4 * t.size.window)
+	if err != nil {
+		return found, err
+	}
+	before, err := t.server.ask(command{Do: "calls"})
+	if err != nil {
+		return found, err
+	}
+	if _, err := t.server.ask(command{Do: "hang"}); err != nil {
+		return found, err
+	}
+	// Longer than a call may take, so that calls are given up in it too.
+	hung, err := t.steady(8 * t.size.window)
+	if err != nil {
+		return found, err
+	}
+	after, err := t.server.ask(command{Do: "calls"})
+	if err != nil {
+		return found, err
+	}
+	if _, err := t.server.ask(command{Do: "heal"}); err != nil {
+		return found, err
+	}
+	found = hanging{
+		calm: calm.percentile(99), hung: hung.percentile(99),
+		requests: hung.requests, calls: after.Calls["token"] - before.Calls["token"],
+	}
+	if found.calls == 0 {
+		return found, errors.New("no refresh was tried, so nothing hung")
+	}
+	return found, nil
+}
+
+func (t tester) forged() (found forged, err error) {
+	calm, err := t.steady(2 * t.size.window)
+	if err != nil {
+		return found, err
+	}
+	found.tokens, found.calm = t.size.tokens, calm.percentile(99)
+	anonymous := make([][]byte, t.size.tokens)
+	forgeries := make([][]byte, t.size.tokens)
+	for i := range forgeries {
+		anonymous[i], forgeries[i] = get("/"), asBearer(forgery(i))
+	}
+	// As many requests that nobody has to look at, to tell what the machine
+	// is to blame for.
+	if found.control, _, err = t.flooded(anonymous); err != nil {
+		return found, err
+	}
+	before, err := t.server.ask(command{Do: "calls"})
+	if err != nil {
+		return found, err
+	}
+	if found.hurt, found.took, err = t.flooded(forgeries); err != nil {
+		return found, err
+	}
+	after, err := t.server.ask(command{Do: "calls"})
+	found.fetches = after.Calls["jwks"] - before.Calls["jwks"]
+	return found, err
+}
+
+// flooded is what signed-in users notice of requests that must all be refused.
+func (t tester) flooded(requests [][]byte) (p99, took time.Duration, err error) {
+	type result struct {
+		outcome
+		error
+	}
+	done := make(chan result, 1)
+	go func() {
+		o, err := load{
+			addr: t.targets["faulty"].Addr, requests: requests, total: len(requests), conns: 8, pace: 2 * time.Millisecond,
+			accept: func(_, status int, _ []byte) bool { return status == http.StatusUnauthorized },
+		}.run()
+		done <- result{o, err}
+	}()
+	var latencies []time.Duration
+	for {
+		users, err := t.steady(t.size.window / 4)
+		if err != nil {
+			return 0, 0, err
+		}
+		latencies = append(latencies, users.latencies...)
+		select {
+		case r := <-done:
+			slices.Sort(latencies)
+			return outcome{latencies: latencies}.percentile(99), r.took, r.error
+		default:
+		}
+	}
+}
+
+// forgery is a token that looks like the pool's and names a key of its own.
+func forgery(i int) string {
+	encode := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+	return encode(fmt.Sprintf(`{"alg":"RS256","kid":"forged-%d"}`, i)) + "." +
+		encode(fmt.Sprintf(`{"sub":"mallory","token_use":"access","exp":%d}`, time.Now().Add(time.Hour).Unix())) + "." +
+		encode(string(make([]byte, 256)))
+}
+
+func (t tester) expiry() (found expiry, err error) {
+	before, err := t.server.ask(command{Do: "calls"})
+	if err != nil {
+		return found, err
+	}
+	if _, err := t.server.ask(command{Do: "expire"}); err != nil {
+		return found, err
+	}
+	users := t.targets["faulty"]
+	users.Requests, users.Bodies = users.Requests[:1], users.Bodies[:1]
+	o, err := load{addr: users.Addr, requests: users.Requests, total: t.size.atOnce, conns: t.size.atOnce, accept: users.rightly}.run()
+	if err != nil {
+		return found, err
+	}
+	after, err := t.server.ask(command{Do: "calls"})
+	return expiry{requests: o.requests, calls: after.Calls["token"] - before.Calls["token"]}, err
+}
+
+func (t tester) loginFlood() (found loginFlood, err error) {
+	flood := load{
+		addr: t.targets["faulty"].Addr, requests: [][]byte{get("/login")}, total: t.size.logins / 2, conns: t.size.conns,
+		accept: func(_, status int, _ []byte) bool {
+			return status == http.StatusFound || status == http.StatusServiceUnavailable
+		},
+	}
+	for _, heap := range []*int64{&found.before, &found.halfway, &found.after} {
+		if heap != &found.before {
+			o, err := flood.run()
+			if err != nil {
+				return found, err
+			}
+			found.logins += o.requests
+			found.begun += o.statuses[http.StatusFound]
+			found.refused += o.statuses[http.StatusServiceUnavailable]
+		}
+		answer, err := t.server.ask(command{Do: "heap"})
+		if err != nil {
+			return found, err
+		}
+		*heap = answer.Heap
+	}
+	_, err = t.steady(t.size.window) // the signed-in are served all the same
+	return found, err
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/storage/memory/v2"
+)
+
+// Our own rows, measured against a bare app that gets the same bytes.
+
+func anonymous(l *lab) (*row, error) {
+	s, err := newSite(l.pool())
+	if err != nil {
+		return nil, err
+	}
+	sent := once(get("/public"), greeting)
+	return against(s.app, sent), nil
+}
+
+func signedIn(l *lab) (*row, error) { return l.signedIn(1, "/") }
+
+func guarded(l *lab) (*row, error) { return l.signedIn(1, "/guarded") }
+
+func manySignedIn(l *lab) (*row, error) { return l.signedIn(l.options.crowd(), "/") }
+
+func (l *lab) signedIn(sessions int, path string, changes ...func(*cognito.Config)) (*row, error) {
+	s, err := newSite(l.pool(), changes...)
+	if err != nil {
+		return nil, err
+	}
+	sent, err := s.sessionScript(sessions, path)
+	if err != nil {
+		return nil, err
+	}
+	return against(s.app, sent), nil
+}
+
+// memoryGet is the part of a signed-in request that is not ours: one read of a
+// session's record in the storage that is used by default.
+func memoryGet(l *lab) (*row, error) {
+	storage := l.memory()
+	s, err := newSite(l.pool(), func(c *cognito.Config) { c.Storage = storage })
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.signIn(userName(0)); err != nil {
+		return nil, err
+	}
+	return reading(storage, recordSize(storage))
+}
+
+// recordSize is the size of the record that every request reads, which is the
+// smaller one of a session's two.
+func recordSize(storage *memory.Storage) int {
+	smallest := math.MaxInt
+	keys, _ := storage.Keys()
+	for _, key := range keys {
+		value, _ := storage.Get(string(key))
+		smallest = min(smallest, len(value))
+	}
+	return smallest
+}
+
+// reading is a row for one Get of a storage driver, and nothing else.
+func reading(storage fiber.Storage, size int) (*row, error) {
+	const key = "the_key_of_a_value_that_is_as_long_as_a_real_one"
+	if err := storage.Set(key, make([]byte, size), time.Hour); err != nil {
+		return nil, err
+	}
+	app := newApp()
+	app.Get("/", func(c *fiber.Ctx) error {
+		value, err := storage.Get(key)
+		if err != nil || len(value) != size {
+			return fmt.Errorf("read %d bytes: %w", len(value), err)
+		}
+		return c.SendString(greeting)
+	})
+	return against(app, once(get("/"), greeting)), nil
+}
+
+// signedInWhileRefreshing holds every renewal at the pool, so that the requests
+// measured find one under way.
+func signedInWhileRefreshing(l *lab) (*row, error) {
+	pool := newPool(time.Hour)
+	l.atEnd(pool.Close)
+	var renewed, failed atomic.Int64
+	s, err := newSite(pool, func(c *cognito.Config) {
+		c.Now = pool.Now
+		c.OnEvent = func(e cognito.Event) {
+			switch {
+			case e.Kind != cognito.EventRefresh:
+			case e.OK:
+				renewed.Add(1)
+			default:
+				failed.Add(1)
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	sent, err := s.sessionScript(1, "/")
+	if err != nil {
+		return nil, err
+	}
+	r := against(s.app, sent)
+	var gate chan struct{}
+	var before int64
+	r.prepare = func(int) error {
+		gate, before = make(chan struct{}), renewed.Load()
+		pool.Break(cognitotest.Token, cognitotest.Fault{Gate: gate})
+		pool.Advance(50 * time.Minute) // less than a quarter of their life is left
+		calls := pool.Calls(cognitotest.Token)
+		if err := r.work(1); err != nil {
+			return err
+		}
+		return eventually("a refresh to begin", func() bool { return pool.Calls(cognitotest.Token) > calls })
+	}
+	r.finish = func() error {
+		if renewed.Load() != before || failed.Load() != 0 {
+			return errors.New("the refresh ended while it was measured")
+		}
+		close(gate)
+		pool.Heal(cognitotest.Token)
+		return eventually("the refresh to end", func() bool { return renewed.Load() > before })
+	}
+	return r, nil
+}
+
+// eventually waits for something that happens elsewhere.
+func eventually(what string, happened func() bool) error {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if happened() {
+			return nil
+		}
+	}
+	return fmt.Errorf("waited in vain for %s", what)
+}
+
+func bearerOn(c *cognito.Config) { c.Bearer = true }
+
+func asBearer(token string) []byte { return get("/", "Authorization", "Bearer "+token) }
+
+func bearerSeen(l *lab) (*row, error) {
+	s, err := newSite(l.pool(), bearerOn)
+	if err != nil {
+		return nil, err
+	}
+	sent := once(asBearer(l.pool().AccessToken("", userName(0), nil)), subjectOf(l.pool(), 0))
+	return against(s.app, sent), nil
+}
+
+// bearerUnseen sends a new token with every request.
+func bearerUnseen(l *lab) (*row, error) {
+	s, err := newSite(l.pool(), bearerOn)
+	if err != nil {
+		return nil, err
+	}
+	tokens, subject := &freshTokens{pool: l.pool()}, subjectOf(l.pool(), 0)
+	sent := script{
+		request: func(turn int) []byte { return tokens.requests[turn%len(tokens.requests)] },
+		check:   func(_ int, answer []byte) bool { return isOK(answer, subject) },
+	}
+	r := against(s.app, sent)
+	r.prepare, r.most = tokens.renew, mostTokens
+	return r, nil
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"time"
+
+	"github.com/bar-tech/cognito"
+	"github.com/gofiber/storage/redis/v3"
+)
+
+// Sessions in Redis. The server is a real one, started here on a free port of
+// loopback and ended with the run.
+
+// errNoRedis skips rows on machines without a Redis.
+var errNoRedis = errors.New("there is no redis-server on this machine")
+
+type redisServer struct {
+	port    int
+	storage *redis.Storage
+}
+
+// startRedis starts the server that all rows share.
+func (l *lab) startRedis() (*redisServer, error) {
+	if l.redis != nil {
+		return l.redis, nil
+	}
+	binary, err := exec.LookPath("redis-server")
+	if err != nil {
+		return nil, errNoRedis
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	home, err := os.MkdirTemp("", "cognito-bench-redis-")
+	if err != nil {
+		return nil, err
+	}
+	l.atEnd(func() { _ = os.RemoveAll(home) })
+	server := exec.Command(binary, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", home, "--save", "", "--appendonly", "no")
+	if err := server.Start(); err != nil {
+		return nil, err
+	}
+	l.atEnd(func() { _ = server.Process.Kill(); _ = server.Wait() })
+	err = eventually("redis-server to listen", func() bool {
+		conn, err := net.DialTimeout("tcp", "127.0.0.1:"+strconv.Itoa(port), time.Second)
+		if err != nil {
+			return false
+		}
+		return conn.Close() == nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.redis = &redisServer{port: port, storage: redis.New(redis.Config{Host: "127.0.0.1", Port: port})}
+	l.atEnd(func() { _ = l.redis.storage.Close() })
+	return l.redis, nil
+}
+
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}
+
+// connsToRedis is how many requests are served at a time, so that the app is
+// never idle while Redis answers.
+const connsToRedis = 8
+
+func overRedis(r *row, err error) (*row, error) {
+	if err == nil {
+		r.work = servingSome(r.app, r.sent, connsToRedis)
+	}
+	return r, err
+}
+
+// redisGet is the driver alone: one read of a value as long as our record.
+func redisGet(l *lab) (*row, error) {
+	server, err := l.startRedis()
+	if err != nil {
+		return nil, err
+	}
+	return overRedis(reading(server.storage, 1000))
+}
+
+func redisSignedIn(l *lab) (*row, error) {
+	server, err := l.startRedis()
+	if err != nil {
+		return nil, err
+	}
+	return overRedis(l.signedIn(1, "/", func(c *cognito.Config) { c.Storage = server.storage }))
+}
+
+func redisFiberClaims(l *lab) (*row, error) {
+	server, err := l.startRedis()
+	if err != nil {
+		return nil, err
+	}
+	return overRedis(newFiberSession(server.storage).row(l, 1, onlyClaims))
+}
+
+func redisFiberTokens(l *lab) (*row, error) {
+	server, err := l.startRedis()
+	if err != nil {
+		return nil, err
+	}
+	return overRedis(newFiberSession(server.storage).row(l, 1, claimsAndTokens))
+}

@@ -1,0 +1,628 @@
+package cognito_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/storage/memory/v2"
+)
+
+// account is one of many users, with the cookie they have at the moment.
+type account struct {
+	name, subject string
+
+	mu     sync.RWMutex // held for writing while the cookie changes
+	cookie *http.Cookie
+}
+
+// TestUsersAreNotMixedUp is row O1: two hundred users on two instances over one
+// storage, at the same time, while tokens expire and sessions come and go.
+// Every answer is about the owner of the cookie it was asked with.
+func TestUsersAreNotMixedUp(t *testing.T) {
+	const users, workers, visits = 200, 12, 250
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	storage := memory.New()
+	t.Cleanup(func() { _ = storage.Close() })
+	instances := []*site{
+		serveWith(t, pool, on(storage), timeouts(10*time.Hour, 100*time.Hour)),
+		serveWith(t, pool, on(storage), timeouts(10*time.Hour, 100*time.Hour)),
+	}
+	accounts := make([]*account, users)
+	for i := range accounts {
+		accounts[i] = newAccount(instances[i%2], fmt.Sprintf("user%03d", i))
+	}
+
+	var visitors sync.WaitGroup
+	var clock sync.RWMutex // a leap of the clock in the middle of a login would end it
+	for worker := range workers {
+		random := rand.New(rand.NewPCG(1, uint64(worker)))
+		visitors.Go(func() {
+			for range visits {
+				clock.RLock()
+				accounts[random.IntN(users)].visit(instances[random.IntN(2)], random)
+				clock.RUnlock()
+				if random.IntN(workers*visits/40) == 0 {
+					clock.Lock()
+					pool.Advance(7 * time.Minute)
+					clock.Unlock()
+				}
+			}
+		})
+	}
+	visitors.Wait()
+	for _, a := range accounts {
+		for _, s := range instances {
+			a.mustBeShown(s, "/me")
+		}
+	}
+}
+
+func newAccount(s *site, name string) *account {
+	s.pool.SetUser(cognitotest.User{Username: name, Password: "pw", Email: name + "@example.com", Attributes: map[string]string{"custom:owner": name}})
+	a := &account{name: name}
+	a.logIn(s)
+	a.subject, _ = decode(s.T, s.me(a.cookie).body)["sub"].(string)
+	return a
+}
+
+// logIn gives the account a new session.
+func (a *account) logIn(s *site) {
+	jar := s.visitor()
+	jar.Login(s.url+"/login", a.name, "pw")
+	a.cookie = jar.sessionCookie()
+	jar.Client.CloseIdleConnections()
+	if a.cookie == nil {
+		s.Errorf("%s could not log in", a.name)
+		a.cookie = &http.Cookie{Name: "none", Value: "none"}
+	}
+}
+
+// visit does one of the things that users do.
+func (a *account) visit(s *site, random *rand.Rand) {
+	switch n := random.IntN(100); {
+	case n < 4:
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		old := a.cookie
+		s.trySendInto(request{path: "/logout", method: http.MethodPost, cookies: []*http.Cookie{old}}, http.StatusSeeOther)
+		s.trySendInto(request{path: "/me", cookies: []*http.Cookie{old}}, http.StatusUnauthorized)
+		a.logIn(s)
+	case n < 10:
+		a.mu.RLock()
+		defer a.mu.RUnlock()
+		s.trySendInto(request{path: "/token/refresh", method: http.MethodPost, cookies: []*http.Cookie{a.cookie}}, http.StatusOK)
+	case n < 15:
+		if res, err := s.trySend(request{path: "/"}); err != nil || res.body != "hello stranger" {
+			s.Errorf("a stranger is told %v: %v", res, err)
+		}
+	default:
+		a.mu.RLock()
+		defer a.mu.RUnlock()
+		a.mustBeShown(s, []string{"/", "/me", "/payload", "/token"}[random.IntN(4)])
+	}
+}
+
+func (s *site) trySendInto(r request, status int) {
+	if res, err := s.trySend(r); err != nil || res.StatusCode != status {
+		s.Errorf("%s answered %v, want %d: %v", r.path, res, status, err)
+	}
+}
+
+// mustBeShown asks a page and checks whose it is.
+func (a *account) mustBeShown(s *site, path string) {
+	res, err := s.trySend(request{path: path, cookies: []*http.Cookie{a.cookie}})
+	if err != nil {
+		s.Error(err)
+		return
+	}
+	owner := ""
+	switch {
+	case path == "/":
+		owner = strings.TrimSuffix(strings.TrimPrefix(res.body, "hello "), "@example.com")
+	case path == "/token":
+		if subject, _ := subjectOf(s.T, res.body).(string); subject == a.subject {
+			owner = a.name
+		}
+	case path == "/me":
+		shown := decode(s.T, res.body)
+		owner, _ = shown["custom:owner"].(string)
+		if shown["sub"] != a.subject || shown["email"] != a.name+"@example.com" {
+			s.Errorf("%s shows %s a mixture: %s", path, a.name, res.body)
+		}
+	case path == "/payload":
+		owner, _ = decode(s.T, res.body)["username"].(string)
+	}
+	if owner != a.name {
+		s.Errorf("%s shows %q to %s: %s", path, owner, a.name, statusLine(res))
+	}
+}
+
+// TestNothingOfARequestIsKept is row O2. Fiber's strings are views into buffers
+// that the next request overwrites, so whoever keeps one sees it change: the
+// storage its keys, the log its attributes, an error its text. Here one
+// connection carries requests that overwrite each other thoroughly.
+func TestNothingOfARequestIsKept(t *testing.T) {
+	storage := newStore()
+	kept := &keeper{}
+	keptLog := keepingHandler{kept}
+	s := serveApp(t, func(app *fiber.App, _ *cognito.Auth) {
+		app.Use(func(c *fiber.Ctx) error {
+			user, payload, err := cognito.UserFrom(c), cognito.PayloadFrom(c), cognito.Err(c)
+			if user != nil {
+				kept.keep(func() string { return asJSON(user) + asJSON(payload) + user.Subject() + user.Email() })
+			}
+			if err != nil {
+				kept.keep(err.Error)
+			}
+			return c.Next()
+		})
+		pages(app)
+	}, on(keepingStore{storage, kept}), func(c *cognito.Config) {
+		c.Bearer = true
+		c.Logger = slog.New(keptLog)
+		c.ErrorHandler = func(c *fiber.Ctx, err error) error {
+			kept.keep(err.Error)
+			return showDetail(c, err)
+		}
+	})
+	alice, bob := s.newSession(storage, "alice"), s.newSession(storage, "bob")
+	pending, landed := s.begin(""), s.answered("alice")
+	access := s.pool.AccessToken("", "bob", nil)
+
+	one := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}, CheckRedirect: plainClient.CheckRedirect}
+	t.Cleanup(one.CloseIdleConnections)
+	requests := []request{
+		{path: "/me", cookies: []*http.Cookie{alice.cookie}},
+		{path: "/nowhere/" + strings.Repeat("n", 300), cookies: []*http.Cookie{bob.cookie}},
+		{path: "/login?return_to=/" + strings.Repeat("r", 300) + "&login_hint=" + strings.Repeat("h", 100)},
+		{path: "/login", method: http.MethodPut},
+		{path: "/login", method: "DELETE"},
+		{path: "/login", method: http.MethodHead},
+		{path: "/login/redirect?state=" + pending.state + "&error=access_denied&error_description=" + strings.Repeat("d", 150), cookies: []*http.Cookie{pending.cookie}},
+		{path: "/login/redirect?state=" + strings.Repeat("s", 43) + "&code=" + strings.Repeat("c", 300), cookies: []*http.Cookie{{Name: pending.cookie.Name, Value: strings.Repeat("v", 60)}}},
+		{path: landed.callback, cookies: []*http.Cookie{landed.cookie, bob.cookie}},
+		{path: "/me", method: http.MethodPost, cookies: []*http.Cookie{alice.cookie}, header: map[string]string{"Origin": "https://" + strings.Repeat("o", 100)}},
+		{path: "/me", header: map[string]string{"Authorization": "Bearer " + access}},
+		{path: "/me", header: map[string]string{"Authorization": "Bearer " + strings.Repeat("b", 900)}},
+		{path: "/me", header: map[string]string{"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}},
+		{path: "/token/refresh", method: http.MethodPost, cookies: []*http.Cookie{alice.cookie}},
+		{path: "/logout", method: http.MethodPost, cookies: []*http.Cookie{bob.cookie}},
+	}
+	overwrite := request{path: "/" + strings.Repeat("XYZ", 300), header: map[string]string{"Cookie": strings.Repeat("QQQQ=WWWW; ", 60), "Authorization": "Basic " + strings.Repeat("U", 800)}}
+	for _, r := range requests {
+		mustDo(t, one, s.url, r)
+		for range 3 {
+			mustDo(t, one, s.url, overwrite)
+		}
+		kept.mustBeUnchanged(t, r)
+	}
+	if n := kept.count(); n < 60 {
+		t.Errorf("only %d things were kept", n)
+	}
+	s.mustBe("alice", alice.cookie)
+}
+
+func asJSON(value any) string {
+	text, err := json.Marshal(value)
+	return fmt.Sprint(string(text), err)
+}
+
+func mustDo(t *testing.T, client *http.Client, origin string, r request) {
+	t.Helper()
+	if r.method == "" {
+		r.method = http.MethodGet
+	}
+	req, err := http.NewRequest(r.method, origin+r.path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cookie := range r.cookies {
+		req.AddCookie(&http.Cookie{Name: cookie.Name, Value: cookie.Value})
+	}
+	for name, value := range r.header {
+		req.Header.Set(name, value)
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, res.Body)
+}
+
+// keeper holds on to what it was given, and to how it looked then.
+type keeper struct {
+	mu     sync.Mutex // guards things
+	things []thing
+}
+
+type thing struct {
+	now  func() string
+	then string
+}
+
+func (k *keeper) keep(now func() string) {
+	then := strings.Clone(now())
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.things = append(k.things, thing{now, then})
+}
+
+func (k *keeper) text(s string) { k.keep(func() string { return s }) }
+
+func (k *keeper) count() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.things)
+}
+
+func (k *keeper) mustBeUnchanged(t *testing.T, after request) {
+	t.Helper()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, thing := range k.things {
+		if now := thing.now(); now != thing.then {
+			t.Errorf("after %s %.30s: %.100q has become %.100q", after.method, after.path, thing.then, now)
+		}
+	}
+}
+
+// keepingStore keeps the very keys and values it is given.
+type keepingStore struct {
+	*store
+	kept *keeper
+}
+
+func (k keepingStore) Get(key string) ([]byte, error) {
+	k.kept.text(key)
+	return k.store.Get(key)
+}
+
+func (k keepingStore) Set(key string, value []byte, life time.Duration) error {
+	k.kept.text(key)
+	k.kept.keep(func() string { return string(value) })
+	return k.store.Set(key, value, life)
+}
+
+func (k keepingStore) Delete(key string) error {
+	k.kept.text(key)
+	return k.store.Delete(key)
+}
+
+// keepingHandler keeps the records it is given, as handlers do that write in
+// the background.
+type keepingHandler struct{ kept *keeper }
+
+func (k keepingHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (k keepingHandler) WithAttrs([]slog.Attr) slog.Handler       { return k }
+func (k keepingHandler) WithGroup(string) slog.Handler            { return k }
+
+func (k keepingHandler) Handle(_ context.Context, record slog.Record) error {
+	record = record.Clone()
+	k.kept.keep(func() string {
+		text := record.Message
+		record.Attrs(func(a slog.Attr) bool {
+			text += fmt.Sprint(" ", a.Key, "=", a.Value.Resolve())
+			return true
+		})
+		return text
+	})
+	return nil
+}
+
+// TestStorageReusesItsBuffers is row O2 from the storage's side: a driver may
+// hand out its own bytes and overwrite them at its next call, and may keep the
+// bytes that it was given.
+func TestStorageReusesItsBuffers(t *testing.T) {
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	pool.SetUser(cognitotest.User{Username: "carol", Password: "pw", Email: "carol@example.com", Name: "before"})
+	storage := newStore()
+	s := serveWith(t, pool, on(&scratchStore{store: storage}))
+	other := serveWith(t, pool, on(storage))
+	carol, bob := newAccount(s, "carol"), newAccount(s, "dave_")
+	for i := range 6 {
+		carol.mustBeShown(s, "/me")
+		bob.mustBeShown(s, "/me")
+		// Renewed elsewhere: the record changes, and not in size.
+		name := fmt.Sprintf("name %d", i)
+		pool.SetUser(cognitotest.User{Username: "carol", Password: "pw", Email: "carol@example.com", Name: name, Attributes: map[string]string{"custom:owner": "carol"}})
+		res := other.send(request{path: "/token/refresh", method: http.MethodPost, cookies: []*http.Cookie{carol.cookie}})
+		if res.StatusCode != http.StatusOK {
+			t.Fatalf("renewing the tokens answered %s", statusLine(res))
+		}
+		if shown := decode(t, s.me(carol.cookie).body); shown["name"] != name {
+			t.Errorf("after a renewal elsewhere carol is called %v, want %q", shown["name"], name)
+		}
+	}
+}
+
+// scratchStore answers every get from one buffer, for a caller at a time.
+type scratchStore struct {
+	*store
+	mu     sync.Mutex // guards buffer
+	buffer [16 << 10]byte
+}
+
+func (s *scratchStore) Get(key string) ([]byte, error) {
+	value, err := s.store.Get(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if value == nil || err != nil {
+		return nil, err
+	}
+	return s.buffer[:copy(s.buffer[:], value)], nil
+}
+
+// TestHandlersCannotChangeOthersUser is row O3: what a handler is given of a
+// user it may write to, and nobody else sees it.
+func TestHandlersCannotChangeOthersUser(t *testing.T) {
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	var writing sync.WaitGroup
+	s := serveAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(auth.Handler())
+		pages(app)
+		app.Get("/vandal", cognito.RequireUser(), func(c *fiber.Ctx) error {
+			vandalise(cognito.UserFrom(c), cognito.PayloadFrom(c))
+			return nil
+		})
+	})
+	alice := s.finish(s.answered("alice")).cookie(isSessionCookie)
+	me, payload := s.me(alice).body, s.send(request{path: "/payload", cookies: []*http.Cookie{alice}}).body
+	for range 20 { // at the same time, so that -race would see a shared write
+		writing.Go(func() { s.trySendInto(request{path: "/vandal", cookies: []*http.Cookie{alice}}, http.StatusOK) })
+	}
+	writing.Wait()
+	if got := s.me(alice).body; got != me {
+		t.Errorf("/me showed %s and now shows %s", me, got)
+	}
+	if got := s.send(request{path: "/payload", cookies: []*http.Cookie{alice}}).body; got != payload {
+		t.Errorf("/payload showed %s and now shows %s", payload, got)
+	}
+	if groups := decode(t, me)["cognito:groups"]; !reflect.DeepEqual(groups, []any{"admin"}) {
+		t.Errorf("alice is in %v", groups)
+	}
+}
+
+// vandalise overwrites everything that can be reached.
+func vandalise(user *cognito.User, payload *cognito.Payload) {
+	scribble := func(texts []string) {
+		for i := range texts {
+			texts[i] = "root"
+		}
+		_ = append(texts, "root")
+	}
+	scribble(user.Groups())
+	scribble(payload.Groups())
+	scribble(payload.Scopes())
+	for _, claim := range []any{user.Claim("cognito:groups"), payload.Claim("cognito:groups")} {
+		list, _ := claim.([]any)
+		for i := range list {
+			list[i] = "root"
+		}
+	}
+	for _, marshal := range []func() ([]byte, error){user.MarshalJSON, payload.MarshalJSON} {
+		text, _ := marshal()
+		for i := range text {
+			text[i] = 'X'
+		}
+	}
+	var decoded struct {
+		Raw    json.RawMessage `json:"sub"`
+		Groups []string        `json:"cognito:groups"`
+	}
+	_, _ = user.Decode(&decoded), payload.Decode(&decoded)
+	for i := range decoded.Raw {
+		decoded.Raw[i] = 'X'
+	}
+	scribble(decoded.Groups)
+}
+
+// TestTwoPoolsInOneApp is row O3: two middlewares in one app, each with users of
+// its own. Neither takes the other's cookie, and whoever asks one of them by
+// name is answered by that one.
+func TestTwoPoolsInOneApp(t *testing.T) {
+	staff := cognitotest.New(cognitotest.Options{UserPoolID: "us-east-1_Staff"})
+	t.Cleanup(staff.Close)
+	guests := cognitotest.New(cognitotest.Options{UserPoolID: "us-east-1_Guests"})
+	t.Cleanup(guests.Close)
+	var second *cognito.Auth
+	s := serveAppWith(t, guests, func(app *fiber.App, first *cognito.Auth) {
+		config := staff.Config()
+		config.LoginPath, config.RedirectPath, config.LogoutPath, config.RefreshPath = "/staff/login", "/staff/redirect", "/staff/logout", "/staff/refresh"
+		config.CookieName, config.Logger = "staff", slog.New(slog.DiscardHandler)
+		var err error
+		if second, err = cognito.NewAuth(config); err != nil {
+			t.Fatal(err)
+		}
+		app.Use(first.Handler())
+		app.Use(second.Handler())
+		app.Get("/both", func(c *fiber.Ctx) error {
+			return c.JSON([]bool{first.UserFrom(c) != nil, second.UserFrom(c) != nil, cognito.UserFrom(c) == second.UserFrom(c)})
+		})
+		app.Get("/guests", first.RequireUser(), func(c *fiber.Ctx) error { return c.SendString("guests") })
+		app.Get("/staff", second.RequireUser(), func(c *fiber.Ctx) error { return c.SendString("staff") })
+	})
+	t.Cleanup(func() { _ = second.Close() })
+	staff.SetClient(cognitotest.Client{ID: staff.Config().ClientID, CallbackURLs: []string{s.url + "/staff/redirect"}, LogoutURLs: []string{s.url + "/"}})
+	guest := s.finish(s.answered("alice")).cookie(isSessionCookie)
+	employee := staffCookie(t, s, staff)
+	swapped := []*http.Cookie{{Name: guest.Name, Value: employee.Value}, {Name: employee.Name, Value: guest.Value}}
+	for _, row := range []struct {
+		name    string
+		cookies []*http.Cookie
+		want    string
+		guests  int
+		staff   int
+	}{
+		{"nobody", nil, "[false,false,true]", 401, 401},
+		{"a guest", []*http.Cookie{guest}, "[true,false,true]", 200, 401},
+		{"an employee", []*http.Cookie{employee}, "[false,true,true]", 401, 200},
+		{"both", []*http.Cookie{guest, employee}, "[true,true,true]", 200, 200},
+		{"swapped cookies", swapped, "[false,false,true]", 401, 401},
+	} {
+		if res := s.send(request{path: "/both", cookies: row.cookies}); res.body != row.want {
+			t.Errorf("%s: guest, employee, nearest is staff: %s, want %s", row.name, res.body, row.want)
+		}
+		for path, status := range map[string]int{"/guests": row.guests, "/staff": row.staff} {
+			s.mustAnswer(s.send(request{path: path, cookies: row.cookies}), status)
+		}
+	}
+}
+
+// staffCookie logs bob in to the second middleware.
+func staffCookie(t *testing.T, s *site, staff *cognitotest.Pool) *http.Cookie {
+	t.Helper()
+	browser := staff.NewBrowser()
+	browser.Login(s.url+"/staff/login", "bob", passwordOf("bob"))
+	for _, cookie := range browser.Cookies(s.url) {
+		if cookie.Name == "staff" {
+			return cookie
+		}
+	}
+	t.Fatal("bob could not log in as staff")
+	return nil
+}
+
+// TestForgedLocals is row O3: another middleware, or a careless handler, writes
+// a user of its own where apps look. Guards and accessors do not look there.
+func TestForgedLocals(t *testing.T) {
+	s := serveApp(t, func(app *fiber.App, _ *cognito.Auth) {
+		app.Use(func(c *fiber.Ctx) error {
+			if c.Query("forge") != "" {
+				c.Locals("user", &cognito.User{})
+				c.Locals("payload", &cognito.Payload{})
+				c.Context().SetUserValue("session", "alice")
+			}
+			return c.Next()
+		})
+		app.Get("/who", func(c *fiber.Ctx) error {
+			return c.JSON([]bool{cognito.UserFrom(c) != nil, cognito.PayloadFrom(c) != nil, c.Locals("user") != nil})
+		})
+		pages(app)
+	})
+	if res := s.send(request{path: "/who?forge=1"}); res.body != "[false,false,true]" {
+		t.Errorf("a forged local signs somebody in: %s", res.body)
+	}
+	s.mustAnswer(s.send(request{path: "/me?forge=1"}), http.StatusUnauthorized)
+	alice := s.finish(s.answered("alice")).cookie(isSessionCookie)
+	if res := s.send(request{path: "/who", cookies: []*http.Cookie{alice}}); res.body != "[true,true,true]" {
+		t.Errorf("the honest user: %s", res.body)
+	}
+}
+
+// TestClose is row O4: closing twice, at the same time and during traffic is
+// harmless, ends nobody's session, and leaves the app's own storage open.
+func TestClose(t *testing.T) {
+	storage := newStore()
+	s := serve(t, on(storage))
+	alice := s.newSession(storage, "alice")
+	gate := make(chan struct{})
+	s.pool.Break(cognitotest.Token, cognitotest.Fault{Times: 1, Gate: gate})
+	s.pool.Advance(50 * time.Minute)
+	s.mustBe("alice", alice.cookie) // and begins to renew the tokens
+	eventually(t, "the renewal is under way", func() bool { return s.pool.Calls(cognitotest.Token) == 2 })
+
+	var traffic, closing sync.WaitGroup
+	var done atomic.Bool
+	for range 4 {
+		traffic.Go(func() {
+			for !done.Load() {
+				s.trySendInto(request{path: "/me", cookies: []*http.Cookie{alice.cookie}}, http.StatusOK)
+			}
+		})
+	}
+	var closed atomic.Int32
+	for range 3 {
+		closing.Go(func() {
+			if err := s.auth.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+			closed.Add(1)
+		})
+	}
+	before := s.pool.Calls(cognitotest.Token)
+	for range 20 {
+		s.me(alice.cookie)
+	}
+	if closed.Load() > 0 {
+		t.Error("Close did not wait for the renewal in flight")
+	}
+	close(gate)
+	closing.Wait()
+	done.Store(true)
+	traffic.Wait()
+	if err := s.auth.Close(); err != nil {
+		t.Errorf("Close once more: %v", err)
+	}
+	if s.pool.Calls(cognitotest.Token) != before {
+		t.Error("a renewal began after Close")
+	}
+	if storage.closed.Load() {
+		t.Error("Close closed the app's own storage")
+	}
+	s.pool.Advance(20 * time.Minute) // past the end of the first tokens
+	s.mustBe("alice", alice.cookie)  // with those of the renewal that was waited for
+	s.pool.Advance(2 * time.Hour)
+	s.mustAnswer(s.me(alice.cookie), http.StatusServiceUnavailable) // nothing renews them now
+	s.mustBe("", &http.Cookie{Name: alice.cookie.Name, Value: strings.Repeat("A", 43)})
+}
+
+// TestCloseWithoutTraffic is row O4 for apps that never served a request, with
+// the middleware's own storage.
+func TestCloseWithoutTraffic(t *testing.T) {
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	before := cleaners()
+	for range 20 {
+		auth, err := cognito.NewAuth(pool.Config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if err := auth.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		}
+	}
+	eventually(t, "the storages' own goroutines end", func() bool { return cleaners() == before })
+}
+
+// cleaners counts the goroutines that memory storages clean up with.
+func cleaners() int {
+	return strings.Count(strings.Join(otherGoroutines(), "\n"), "memory/v2.(*Storage).gc(")
+}
+
+// TestLoginAfterClose is row O4: whoever comes too late is told so, and nothing
+// hangs.
+func TestLoginAfterClose(t *testing.T) {
+	s := serve(t)
+	pending := s.answered("alice")
+	if err := s.auth.Close(); err != nil {
+		t.Fatal(err)
+	}
+	res := s.finish(pending)
+	if res.StatusCode != http.StatusFound && res.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("the callback answered %s, want 302 or 503", statusLine(res))
+	}
+	if _, err := s.auth.VerifyAccessToken(t.Context(), s.pool.AccessToken("", "alice", nil)); err != nil && !errors.Is(err, cognito.ErrUnavailable) {
+		t.Errorf("VerifyAccessToken() = %v, want nil or ErrUnavailable", err)
+	}
+}

@@ -1,0 +1,133 @@
+// The example is a complete app with a login: a home page that says who you
+// are, and two pages that only a signed-in user sees.
+//
+//	go run ./example
+//
+// starts it together with a user pool of its own, so that nothing needs to be
+// set up. To use a real pool, name it:
+//
+//	COGNITO_USER_POOL_DOMAIN=https://auth.example.com \
+//	COGNITO_CLIENT_ID=1example23456789 \
+//	COGNITO_USER_POOL_ID=eu-west-2_AbCdEfGhI \
+//	go run ./example
+//
+// Its app client needs the callback URL http://localhost:8021/login/redirect
+// and the sign-out URL http://localhost:8021/. Further settings are
+// COGNITO_CLIENT_SECRET, COGNITO_ISSUER, COGNITO_SCOPES, COGNITO_USERINFO=1,
+// BASE_URL (the public address, without which only localhost can log in), ADDR
+// (where to listen, ":8021") and REDIS_URL (keep the sessions in Redis, so
+// that they outlive the process and several can share them).
+//
+// settings.go reads the environment, pages.go is the app proper.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/gofiber/fiber/v2"
+)
+
+// shutdownTimeout is how long requests in progress may take to end.
+const shutdownTimeout = 10 * time.Second
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl+C does not wait
+	if err := run(ctx, os.Getenv, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "example:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves the app until ctx ends.
+func run(ctx context.Context, getenv func(string) string, out io.Writer) (err error) {
+	s, err := readSettings(getenv)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", s.addr)
+	if err != nil {
+		return fmt.Errorf("cannot listen on ADDR %q: %w", s.addr, err)
+	}
+	defer listener.Close()
+	origin := s.origin(listener.Addr().(*net.TCPAddr).Port)
+
+	if s.local {
+		pool := cognitotest.New(cognitotest.Options{Users: demoUsers, ShowUsers: true})
+		defer pool.Close()
+		pool.AllowOrigin(origin)
+		s.config = usePool(s.config, pool.Config())
+	}
+	if s.redisURL != "" {
+		storage, err := openRedis(s.redisURL)
+		if err != nil {
+			return err
+		}
+		defer storage.Close()
+		s.config.Storage = storage
+	}
+	auth, err := cognito.NewAuth(s.config)
+	if err != nil {
+		return readable(err)
+	}
+	// Close waits for tokens that are just being renewed. It comes after the
+	// last request and before the storage and the pool go.
+	defer func() { err = errors.Join(err, auth.Close()) }()
+
+	announce(out, origin, s)
+	return serve(ctx, newApp(auth, s), listener)
+}
+
+// serve runs the app, and ends it gracefully when ctx ends.
+func serve(ctx context.Context, app *fiber.App, listener net.Listener) error {
+	served := make(chan error, 1)
+	go func() { served <- app.Listener(listener) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	if err := app.ShutdownWithTimeout(shutdownTimeout); err != nil {
+		return fmt.Errorf("requests were still running after %s: %w", shutdownTimeout, err)
+	}
+	// Normally closed by now. It is not if ctx ended before the app listened.
+	_ = listener.Close()
+	return <-served
+}
+
+// demoUsers can sign in to the local pool.
+var demoUsers = []cognitotest.User{{
+	Username: "alice", Password: "wonderland", Name: "Alice Liddell",
+	Email: "alice@example.com", EmailVerified: true, Groups: []string{"admin"},
+}, {
+	Username: "bob", Password: "builder", Name: "Bob Builder", Email: "bob@example.com",
+}}
+
+// usePool names the local pool in the config.
+func usePool(config, pool cognito.Config) cognito.Config {
+	config.UserPoolDomain, config.ClientID = pool.UserPoolDomain, pool.ClientID
+	config.UserPoolID, config.Issuer = pool.UserPoolID, pool.Issuer
+	return config
+}
+
+// announce says where to go and who can sign in.
+func announce(out io.Writer, origin string, s settings) {
+	fmt.Fprintf(out, "\n  Open   %s/\n  Pool   %s", origin, poolOrigin(s.config.UserPoolDomain))
+	if s.local {
+		fmt.Fprint(out, " (in this process)\n  Users")
+		for _, user := range demoUsers {
+			fmt.Fprintf(out, "  %s / %s\n       ", user.Username, user.Password)
+		}
+	}
+	fmt.Fprint(out, "\n\n  Ctrl+C stops it.\n\n")
+}

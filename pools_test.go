@@ -1,0 +1,587 @@
+package cognito_test
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/gofiber/fiber/v2"
+)
+
+// One app may have several pools, and the middleware may stand anywhere in it.
+// Neither may ever make one user another.
+
+// twoPools is an app with two of them: of the staff under /staff and of the
+// customers under the usual paths. They know different people, some by the
+// same names, and may share a storage.
+type twoPools struct {
+	*testing.T
+	staff, customers *site
+}
+
+func serveTwoPools(t *testing.T, hooks ...func(*cognito.Config)) *twoPools {
+	t.Helper()
+	two := &twoPools{T: t}
+	app := fiber.New(fiber.Config{DisableStartupMessage: true, ReadBufferSize: 16 << 10})
+	begin := func(client string, paths func(*cognito.Config)) *site {
+		pool := cognitotest.New(cognitotest.Options{UserPoolID: "eu-west-2_" + client, Clients: []cognitotest.Client{{ID: client}}})
+		t.Cleanup(pool.Close)
+		s := &site{T: t, pool: pool, app: app, log: &lockedBuffer{}}
+		config := pool.Config()
+		config.Logger = slog.New(slog.NewTextHandler(s.log, nil))
+		for _, hook := range append([]func(*cognito.Config){paths}, hooks...) {
+			hook(&config)
+		}
+		auth, err := cognito.NewAuth(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = auth.Close() })
+		s.auth = auth
+		app.Use(auth.Handler())
+		return s
+	}
+	two.staff = begin("staff", func(c *cognito.Config) {
+		c.LoginPath, c.RedirectPath, c.LogoutPath, c.RefreshPath = "/staff/login", "/staff/login/redirect", "/staff/logout", "/staff/token/refresh"
+	})
+	two.customers = begin("customers", func(*cognito.Config) {})
+	two.furnish(app)
+	address := listen(t, app)
+	for _, s := range []*site{two.staff, two.customers} {
+		s.url = address
+		s.pool.SetClient(cognitotest.Client{
+			ID:           s.pool.Config().ClientID,
+			CallbackURLs: []string{address + "/login/redirect", address + "/staff/login/redirect"},
+			LogoutURLs:   []string{address + "/"},
+		})
+		for _, name := range []string{"alice", "bob"} {
+			s.pool.SetUser(cognitotest.User{Username: name, Password: passwordOf(name), Email: name + "@" + s.pool.Config().ClientID + ".example"})
+		}
+	}
+	return two
+}
+
+// furnish adds pages that say who is there by each middleware, and by the
+// nearest, which is the customers'.
+func (two *twoPools) furnish(app *fiber.App) {
+	emailOf := func(user *cognito.User) string {
+		if user == nil {
+			return "nobody"
+		}
+		return user.Email()
+	}
+	app.All("/who", func(c *fiber.Ctx) error {
+		return c.SendString(emailOf(two.staff.auth.UserFrom(c)) + " " + emailOf(two.customers.auth.UserFrom(c)) + " " + emailOf(cognito.UserFrom(c)))
+	})
+	app.All("/staff/only", two.staff.auth.RequireUser(), func(c *fiber.Ctx) error { return c.SendString(emailOf(two.staff.auth.UserFrom(c))) })
+	app.All("/customers/only", two.customers.auth.RequireUser(), func(c *fiber.Ctx) error {
+		return c.SendString(emailOf(two.customers.auth.UserFrom(c)))
+	})
+	app.All("/nearest", cognito.RequireUser(), func(c *fiber.Ctx) error { return c.SendString(emailOf(cognito.UserFrom(c))) })
+	app.All("/tokens", func(c *fiber.Ctx) error {
+		a, _ := two.staff.auth.AccessToken(c)
+		b, _ := two.customers.auth.AccessToken(c)
+		return c.SendString(a + " " + b)
+	})
+}
+
+// login takes a user through a login by raw requests.
+func (two *twoPools) login(s *site, path, user string) *http.Cookie {
+	two.Helper()
+	cookie := s.finish(two.answered(s, path, user)).cookie(isSessionCookie)
+	if cookie == nil {
+		two.Fatalf("%s could not log in at %s", user, path)
+	}
+	return cookie
+}
+
+// answered is a login at a path that the pool has answered.
+func (two *twoPools) answered(s *site, path, user string) *pendingLogin {
+	two.Helper()
+	res := s.send(request{path: path})
+	authorize := res.location()
+	begun := &pendingLogin{state: authorize.Query().Get("state"), cookie: res.cookie(isLoginCookie), query: authorize.Query()}
+	browser := s.pool.NewBrowser()
+	stop := &stopAt{prefix: begun.query.Get("redirect_uri"), next: browser.Client.Transport}
+	browser.Client.Transport = stop
+	browser.Login(authorize.String(), user, passwordOf(user))
+	landed, err := url.Parse(stop.landed)
+	if err != nil || landed.Path == "" {
+		two.Fatalf("%s was sent back from %s to %q", user, authorize, stop.landed)
+	}
+	begun.callback = landed.RequestURI()
+	return begun
+}
+
+func (two *twoPools) mustRead(path, want string, cookies ...*http.Cookie) {
+	two.Helper()
+	if res := two.staff.send(request{path: path, cookies: cookies}); res.body != want {
+		two.Errorf("%s says %s, want %s", path, statusLine(res), want)
+	}
+}
+
+func (two *twoPools) mustRefuse(path string, cookies ...*http.Cookie) {
+	two.Helper()
+	if res := two.staff.send(request{path: path, cookies: cookies}); res.StatusCode != http.StatusUnauthorized {
+		two.Errorf("%s says %s, want 401", path, statusLine(res))
+	}
+}
+
+// TestTwoPoolsSideBySide is row O3: a visitor may be signed in to both, to
+// one, or to none, and each guard and accessor speaks of its own.
+func TestTwoPoolsSideBySide(t *testing.T) {
+	for name, hook := range map[string]func(*cognito.Config){"storages of their own": func(*cognito.Config) {}, "one storage": on(newStore())} {
+		t.Run(name, func(t *testing.T) {
+			two := serveTwoPools(t, hook)
+			staff := two.login(two.staff, "/staff/login", "alice")
+			customer := two.login(two.customers, "/login", "alice")
+			if staff.Name == customer.Name {
+				t.Errorf("both cookies are named %s", staff.Name)
+			}
+			two.mustRead("/who", "nobody nobody nobody")
+			two.mustRead("/who", "alice@staff.example nobody nobody", staff)
+			two.mustRead("/who", "nobody alice@customers.example alice@customers.example", customer)
+			two.mustRead("/who", "alice@staff.example alice@customers.example alice@customers.example", staff, customer)
+			two.mustRead("/staff/only", "alice@staff.example", staff)
+			two.mustRead("/customers/only", "alice@customers.example", customer)
+			two.mustRead("/nearest", "alice@customers.example", staff, customer)
+			two.mustRefuse("/staff/only", customer)
+			two.mustRefuse("/customers/only", staff)
+			two.mustRefuse("/nearest", staff)
+
+			// A cookie's value under the other's name opens nothing.
+			two.mustRefuse("/staff/only", &http.Cookie{Name: staff.Name, Value: customer.Value})
+			two.mustRefuse("/customers/only", &http.Cookie{Name: customer.Name, Value: staff.Value})
+			two.mustRead("/who", "alice@staff.example alice@customers.example alice@customers.example", staff, customer)
+
+			tokens := strings.Fields(two.staff.send(request{path: "/tokens", cookies: []*http.Cookie{staff, customer}}).body)
+			if len(tokens) != 2 {
+				t.Fatalf("%d tokens", len(tokens))
+			}
+			mustJudge(t, two.staff.auth, tokens[0], nil)
+			mustJudge(t, two.customers.auth, tokens[1], nil)
+			mustJudge(t, two.staff.auth, tokens[1], cognito.ErrTokenKey)
+
+			// Each page leads to its own login.
+			for path, login := range map[string]string{"/staff/only": "/staff/login", "/customers/only": "/login", "/nearest": "/login"} {
+				res := two.staff.send(request{path: path, header: asPage})
+				if got := res.location().Path; got != login {
+					t.Errorf("%s leads to %s, want %s", path, got, login)
+				}
+			}
+			// Leaving one is not leaving the other.
+			res := two.staff.send(request{method: "POST", path: "/staff/logout", cookies: []*http.Cookie{staff, customer}})
+			if to := res.location(); !strings.HasPrefix(to.String(), two.staff.pool.URL()) || to.Query().Get("client_id") != "staff" {
+				t.Errorf("the staff's logout leads to %s", to)
+			}
+			for _, cookie := range res.Cookies() {
+				if cookie.Name == customer.Name {
+					t.Errorf("the staff's logout touches the customers' cookie: %v", cookie)
+				}
+			}
+			two.mustRead("/who", "nobody alice@customers.example alice@customers.example", staff, customer)
+			for path, status := range map[string]int{"/staff/token/refresh": 401, "/token/refresh": 200} {
+				res := two.staff.send(request{method: "POST", path: path, cookies: []*http.Cookie{staff, customer}})
+				if res.StatusCode != status {
+					t.Errorf("%s: %s, want %d", path, statusLine(res), status)
+				}
+			}
+		})
+	}
+}
+
+// TestLoginMixUp is row A9: an answer of one pool that reaches the other's
+// callback is refused there, even if the browser, or whoever plays with its
+// cookies, brings the ticket under the name that is looked for. No code goes
+// to a pool that did not issue it.
+func TestLoginMixUp(t *testing.T) {
+	for name, hook := range map[string]func(*cognito.Config){"storages of their own": func(*cognito.Config) {}, "one storage": on(newStore())} {
+		t.Run(name, func(t *testing.T) {
+			two := serveTwoPools(t, hook)
+			staff, customer := two.answered(two.staff, "/staff/login", "alice"), two.answered(two.customers, "/login", "alice")
+			prefixOf := func(p *pendingLogin, other *pendingLogin) *http.Cookie {
+				// The names end in a hash of the state, of one length.
+				hash := len(p.cookie.Name) - 24
+				return &http.Cookie{Name: other.cookie.Name[:hash] + p.cookie.Name[hash:], Value: p.cookie.Value}
+			}
+			for _, row := range []struct {
+				name, path string
+				from       *pendingLogin
+				cookies    []*http.Cookie
+			}{
+				{"staff's answer at the customers'", "/login/redirect", staff, []*http.Cookie{staff.cookie}},
+				{"customers' answer at the staff's", "/staff/login/redirect", customer, []*http.Cookie{customer.cookie}},
+				{"with both tickets", "/login/redirect", staff, []*http.Cookie{staff.cookie, customer.cookie}},
+				{"with the ticket renamed", "/login/redirect", staff, []*http.Cookie{prefixOf(staff, customer)}},
+				{"the other way round", "/staff/login/redirect", customer, []*http.Cookie{prefixOf(customer, staff)}},
+			} {
+				_, query, _ := strings.Cut(row.from.callback, "?")
+				res := two.staff.send(request{path: row.path + "?" + query, cookies: row.cookies})
+				if res.cookie(isSessionCookie) != nil || res.StatusCode == http.StatusOK {
+					t.Errorf("%s: %s with %v", row.name, statusLine(res), res.Cookies())
+				}
+			}
+			if calls := two.staff.pool.Calls(cognitotest.Token) + two.customers.pool.Calls(cognitotest.Token); calls != 0 {
+				t.Errorf("%d codes were sent", calls)
+			}
+			two.mustRead("/staff/only", "alice@staff.example", two.staff.finish(staff).cookie(isSessionCookie))
+			two.mustRead("/customers/only", "alice@customers.example", two.customers.finish(customer).cookie(isSessionCookie))
+		})
+	}
+}
+
+// TestLoginsOfTwoPoolsAtOnce proves that the limit of logins in progress is
+// each pool's own: many at one do not push out the only one at the other.
+func TestLoginsOfTwoPoolsAtOnce(t *testing.T) {
+	two := serveTwoPools(t)
+	staff := two.answered(two.staff, "/staff/login", "alice")
+	cookies := []*http.Cookie{staff.cookie}
+	for range 6 {
+		res := two.customers.send(request{path: "/login", cookies: cookies})
+		for _, cookie := range res.Cookies() {
+			if cookie.Name == staff.cookie.Name {
+				t.Fatalf("the staff's login is dropped: %v", cookie)
+			}
+			if cookie.Value != "" {
+				cookies = append(cookies, cookie)
+			}
+		}
+	}
+	two.mustRead("/staff/only", "alice@staff.example", two.staff.finish(staff).cookie(isSessionCookie))
+}
+
+// TestBearerTokensOfTwoPools proves that a token is its own pool's user's and
+// the other pool's nobody, though both are asked about every request.
+func TestBearerTokensOfTwoPools(t *testing.T) {
+	two := serveTwoPools(t, takesBearer)
+	for _, row := range []struct {
+		of, other *site
+		path      string
+		elsewhere string
+	}{
+		{two.staff, two.customers, "/staff/only", "/customers/only"},
+		{two.customers, two.staff, "/customers/only", "/staff/only"},
+	} {
+		token := row.of.pool.AccessToken("", "alice", nil)
+		if res := row.of.bring(row.path, token); res.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", row.path, statusLine(res))
+		}
+		row.of.mustChallenge(row.of.bring(row.elsewhere, token), http.StatusUnauthorized, invalidToken)
+	}
+}
+
+// TestEverybodyIsThemselves is row O1: hundreds of visitors of two pools at
+// once, over connections that are reused, through renewals, and no answer is
+// ever somebody else's. It is most use under the race detector.
+func TestEverybodyIsThemselves(t *testing.T) {
+	two := serveTwoPools(t, on(newStore()))
+	type person struct {
+		cookies []*http.Cookie
+		want    string
+	}
+	var people []person
+	for i := range 40 {
+		name := fmt.Sprintf("user%02d", i)
+		both := person{}
+		for _, s := range []*site{two.staff, two.customers} {
+			s.pool.SetUser(cognitotest.User{Username: name, Email: name + "@" + s.pool.Config().ClientID + ".example"})
+			path := map[*site]string{two.staff: "/staff/login", two.customers: "/login"}[s]
+			both.cookies = append(both.cookies, signedInBy(t, s, path, name))
+			both.want += name + "@" + s.pool.Config().ClientID + ".example "
+		}
+		both.want += name + "@customers.example"
+		people = append(people, both)
+	}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
+	defer client.CloseIdleConnections()
+	for range 4 {
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				for range 40 {
+					p := people[rand.N(len(people))]
+					if got := ask(client, two.staff.url+"/who?x="+strings.Repeat("y", rand.N(200)), p.cookies); got != p.want {
+						t.Errorf("got %q, want %q", got, p.want)
+					}
+				}
+			})
+		}
+		all.Wait()
+		// Some tokens are renewed ahead now, and some have expired.
+		two.staff.pool.Advance(40 * time.Minute)
+		two.customers.pool.Advance(50 * time.Minute)
+	}
+}
+
+// signedInBy signs a user in in process and returns the session's cookie.
+func signedInBy(t *testing.T, s *site, path, user string) *http.Cookie {
+	t.Helper()
+	for _, cookie := range s.pool.SignIn(s.app, user, path) {
+		if isSessionCookie(cookie.Name) {
+			return cookie
+		}
+	}
+	t.Fatalf("no session for %s", user)
+	return nil
+}
+
+func ask(client *http.Client, address string, cookies []*http.Cookie) string {
+	r, err := http.NewRequest(http.MethodGet, address, nil)
+	if err != nil {
+		return err.Error()
+	}
+	for _, cookie := range cookies {
+		r.AddCookie(&http.Cookie{Name: cookie.Name, Value: cookie.Value})
+	}
+	res, err := client.Do(r)
+	if err != nil {
+		return err.Error()
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return string(body)
+}
+
+// places are where in an app the middleware may stand. Each furnishes an app
+// and says what its paths begin with.
+var places = map[string]struct {
+	prefix  string
+	furnish func(app *fiber.App, auth *cognito.Auth)
+}{
+	"app": {"", func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(auth.Handler())
+		homeAt(app, auth)
+	}},
+	"group": {"/shop", func(app *fiber.App, auth *cognito.Auth) {
+		group := app.Group("/shop")
+		group.Use(auth.Handler())
+		homeAt(group, auth)
+	}},
+	"group with the middleware": {"/shop", func(app *fiber.App, auth *cognito.Auth) {
+		homeAt(app.Group("/shop", auth.Handler()), auth)
+	}},
+	"path": {"/shop", func(app *fiber.App, auth *cognito.Auth) {
+		app.Use("/shop", auth.Handler())
+		homeAt(app.Group("/shop"), auth)
+	}},
+	"sub-app": {"/shop", func(app *fiber.App, auth *cognito.Auth) {
+		shop := fiber.New()
+		shop.Use(auth.Handler())
+		homeAt(shop, auth)
+		app.Mount("/shop", shop)
+	}},
+	"sub-app in a group": {"/a/shop", func(app *fiber.App, auth *cognito.Auth) {
+		shop := fiber.New()
+		shop.Use(auth.Handler())
+		homeAt(shop, auth)
+		app.Group("/a").Mount("/shop", shop)
+	}},
+	"above a sub-app": {"", func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(auth.Handler())
+		shop := fiber.New()
+		homeAt(shop, auth)
+		app.Mount("/", shop)
+	}},
+}
+
+// homeAt adds the pages of a small app.
+func homeAt(router fiber.Router, auth *cognito.Auth) {
+	router.Get("/home", auth.RequireUser(), func(c *fiber.Ctx) error { return c.SendString("hello " + cognito.UserFrom(c).Email()) })
+	router.Get("/bye", func(c *fiber.Ctx) error { return c.SendString(fmt.Sprintf("bye %t", cognito.UserFrom(c) == nil)) })
+	router.Get("/admin", cognito.RequireGroup("nobody"), func(c *fiber.Ctx) error { return c.SendString("secret") })
+}
+
+// below sets all paths below a prefix.
+func below(prefix string) func(*cognito.Config) {
+	return func(c *cognito.Config) {
+		c.LoginPath, c.RedirectPath, c.LogoutPath, c.RefreshPath = prefix+"/login", prefix+"/login/redirect", prefix+"/logout", prefix+"/token/refresh"
+		c.AfterLogin, c.AfterLogout = prefix+"/home", prefix+"/bye"
+	}
+}
+
+// allowPaths registers the addresses of an app below a prefix at the pool.
+func allowPaths(pool *cognitotest.Pool, prefix string) {
+	pool.SetClient(cognitotest.Client{
+		ID: pool.Config().ClientID, CallbackURLs: []string{prefix + "/login/redirect"}, LogoutURLs: []string{prefix + "/bye"},
+	})
+}
+
+// TestPlacesInAnApp proves that the middleware works wherever it stands, with
+// full paths in its settings: a whole visit, from a guarded page to the page
+// after the logout. None of its routes is reported to be out of reach.
+func TestPlacesInAnApp(t *testing.T) {
+	for name, place := range places {
+		t.Run(name, func(t *testing.T) {
+			pool := cognitotest.New(cognitotest.Options{})
+			t.Cleanup(pool.Close)
+			s := serveAppWith(t, pool, place.furnish, below(place.prefix))
+			allowPaths(pool, s.url+place.prefix)
+			s.mustVisit(s.url+place.prefix, place.prefix)
+			if strings.Contains(s.log.String(), "out of reach") {
+				t.Errorf("the log complains: %s", s.log.String())
+			}
+		})
+	}
+}
+
+// mustVisit is a whole visit to an app that browsers find under an address.
+func (s *site) mustVisit(address, prefix string) {
+	s.Helper()
+	v := s.visitor()
+	page := v.Login(address+"/home?tab=2", "alice", passwordOf("alice"))
+	if page.Body != "hello alice@example.com" || page.URL.String() != address+"/home?tab=2" {
+		s.Fatalf("the login ends at %s with %d %s", page.URL, page.Status, page.Body)
+	}
+	page = v.Get(address + "/admin")
+	if want := `href="` + prefix + `/login?prompt=login&amp;return_to=`; page.Status != http.StatusForbidden || !strings.Contains(page.Body, want) {
+		s.Errorf("the 403 page has no %s: %d %s", want, page.Status, page.Body)
+	}
+	s.pool.Advance(61 * time.Minute)
+	if page := v.Get(address + "/home"); page.Body != "hello alice@example.com" {
+		s.Errorf("an hour later: %d %s", page.Status, page.Body)
+	}
+	if page := v.Post(address+"/token/refresh", nil); page.Status != http.StatusOK || !strings.Contains(page.Body, "expires_at") {
+		s.Errorf("the renewal: %d %s", page.Status, page.Body)
+	}
+	if page := v.Get(address + "/login/redirect?code=x&state=y"); page.URL.String() != address+"/home" {
+		s.Errorf("a stale callback leads to %s", page.URL)
+	}
+	page = v.Post(address+"/logout", nil)
+	if page.URL.String() != address+"/bye" || page.Body != "bye true" {
+		s.Errorf("the logout ends at %s with %d %s", page.URL, page.Status, page.Body)
+	}
+	page = v.Login(address+"/login", "alice", passwordOf("alice"))
+	if page.URL.String() != address+"/home" {
+		s.Errorf("a login without a place to return to ends at %s", page.URL)
+	}
+}
+
+// stripper is a proxy that takes a prefix off the path.
+type stripper struct {
+	url    string
+	target atomic.Value // the app's address, a string
+}
+
+func newStripper(t *testing.T, prefix string) *stripper {
+	t.Helper()
+	s := &stripper{}
+	proxy := &httputil.ReverseProxy{Transport: &http.Transport{DisableKeepAlives: true}, Rewrite: func(r *httputil.ProxyRequest) {
+		target, _ := url.Parse(s.target.Load().(string))
+		r.SetURL(target)
+		r.SetXForwarded()
+	}}
+	server := httptest.NewServer(http.StripPrefix(prefix, proxy))
+	t.Cleanup(server.Close)
+	s.url = strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+	return s
+}
+
+// TestPathPrefixOfAProxy proves that behind a proxy which strips a prefix all
+// that a browser is told carries the prefix, and a whole visit works.
+func TestPathPrefixOfAProxy(t *testing.T) {
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	proxy := newStripper(t, "/app")
+	s := serveAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(auth.Handler())
+		homeAt(app, auth)
+	}, below(""), func(c *cognito.Config) { c.BaseURL = proxy.url + "/app" })
+	proxy.target.Store(s.url)
+	allowPaths(pool, proxy.url+"/app")
+	s.url = proxy.url
+	s.mustVisit(proxy.url+"/app", "/app")
+	res := s.send(request{path: "/app/home"})
+	if problem := res.problem(t); problem["login_url"] != "/app/login" {
+		t.Errorf("scripts are sent to %v", problem["login_url"])
+	}
+	res = s.send(request{path: "/app/home", header: map[string]string{"HX-Request": "true", "HX-Current-URL": proxy.url + "/app/home?tab=3"}})
+	if got := res.Header.Get("HX-Redirect"); got != "/app/login?return_to=%2Fhome%3Ftab%3D3" {
+		t.Errorf("HTMX is sent to %s", got)
+	}
+	for _, elsewhere := range []string{"/application/x", "/other", "/", "/app", "/app//evil.example", "/APP/x"} {
+		res := s.send(request{path: "/app/home", header: map[string]string{"HX-Request": "true", "HX-Current-URL": proxy.url + elsewhere}})
+		u, err := url.Parse(res.Header.Get("HX-Redirect"))
+		if back := u.Query().Get("return_to"); err != nil || u.Path != "/app/login" || strings.HasPrefix(back, "//") || (back != "" && back[0] != '/') {
+			t.Errorf("from %s HTMX is sent to %s", elsewhere, u)
+		}
+	}
+}
+
+// TestRouteOutOfReach proves that a route which the middleware can never see,
+// because it is mounted elsewhere, is reported when the first request shows
+// where: visitors would only ever see a 404.
+func TestRouteOutOfReach(t *testing.T) {
+	for name, place := range places {
+		if place.prefix == "" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			pool := cognitotest.New(cognitotest.Options{})
+			t.Cleanup(pool.Close)
+			s := serveAppWith(t, pool, place.furnish, func(c *cognito.Config) {
+				c.LoginPath, c.LogoutPath = place.prefix+"/login", strings.ToUpper(place.prefix)+"/logout" // Fiber's prefixes have no case
+			})
+			s.send(request{path: place.prefix + "/bye"})
+			s.send(request{path: place.prefix + "/bye"})
+			for field, times := range map[string]int{"LoginPath": 0, "LogoutPath": 0, "RedirectPath": 1, "RefreshPath": 1} {
+				if got := strings.Count(s.log.String(), "field="+field+" "); got != times {
+					t.Errorf("%s is reported %d times, want %d: %s", field, got, times, s.log.String())
+				}
+			}
+		})
+	}
+}
+
+// TestOneMiddlewareInTwoPlaces proves that one Auth may stand above two parts
+// of an app, as long as one of them covers its routes.
+func TestOneMiddlewareInTwoPlaces(t *testing.T) {
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	s := serveAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+		for _, prefix := range []string{"/shop", "/forum"} {
+			group := app.Group(prefix, auth.Handler())
+			homeAt(group, auth)
+		}
+	}, below("/shop"))
+	allowPaths(pool, s.url+"/shop")
+	v := s.visitor()
+	v.Login(s.url+"/shop/home", "alice", passwordOf("alice"))
+	for _, path := range []string{"/shop/home", "/forum/home"} {
+		if page := v.Get(s.url + path); page.Body != "hello alice@example.com" {
+			t.Errorf("%s: %d %s", path, page.Status, page.Body)
+		}
+	}
+}
+
+// TestRoutesAreExact proves that only the very paths of the settings are ours:
+// the rest, /LOGIN and /login/ too, stays the app's.
+func TestRoutesAreExact(t *testing.T) {
+	s := serveApp(t, func(app *fiber.App, _ *cognito.Auth) {
+		app.Use(func(c *fiber.Ctx) error { return c.SendString("the app's") })
+	})
+	for _, path := range []string{"/LOGIN", "/login/", "/Login", "/login/x", "//login", "/login/redirect/", "/Logout", "/token/Refresh", "/loginx"} {
+		if res := s.send(request{path: path}); res.body != "the app's" {
+			t.Errorf("%s: %s", path, statusLine(res))
+		}
+	}
+	for path, status := range map[string]int{"/login": 302, "/login?x=y": 302, "/login/redirect": 400, "/logout": 303, "/token/refresh": 405} {
+		if res := s.send(request{path: path}); res.StatusCode != status || res.body == "the app's" {
+			t.Errorf("%s: %s, want %d", path, statusLine(res), status)
+		}
+	}
+}
