@@ -414,9 +414,9 @@ func TestLoginIsForPeople(t *testing.T) {
 	}
 }
 
-// TestHostileCurrentURL proves that HTMX visitors come back to the page they
+// TestHostileHTMXPage proves that HTMX visitors come back to the page they
 // were on, and nowhere else: the header is the page's to write.
-func TestHostileCurrentURL(t *testing.T) {
+func TestHostileHTMXPage(t *testing.T) {
 	s := serve(t)
 	for current, back := range map[string]string{
 		s.url + "/cart?item=7#top":             "/cart?item=7",

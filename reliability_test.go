@@ -626,9 +626,9 @@ func TestShutdownDuringRenewal(t *testing.T) {
 	}
 }
 
-// TestClose: it waits for a renewal in flight, may be called again, and ends
+// TestCloseOfRenewals: it waits for a renewal in flight, may be called again, and ends
 // renewals but no session: those go on as long as their tokens last.
-func TestClose(t *testing.T) {
+func TestCloseOfRenewals(t *testing.T) {
 	pool := newPool(t, rotating(0))
 	storage := newStore()
 	a, b := pair(t, pool, storage)
