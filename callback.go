@@ -48,11 +48,14 @@ func (a *Auth) serveCallback(c *fiber.Ctx) error {
 	switch {
 	case result.err == nil:
 		return a.arrive(c, mine, result)
-	case errors.Is(result.err, ErrUnavailable) && !result.used:
+	case result.used && !errors.Is(result.err, errLoginAgain):
+		a.cookies.clear(c, mine.name)
+		return a.refuse(c, result.err)
+	case errors.Is(result.err, ErrUnavailable):
 		return a.refuse(c, result.err) // nothing changed: the ticket is still good
 	case errors.Is(result.err, ErrStateMismatch):
 		return a.stray(c, result.err)
-	case errors.Is(result.err, ErrAttemptExpired), errors.Is(result.err, errLoginAgain):
+	case errors.Is(result.err, ErrAttemptExpired), result.used:
 		return a.again(c, mine, result.err)
 	}
 	a.cookies.clear(c, mine.name)
@@ -113,12 +116,12 @@ func (a *Auth) finish(c *fiber.Ctx, answer cognitoAnswer, mine ticket) outcome {
 	began := time.Now()
 	opened, err := a.signIn(c, answer, begun)
 	if err != nil {
-		a.emit(Event{Kind: EventLogin, Duration: time.Since(began)}.failed(err))
+		a.emit(Event{Kind: EventLogin, Subject: asError(err).subject, Duration: time.Since(began)}.failed(err))
 	} else {
 		a.emit(Event{Kind: EventLogin, OK: true, Subject: opened.visit.user.Subject(), Duration: time.Since(began)})
 	}
 	switch {
-	case errors.Is(err, ErrLoginRequired) && begun.Silent:
+	case begun.Silent && asError(err).reason == ErrLoginRequired:
 		return outcome{used: true, location: begun.ReturnTo} // as asked: not signed in
 	case err != nil:
 		failed := *asError(err)
@@ -148,10 +151,14 @@ func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*openS
 	if err != nil {
 		return nil, err
 	}
+	admitted := false
+	defer func() {
+		if !admitted { // or the app's hook panicked: nobody will ever use it
+			a.sessions.revokeLater(granted.refresh)
+		}
+	}()
 	opened, err := a.admit(ctx, c, granted, begun)
-	if err != nil {
-		a.sessions.revokeLater(granted.refresh) // nobody will ever use it
-	}
+	admitted = err == nil
 	return opened, err
 }
 
@@ -201,11 +208,13 @@ func (a *Auth) welcome(c *fiber.Ctx, user []byte) error {
 	if a.config.OnLogin == nil {
 		return nil
 	}
-	err := a.config.OnLogin(c, &User{claimSet{raw: user}})
+	visitor := &User{claimSet{raw: user}}
+	err := a.config.OnLogin(c, visitor)
 	if err == nil {
 		return nil
 	}
 	refused := because(ErrDenied, "OnLogin: %w", err)
+	refused.subject = visitor.Subject()
 	var spoken *fiber.Error
 	if errors.As(err, &spoken) {
 		refused.status, refused.message = spoken.Code, spoken.Message

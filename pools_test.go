@@ -2,15 +2,12 @@ package cognito_test
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -282,81 +279,6 @@ func TestBearerTokensOfTwoPools(t *testing.T) {
 	}
 }
 
-// TestEverybodyIsThemselves is row O1: hundreds of visitors of two pools at
-// once, over connections that are reused, through renewals, and no answer is
-// ever somebody else's. It is most use under the race detector.
-func TestEverybodyIsThemselves(t *testing.T) {
-	two := serveTwoPools(t, on(newStore()))
-	type person struct {
-		cookies []*http.Cookie
-		want    string
-	}
-	var people []person
-	for i := range 40 {
-		name := fmt.Sprintf("user%02d", i)
-		both := person{}
-		for _, s := range []*site{two.staff, two.customers} {
-			s.pool.SetUser(cognitotest.User{Username: name, Email: name + "@" + s.pool.Config().ClientID + ".example"})
-			path := map[*site]string{two.staff: "/staff/login", two.customers: "/login"}[s]
-			both.cookies = append(both.cookies, signedInBy(t, s, path, name))
-			both.want += name + "@" + s.pool.Config().ClientID + ".example "
-		}
-		both.want += name + "@customers.example"
-		people = append(people, both)
-	}
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
-	defer client.CloseIdleConnections()
-	for range 4 {
-		var all sync.WaitGroup
-		for range 8 {
-			all.Go(func() {
-				for range 40 {
-					p := people[rand.N(len(people))]
-					if got := ask(client, two.staff.url+"/who?x="+strings.Repeat("y", rand.N(200)), p.cookies); got != p.want {
-						t.Errorf("got %q, want %q", got, p.want)
-					}
-				}
-			})
-		}
-		all.Wait()
-		// Some tokens are renewed ahead now, and some have expired.
-		two.staff.pool.Advance(40 * time.Minute)
-		two.customers.pool.Advance(50 * time.Minute)
-	}
-}
-
-// signedInBy signs a user in in process and returns the session's cookie.
-func signedInBy(t *testing.T, s *site, path, user string) *http.Cookie {
-	t.Helper()
-	for _, cookie := range s.pool.SignIn(s.app, user, path) {
-		if isSessionCookie(cookie.Name) {
-			return cookie
-		}
-	}
-	t.Fatalf("no session for %s", user)
-	return nil
-}
-
-func ask(client *http.Client, address string, cookies []*http.Cookie) string {
-	r, err := http.NewRequest(http.MethodGet, address, nil)
-	if err != nil {
-		return err.Error()
-	}
-	for _, cookie := range cookies {
-		r.AddCookie(&http.Cookie{Name: cookie.Name, Value: cookie.Value})
-	}
-	res, err := client.Do(r)
-	if err != nil {
-		return err.Error()
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return err.Error()
-	}
-	return string(body)
-}
-
 // places are where in an app the middleware may stand. Each furnishes an app
 // and says what its paths begin with.
 var places = map[string]struct {
@@ -564,24 +486,6 @@ func TestOneMiddlewareInTwoPlaces(t *testing.T) {
 	for _, path := range []string{"/shop/home", "/forum/home"} {
 		if page := v.Get(s.url + path); page.Body != "hello alice@example.com" {
 			t.Errorf("%s: %d %s", path, page.Status, page.Body)
-		}
-	}
-}
-
-// TestRoutesAreExact proves that only the very paths of the settings are ours:
-// the rest, /LOGIN and /login/ too, stays the app's.
-func TestRoutesAreExact(t *testing.T) {
-	s := serveApp(t, func(app *fiber.App, _ *cognito.Auth) {
-		app.Use(func(c *fiber.Ctx) error { return c.SendString("the app's") })
-	})
-	for _, path := range []string{"/LOGIN", "/login/", "/Login", "/login/x", "//login", "/login/redirect/", "/Logout", "/token/Refresh", "/loginx"} {
-		if res := s.send(request{path: path}); res.body != "the app's" {
-			t.Errorf("%s: %s", path, statusLine(res))
-		}
-	}
-	for path, status := range map[string]int{"/login": 302, "/login?x=y": 302, "/login/redirect": 400, "/logout": 303, "/token/refresh": 405} {
-		if res := s.send(request{path: path}); res.StatusCode != status || res.body == "the app's" {
-			t.Errorf("%s: %s, want %d", path, statusLine(res), status)
 		}
 	}
 }

@@ -150,19 +150,31 @@ func landed(session *openSession) *renewal {
 func (r *renewals) flySafely(s *openSession) (session *openSession, err error) {
 	err = errFlightPanicked
 	defer r.auth.recoverBackground("renewing a session")
+	if err := r.takeTurn(); err != nil {
+		return nil, err
+	}
+	defer func() { <-r.turns }()
+	ctx, cancel := context.WithTimeout(context.Background(), 6*callTimeout)
+	defer cancel()
+	return r.fly(ctx, s)
+}
+
+func (r *renewals) takeTurn() error {
+	select {
+	case r.turns <- struct{}{}:
+		return nil // even while closing: this flight began before
+	default:
+	}
 	timer := time.NewTimer(longestWait)
 	defer timer.Stop()
 	select {
 	case r.turns <- struct{}{}:
-		defer func() { <-r.turns }()
+		return nil
 	case <-timer.C:
-		return nil, unavailable(errTooLong)
+		return unavailable(errTooLong)
 	case <-r.auth.caller.closing:
-		return nil, unavailable(errClosed)
+		return unavailable(errClosed)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 6*callTimeout)
-	defer cancel()
-	return r.fly(ctx, s)
 }
 
 // land records how a flight ended and releases those who wait.

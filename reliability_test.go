@@ -328,7 +328,7 @@ func TestSaveHangsAfterRotation(t *testing.T) {
 	})
 	s.mustBe("alice", alice)
 	// For as long as the storage is tried several times.
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); pool.Advance(2 * time.Second) {
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); pool.Advance(100 * time.Millisecond) {
 		s.mustBe("alice", alice)
 	}
 	s.mustRenew(1)
@@ -771,47 +771,41 @@ func TestCloseIsBounded(t *testing.T) {
 	stuck.open()
 }
 
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }
-
 // TestStorageDownAtRenewal is rows K1 and K2 in the middle of a renewal: which
 // of its storage calls fails or hangs does not matter. Nobody is logged out,
 // nobody waits for ever, and the tokens that Cognito has issued are not lost.
 func TestStorageDownAtRenewal(t *testing.T) {
-	for _, kind := range storageKinds {
-		for _, way := range []string{"error", "hang"} {
-			for call := 1; call <= 14; call++ {
-				t.Run(fmt.Sprintf("%s, %s from call %d on", kind.name, way, call), func(t *testing.T) {
-					t.Parallel()
-					pool := newPool(t, rotating(0))
-					storage := newStore()
-					a, b := pair(t, pool, kind.wrap(storage))
-					alice := a.signIn("alice")
-					pool.Advance(justExpired)
-					fault := &storeFault{err: errDown}
-					if way == "hang" {
-						fault = hang(t)
+	for _, way := range []string{"error", "hang"} {
+		for call := 1; call <= 16; call++ {
+			t.Run(fmt.Sprintf("%s from call %d on", way, call), func(t *testing.T) {
+				t.Parallel()
+				pool := newPool(t, rotating(0))
+				storage := &mortalStore{store: newStore(), now: pool.Now, deaths: map[string]time.Time{}}
+				a, b := pair(t, pool, storage)
+				alice := a.signIn("alice")
+				pool.Advance(justExpired)
+				fault := &storeFault{err: errDown}
+				if way == "hang" {
+					fault = hang(t)
+				}
+				var calls atomic.Int32
+				storage.misbehave(func(storeCall) *storeFault {
+					if int(calls.Add(1)) >= call {
+						return fault
 					}
-					var calls atomic.Int32
-					storage.misbehave(func(storeCall) *storeFault {
-						if int(calls.Add(1)) >= call {
-							return fault
-						}
-						return nil
-					})
-					res := a.me(alice)
-					if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusServiceUnavailable || len(res.Cookies()) > 0 {
-						t.Errorf("/me answered %s with cookies %v, want it answered, or 503", statusLine(res), res.Cookies())
-					}
-					storage.misbehave(nil)
-					eventually(t, "the instance is well", func() bool { pool.Advance(10 * time.Second); return a.me(alice).StatusCode == http.StatusOK })
-					b.mustBe("alice", alice)
-					pool.Advance(justExpired)
-					b.mustBe("alice", alice)
-					a.mustBe("alice", alice)
+					return nil
 				})
-			}
+				res := a.me(alice)
+				if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusServiceUnavailable || len(res.Cookies()) > 0 {
+					t.Errorf("/me answered %s with cookies %v, want it answered, or 503", statusLine(res), res.Cookies())
+				}
+				storage.misbehave(nil)
+				eventually(t, "the instance is well", func() bool { pool.Advance(10 * time.Second); return a.me(alice).StatusCode == http.StatusOK })
+				b.mustBe("alice", alice)
+				pool.Advance(justExpired)
+				b.mustBe("alice", alice)
+				a.mustBe("alice", alice)
+			})
 		}
 	}
 }

@@ -89,10 +89,10 @@ func TestWrongAnswersAreNoResult(t *testing.T) {
 		return c.SendString("alice")
 	})
 	for path, right := range map[string]bool{"/refusal": false, "/other": false, "/longer": false, "/closes": false, "/right": true} {
-		if err := serving(app, once(get(path), "alice"))(3); (err == nil) != right {
+		if err := serving(app, always(get(path), "alice"))(3); (err == nil) != right {
 			t.Errorf("%s: %v", path, err)
 		}
-		one := servingSome(app, once(get(path), "alice"), 2)
+		one := servingSome(app, always(get(path), "alice"), 2)
 		if err := one(6); (err == nil) != right {
 			t.Errorf("%s over two connections: %v", path, err)
 		}

@@ -10,7 +10,7 @@ import (
 // for light and for dark pages.
 func (f findings) chart() string {
 	const (
-		width, labels, right = 720, 250, 64 // right is kept for the figures
+		width, labels, right = 720, 262, 56 // right is kept for the figures
 		top, pitch, height   = 52, 28, 18
 	)
 	type bar struct {
@@ -43,7 +43,7 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f232
 .unit { fill: #afb8c1 } .ours { fill: #0969da } .other { fill: #8c959f }
 @media (prefers-color-scheme: dark) {
   text { fill: #f0f6fc } .note { fill: #9198a1 }
-  .unit { fill: #4b535d } .ours { fill: #4493f8 } .other { fill: #6e7681 }
+  .unit { fill: #6e7681 } .ours { fill: #4493f8 } .other { fill: #848d97 }
 }
 </style>
 <text class="head" x="8" y="20">What a signed-in request costs</text>

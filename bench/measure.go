@@ -93,22 +93,25 @@ func measure(rows []*row, rounds int, budget time.Duration) error {
 
 // calibrate warms up, and finds out how often the work can be done in a turn.
 func (r *row) calibrate(budget time.Duration) error {
-	r.n = 8
 	if r.most > 0 {
 		r.n = r.most
+		_, err := r.measure(r.n, false)
+		return err
 	}
-	for {
+	// Enough for what connections and goroutines cost at the start not to show.
+	fewest := 8
+	if r.plan.wall {
+		fewest = 256
+	}
+	for r.n = fewest; ; r.n *= 2 {
 		warm, err := r.measure(r.n, false)
 		if err != nil {
 			return err
 		}
-		if took := r.took(warm.work); r.most > 0 || took >= float64(budget)/2 {
-			if r.most == 0 {
-				r.n = max(8, int(float64(r.n)*float64(budget)/took))
-			}
+		if took := r.took(warm.work); took >= float64(budget)/2 {
+			r.n = max(fewest, int(float64(r.n)*float64(budget)/took))
 			return nil
 		}
-		r.n *= 2
 	}
 }
 

@@ -20,7 +20,7 @@ func anonymous(l *lab) (*row, error) {
 	if err != nil {
 		return nil, err
 	}
-	sent := once(get("/public"), greeting)
+	sent := always(get("/public"), greeting)
 	return against(s.app, sent), nil
 }
 
@@ -82,7 +82,7 @@ func reading(storage fiber.Storage, size int) (*row, error) {
 		}
 		return c.SendString(greeting)
 	})
-	return against(app, once(get("/"), greeting)), nil
+	return against(app, always(get("/"), greeting)), nil
 }
 
 // signedInWhileRefreshing holds every renewal at the pool, so that the requests
@@ -93,6 +93,7 @@ func signedInWhileRefreshing(l *lab) (*row, error) {
 	var renewed, failed atomic.Int64
 	s, err := newSite(pool, func(c *cognito.Config) {
 		c.Now = pool.Now
+		c.AbsoluteTimeout = 30 * 24 * time.Hour // every round moves the clock
 		c.OnEvent = func(e cognito.Event) {
 			switch {
 			case e.Kind != cognito.EventRefresh:
@@ -153,7 +154,7 @@ func bearerSeen(l *lab) (*row, error) {
 	if err != nil {
 		return nil, err
 	}
-	sent := once(asBearer(l.pool().AccessToken("", userName(0), nil)), subjectOf(l.pool(), 0))
+	sent := always(asBearer(l.pool().AccessToken("", userName(0), nil)), subjectOf(l.pool(), 0))
 	return against(s.app, sent), nil
 }
 

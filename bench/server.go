@@ -110,7 +110,7 @@ var apps = map[string]func(*lab) (*row, error){
 
 // start starts all apps.
 func (s *server) start(sessions int) (map[string]target, error) {
-	sent := once(get("/"), greeting)
+	sent := always(get("/"), greeting)
 	rows := map[string]*row{"bare": against(bareApp(), sent)}
 	for id, build := range apps {
 		r, err := build(s.lab)

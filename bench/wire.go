@@ -35,8 +35,8 @@ func repeated(requests [][]byte, bodies []string) script {
 	}
 }
 
-// once sends every one of requests once.
-func once(request []byte, body string) script { return repeated([][]byte{request}, []string{body}) }
+// always sends one request all the time.
+func always(request []byte, body string) script { return repeated([][]byte{request}, []string{body}) }
 
 var (
 	okLine = []byte("HTTP/1.1 200 ")

@@ -172,6 +172,20 @@ func (t *tab) try(actions ...chromedp.Action) error {
 	return chromedp.Run(ctx, actions...)
 }
 
+// ask evaluates an expression in the page. A page that is just being replaced
+// cannot answer, and is asked again.
+func (t *tab) ask(expression string, answer any) {
+	t.Helper()
+	var err error
+	for range 100 {
+		if err = t.try(chromedp.Evaluate(expression, answer)); err == nil {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatalf("%s: %v", expression, err)
+}
+
 // open goes to an address, and follow clicks on something that leads to
 // another page. Both return when that page has loaded.
 func (t *tab) open(address string) {
@@ -181,9 +195,13 @@ func (t *tab) open(address string) {
 
 func (t *tab) follow(selector string) {
 	t.Helper()
+	t.must(selector)
+	var at struct{ X, Y float64 }
+	t.ask(fmt.Sprintf(`{ const e = document.querySelector(%q); e.scrollIntoView({block: "center"}); const r = e.getBoundingClientRect();
+		({x: r.x + r.width / 2, y: r.y + r.height / 2}) }`, selector), &at)
 	ctx, cancel := context.WithTimeout(t.ctx, stepTimeout)
 	defer cancel()
-	if _, err := chromedp.RunResponse(ctx, chromedp.Click(selector, chromedp.ByQuery, chromedp.NodeVisible)); err != nil {
+	if _, err := chromedp.RunResponse(ctx, chromedp.MouseClickXY(at.X, at.Y)); err != nil {
 		t.Fatalf("clicking %s at %s: %v", selector, t.location(), err)
 	}
 }
@@ -191,20 +209,24 @@ func (t *tab) follow(selector string) {
 // must waits for something to be visible.
 func (t *tab) must(selector string) {
 	t.Helper()
-	t.run(chromedp.WaitVisible(selector, chromedp.ByQuery))
+	eventually(t.T, selector+" at "+t.location(), func() bool {
+		visible := false
+		t.ask(fmt.Sprintf("document.querySelector(%q)?.checkVisibility() ?? false", selector), &visible)
+		return visible
+	})
 }
 
 func (t *tab) text() string {
 	t.Helper()
 	var text string
-	t.run(chromedp.Text("body", &text, chromedp.ByQuery))
+	t.ask("document.body.innerText", &text)
 	return text
 }
 
 func (t *tab) location() string {
 	t.Helper()
 	var address string
-	t.run(chromedp.Location(&address))
+	t.ask("document.location.href", &address)
 	return address
 }
 
@@ -244,7 +266,8 @@ func (t *tab) signIn(username, password string) {
 // fill types a text, in place of what the browser may have remembered.
 func (t *tab) fill(selector, text string) {
 	t.Helper()
-	t.run(chromedp.Evaluate(fmt.Sprintf("document.querySelector(%q).select()", selector), nil), chromedp.SendKeys(selector, text, chromedp.ByQuery))
+	t.ask(fmt.Sprintf("document.querySelector(%q).select()", selector), nil)
+	t.run(chromedp.KeyEvent(text))
 }
 
 // dark and phone change how the page is seen; plain ends that.

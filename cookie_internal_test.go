@@ -1,0 +1,114 @@
+package cognito
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+)
+
+// readCookie has cookies.read look for a name in Cookie headers. They may have
+// been split by somebody else already, after which fasthttp joins them anew.
+func readCookie(t testing.TB, name string, split bool, headers ...string) (value string, found bool) {
+	t.Helper()
+	app := fiber.New()
+	raw := "GET / HTTP/1.1\r\nHost: localhost\r\n"
+	for _, header := range headers {
+		raw += "Cookie: " + header + "\r\n"
+	}
+	request := &fasthttp.RequestCtx{}
+	if err := request.Request.Header.Read(bufioReader(raw + "\r\n")); err != nil {
+		t.Skip("no header that could arrive")
+	}
+	c := app.AcquireCtx(request)
+	defer app.ReleaseCtx(c)
+	if split {
+		_ = c.Cookies("another")
+	}
+	k := &cookies{}
+	got := k.read(c, []byte(name))
+	return string(got), got != nil
+}
+
+// cookieOracle splits Cookie headers as RFC 6265 section 4.2 writes them, with
+// no eye to speed, and returns the value of the only cookie of this name.
+func cookieOracle(name string, headers ...string) (value string, found bool) {
+	var values []string
+	for _, header := range headers {
+		for _, pair := range strings.Split(header, ";") {
+			key, value, ok := strings.Cut(strings.Trim(pair, " \t"), "=")
+			if ok && key == name {
+				values = append(values, value)
+			}
+		}
+	}
+	if len(values) != 1 {
+		return "", false
+	}
+	return strings.Trim(values[0], " \t"), true
+}
+
+// cookieHeaders are tricky ones, for the table and as seeds of the fuzz target.
+// The name is N.
+var cookieHeaders = []string{
+	"", "N=v", "N=", "N", "N=v;", ";N=v", " N=v", "N=v ", "N= v", "\tN=v\t;", "a=b; N=v", "N=v; a=b", "a=b;N=v;c=d", "a=b;;N=v", "a; N=v",
+	"N=v; N=w", "N=v; N=v", "N=v; N=", "N; N=v", "xN=v", "Nx=v", "N_trips=1", "N_trips=1; N=v", "a=N", "a=N=v", "a=N; N=v", "a=N=w; N=v",
+	"xNN=v", "xN N=v", "a=NN=v", "a=N N=v", "NN=v", "NNN=v; N=w", "a=xN;N=v", "=N=v", "=v; N=w", "==N=v", "N==v", "N=a=b", "N=v,w", "n=v", "N =v", `N="v"`, `a=";N=v"`,
+}
+
+// TestReadingCookies is row E3 for every way of writing a header: what is read
+// is what a plain split of the header finds.
+func TestReadingCookies(t *testing.T) {
+	const name = "__Host-cognito_0"
+	for _, header := range cookieHeaders {
+		header = strings.ReplaceAll(header, "N", name)
+		mustReadAlike(t, name, false, header)
+		mustReadAlike(t, name, false, header, "other=cookie")
+		mustReadAlike(t, name, false, header, header)
+	}
+}
+
+// TestReadingCookiesAfterAnother is row E3 below a middleware that has read
+// cookies too. A cookie without a name must not turn into one of ours then. By
+// that time fasthttp has taken quotes off values, and blanks off the ends of
+// names, where browsers send none.
+func TestReadingCookiesAfterAnother(t *testing.T) {
+	const name = "__Host-cognito_0"
+	for _, header := range cookieHeaders {
+		header = strings.ReplaceAll(header, "N", name)
+		want, wanted := cookieOracle(name, strings.NewReplacer(`"v"`, "v", " =", "=").Replace(header))
+		got, found := readCookie(t, name, true, header)
+		if found && (!wanted || got != want) {
+			t.Errorf("Cookie: %s reads as %q, want %q, %t", header, got, want, wanted)
+		}
+	}
+	if got, _ := readCookie(t, name, true, "a=b; "+name+"=v"); got != "v" {
+		t.Errorf("the honest cookie reads as %q", got)
+	}
+}
+
+func mustReadAlike(t testing.TB, name string, split bool, headers ...string) {
+	t.Helper()
+	want, wanted := cookieOracle(name, headers...)
+	got, found := readCookie(t, name, split, headers...)
+	if got != want || found != wanted && want != "" {
+		t.Errorf("Cookie: %q reads as %q, %t, want %q, %t", headers, got, found, want, wanted)
+	}
+}
+
+// TestCookieNamesOfTwoClients: by default no two clients share a cookie.
+func TestCookieNamesOfTwoClients(t *testing.T) {
+	var names []string
+	for _, client := range []string{"first", "second"} {
+		for _, base := range []string{"", "https://app.example.com"} {
+			k := newCookies(Config{ClientID: client, BaseURL: base}.withDefaults())
+			names = append(names, string(k.session), k.trips, k.attempt)
+		}
+	}
+	slices.Sort(names)
+	if got := len(slices.Compact(names)); got != 12 {
+		t.Errorf("%d names of 12 differ", got)
+	}
+}
