@@ -762,6 +762,7 @@ func TestExchangeFails(t *testing.T) {
 		{"200 with an error", cognitotest.Fault{Status: 200, Body: `{"error":"invalid_grant"}`}, cognito.ErrUnavailable},
 		{"200 with nothing", cognitotest.Fault{Status: 200, Body: `{}`}, cognito.ErrUnavailable},
 		{"half an answer", cognitotest.Fault{Status: 200, Body: `{"access_token":"`}, cognito.ErrUnavailable},
+		{"a proxy that looks like Cognito", cognitotest.Fault{Status: 400, ContentType: "text/plain", Body: `{"error":"invalid_grant"}`}, cognito.ErrUnavailable},
 		{"a reset", cognitotest.Fault{LoseAnswer: true}, cognito.ErrUnavailable},
 		{"silence", cognitotest.Fault{Hang: true}, cognito.ErrUnavailable},
 		{"invalid_grant", cognitotest.Fault{Status: 400, Body: `{"error":"invalid_grant"}`}, cognito.ErrCodeRefused},

@@ -1,7 +1,7 @@
 package cognito_test
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -407,18 +407,23 @@ func TestHostileCurrentURL(t *testing.T) {
 }
 
 // TestNoLineFromTheQueryInTheLog is row I2 for the log: what the query says is
-// quoted there, so that nobody writes lines in the operator's name.
+// quoted there, so that nobody writes lines in the operator's name. The text
+// of the error alone must see to that, since not every log does.
 func TestNoLineFromTheQueryInTheLog(t *testing.T) {
-	s := serve(t)
+	var refused refusals
+	s := serve(t, refused.hook)
 	p := s.begin("")
-	forged := "x\nlevel=ERROR msg=forged\r\n\u2028forged"
+	forged := "x\nlevel=ERROR msg=forged\r\n\u2028forged\x1b[31m"
 	s.send(request{path: fmt.Sprintf("/login/redirect?state=%s&error=invalid_request&error_description=%s", p.state, url.QueryEscape(forged)), cookies: []*http.Cookie{p.cookie}})
-	log := []byte(s.log.String())
-	if !bytes.Contains(log, []byte("forged")) {
-		t.Error("the cause is not in the log at all")
+	err := refused.take()
+	if !errors.Is(err, cognito.ErrProvider) || !strings.Contains(err.Error(), "forged") {
+		t.Fatalf("refused with %v, want the cause in it", err)
 	}
-	for line := range bytes.Lines(log) {
-		if !bytes.HasPrefix(line, []byte("time=")) || bytes.ContainsAny(line[:len(line)-1], "\r\u2028") {
+	if strings.ContainsAny(err.Error(), "\n\r\u2028\x1b") {
+		t.Errorf("the cause is not quoted: %q", err)
+	}
+	for line := range strings.Lines(s.log.String()) {
+		if !strings.HasPrefix(line, "time=") || strings.ContainsAny(strings.TrimSuffix(line, "\n"), "\r\u2028\x1b") {
 			t.Errorf("the log has the line %q", line)
 		}
 	}

@@ -119,22 +119,37 @@ func parkAnswer(t *testing.T, pool *cognitotest.Pool) (g *gate, done <-chan stru
 	return g, worked
 }
 
-// recordRefreshTokens notes the refresh tokens that the pool hands out.
-func recordRefreshTokens(pool *cognitotest.Pool) func() []string {
-	var mu sync.Mutex
-	var issued []string
-	pool.Break(cognitotest.Token, cognitotest.Fault{Rewrite: func(answer map[string]any) {
-		mu.Lock()
-		defer mu.Unlock()
-		if token, ok := answer["refresh_token"].(string); ok {
-			issued = append(issued, token)
-		}
-	}})
-	return func() []string {
-		mu.Lock()
-		defer mu.Unlock()
-		return slices.Clone(issued)
+// issued are the refresh tokens that the pool has handed out.
+type issued struct {
+	mu     sync.Mutex
+	tokens []string
+}
+
+// recordIssued notes them from now on. Faults that come later find this one in
+// their place: they have to heal the pool first and note for themselves.
+func recordIssued(pool *cognitotest.Pool) *issued {
+	i := &issued{}
+	pool.Break(cognitotest.Token, cognitotest.Fault{Rewrite: i.note})
+	return i
+}
+
+func (i *issued) note(answer map[string]any) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if token, ok := answer["refresh_token"].(string); ok {
+		i.tokens = append(i.tokens, token)
 	}
+}
+
+func (i *issued) all() []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.Clone(i.tokens)
+}
+
+func (i *issued) newest() string {
+	all := i.all()
+	return all[len(all)-1]
 }
 
 // regroup changes the groups that alice is in at the pool.
@@ -362,11 +377,11 @@ func TestRefreshTokenLostOrKept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			pool := newPool(t, client)
-			issued := recordRefreshTokens(pool)
+			issued := recordIssued(pool)
 			s := serveWith(t, pool)
 			alice := s.signIn("alice")
 			for range 4 {
-				newest := issued()[len(issued())-1]
+				newest := issued.newest()
 				pool.Advance(justExpired)
 				s.mustBe("alice", alice)
 				sent := renewalsAt(pool)
@@ -379,8 +394,8 @@ func TestRefreshTokenLostOrKept(t *testing.T) {
 			if client.RotateRefreshTokens {
 				want = 5
 			}
-			if len(issued()) != want {
-				t.Errorf("the pool issued %d refresh tokens, want %d; the test proves nothing", len(issued()), want)
+			if all := issued.all(); len(all) != want {
+				t.Errorf("the pool issued %d refresh tokens, want %d; the test proves nothing", len(all), want)
 			}
 		})
 	}
@@ -779,7 +794,7 @@ func TestForeignTokensAtRenewal(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.use+" token: "+row.name, func(t *testing.T) {
 			pool := newPool(t, rotating(0))
-			issued := recordRefreshTokens(pool)
+			issued := recordIssued(pool)
 			var events refreshEvents
 			s := serveWith(t, pool, events.hook)
 			alice := s.signIn("alice")
@@ -793,7 +808,7 @@ func TestForeignTokensAtRenewal(t *testing.T) {
 			if err := events.last(t); !errors.Is(err, row.want) {
 				t.Errorf("the renewal failed with %v, want %v", err, row.want)
 			}
-			newest := issued()[len(issued())-1]
+			newest := issued.newest()
 			eventually(t, "the new refresh token is revoked", func() bool { return slices.Contains(revoked(pool), newest) })
 
 			pool.Tamper(nil)

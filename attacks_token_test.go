@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -868,6 +869,47 @@ func TestUserInfoOfAnotherUser(t *testing.T) {
 	}
 }
 
+// TestUserInfoAbuse proves row C9 for userInfo: an answer that is none leaves
+// it open who alice is, so she is not signed in by half.
+func TestUserInfoAbuse(t *testing.T) {
+	l := newTokenLab(t, func(c *cognito.Config) { c.UserInfo = true })
+	good := map[string]any{"sub": l.subject(), "email": "alice@example.com"}
+	down := cognito.ErrUnavailable
+	for name, row := range map[string]struct {
+		fault  cognitotest.Fault
+		reason *cognito.Reason // nil: accepted
+		want   error
+	}{
+		"as it should be":             {cognitotest.Fault{Body: toJSON(good)}, nil, nil},
+		"500":                         {cognitotest.Fault{Status: 500, Body: toJSON(good)}, down, down},
+		"401":                         {cognitotest.Fault{Status: 401, Body: toJSON(good)}, down, down},
+		"201":                         {cognitotest.Fault{Status: 201, Body: toJSON(good)}, down, down},
+		"HTML":                        {cognitotest.Fault{ContentType: "text/html", Body: "<html>"}, down, down},
+		"JSON that calls itself HTML": {cognitotest.Fault{ContentType: "text/html", Body: toJSON(good)}, down, down},
+		"a signed answer":             {cognitotest.Fault{ContentType: "application/jwt", Body: toJSON(good)}, down, down},
+		"longer than a MiB":           {cognitotest.Fault{Body: padded(maps.Clone(good), mebibyte+1)}, down, down},
+		"the connection lost":         {cognitotest.Fault{LoseAnswer: true}, down, down},
+		"truncated":                   {cognitotest.Fault{Body: strings.TrimSuffix(toJSON(good), "}")}, cognito.ErrInvalidToken, cognito.ErrTokenSubject},
+		"a list":                      {cognitotest.Fault{Body: "[" + toJSON(good) + "]"}, cognito.ErrInvalidToken, cognito.ErrTokenSubject},
+		"null":                        {cognitotest.Fault{Body: "null"}, cognito.ErrInvalidToken, cognito.ErrTokenSubject},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := l.in(t)
+			l.spoil(cognitotest.UserInfo, row.fault)
+			res := l.attempt()
+			l.pool.Heal(cognitotest.UserInfo)
+			if row.reason == nil {
+				l.mustAccept(res)
+				l.forget()
+				return
+			}
+			l.mustRefuse(res, row.reason, row.want)
+			l.mustRevoke(l.issued.get("refresh_token"))
+			l.mustLogIn()
+		})
+	}
+}
+
 // TestEmailVerifiedByTruthiness proves the rest of row C7: Cognito's userInfo
 // writes booleans as strings, and "false" is not true.
 func TestEmailVerifiedByTruthiness(t *testing.T) {
@@ -1163,6 +1205,47 @@ func TestCodeSpentTwice(t *testing.T) {
 		if sent.Header.Get("Authorization") != want || sent.Form.Has("client_secret") || sent.Form.Has("client_id") {
 			t.Fatalf("the client authenticated with %q and %v", sent.Header.Get("Authorization"), sent.Form)
 		}
+	}
+}
+
+// TestRefreshTokenSpentTwice proves row C11 for renewals: an answer is an
+// answer, also a bad one. The session outlives all but the definite refusal.
+func TestRefreshTokenSpentTwice(t *testing.T) {
+	oauth := func(status int, code string) cognitotest.Fault {
+		return cognitotest.Fault{Status: status, Body: toJSON(map[string]string{"error": code})}
+	}
+	for name, row := range map[string]struct {
+		fault  cognitotest.Fault
+		status int // of a guarded page meanwhile
+	}{
+		"400 invalid_grant":       {oauth(400, "invalid_grant"), http.StatusUnauthorized},
+		"400 invalid_client":      {oauth(400, "invalid_client"), http.StatusServiceUnavailable},
+		"401 invalid_client":      {oauth(401, "invalid_client"), http.StatusServiceUnavailable},
+		"400 unauthorized_client": {oauth(400, "unauthorized_client"), http.StatusServiceUnavailable},
+		"429":                     {oauth(429, "slow_down"), http.StatusServiceUnavailable},
+		"500":                     {oauth(500, "server_error"), http.StatusServiceUnavailable},
+		"403 of a firewall":       {cognitotest.Fault{Status: 403, ContentType: "text/html"}, http.StatusServiceUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// In a storage of its own no other instance is waited for.
+			l := newTokenLab(t, func(c *cognito.Config) { c.Storage = nil })
+			cookie := l.mustAccept(l.attempt())
+			l.pool.Advance(61 * time.Minute)
+			l.spoil(cognitotest.Token, row.fault)
+			me := l.send(request{path: "/me", cookies: []*http.Cookie{cookie}})
+			if me.StatusCode != row.status {
+				t.Errorf("/me answers %s, want %d", statusLine(me), row.status)
+			}
+			if posts := l.pool.Calls(cognitotest.Token) - 1; posts != 1 {
+				t.Errorf("%d requests were sent to the token endpoint, want 1", posts)
+			}
+			l.answerHonestly()
+			l.pool.Advance(time.Minute)
+			me = l.send(request{path: "/me", cookies: []*http.Cookie{cookie}})
+			if (me.StatusCode == http.StatusOK) != (row.status == http.StatusServiceUnavailable) {
+				t.Errorf("afterwards /me answers %s", statusLine(me))
+			}
+		})
 	}
 }
 

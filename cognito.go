@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -38,6 +39,7 @@ type Auth struct {
 	gone    visit // a cookie that leads nowhere
 	foreign visit // a cookie, used by another site
 
+	endings atomic.Int64 // sessions that are being ended in the background
 	mounted sync.Once
 	closing sync.Once
 	closed  error

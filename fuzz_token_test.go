@@ -81,8 +81,16 @@ func FuzzVerifyToken(f *testing.F) {
 	other := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithStrictDecoding(), jwt.WithIssuer(fuzzIssuer),
 		jwt.WithExpirationRequired(), jwt.WithLeeway(time.Minute), jwt.WithTimeFunc(func() time.Time { return fuzzTime }))
 	accepted := 0
-	for _, header := range []string{fuzzHeader, `{"alg":"RS256"}`, `{"alg":"none"}`, `{"alg":"HS256","kid":"k1"}`, `{"alg":"RS256","kid":["k1"]}`, `{"alg":"RS256","kid":"k1","crit":["b64"],"b64":false}`, `null`, ``} {
-		for _, claims := range []string{fuzzClaims, strings.Replace(fuzzClaims, "1750003600", "1749999941", 1), strings.Replace(fuzzClaims, "1750003600", "1e400", 1), strings.Replace(fuzzClaims, "alice", "", 1), `{}`, `null`, `[]`} {
+	headers := []string{
+		fuzzHeader, `{"alg":"RS256"}`, `{"alg":"none"}`, `{"alg":"HS256","kid":"k1"}`, `{"alg":"RS256","kid":["k1"]}`,
+		`{"alg":"RS256","kid":"k1","crit":["b64"],"b64":false}`, `null`, ``,
+	}
+	bodies := []string{
+		fuzzClaims, strings.Replace(fuzzClaims, "1750003600", "1749999941", 1), strings.Replace(fuzzClaims, "1750003600", "1e400", 1),
+		strings.Replace(fuzzClaims, "alice", "", 1), `{}`, `null`, `[]`,
+	}
+	for _, header := range headers {
+		for _, claims := range bodies {
 			f.Add(header, claims, uint(7), byte('A'))
 			if _, err := v.accessToken(context.Background(), secret(signForTest(f, header, claims))); err == nil {
 				accepted++
@@ -133,10 +141,15 @@ func FuzzVerifyToken(f *testing.F) {
 // says whose turn it is, on one line.
 func FuzzTokenResponse(f *testing.F) {
 	const good = `{"access_token":"a.b.c","id_token":"d.e.f","refresh_token":"g","token_type":"Bearer","expires_in":3600}`
+	bodies := []string{
+		good, strings.Replace(good, "Bearer", "bEARER", 1), `{"error":"invalid_grant"}`,
+		`{"error":"invalid_grant","error_description":"a\nb",` + good[1:], `{"error":"` + strings.Repeat("x", 99) + `"}`,
+		`{`, `[]`, `null`, ``, `{"access_token":1}`,
+	}
 	granted := 0
 	for _, status := range []int{200, 201, 302, 400, 401, 429, 500} {
 		for _, contentType := range []string{"application/json", "application/json;charset=UTF-8", "text/html", "", "application/json; a=\"\xff"} {
-			for _, body := range []string{good, strings.Replace(good, "Bearer", "bEARER", 1), `{"error":"invalid_grant"}`, `{"error":"invalid_grant","error_description":"a\nb",` + good[1:], `{"error":"` + strings.Repeat("x", 99) + `"}`, `{`, `[]`, `null`, ``, `{"access_token":1}`} {
+			for _, body := range bodies {
 				f.Add(status, contentType, []byte(body))
 				if _, err := readGrant(status, contentType, []byte(body)); err == nil {
 					granted++

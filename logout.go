@@ -1,8 +1,7 @@
 package cognito
 
 import (
-	"context"
-	"errors"
+	"math/rand/v2"
 	"net/url"
 	"time"
 
@@ -78,7 +77,13 @@ func (a *Auth) farewell(c *fiber.Ctx, id []byte) {
 	a.emit(leaving)
 }
 
-// endNow ends a session here and then at Cognito.
+// endingsKept bounds the sessions that a storage out of reach has not been told
+// to end yet.
+const endingsKept = 16384
+
+// endNow ends a session here and then at Cognito. A storage that is out of
+// reach is told as soon as it is back, since whoever holds a copy of the cookie
+// is let in until then.
 func (a *Auth) endNow(handle *sessionHandle) {
 	refresh, err := a.sessions.end(handle)
 	a.sessions.revokeLater(refresh)
@@ -86,13 +91,28 @@ func (a *Auth) endNow(handle *sessionHandle) {
 		return
 	}
 	a.config.Logger.Error("cognito: a session could not be ended yet; trying again", "session", handle.ring.name[:8], "error", err)
-	a.caller.background(func(ctx context.Context) {
-		for sleep(ctx, time.Second) {
-			refresh, err := a.sessions.end(handle)
-			a.sessions.revokeLater(refresh)
-			if !errors.Is(err, ErrUnavailable) {
-				return
-			}
+	if a.endings.Add(1) > endingsKept || !a.caller.untilClosed(func(closing <-chan struct{}) { a.keepEnding(handle, closing) }) {
+		a.endings.Add(-1)
+	}
+}
+
+// keepEnding tries until the session is ended or has ended by itself, and once
+// more when the app stops.
+func (a *Auth) keepEnding(handle *sessionHandle, closing <-chan struct{}) {
+	defer a.endings.Add(-1)
+	defer a.recoverBackground("ending a session")
+	byItself := time.Now().Add(a.config.AbsoluteTimeout)
+	pause := rescuePause
+	for last := false; !last && time.Now().Before(byItself); pause = min(2*pause, longestRescuePause) {
+		select {
+		case <-time.After(pause/2 + rand.N(pause/2)):
+		case <-closing:
+			last = true
 		}
-	})
+		refresh, err := a.sessions.end(handle)
+		a.sessions.revokeLater(refresh)
+		if !isUnknown(err) {
+			return
+		}
+	}
 }

@@ -250,10 +250,10 @@ func failWrites(c storeCall) *storeFault {
 
 // unsavable takes a session to where its tokens have been renewed, with the old
 // refresh token dead, and the storage refuses to take the new ones.
-func unsavable(t *testing.T, storage *store, grace time.Duration) (a, b *site, alice *http.Cookie, issued func() []string) {
+func unsavable(t *testing.T, storage *store, grace time.Duration) (a, b *site, alice *http.Cookie, tokens *issued) {
 	t.Helper()
 	pool := newPool(t, rotating(grace))
-	issued = recordRefreshTokens(pool)
+	tokens = recordIssued(pool)
 	a, b = pair(t, pool, storage)
 	alice = a.signIn("alice")
 	pool.Advance(justExpired) // once for nothing: the first token of a login is a special one
@@ -261,7 +261,7 @@ func unsavable(t *testing.T, storage *store, grace time.Duration) (a, b *site, a
 	regroup(pool, "new")
 	pool.Advance(justExpired)
 	storage.misbehave(failWrites)
-	return a, b, alice, issued
+	return a, b, alice, tokens
 }
 
 // TestSaveFailsAfterRotation is row F10: Cognito has replaced the refresh token
@@ -413,9 +413,9 @@ func (d deafStore) Set(key string, value []byte, life time.Duration) error {
 // with the session, and the refresh token that nobody else knows is revoked.
 func TestSaveFailsThenLogout(t *testing.T) {
 	storage := newStore()
-	a, b, alice, issued := unsavable(t, storage, 0)
+	a, b, alice, tokens := unsavable(t, storage, 0)
 	a.mustBe("alice", alice)
-	newest := issued()[len(issued())-1]
+	newest := tokens.newest()
 	storage.misbehave(func(c storeCall) *storeFault {
 		if c.method == "set" && strings.HasPrefix(c.key, coldPrefix) {
 			return &storeFault{err: errDown}

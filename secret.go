@@ -34,3 +34,20 @@ func redactedUnlessEmpty(s string) string {
 }
 
 func marshalString(s string) ([]byte, error) { return json.Marshal(s) }
+
+// fmt does not ask a struct's unexported fields how they want to be printed,
+// so every struct that holds a secret says so for itself.
+
+func (grant) Format(f fmt.State, _ rune)         { hide(f, "grant") }
+func (token) Format(f fmt.State, _ rune)         { hide(f, "token") }
+func (ticket) Format(f fmt.State, _ rune)        { hide(f, "ticket") }
+func (attempt) Format(f fmt.State, _ rune)       { hide(f, "attempt") }
+func (outcome) Format(f fmt.State, _ rune)       { hide(f, "outcome") }
+func (cognitoAnswer) Format(f fmt.State, _ rune) { hide(f, "answer") }
+func (coldRecord) Format(f fmt.State, _ rune)    { hide(f, "cold record") }
+func (sessionHandle) Format(f fmt.State, _ rune) { hide(f, "session") }
+func (openSession) Format(f fmt.State, _ rune)   { hide(f, "session") }
+func (visit) Format(f fmt.State, _ rune)         { hide(f, "visit") }
+func (tokenEndpoint) Format(f fmt.State, _ rune) { hide(f, "token endpoint") }
+
+func hide(f fmt.State, what string) { fmt.Fprintf(f, "%s %s", what, redacted) }

@@ -123,8 +123,21 @@ func (s *sessions) touch(opened *openSession, now time.Time) {
 	record := fresh.record
 	s.slide(&record, now)
 	if _, err := s.save(opened.sessionHandle, record, nil); err != nil {
+		s.undoLater(opened.sessionHandle)
 		s.auth.config.Logger.Warn("cognito: a session in use could not be prolonged", "error", err)
 	}
+}
+
+// undoLater looks for a tombstone when a write that got no answer in time must
+// have been done or given up: it may have come after a logout.
+func (s *sessions) undoLater(handle *sessionHandle) {
+	s.auth.caller.untilClosed(func(closing <-chan struct{}) {
+		select {
+		case <-time.After(callTimeout):
+		case <-closing:
+		}
+		_ = s.undoIfEnded(handle)
+	})
 }
 
 // end ends a session everywhere, and returns its refresh token, if it could

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,26 +77,79 @@ func TestEverythingRuns(t *testing.T) {
 	}
 }
 
+// pages are right and wrong answers to whoever wants to see alice.
+func pages() (app *fiber.App, right map[string]bool) {
+	app = newApp()
+	page := func(status int, body string, header ...string) fiber.Handler {
+		return func(c *fiber.Ctx) error {
+			if len(header) > 0 {
+				c.Set(header[0], header[1])
+			}
+			return c.Status(status).SendString(body)
+		}
+	}
+	app.Get("/right", page(fiber.StatusOK, "alice"))
+	app.Get("/refused", page(fiber.StatusUnauthorized, "alice"))
+	app.Get("/other", page(fiber.StatusOK, "mallory"))
+	app.Get("/longer", page(fiber.StatusOK, "not alice"))
+	app.Get("/closes", page(fiber.StatusOK, "alice", fiber.HeaderConnection, "close"))
+	return app, map[string]bool{"/right": true, "/refused": false, "/other": false, "/longer": false, "/closes": false}
+}
+
 // TestWrongAnswersAreNoResult: a refusal, or another user's page, is quick to
 // make. A run that measured it would report a fine figure.
 func TestWrongAnswersAreNoResult(t *testing.T) {
-	app := newApp()
-	app.Get("/refusal", func(c *fiber.Ctx) error { return c.SendStatus(fiber.StatusUnauthorized) })
-	app.Get("/other", func(c *fiber.Ctx) error { return c.SendString("mallory") })
-	app.Get("/longer", func(c *fiber.Ctx) error { return c.SendString("not alice") })
-	app.Get("/right", func(c *fiber.Ctx) error { return c.SendString("alice") })
-	app.Get("/closes", func(c *fiber.Ctx) error {
-		c.Set(fiber.HeaderConnection, "close")
-		return c.SendString("alice")
-	})
-	for path, right := range map[string]bool{"/refusal": false, "/other": false, "/longer": false, "/closes": false, "/right": true} {
+	app, right := pages()
+	for path, right := range right {
 		if err := serving(app, always(get(path), "alice"))(3); (err == nil) != right {
 			t.Errorf("%s: %v", path, err)
 		}
-		one := servingSome(app, always(get(path), "alice"), 2)
-		if err := one(6); (err == nil) != right {
-			t.Errorf("%s over two connections: %v", path, err)
+		if err := servingSome(app, always(get(path), "alice"), 2)(6); (err == nil) != right {
+			t.Errorf("%s, over two connections: %v", path, err)
 		}
+	}
+}
+
+// TestWrongAnswersAreNoLoad is the same over sockets.
+func TestWrongAnswersAreNoLoad(t *testing.T) {
+	app, right := pages()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = app.Listener(listener) }()
+	t.Cleanup(func() { _ = app.Shutdown() })
+	wanted := target{Bodies: []string{"alice"}}
+	for path, right := range right {
+		o, err := load{addr: listener.Addr().String(), requests: [][]byte{get(path)}, conns: 2, total: 6, accept: wanted.rightly}.run()
+		if (err == nil) != right {
+			t.Errorf("%s: %v", path, err)
+		}
+		if right && (o.requests != 6 || len(o.latencies) != 6 || o.statuses[fiber.StatusOK] != 6) {
+			t.Errorf("%s: %d requests, %d latencies and %v, want 6 of each", path, o.requests, len(o.latencies), o.statuses)
+		}
+	}
+}
+
+// TestVerifierThatVerifiesNothing must not make it into the results.
+func TestVerifierThatVerifiesNothing(t *testing.T) {
+	l := &lab{}
+	t.Cleanup(l.close)
+	_, err := verifying(func(*lab) (func(string) (string, error), error) {
+		return func(string) (string, error) { return subjectOf(l.pool(), 0), nil }, nil
+	})(l)
+	if !errors.Is(err, errForgeryPasses) {
+		t.Errorf("a verifier that accepts everything: %v, want %v", err, errForgeryPasses)
+	}
+	r, err := verifying(verifyOurs)(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.prepare(2); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(r.work(2), r.unit(2)); err != nil {
+		t.Errorf("the honest one: %v", err)
 	}
 }
 

@@ -93,10 +93,12 @@ func (f *freshTokens) refusesForgery(verify func(token string) (string, error)) 
 	signed, _, _ := cutLast(f.texts[0], ".")
 	_, other, _ := cutLast(f.texts[1], ".")
 	if _, err := verify(signed + "." + other); err == nil {
-		return errors.New("a token with another token's signature passes")
+		return errForgeryPasses
 	}
 	return nil
 }
+
+var errForgeryPasses = errors.New("a token with another token's signature passes")
 
 func verifying(verifier func(*lab) (func(token string) (string, error), error)) func(*lab) (*row, error) {
 	return func(l *lab) (*row, error) {

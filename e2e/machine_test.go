@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofiber/storage/memory/v2"
 	"go.uber.org/goleak"
 )
 
@@ -28,26 +29,25 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	exampleBinary.path = filepath.Join(dir, "example")
+	_ = memory.New().Close() // starts the clock that the driver has one of
+	lasting := []goleak.Option{
+		goleak.IgnoreCurrent(),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"), // another such clock
+		// It looks up every ten seconds whether its server has stopped.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+	}
 	code := m.Run()
 	if theBrowser.close != nil {
 		theBrowser.close()
 	}
 	_ = os.RemoveAll(dir)
 	if fuzzing := flag.Lookup("test.fuzz").Value.String() != ""; code == 0 && !fuzzing {
-		if err := goleak.Find(lastingGoroutines...); err != nil {
+		if err := goleak.Find(lasting...); err != nil {
 			fmt.Fprintln(os.Stderr, "goroutines are left behind:", err)
 			code = 1
 		}
 	}
 	os.Exit(code)
-}
-
-// lastingGoroutines are not ours: two clocks that a process has one of, and
-// fasthttp's cleaner, which looks up every ten seconds whether it may end.
-var lastingGoroutines = []goleak.Option{
-	goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-	goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
-	goleak.IgnoreAnyFunction("github.com/gofiber/storage/memory/v2.New.StartTimeStampUpdater.func1.1"),
 }
 
 // need finds a program by one of its names. Without it the test is skipped, or

@@ -67,6 +67,9 @@ func TestReturnToKeepsHonestPaths(t *testing.T) {
 				}
 			}
 		}
+		if location := app.login(t, "return_to="+url.QueryEscape("/me#part")); location != app.prefix+"/me" {
+			t.Errorf("%s: a fragment leads to %q", app.base, location)
+		}
 	}
 }
 
@@ -78,7 +81,7 @@ func TestReturnToFallsBack(t *testing.T) {
 			"", "me", "https://evil.example/", "//evil.example", `/\evil.example`, "/\t/evil.example", "/a/../../b", "/%2e%2E/b",
 			"/login", "/login?return_to=/me", "/login/redirect", "/logout", "/token/refresh", "/" + strings.Repeat("a", 8<<10),
 		} {
-			if location := app.login(t, url.QueryEscape(refused)); location != app.prefix+"/" {
+			if location := app.login(t, "return_to="+url.QueryEscape(refused)); location != app.prefix+"/" {
 				t.Errorf("%s, return_to %.40q: Location %q, want %q", app.base, refused, location, app.prefix+"/")
 			}
 		}

@@ -1,0 +1,117 @@
+package cognito
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// TestRenewAfter: a quarter of a token's life is left when it is renewed, give
+// or take a twentieth, so that sessions that began together do not return
+// together. Tokens that hardly live are asked for once a second at most.
+func TestRenewAfter(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	for _, life := range []time.Duration{time.Minute, time.Hour, 24 * time.Hour} {
+		seen := map[time.Duration]bool{}
+		for range 200 {
+			after := renewAfter(now, now.Add(life)).Sub(now)
+			if share := float64(after) / float64(life); share < 0.7 || share > 0.8 {
+				t.Fatalf("a token of %s is renewed after %s, want three quarters", life, after)
+			}
+			seen[after] = true
+		}
+		if len(seen) < 100 {
+			t.Errorf("200 tokens of %s are renewed at %d moments; want them spread", life, len(seen))
+		}
+	}
+	for _, life := range []time.Duration{time.Second, 0, -time.Second, -time.Hour} {
+		if after := renewAfter(now, now.Add(life)).Sub(now); after != time.Second {
+			t.Errorf("a token of %s is renewed after %s, want a second", life, after)
+		}
+	}
+}
+
+// TestPauses: each failure doubles the pause up to half a minute; each is cut by
+// up to a half, at random.
+func TestPauses(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	const sessions = 200
+	r := &renewals{now: func() time.Time { return now }, pauses: map[string]*pause{}}
+	for failure, longest := range []time.Duration{1, 2, 4, 8, 16, 30, 30, 30, 30, 30, 30, 30} {
+		longest *= time.Second
+		seen := map[time.Duration]bool{}
+		for i := range sessions {
+			name := fmt.Sprint(i)
+			r.pauseAfterFailure(name)
+			length := r.pauses[name].until.Sub(now)
+			if length < longest/2 || length >= longest {
+				t.Fatalf("after failure %d the pause is %s, want between half of %s and all of it", failure+1, length, longest)
+			}
+			seen[length] = true
+		}
+		if len(seen) < sessions/2 {
+			t.Errorf("after failure %d, %d sessions pause for %d lengths; want them spread", failure+1, sessions, len(seen))
+		}
+	}
+}
+
+// TestPausesAreBounded: an outage that all sessions meet does not fill the
+// memory: pauses that are over make room.
+func TestPausesAreBounded(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	r := &renewals{now: func() time.Time { return now }, pauses: map[string]*pause{}}
+	for i := range 4 * pausesKept {
+		if i%1000 == 0 {
+			now = now.Add(time.Second)
+		}
+		r.pauseAfterFailure(fmt.Sprint(i))
+	}
+	// Those of the last seconds are needed still.
+	if len(r.pauses) > pausesKept+1 {
+		t.Errorf("%d pauses are kept, want at most %d", len(r.pauses), pausesKept)
+	}
+}
+
+// TestRuleNonceIfPresent: a renewal's ID token may leave the nonce out. If it
+// has one, in whatever form, it is that of the login.
+func TestRuleNonceIfPresent(t *testing.T) {
+	rule := ruleNonceIfPresent("right")
+	for _, row := range []struct {
+		name   string
+		claims map[string]any
+		want   error
+	}{
+		{"absent", map[string]any{}, nil},
+		{"right", map[string]any{"nonce": "right"}, nil},
+		{"wrong", map[string]any{"nonce": "wrong"}, ErrTokenNonce},
+		{"empty", map[string]any{"nonce": ""}, ErrTokenNonce},
+		{"null", map[string]any{"nonce": nil}, ErrTokenNonce},
+		{"number", map[string]any{"nonce": 1.0}, ErrTokenNonce},
+		{"list", map[string]any{"nonce": []any{"right"}}, ErrTokenNonce},
+	} {
+		if err := rule(nil, &token{claims: row.claims}); !errors.Is(err, row.want) {
+			t.Errorf("%s: %v, want %v", row.name, err, row.want)
+		}
+	}
+	if err := ruleNonceIfPresent("")(nil, &token{claims: map[string]any{"nonce": ""}}); !errors.Is(err, ErrTokenNonce) {
+		t.Errorf("empty on both sides: %v, want ErrTokenNonce", err)
+	}
+}
+
+// TestAsUnknown: an operator's mistake is an outage to the visitor, and stays
+// what it is to the operator.
+func TestAsUnknown(t *testing.T) {
+	mistake := because(ErrMisconfigured, "a wrong secret")
+	err := asUnknown(mistake)
+	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, mistake) || !errors.Is(err, ErrMisconfigured) {
+		t.Errorf("a mistake becomes %v", err)
+	}
+	if asError(err).Status() != 503 || asError(err).retryAfter <= 0 {
+		t.Errorf("it is answered %d, to be retried after %s", asError(err).Status(), asError(err).retryAfter)
+	}
+	outage := unavailable(errNoAnswer)
+	if got := asUnknown(outage); got != error(outage) {
+		t.Errorf("an outage becomes %v", got)
+	}
+}
