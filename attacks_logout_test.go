@@ -117,6 +117,7 @@ func TestLogoutCSRF(t *testing.T) {
 				t.Errorf("%d refresh tokens were revoked, want none", calls-before)
 			}
 			s.mustLogOut(s.send(logOut(alice))) // the honest case
+			eventually(t, "the refresh token is revoked", func() bool { return s.pool.Calls(cognitotest.Revoke) == before+1 })
 		})
 	}
 }
