@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"time"
 
@@ -46,7 +45,7 @@ func show(app *fiber.App, r *http.Request) {
 
 // visit is a request for a page of the app, by somebody with these cookies.
 func visit(path string, cookies ...*http.Cookie) *http.Request {
-	r := httptest.NewRequest("GET", "http://localhost:8021"+path, nil)
+	r, _ := http.NewRequest("GET", "http://localhost:8021"+path, nil)
 	for _, cookie := range cookies {
 		r.AddCookie(cookie)
 	}
@@ -64,7 +63,7 @@ func Example() {
 	}))
 	app.Get("/", func(c *fiber.Ctx) error { return c.JSON(c.Locals("user")) })
 
-	response, err := app.Test(httptest.NewRequest("GET", "http://localhost:8021/login", nil), -1)
+	response, err := app.Test(visit("/login"), -1)
 	if err != nil {
 		fmt.Println(err)
 		return
