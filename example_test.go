@@ -62,6 +62,7 @@ func Example() {
 		UserPoolID:     "eu-west-2_tMeCEUTj8",
 	}))
 	app.Get("/", func(c *fiber.Ctx) error { return c.JSON(c.Locals("user")) })
+	defer func() { _ = app.Shutdown() }()
 
 	response, err := app.Test(visit("/login"), -1)
 	if err != nil {
@@ -338,7 +339,7 @@ func ExampleConfig_onEvent() {
 	config, pool := exampleConfig()
 	defer pool.Close()
 
-	config.OnEvent = func(e cognito.Event) { fmt.Println(e.Kind, e.OK, e.Reason) }
+	config.OnEvent = func(e cognito.Event) { fmt.Printf("%s ok=%t %q\n", e.Kind, e.OK, e.Reason) }
 	app := fiber.New()
 	app.Use(cognito.New(config))
 	app.Get("/admin", cognito.RequireGroup("admin"), func(c *fiber.Ctx) error { return c.SendString("all users") })
@@ -347,8 +348,8 @@ func ExampleConfig_onEvent() {
 	bob := pool.SignIn(app, "bob")
 	show(app, visit("/admin", bob...))
 	// Output:
-	// login true
-	// refuse false forbidden
+	// login ok=true ""
+	// refuse ok=false "forbidden"
 	// 403 Forbidden
 }
 

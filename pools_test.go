@@ -87,6 +87,21 @@ func (two *twoPools) furnish(app *fiber.App) {
 		return c.SendString(emailOf(two.customers.auth.UserFrom(c)))
 	})
 	app.All("/nearest", cognito.RequireUser(), func(c *fiber.Ctx) error { return c.SendString(emailOf(cognito.UserFrom(c))) })
+	app.All("/after/:what", func(c *fiber.Ctx) error {
+		switch c.Params("what") {
+		case "expiry": // while the handler is at work
+			two.staff.pool.Advance(61 * time.Minute)
+			if _, err := two.staff.auth.AccessToken(c); err != nil {
+				return err
+			}
+		case "logout":
+			_ = two.staff.auth.Logout(c)
+		}
+		nearest, _ := c.Locals("user").(*cognito.User)
+		return c.Status(http.StatusOK).SendString(strings.Join([]string{
+			emailOf(two.staff.auth.UserFrom(c)), emailOf(two.customers.auth.UserFrom(c)), emailOf(cognito.UserFrom(c)), emailOf(nearest),
+		}, " "))
+	})
 	app.All("/tokens", func(c *fiber.Ctx) error {
 		a, _ := two.staff.auth.AccessToken(c)
 		b, _ := two.customers.auth.AccessToken(c)
@@ -197,6 +212,19 @@ func TestTwoPoolsSideBySide(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOnePoolChangesInAHandler is row O3 within one request: what a handler does
+// with one pool, be it a renewal or a logout, changes that pool's user and not
+// who the nearest middleware says is there.
+func TestOnePoolChangesInAHandler(t *testing.T) {
+	two := serveTwoPools(t)
+	staff, customer := two.login(two.staff, "/staff/login", "alice"), two.login(two.customers, "/login", "bob")
+	const nearest = "bob@customers.example bob@customers.example bob@customers.example"
+	two.mustRead("/after/nothing", "alice@staff.example "+nearest, staff, customer)
+	two.mustRead("/after/expiry", "alice@staff.example "+nearest, staff, customer)
+	two.mustRead("/after/logout", "nobody "+nearest, staff, customer)
+	two.mustRead("/after/nothing", "nobody "+nearest, staff, customer)
 }
 
 // TestLoginMixUp is row A9: an answer of one pool that reaches the other's

@@ -90,7 +90,7 @@ func pages() (app *fiber.App, right map[string]bool) {
 	}
 	app.Get("/right", page(fiber.StatusOK, "alice"))
 	app.Get("/refused", page(fiber.StatusUnauthorized, "alice"))
-	app.Get("/other", page(fiber.StatusOK, "mallory"))
+	app.Get("/other", page(fiber.StatusOK, "clara"))
 	app.Get("/longer", page(fiber.StatusOK, "not alice"))
 	app.Get("/closes", page(fiber.StatusOK, "alice", fiber.HeaderConnection, "close"))
 	return app, map[string]bool{"/right": true, "/refused": false, "/other": false, "/longer": false, "/closes": false}

@@ -29,15 +29,15 @@ type gathering struct {
 
 // gatherings measures a growing number of sessions.
 func gatherings(o options, out io.Writer) ([]gathering, error) {
-	sizes := []int{1_000, 10_000, 100_000}
-	switch {
-	case o.quick:
+	sizes := []int{1_000, 10_000, 100_000, 1_000_000}
+	if o.quick {
 		sizes = []int{20, 60}
-	case o.million:
-		sizes = append(sizes, 1_000_000)
 	}
 	var found []gathering
 	for _, n := range sizes {
+		if n > o.sessions {
+			break
+		}
 		g, err := gather(o, n)
 		if err != nil {
 			return nil, fmt.Errorf("%d sessions: %w", n, err)

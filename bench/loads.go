@@ -261,8 +261,15 @@ func (t tester) forged() (found forged, err error) {
 		return found, err
 	}
 	after, err := t.server.ask(command{Do: "calls"})
+	if err != nil {
+		return found, err
+	}
 	found.fetches = after.Calls["jwks"] - before.Calls["jwks"]
-	return found, err
+	// Two at once, and then one in ten seconds, is what unknown keys may force.
+	if most := 2 + int(found.took/(10*time.Second)); found.fetches > most {
+		return found, fmt.Errorf("the key set was fetched %d times in %s, want %d at most", found.fetches, found.took, most)
+	}
+	return found, nil
 }
 
 // flooded is what signed-in users notice of requests that must all be refused.
@@ -318,7 +325,14 @@ func (t tester) expiry() (found expiry, err error) {
 		return found, err
 	}
 	after, err := t.server.ask(command{Do: "calls"})
-	return expiry{requests: o.requests, calls: after.Calls["token"] - before.Calls["token"]}, err
+	if err != nil {
+		return found, err
+	}
+	found = expiry{requests: o.requests, calls: after.Calls["token"] - before.Calls["token"]}
+	if found.calls != 1 {
+		return found, fmt.Errorf("%d calls to the token endpoint, want 1", found.calls)
+	}
+	return found, nil
 }
 
 func (t tester) loginFlood() (found loginFlood, err error) {
@@ -343,6 +357,9 @@ func (t tester) loginFlood() (found loginFlood, err error) {
 			return found, err
 		}
 		*heap = answer.Heap
+	}
+	if found.refused > 0 && found.after > found.halfway+found.halfway/4 {
+		return found, fmt.Errorf("the heap grows on, from %d to %d bytes, although logins are refused", found.halfway, found.after)
 	}
 	_, err = t.steady(t.size.window) // the signed-in are served all the same
 	return found, err

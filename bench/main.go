@@ -7,8 +7,9 @@
 // directory. A run takes some ten minutes; -quick only shows that everything
 // works, -only picks rows by a regular expression for their ids ("session",
 // "redis.*", "crowd", "load"), -million adds a million live sessions, which
-// takes about an hour of logins, and -cpuprofile writes a profile in which the
-// label "row" tells the rows apart:
+// takes about an hour of logins, -sessions 10000 makes do with fewer than
+// usual, and -cpuprofile writes a profile in which the label "row" tells the
+// rows apart:
 //
 //	go run ./bench -only session -cpuprofile cpu.out
 //	go tool pprof -tagfocus row=^session$ -top cpu.out
@@ -46,24 +47,28 @@ func main() {
 
 // options are the command line.
 type options struct {
-	rounds  int
-	quick   bool
-	million bool
-	only    *regexp.Regexp // nil: everything
-	profile string
-	out     string // where to write, or ""
+	rounds   int
+	quick    bool
+	sessions int            // that are live at a time, at most
+	only     *regexp.Regexp // nil: everything
+	profile  string
+	out      string // where to write, or ""
 }
 
 func readOptions(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&o.rounds, "rounds", 21, "how often every row is measured")
 	flags.BoolVar(&o.quick, "quick", false, "measure next to nothing, to see that everything works")
-	flags.BoolVar(&o.million, "million", false, "add a million live sessions")
+	flags.IntVar(&o.sessions, "sessions", 100_000, "the largest number of live sessions")
+	million := flags.Bool("million", false, "the same as -sessions 1000000")
 	only := flags.String("only", "", "measure only the rows whose id matches this regular expression")
 	flags.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the rows to this file")
 	flags.StringVar(&o.out, "out", "", "the directory to write to (default: the command's own, if everything is measured)")
 	if err := flags.Parse(args); err != nil {
 		return o, err
+	}
+	if *million {
+		o.sessions = 1_000_000
 	}
 	if *only != "" {
 		if o.only, err = regexp.Compile("^(?:" + *only + ")$"); err != nil {
@@ -112,10 +117,12 @@ func run(args []string, out io.Writer) error {
 	if found.rows, found.skipped, err = measureRows(o, out); err != nil {
 		return err
 	}
+	fmt.Fprintf(out, "\n%s\n", found.tables())
 	if o.wants("crowd") {
 		if found.crowd, err = gatherings(o, out); err != nil {
 			return fmt.Errorf("crowd: %w", err)
 		}
+		fmt.Fprintf(out, "%s\n", findings{crowd: found.crowd}.tables())
 	}
 	if o.wants("load") {
 		load, err := loads(o, out)
@@ -123,13 +130,12 @@ func run(args []string, out io.Writer) error {
 			return fmt.Errorf("load: %w", err)
 		}
 		found.load = &load
+		fmt.Fprintf(out, "%s\n", findings{load: found.load}.tables())
 	}
-	text := found.markdown()
-	fmt.Fprintf(out, "\n%s", text)
 	if o.out == "" {
 		return nil
 	}
-	if err := os.WriteFile(filepath.Join(o.out, "RESULTS.md"), []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(o.out, "RESULTS.md"), []byte(found.markdown()), 0o644); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(o.out, "chart.svg"), []byte(found.chart()), 0o644)

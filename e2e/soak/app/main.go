@@ -1,0 +1,72 @@
+// Command app is the app whose instances the soak test runs: who is signed in,
+// as JSON, and nothing else.
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/bar-tech/cognito"
+	"github.com/gofiber/fiber/v2"
+	redisstorage "github.com/gofiber/storage/redis/v3"
+	"github.com/redis/go-redis/v9"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "app:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	options, err := redis.ParseURL(os.Getenv("REDIS_URL"))
+	if err != nil {
+		return err
+	}
+	options.ContextTimeoutEnabled = true
+	auth, err := cognito.NewAuth(cognito.Config{
+		UserPoolDomain: os.Getenv("POOL_DOMAIN"), ClientID: os.Getenv("CLIENT_ID"),
+		UserPoolID: os.Getenv("POOL_ID"), Issuer: os.Getenv("ISSUER"),
+		Storage: redisstorage.NewFromConnection(redis.NewClient(options)),
+		Logger:  slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	})
+	if err != nil {
+		return err
+	}
+	app := fiber.New(fiber.Config{DisableStartupMessage: true})
+	app.Use(auth.Handler())
+	routes(app, auth)
+
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	stopped := make(chan error, 1)
+	go func() {
+		<-stop
+		stopped <- app.Shutdown() // and with it Auth.Close
+	}()
+	if err := app.Listen(os.Getenv("ADDR")); err != nil {
+		return err
+	}
+	if err := <-stopped; err != nil {
+		return err
+	}
+	return auth.Close()
+}
+
+func routes(app *fiber.App, auth *cognito.Auth) {
+	app.Get("/alive", func(c *fiber.Ctx) error { return c.SendString("yes") })
+	app.Get("/me", auth.RequireUser(), func(c *fiber.Ctx) error {
+		return c.JSON(fiber.Map{"sub": auth.UserFrom(c).Subject(), "payload": auth.PayloadFrom(c).Subject()})
+	})
+	app.Get("/token", auth.RequireUser(), func(c *fiber.Ctx) error {
+		token, err := auth.AccessToken(c)
+		if err != nil {
+			return c.SendStatus(fiber.StatusServiceUnavailable)
+		}
+		return c.SendString(token)
+	})
+}

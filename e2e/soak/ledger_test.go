@@ -1,0 +1,198 @@
+package soak
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/bar-tech/cognito/cognitotest"
+)
+
+// ledger knows what the pool has issued to whom and what became of it. With it
+// a session that is gone can be judged: lost, or ended for a reason.
+type ledger struct {
+	pool  *cognitotest.Pool
+	grace time.Duration
+
+	mu     sync.Mutex
+	newest map[string]string    // subject → refresh token that was delivered last
+	owner  map[string]string    // refresh token → subject
+	lost   map[string]bool      // subjects whose answer was lost after a rotation
+	asked  map[string]time.Time // subject → latest renewal
+	killed time.Time            // when an app was last killed
+
+	renewals atomic.Int64
+}
+
+// verdict is why a session is gone.
+type verdict string
+
+const (
+	lostSession verdict = "lost, though Cognito would still renew it"
+	unexplained verdict = "ended by Cognito for no reason"
+	lostAnswer  verdict = "answer lost beyond the grace"
+	hardKill    verdict = "killed in mid-rotation"
+)
+
+func newLedger(pool *cognitotest.Pool, grace time.Duration) *ledger {
+	return &ledger{pool: pool, grace: grace, newest: map[string]string{}, owner: map[string]string{}, lost: map[string]bool{}, asked: map[string]time.Time{}}
+}
+
+// note records an answer of the token endpoint that is about to be delivered.
+func (l *ledger) note(answer map[string]any) {
+	token, _ := answer["refresh_token"].(string)
+	access, _ := answer["access_token"].(string)
+	if token == "" || access == "" {
+		return
+	}
+	subject := claimsOf(access).Subject
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.newest[subject] = token
+	l.owner[token] = subject
+}
+
+// see records a renewal that has arrived.
+func (l *ledger) see(r cognitotest.Request) {
+	if r.Form.Get("grant_type") != "refresh_token" || r.Form.Has("audit") {
+		return
+	}
+	l.renewals.Add(1)
+	subject := l.ownerOf(r)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked[subject] = time.Now()
+}
+
+// ownerOf says whose refresh token a request presents.
+func (l *ledger) ownerOf(r cognitotest.Request) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.owner[r.Form.Get("refresh_token")]
+}
+
+func (l *ledger) loseAnswerOf(subject string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lost[subject] = true
+}
+
+func (l *ledger) appWasKilled() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.killed = time.Now()
+}
+
+// midRotation is how long before a kill a renewal must have come to the pool
+// for its answer not to be stored yet.
+const midRotation = time.Second
+
+// judge says why a subject's session is gone. What Cognito would still renew is
+// asked of the pool itself, with the refresh token it delivered last.
+func (l *ledger) judge(subject string) verdict {
+	l.mu.Lock()
+	token, lost := l.newest[subject], l.lost[subject]
+	sinceAsked := l.killed.Sub(l.asked[subject])
+	l.mu.Unlock()
+	killed := -midRotation < sinceAsked && sinceAsked < midRotation
+	switch {
+	case l.grace == 0 && killed:
+		return hardKill
+	case l.grace == 0 && lost:
+		return lostAnswer
+	case l.renewable(token):
+		return lostSession
+	}
+	return unexplained
+}
+
+// begin forgets what befell a subject before a new login.
+func (l *ledger) begin(subject string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.lost, subject)
+	delete(l.asked, subject)
+}
+
+func (l *ledger) renewable(token string) bool {
+	answer, err := http.PostForm(l.pool.URL()+"/oauth2/token", url.Values{
+		"grant_type": {"refresh_token"}, "client_id": {clientID}, "refresh_token": {token}, "audit": {"1"},
+	})
+	if err != nil {
+		return false
+	}
+	defer answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
+}
+
+type claims struct {
+	Subject string `json:"sub"`
+	Expires int64  `json:"exp"`
+}
+
+// claimsOf reads a token of the pool, which need not be verified here.
+func claimsOf(token string) claims {
+	var c claims
+	parts := strings.Split(token, ".")
+	if len(parts) == 3 {
+		raw, err := base64.RawURLEncoding.DecodeString(parts[1])
+		if err == nil && json.Unmarshal(raw, &c) == nil {
+			return c
+		}
+	}
+	return claims{}
+}
+
+// tally counts what happened in a run. It is what the test is about.
+type tally struct {
+	mu       sync.Mutex
+	verdicts map[verdict]int
+	examples []string
+	figures  map[string]int
+}
+
+func newTally() *tally { return &tally{verdicts: map[verdict]int{}, figures: map[string]int{}} }
+
+func (t *tally) count(figure string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.figures[figure]++
+}
+
+func (t *tally) get(figure string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.figures[figure]
+}
+
+// gone counts a session that ended without being asked to.
+func (t *tally) gone(v verdict, format string, arguments ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.verdicts[v]++
+	if v == lostSession || v == unexplained {
+		t.examples = append(t.examples, string(v)+": "+fmt.Sprintf(format, arguments...))
+	}
+}
+
+func (t *tally) verdict(v verdict) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.verdicts[v]
+}
+
+func body(answer *http.Response) string {
+	defer answer.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
+	if err != nil {
+		return "unreadable: " + err.Error()
+	}
+	return string(b)
+}

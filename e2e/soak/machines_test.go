@@ -1,0 +1,216 @@
+package soak
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/bar-tech/cognito/cognitotest"
+)
+
+// need finds a program. Without it the test is skipped, or fails in CI, where a
+// skip would hide that nothing was tested.
+func need(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil && os.Getenv("CI") == "true" {
+		t.Fatalf("no %s on PATH, which CI must have", name)
+	}
+	if err != nil {
+		t.Skipf("needs %s on PATH", name)
+	}
+	return path
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// process is a program of the test, which ends with it.
+type process struct {
+	*testing.T
+	path  string
+	args  []string
+	env   []string
+	ready func() bool // answers on its port
+
+	mu      sync.Mutex
+	command *exec.Cmd
+	ended   chan struct{}
+	says    bytes.Buffer // what it has written to standard error, ever
+}
+
+func (p *process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.says.Write(b)
+}
+
+func (p *process) output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.says.String()
+}
+
+// start runs the program until it is ready.
+func (p *process) start() {
+	p.Helper()
+	command, ended := exec.Command(p.path, p.args...), make(chan struct{})
+	command.Env, command.Stderr = append(os.Environ(), p.env...), p
+	if err := command.Start(); err != nil {
+		p.Fatal(err)
+	}
+	p.command, p.ended = command, ended
+	go func() {
+		defer close(ended)
+		_ = command.Wait() // mostly killed
+	}()
+	for deadline := time.Now().Add(30 * time.Second); !p.ready(); time.Sleep(20 * time.Millisecond) {
+		select {
+		case <-ended:
+			p.Fatalf("%s does not start:\n%s", p.path, p.output())
+		default:
+		}
+		if time.Now().After(deadline) {
+			p.Fatalf("%s is never ready:\n%s", p.path, p.output())
+		}
+	}
+}
+
+// signal sends a signal; end waits until the program has ended.
+func (p *process) signal(s syscall.Signal) {
+	if err := p.command.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.Errorf("signal %s: %v", s, err)
+	}
+}
+
+func (p *process) end(with syscall.Signal) {
+	p.signal(with)
+	select {
+	case <-p.ended:
+	case <-time.After(30 * time.Second):
+		p.Errorf("%s does not end after %s", p.path, with)
+		p.signal(syscall.SIGKILL)
+		<-p.ended
+	}
+}
+
+// startRedis runs a server that writes down everything it acknowledges, so that
+// its data outlive a kill.
+func startRedis(t *testing.T) (server *process, url string) {
+	t.Helper()
+	port := fmt.Sprint(freePort(t))
+	address := "127.0.0.1:" + port
+	server = &process{T: t, path: need(t, "redis-server"), args: []string{
+		"--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "", "--appendonly", "yes", "--appendfsync", "everysec",
+	}, ready: func() bool {
+		connection, err := net.DialTimeout("tcp", address, time.Second)
+		if err != nil {
+			return false
+		}
+		defer connection.Close()
+		_ = connection.SetDeadline(time.Now().Add(time.Second))
+		_, _ = connection.Write([]byte("PING\r\n")) // a failure shows below
+		answer := make([]byte, 7)
+		n, _ := connection.Read(answer)
+		return string(answer[:n]) == "+PONG\r\n"
+	}}
+	server.start()
+	t.Cleanup(func() {
+		server.signal(syscall.SIGCONT)
+		server.end(syscall.SIGKILL)
+	})
+	return server, "redis://" + address + "/0"
+}
+
+var appBinary struct {
+	once sync.Once
+	err  error
+}
+
+// buildApp builds the app once, with the race detector if the test has it.
+func buildApp(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(os.TempDir(), fmt.Sprintf("cognito-soak-%d", os.Getpid()))
+	appBinary.once.Do(func() {
+		arguments := []string{"build", "-o", path}
+		if raceEnabled() {
+			arguments = append(arguments, "-race")
+		}
+		if output, err := exec.Command("go", append(arguments, "./app")...).CombinedOutput(); err != nil {
+			appBinary.err = fmt.Errorf("building the app: %w\n%s", err, output)
+		}
+	})
+	if appBinary.err != nil {
+		t.Fatal(appBinary.err)
+	}
+	return path
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	_ = os.Remove(filepath.Join(os.TempDir(), fmt.Sprintf("cognito-soak-%d", os.Getpid())))
+	os.Exit(code)
+}
+
+func raceEnabled() bool {
+	info, _ := debug.ReadBuildInfo()
+	for _, setting := range info.Settings {
+		if setting.Key == "-race" {
+			return setting.Value == "true"
+		}
+	}
+	return false
+}
+
+// instance is one process of the app.
+type instance struct {
+	*process
+	url string
+}
+
+func startApp(t *testing.T, pool *cognitotest.Pool, redisURL string) *instance {
+	t.Helper()
+	config := pool.Config()
+	port := freePort(t)
+	a := &instance{url: fmt.Sprintf("http://localhost:%d", port)}
+	pool.AllowOrigin(a.url)
+	a.process = &process{T: t, path: buildApp(t), env: []string{
+		"POOL_DOMAIN=" + config.UserPoolDomain, "CLIENT_ID=" + config.ClientID, "POOL_ID=" + config.UserPoolID,
+		"ISSUER=" + config.Issuer, "REDIS_URL=" + redisURL, fmt.Sprintf("ADDR=127.0.0.1:%d", port),
+		"GORACE=halt_on_error=0",
+	}, ready: func() bool {
+		answer, err := http.Get(a.url + "/alive")
+		if err != nil {
+			return false
+		}
+		_ = answer.Body.Close()
+		return answer.StatusCode == http.StatusOK
+	}}
+	a.start()
+	t.Cleanup(func() { a.end(syscall.SIGTERM) })
+	return a
+}
+
+// panics counts what an app should never write.
+func (a *instance) panics() int {
+	says := a.output()
+	return strings.Count(says, "panic") + strings.Count(says, "DATA RACE") + strings.Count(says, "fatal error")
+}

@@ -1,0 +1,331 @@
+package soak
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/bar-tech/cognito/cognitotest"
+)
+
+const clientID = "1example23456789"
+
+// size is how much of everything a run has.
+type size struct {
+	sessions int           // for each grace
+	life     time.Duration // of tokens
+	pause    time.Duration // between two requests of a visitor
+	scene    time.Duration // how long a fault lasts
+}
+
+func sizeOfRun(t *testing.T) size {
+	t.Helper()
+	s := size{sessions: 100, life: 6 * time.Second, pause: 700 * time.Millisecond, scene: 1500 * time.Millisecond}
+	if os.Getenv("SOAK") == "full" {
+		s = size{sessions: 1000, life: 20 * time.Second, pause: 3 * time.Second, scene: 6 * time.Second}
+	}
+	s.sessions = number(t, "SOAK_SESSIONS", s.sessions)
+	return s
+}
+
+func number(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("%s is %q, want a number", name, text)
+	}
+	return n
+}
+
+// run is one pool, one storage, two instances and their visitors.
+type run struct {
+	*testing.T
+	size   size
+	pool   *cognitotest.Pool
+	redis  *process
+	apps   []*instance
+	ledger *ledger
+	tally  *tally
+	client *http.Client
+
+	visitors []*visitor
+	scene    atomic.Value // string: what is going wrong
+	calm     atomic.Bool  // nothing is that a logout could suffer from
+	fault    atomic.Pointer[tokenFault]
+	dice     *dice
+}
+
+// dice is randomness for many goroutines.
+type dice struct {
+	mu     sync.Mutex
+	random *rand.Rand
+}
+
+func (d *dice) below(chance float64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.random.Float64() < chance
+}
+
+// tokenFault is what the token endpoint does to some of the renewals.
+type tokenFault struct {
+	kind   string
+	chance float64
+}
+
+// TestSoak is the whole of it: for a client that lets replaced refresh tokens
+// live for a minute, and for one that does not.
+func TestSoak(t *testing.T) {
+	seed := uint64(number(t, "SOAK_SEED", int(time.Now().UnixNano()%1_000_000)))
+	need(t, "redis-server")
+	buildApp(t)
+	for i, grace := range []time.Duration{0, time.Minute} {
+		t.Run(fmt.Sprint("grace ", grace), func(t *testing.T) {
+			if os.Getenv("SOAK") != "full" {
+				t.Parallel()
+			}
+			newRun(t, sizeOfRun(t), grace, seed+uint64(i)).soak(seed)
+		})
+	}
+}
+
+func newRun(t *testing.T, size size, grace time.Duration, seed uint64) *run {
+	t.Helper()
+	r := &run{T: t, size: size, tally: newTally(), dice: &dice{random: rand.New(rand.NewPCG(seed, 1))}}
+	r.scene.Store("nothing")
+	r.pool = cognitotest.New(cognitotest.Options{
+		Users: users(size.sessions),
+		Clients: []cognitotest.Client{{
+			ID: clientID, RotateRefreshTokens: true, RotationGrace: grace, AccessTokenTTL: size.life, IDTokenTTL: size.life,
+		}},
+	})
+	t.Cleanup(r.pool.Close)
+	r.ledger = newLedger(r.pool, grace)
+	r.breakTokenEndpoint()
+	var redisURL string
+	r.redis, redisURL = startRedis(t)
+	for range 2 {
+		r.apps = append(r.apps, startApp(t, r.pool, redisURL))
+	}
+	transport := &http.Transport{MaxIdleConnsPerHost: 2 * size.sessions}
+	t.Cleanup(transport.CloseIdleConnections)
+	r.client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for i, user := range users(size.sessions) {
+		r.visitors = append(r.visitors, &visitor{
+			run: r, name: user.Username, subject: user.Subject, random: rand.New(rand.NewPCG(seed, uint64(i+2))),
+		})
+	}
+	return r
+}
+
+// breakTokenEndpoint has the token endpoint ask for each renewal what is going
+// wrong. Whatever it answers is noted.
+func (r *run) breakTokenEndpoint() {
+	r.pool.Break(cognitotest.Token, cognitotest.Fault{Match: func(q cognitotest.Request) bool {
+		r.ledger.see(q)
+		return false
+	}})
+	strikes := func(kind string) func(cognitotest.Request) bool {
+		return func(q cognitotest.Request) bool {
+			fault := r.fault.Load()
+			if fault == nil || (fault.kind != kind && fault.kind != "anything") || q.Form.Has("audit") || q.Form.Get("grant_type") != "refresh_token" {
+				return false
+			}
+			return r.dice.below(fault.chance)
+		}
+	}
+	for _, broken := range []struct {
+		kind  string
+		fault cognitotest.Fault
+	}{
+		{"500", cognitotest.Fault{Status: 500, ContentType: "text/plain", Body: "oops"}},
+		{"429", cognitotest.Fault{Status: 429, Body: `{"error":"TooManyRequestsException"}`}},
+		{"HTML", cognitotest.Fault{Status: 403, ContentType: "text/html", Body: "<h1>Forbidden</h1>"}},
+		{"slow", cognitotest.Fault{Delay: 4 * time.Second, Rewrite: r.ledger.note}},
+	} {
+		broken.fault.Match = strikes(broken.kind)
+		r.pool.Break(cognitotest.Token, broken.fault)
+	}
+	lose := strikes("lost answers")
+	r.pool.Break(cognitotest.Token, cognitotest.Fault{LoseAnswer: true, Match: func(q cognitotest.Request) bool {
+		if !lose(q) {
+			return false
+		}
+		r.ledger.loseAnswerOf(r.ledger.ownerOf(q))
+		return true
+	}})
+	r.pool.Break(cognitotest.Token, cognitotest.Fault{Rewrite: r.ledger.note})
+}
+
+// soak lets the visitors live through all scenes, in an order that the seed
+// decides, and then says how it went.
+func (r *run) soak(seed uint64) {
+	began := time.Now()
+	ctx, stop := context.WithCancel(context.Background())
+	var living sync.WaitGroup
+	defer living.Wait()
+	defer stop()
+	for _, v := range r.visitors {
+		living.Go(func() { v.live(ctx) })
+	}
+	r.settle("everybody logs in")
+	scenes := r.scenes()
+	names := slices.Sorted(maps.Keys(scenes))
+	r.dice.random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	for _, name := range names {
+		r.scene.Store(name)
+		r.calm.Store(strings.HasPrefix(name, "Cognito") || name == "nothing")
+		scenes[name]()
+		r.fault.Store(nil)
+		r.scene.Store("after " + name)
+		r.settle(name)
+	}
+	stop()
+	living.Wait()
+	r.report(seed, time.Since(began))
+}
+
+// scenes are what goes wrong. Each leaves everything well behind it.
+func (r *run) scenes() map[string]func() {
+	cognito := func(kind string, chance float64) func() {
+		return func() {
+			r.fault.Store(&tokenFault{kind, chance})
+			time.Sleep(r.size.scene)
+		}
+	}
+	return map[string]func(){
+		"nothing":               func() { time.Sleep(r.size.scene) },
+		"Cognito: slow":         cognito("slow", 1),
+		"Cognito: 429":          cognito("429", 0.8),
+		"Cognito: 500":          cognito("500", 1),
+		"Cognito: HTML":         cognito("HTML", 1),
+		"Cognito: lost answers": cognito("lost answers", 0.05),
+		"Cognito: anything":     cognito("anything", 0.05),
+		"Redis: hangs":          r.redisHangs,
+		"Redis: killed":         r.redisIsKilled,
+		"app: killed":           r.appIsKilled,
+		"app: restarted":        r.appIsRestarted,
+	}
+}
+
+func (r *run) redisHangs() {
+	r.redis.signal(syscall.SIGSTOP)
+	time.Sleep(r.size.scene + 2*time.Second) // longer than a call is waited for
+	r.redis.signal(syscall.SIGCONT)
+}
+
+func (r *run) redisIsKilled() {
+	r.redis.end(syscall.SIGKILL)
+	time.Sleep(r.size.scene)
+	r.redis.start()
+}
+
+func (r *run) appIsKilled() {
+	victim := r.apps[r.dice.random.IntN(len(r.apps))]
+	time.Sleep(r.size.scene / 2)
+	r.ledger.appWasKilled()
+	victim.end(syscall.SIGKILL)
+	time.Sleep(r.size.scene / 2)
+	victim.start()
+}
+
+func (r *run) appIsRestarted() {
+	old := r.apps[r.dice.random.IntN(len(r.apps))]
+	time.Sleep(r.size.scene / 2)
+	old.end(syscall.SIGTERM)
+	time.Sleep(r.size.scene / 2)
+	old.start()
+}
+
+// settle waits until everybody has been served again: longer than the longest
+// back-off is a failure to recover.
+func (r *run) settle(after string) {
+	r.Helper()
+	since := time.Now().UnixNano()
+	waiting := func() (n int) {
+		for _, v := range r.visitors {
+			if v.well.Load() < since {
+				n++
+			}
+		}
+		return n
+	}
+	deadline := time.Now().Add(time.Minute + time.Duration(r.size.sessions)*100*time.Millisecond)
+	for waiting() > 0 {
+		if time.Now().After(deadline) {
+			r.Errorf("after %q, %d of %d visitors are not served again", after, waiting(), len(r.visitors))
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	r.invariants(after)
+}
+
+// invariants hold at every moment.
+func (r *run) invariants(after string) {
+	r.Helper()
+	for _, figure := range []string{"users mixed up", "expired tokens handed out", "logouts undone", "requests that hung", "unexpected answers"} {
+		if n := r.tally.get(figure); n > 0 {
+			r.Errorf("after %q: %d %s", after, n, figure)
+		}
+	}
+	for _, v := range []verdict{lostSession, unexplained} {
+		if n := r.tally.verdict(v); n > 0 {
+			r.Errorf("after %q: %d sessions %s", after, n, v)
+		}
+	}
+	for _, app := range r.apps {
+		if n := app.panics(); n > 0 {
+			r.Errorf("after %q: %d panics at %s", after, n, app.url)
+		}
+	}
+}
+
+// report prints the figures that the run was made for.
+func (r *run) report(seed uint64, took time.Duration) {
+	panics := 0
+	for _, app := range r.apps {
+		panics += app.panics()
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "soak: seed %d, grace %s, %d sessions, 2 instances, %s\n", seed, r.ledger.grace, len(r.visitors), took.Round(time.Second))
+	for _, line := range []struct {
+		name  string
+		count int
+	}{
+		{"sessions lost that Cognito would still renew", r.tally.verdict(lostSession)},
+		{"users mixed up", r.tally.get("users mixed up")},
+		{"logins needed for no reason", r.tally.verdict(unexplained)},
+		{"panics", panics},
+		{"logins needed after a hard kill in mid-rotation", r.tally.verdict(hardKill)},
+		{"logins needed after an answer lost beyond the grace", r.tally.verdict(lostAnswer)},
+		{"logouts, of which undone: " + fmt.Sprint(r.tally.get("logouts undone")), r.tally.get("logouts")},
+		{"renewals asked of the pool", int(r.ledger.renewals.Load())},
+		{"requests served", r.tally.get("status 200")},
+		{"requests told to come again", r.tally.get("status 503")},
+		{"requests that met no instance", r.tally.get("status 0")},
+	} {
+		fmt.Fprintf(&b, "%8d  %s\n", line.count, line.name)
+	}
+	r.tally.mu.Lock()
+	for _, example := range r.tally.examples[:min(len(r.tally.examples), 10)] {
+		fmt.Fprintln(&b, "   ", example)
+	}
+	r.tally.mu.Unlock()
+	fmt.Print(b.String())
+}
