@@ -282,6 +282,25 @@ func TestLogoutWhileTheStorageIsDown(t *testing.T) {
 	}
 }
 
+// TestLogoutThenClose is row G3 at a shutdown: an app that stops before it could
+// tell the storage tries once more.
+func TestLogoutThenClose(t *testing.T) {
+	storage := newStore()
+	a, b := pair(t, newPool(t), storage)
+	alice := a.newSession(storage, "alice")
+	storage.misbehave(func(storeCall) *storeFault { return &storeFault{err: errDown} })
+	a.mustLogOut(a.send(logOut(alice.cookie)))
+	storage.misbehave(nil)
+	b.mustBe("alice", alice.cookie) // so long, a copy of the cookie is good
+	if err := a.auth.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	b.mustBe("", alice.cookie)
+	if storage.has(alice.hot) || storage.has(alice.cold) {
+		t.Error("records of the session are left")
+	}
+}
+
 // TestLogoutTwice is row G3: logging out is harmless when it has happened, when
 // nobody is signed in, and when the cookie is nonsense.
 func TestLogoutTwice(t *testing.T) {
@@ -524,6 +543,33 @@ func TestLogoutDuringTouch(t *testing.T) {
 	if storage.has(alice.hot) {
 		t.Error("the session is back")
 	}
+	a.mustBe("", alice.cookie)
+	b.mustBe("", alice.cookie)
+}
+
+// TestWriteThatComesAfterLogout: the storage is told to prolong a session, does
+// not answer in time, and does it after a logout all the same. The session does
+// not stay.
+func TestWriteThatComesAfterLogout(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t, cognitotest.Client{AccessTokenTTL: 4 * time.Hour, IDTokenTTL: 4 * time.Hour})
+	storage := newStore()
+	a, b := pair(t, pool, storage)
+	alice := a.newSession(storage, "alice")
+	pool.Advance(150 * time.Minute)
+	held := newGate(t)
+	var once sync.Once
+	storage.misbehave(func(c storeCall) *storeFault {
+		if c.method == "set" && c.key == alice.hot {
+			once.Do(func() { <-held.closed })
+		}
+		return nil
+	})
+	a.mustBe("alice", alice.cookie)
+	b.mustLogOut(b.send(logOut(alice.cookie)))
+	held.open()
+	eventually(t, "the session was back", func() bool { return storage.has(alice.hot) })
+	eventually(t, "the session is gone again", func() bool { return !storage.has(alice.hot) })
 	a.mustBe("", alice.cookie)
 	b.mustBe("", alice.cookie)
 }

@@ -26,8 +26,9 @@ import (
 // between instances, refresh tokens that are lost or put back, users who stay
 // although they are gone, and tokens that are not what they were.
 
-// justExpired is how long after a login its tokens of one hour are dead.
-const justExpired = 61 * time.Minute
+// justExpired is how long after a login its tokens of one hour are dead. A
+// verifier would forgive another minute; a session does not.
+const justExpired = time.Hour + time.Second
 
 // nearlyExpired is when they still work and have long been due for renewal.
 const nearlyExpired = 55 * time.Minute
@@ -543,6 +544,57 @@ func TestLeaseSparesTheRace(t *testing.T) {
 	held.open()
 	a.mustAllBe("alice", first())
 	b.mustAllBe("alice", second())
+	a.mustRenew(1)
+}
+
+// TestLeaseIsGivenBack: whatever came of a renewal, the next one need not wait
+// for the lease to lapse.
+func TestLeaseIsGivenBack(t *testing.T) {
+	pool := newPool(t)
+	storage := newStore()
+	s := serveWith(t, pool, on(storage))
+	alice := s.signIn("alice")
+	mustHaveNoLease := func() {
+		t.Helper()
+		for key := range storage.dump() {
+			if strings.HasPrefix(key, "cognito_lease_") {
+				t.Errorf("%s is left", key)
+			}
+		}
+	}
+	pool.Advance(justExpired)
+	pool.Break(cognitotest.Token, cognitotest.Fault{Times: 1, Match: refreshes, Status: http.StatusServiceUnavailable})
+	s.mustBeUnavailable(asScript("/me", alice))
+	mustHaveNoLease()
+	pool.Advance(time.Minute)
+	s.mustBe("alice", alice)
+	mustHaveNoLease()
+	s.mustRenew(2)
+}
+
+// TestLateComer: a request has read that the tokens are expired, and before it
+// comes to renew them another instance has. It takes those.
+func TestLateComer(t *testing.T) {
+	pool := newPool(t, rotating(0))
+	storage := newStore()
+	a, b := pair(t, pool, storage)
+	alice := a.newSession(storage, "alice")
+	pool.Advance(justExpired)
+	renewing, held := make(chan struct{}), newGate(t)
+	var reads atomic.Int32
+	storage.misbehave(func(c storeCall) *storeFault {
+		// The second read is the first act of the renewal.
+		if c.method == "get" && c.key == alice.hot && reads.Add(1) == 2 {
+			close(renewing)
+			<-held.closed
+		}
+		return nil
+	})
+	late := b.later(1, asScript("/me", alice.cookie))
+	<-renewing
+	a.mustBe("alice", alice.cookie)
+	held.open()
+	b.mustAllBe("alice", late())
 	a.mustRenew(1)
 }
 

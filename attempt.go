@@ -292,4 +292,10 @@ func (l *ledger) done(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.live, key)
+	if len(l.queue) > 2*l.limit {
+		l.queue = slices.DeleteFunc(l.queue, func(p pending) bool {
+			_, live := l.live[p.key]
+			return !live
+		})
+	}
 }

@@ -42,6 +42,8 @@ type caller struct {
 	closed  bool
 	closing chan struct{} // closed when closed is set
 	work    sync.WaitGroup
+
+	panicked func(doing string, p any) // tells of a panic in the background
 }
 
 func newCaller(given *http.Client) *caller {
@@ -120,7 +122,14 @@ func (c *caller) untilClosed(work func(closing <-chan struct{})) bool {
 	if c.closed {
 		return false
 	}
-	c.work.Go(func() { work(c.closing) })
+	c.work.Go(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				c.panicked("working in the background", p)
+			}
+		}()
+		work(c.closing)
+	})
 	return true
 }
 

@@ -76,6 +76,7 @@ func NewAuth(config Config) (*Auth, error) {
 		binding: c.Issuer + "\x00" + c.UserPoolID + "\x00" + c.ClientID,
 		caller:  newCaller(c.HTTPClient), ownClock: config.Now == nil,
 	}
+	a.caller.panicked = a.logPanic
 	if base, err := url.Parse(c.BaseURL); err == nil {
 		a.pathPrefix = base.Path
 	}
@@ -157,7 +158,7 @@ func (a *Auth) handle(c *fiber.Ctx) error {
 		return a.refuse(c, err)
 	}
 	a.setVisit(c, v)
-	err2 := c.Next()
+	err2 := forFiber(c.Next())
 	if v.cookie || v.bearer {
 		markPersonal(c, v)
 	}

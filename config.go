@@ -254,7 +254,10 @@ func (c Config) withDefaults() Config {
 		c.AbsoluteTimeout = 7 * 24 * time.Hour
 	}
 	if c.IdleTimeout == 0 {
-		c.IdleTimeout = min(24*time.Hour, c.AbsoluteTimeout)
+		c.IdleTimeout = 24 * time.Hour
+		if c.AbsoluteTimeout >= time.Second { // else that is the mistake to name
+			c.IdleTimeout = min(c.IdleTimeout, c.AbsoluteTimeout)
+		}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

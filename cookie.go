@@ -2,10 +2,11 @@ package cognito
 
 import (
 	"bytes"
-	"strings"
+	"net/url"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 )
 
 // cookies knows the name and the attributes of every cookie here, so that a
@@ -25,7 +26,8 @@ const hostPrefix = "__Host-"
 
 func newCookies(c Config) cookies {
 	prefix := ""
-	secure := strings.HasPrefix(c.BaseURL, "https://")
+	base, err := url.Parse(c.BaseURL)
+	secure := err == nil && base.Scheme == "https"
 	if secure {
 		prefix = hostPrefix
 	}
@@ -56,10 +58,31 @@ func (k *cookies) read(c *fiber.Ctx, name []byte) []byte {
 			header = rest
 		}
 	}
-	if found != 1 {
+	if found != 1 || tossedNameless(&c.Request().Header, name) {
 		return nil
 	}
 	return value
+}
+
+// tossedNameless reports whether the browser sent a cookie without a name whose
+// value is "name=…". Once another handler has read the cookies, fasthttp writes
+// such a one like a cookie of that name; only the raw header tells them apart.
+func tossedNameless(header *fasthttp.RequestHeader, name []byte) bool {
+	raw := header.RawHeaders()
+	for {
+		i := bytes.Index(raw, name)
+		if i < 0 {
+			return false
+		}
+		if i > 0 && raw[i-1] == '=' {
+			// Without a name: nothing but the pair's beginning before the "=".
+			before := bytes.TrimRight(raw[:i-1], " \t")
+			if len(before) == 0 || before[len(before)-1] == ';' || before[len(before)-1] == ':' {
+				return true
+			}
+		}
+		raw = raw[i+len(name):]
+	}
 }
 
 // nextCookie looks for name in a Cookie header and returns its value and what
@@ -73,13 +96,20 @@ func nextCookie(header, name []byte) (value, rest []byte, ok bool) {
 	end := i + len(name)
 	before := bytes.TrimRight(header[:i], " \t")
 	if (len(before) > 0 && before[len(before)-1] != ';') || end >= len(header) || header[end] != '=' {
-		return nil, header[end:], false // part of another name or of a value
+		// Part of another name or of a value. On to the next cookie, and not
+		// just behind this: whoever chooses a value would choose ours.
+		return nil, fromSemicolon(header[end:]), false
 	}
 	value = header[end+1:]
-	if semicolon := bytes.IndexByte(value, ';'); semicolon >= 0 {
-		value, rest = value[:semicolon], value[semicolon:]
+	rest = fromSemicolon(value)
+	return bytes.Trim(value[:len(value)-len(rest)], " \t"), rest, true
+}
+
+func fromSemicolon(header []byte) []byte {
+	if i := bytes.IndexByte(header, ';'); i >= 0 {
+		return header[i:]
 	}
-	return bytes.Trim(value, " \t"), rest, true
+	return nil
 }
 
 // set sends a cookie that lives for maxAge. Lax, not Strict: a Strict cookie

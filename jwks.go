@@ -75,9 +75,7 @@ func newKeySet(caller *caller, url string, now func() time.Time) *keySet {
 func (s *keySet) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error) {
 	snapshot := s.current.Load()
 	if snapshot != nil {
-		if s.now().Sub(snapshot.fetched) > keysFresh {
-			s.refresh()
-		}
+		s.refreshIfStale(snapshot)
 		if key, ok := snapshot.keys[kid]; ok {
 			return key, nil
 		}
@@ -100,6 +98,7 @@ func (s *keySet) KeyReadAll(ctx context.Context) ([]jwkset.JWK, error) {
 			return nil, unavailable(fmt.Errorf("%w: %w", errNoKeys, err))
 		}
 	}
+	s.refreshIfStale(s.current.Load())
 	keys := s.current.Load().keys
 	if len(keys) != 1 {
 		return nil, jwkset.ErrKeyNotFound
@@ -118,6 +117,8 @@ func (s *keySet) lookUp(kid string) (jwkset.JWK, bool) {
 	key, ok := snapshot.keys[kid]
 	return key, ok
 }
+
+var errKeysPanicked = errors.New("reading the keys panicked")
 
 var errFetchedLately = errors.New("keys were fetched a moment ago")
 
@@ -153,8 +154,12 @@ func (s *keySet) fetch(ctx context.Context) error {
 	}
 }
 
-// refresh starts a fetch in the background, unless it is no turn yet.
-func (s *keySet) refresh() {
+// refreshIfStale starts a fetch in the background when the keys have been used
+// for long, unless it is no turn yet.
+func (s *keySet) refreshIfStale(snapshot *keySnapshot) {
+	if s.now().Sub(snapshot.fetched) <= keysFresh {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.flight == nil && s.takeTurn() {
@@ -188,11 +193,12 @@ func (s *keySet) start() *keyFlight {
 	flight := &keyFlight{done: make(chan struct{})}
 	s.flight = flight
 	started := s.caller.background(func(ctx context.Context) {
-		keys, err := s.read(ctx)
-		if err == nil {
+		err := errKeysPanicked
+		defer func() { s.land(flight, err) }()
+		var keys map[string]jwkset.JWK
+		if keys, err = s.read(ctx); err == nil {
 			s.current.Store(&keySnapshot{keys: keys, fetched: s.now()})
 		}
-		s.land(flight, err)
 	})
 	if !started {
 		flight.err = errClosed
@@ -260,7 +266,10 @@ func usableKey(raw []byte) (jwkset.JWK, bool) {
 	}
 	signs := marshal.USE == "" || marshal.USE == jwkset.UseSig
 	rs256 := marshal.ALG == "" || marshal.ALG == jwkset.AlgRS256
-	if marshal.KTY != jwkset.KtyRSA || !signs || !rs256 || marshal.KID == "" {
+	// Whoever publishes the private part lets everybody sign (RFC 7517
+	// section 9.2).
+	private := marshal.D + marshal.P + marshal.Q + marshal.DP + marshal.DQ + marshal.QI + marshal.K
+	if marshal.KTY != jwkset.KtyRSA || !signs || !rs256 || marshal.KID == "" || private != "" || len(marshal.OTH) > 0 {
 		return jwkset.JWK{}, false
 	}
 	public := jwkset.JWKMarshal{KTY: marshal.KTY, KID: marshal.KID, ALG: jwkset.AlgRS256, USE: jwkset.UseSig, N: marshal.N, E: marshal.E}

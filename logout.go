@@ -53,7 +53,7 @@ func (a *Auth) Logout(c *fiber.Ctx) error {
 	}
 	a.cookies.clear(c, string(a.cookies.session))
 	a.cookies.clear(c, a.cookies.trips)
-	a.setVisit(c, &a.nobody)
+	a.changeVisit(c, &a.nobody)
 	base, err := a.baseURL(c)
 	if err != nil {
 		return a.refuse(c, asError(err))

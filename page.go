@@ -158,11 +158,21 @@ func (a *Auth) loginForScripts(c *fiber.Ctx, e *Error) string {
 }
 
 // forFiber keeps causes from strangers: Fiber's own error handler prints the
-// text of whatever error reaches it.
+// text of whatever error reaches it, and an app may well return one of ours.
 func forFiber(err error) error {
 	var e *Error
-	if errors.As(err, &e) {
-		return fiber.NewError(e.Status(), e.Detail())
+	if err == nil || !errors.As(err, &e) {
+		return err
 	}
-	return err
+	return blandError{e}
+}
+
+// blandError reads like what a visitor may know, and still is the error that
+// it was.
+type blandError struct{ inner *Error }
+
+func (b blandError) Error() string { return b.inner.Detail() }
+
+func (b blandError) Unwrap() []error {
+	return []error{fiber.NewError(b.inner.Status(), b.inner.Detail()), b.inner}
 }

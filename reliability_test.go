@@ -409,27 +409,30 @@ func (d deafStore) Set(key string, value []byte, life time.Duration) error {
 	return d.store.Set(key, value, life)
 }
 
-// TestSaveFailsThenLogout is row F10 before a logout: the tokens in memory end
-// with the session, and the refresh token that nobody else knows is revoked.
+// TestSaveFailsThenLogout is row F10 before a logout, here or at another
+// instance: the tokens in memory end with the session, and the refresh token
+// that nobody else knows is revoked.
 func TestSaveFailsThenLogout(t *testing.T) {
-	storage := newStore()
-	a, b, alice, tokens := unsavable(t, storage, 0)
-	a.mustBe("alice", alice)
-	newest := tokens.newest()
-	storage.misbehave(func(c storeCall) *storeFault {
-		if c.method == "set" && strings.HasPrefix(c.key, coldPrefix) {
-			return &storeFault{err: errDown}
-		}
-		return nil
-	})
-	a.send(request{method: http.MethodPost, path: "/logout", cookies: []*http.Cookie{alice}})
-	storage.misbehave(nil)
-	a.mustBe("", alice)
-	b.mustBe("", alice)
-	eventually(t, "the newest refresh token is revoked", func() bool { return slices.Contains(revoked(a.pool), newest) })
-	a.pool.Advance(time.Minute)
-	a.mustBe("", alice)
-	b.mustBe("", alice)
+	for _, elsewhere := range []bool{false, true} {
+		t.Run(fmt.Sprint("elsewhere ", elsewhere), func(t *testing.T) {
+			storage := newStore()
+			a, b, alice, tokens := unsavable(t, storage, 0)
+			a.mustBe("alice", alice)
+			newest := tokens.newest()
+			leaves := a
+			if elsewhere {
+				leaves = b
+			}
+			leaves.mustLogOut(leaves.send(logOut(alice)))
+			storage.misbehave(nil)
+			for range 2 {
+				a.mustBe("", alice)
+				b.mustBe("", alice)
+				eventually(t, "the newest refresh token is revoked", func() bool { return slices.Contains(revoked(a.pool), newest) })
+				a.pool.Advance(time.Minute)
+			}
+		})
+	}
 }
 
 // TestSaveFailsForAVerdict: a session that Cognito ends while the storage does

@@ -184,7 +184,7 @@ func (k *configCheck) baseURL(c Config) {
 		return
 	case strings.HasSuffix(c.BaseURL, "/"):
 		k.add("BaseURL", c.BaseURL, "must not end in a slash, since paths are put behind it", "remove the slash")
-	case u.Path != "" && !routePath.MatchString(u.Path):
+	case u.Path != "" && (!routePath.MatchString(u.EscapedPath()) || hasDotSegment(u.Path)):
 		k.add("BaseURL", c.BaseURL, "must have a plain path without empty or encoded parts", remedy)
 	}
 	domain, err := parseOrigin(withScheme(c.UserPoolDomain))

@@ -2,6 +2,7 @@ package cognito
 
 import (
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 )
 
 // Leg 3 of the journey, on every request: the app asks who is there.
@@ -29,13 +30,29 @@ type (
 	ownKey     struct{ auth *Auth }
 )
 
-// setVisit attaches a visit to a request. The strings are for the app's
-// convenience; they are cleared too, since another handler may have set them.
+// setVisit attaches a visit to a request, on its way down to the handlers.
 func (a *Auth) setVisit(c *fiber.Ctx, v *visit) {
 	ctx := c.Context()
 	if outer, _ := ctx.UserValue(nearestKey{}).(*visit); outer != nil && outer.auth != a {
 		ctx.SetUserValue(ownKey{outer.auth}, outer) // another pool's, further up
 	}
+	a.setNearest(ctx, v)
+}
+
+// changeVisit replaces a visit that has changed while a handler runs. It stays
+// in its place: the nearest middleware is still the nearest.
+func (a *Auth) changeVisit(c *fiber.Ctx, v *visit) {
+	ctx := c.Context()
+	if nearest, _ := ctx.UserValue(nearestKey{}).(*visit); nearest != nil && nearest.auth != a {
+		ctx.SetUserValue(ownKey{a}, v)
+		return
+	}
+	a.setNearest(ctx, v)
+}
+
+// setNearest also sets the strings, which are for the app's convenience. They
+// are cleared if there is nobody, since another handler may have set them.
+func (a *Auth) setNearest(ctx *fasthttp.RequestCtx, v *visit) {
 	ctx.SetUserValue(nearestKey{}, v)
 	if v.user == nil {
 		ctx.SetUserValue("user", nil)
@@ -164,7 +181,7 @@ func accessTokenOf(c *fiber.Ctx, v *visit) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		v.auth.setVisit(c, &renewed.visit)
+		v.auth.changeVisit(c, &renewed.visit)
 		current = renewed
 	}
 	if current.unsaved != nil {
