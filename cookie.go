@@ -74,7 +74,7 @@ func tossedNameless(header *fasthttp.RequestHeader, name []byte) bool {
 		if i < 0 {
 			return false
 		}
-		if i > 0 && raw[i-1] == '=' {
+		if end := i + len(name); i > 0 && raw[i-1] == '=' && end < len(raw) && raw[end] == '=' {
 			// Without a name: nothing but the pair's beginning before the "=".
 			before := bytes.TrimRight(raw[:i-1], " \t")
 			if len(before) == 0 || before[len(before)-1] == ';' || before[len(before)-1] == ':' {
