@@ -336,6 +336,7 @@ func TestKeyRotatedJustBeforeSigning(t *testing.T) {
 // withdrawn, perhaps because it was stolen, stops working. It is noticed when
 // the keys are next read, an hour later or when a new key appears.
 func TestKeyRemoved(t *testing.T) {
+	t.Parallel()
 	t.Run("noticed in time", func(t *testing.T) {
 		l := newTokenLab(t)
 		old := l.longLived()

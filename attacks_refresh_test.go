@@ -1125,6 +1125,34 @@ func TestTouchCrossesRenewal(t *testing.T) {
 	}
 }
 
+// TestProlongedNowAndThen: using a session writes it at most once in a tenth of
+// its idle time, however many requests come at once, and never its tokens.
+func TestProlongedNowAndThen(t *testing.T) {
+	pool := newPool(t, cognitotest.Client{AccessTokenTTL: 24 * time.Hour, IDTokenTTL: 24 * time.Hour})
+	storage := newStore()
+	s := serveWith(t, pool, on(storage), func(c *cognito.Config) { c.IdleTimeout = 10 * time.Hour })
+	alice := s.newSession(storage, "alice")
+	writes := func(key string) (n int) {
+		for _, c := range storage.asked("set") {
+			if c.key == key {
+				n++
+			}
+		}
+		return n
+	}
+	hot, cold := writes(alice.hot), writes(alice.cold)
+	for round, want := range []int{0, 1, 1, 2} {
+		pool.Advance(31 * time.Minute)
+		s.mustAllBe("alice", s.later(20, asScript("/me", alice.cookie))())
+		if n := writes(alice.hot) - hot; n != want {
+			t.Errorf("after %d half hours of use the session was written %d times, want %d", round+1, n, want)
+		}
+	}
+	if n := writes(alice.cold) - cold; n != 0 {
+		t.Errorf("its tokens were written %d times", n)
+	}
+}
+
 // TestRenewalCrossesTouch is the same the other way round: a renewal that began
 // before the session was prolonged must not put the old deadline back, or a
 // visitor who has just returned is idle again in no time.

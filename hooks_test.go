@@ -381,6 +381,7 @@ var wellKnownSubjects = sync.OnceValue(func() map[string]string {
 // TestAuditTrail is row M4: what an operator has to know is an event, once,
 // with what came of it, why, and who it was, as far as that is known.
 func TestAuditTrail(t *testing.T) {
+	t.Parallel()
 	diary := &eventDiary{}
 	storage := newStore()
 	pool := cognitotest.New(cognitotest.Options{})

@@ -438,6 +438,7 @@ func TestSaveFailsThenLogout(t *testing.T) {
 // TestSaveFailsForAVerdict: a session that Cognito ends while the storage does
 // not write is not ended halfway: it is unknown until that can be stored.
 func TestSaveFailsForAVerdict(t *testing.T) {
+	t.Parallel()
 	storage := newStore()
 	a, b, alice, _ := unsavable(t, storage, 0)
 	storage.misbehave(func(c storeCall) *storeFault {

@@ -21,14 +21,21 @@ type ledger struct {
 	pool  *cognitotest.Pool
 	grace time.Duration
 
-	mu     sync.Mutex
-	newest map[string]string    // subject → refresh token that was delivered last
-	owner  map[string]string    // refresh token → subject
-	lost   map[string]bool      // subjects whose answer was lost after a rotation
-	minted map[string]time.Time // subject → when newest was
-	killed time.Time            // when an app was last killed
+	mu      sync.Mutex
+	newest  map[string]minted // subject → refresh token that was delivered last
+	owner   map[string]string // refresh token → subject
+	askedBy map[string]string // subject → address of the instance that asked last
+	lost    map[string]bool   // subjects whose answer was lost after a rotation
+	killed  minted            // which instance was last killed, and when
 
 	renewals atomic.Int64
+}
+
+// minted is a refresh token, with the instance that it went to.
+type minted struct {
+	token    string
+	instance string
+	at       time.Time
 }
 
 // verdict is why a session is gone.
@@ -42,7 +49,7 @@ const (
 )
 
 func newLedger(pool *cognitotest.Pool, grace time.Duration) *ledger {
-	return &ledger{pool: pool, grace: grace, newest: map[string]string{}, owner: map[string]string{}, lost: map[string]bool{}, minted: map[string]time.Time{}}
+	return &ledger{pool: pool, grace: grace, newest: map[string]minted{}, owner: map[string]string{}, askedBy: map[string]string{}, lost: map[string]bool{}}
 }
 
 // note records an answer of the token endpoint that is about to be delivered.
@@ -55,15 +62,20 @@ func (l *ledger) note(answer map[string]any) {
 	subject := claimsOf(access).Subject
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.newest[subject], l.minted[subject] = token, time.Now()
+	l.newest[subject] = minted{token, l.askedBy[subject], time.Now()}
 	l.owner[token] = subject
 }
 
 // see counts a renewal that has arrived.
 func (l *ledger) see(r cognitotest.Request) {
-	if r.Form.Get("grant_type") == "refresh_token" && !r.Form.Has("audit") {
-		l.renewals.Add(1)
+	if r.Form.Get("grant_type") != "refresh_token" || r.Form.Has("audit") {
+		return
 	}
+	l.renewals.Add(1)
+	subject := l.ownerOf(r)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.askedBy[subject] = r.Header.Get("Instance")
 }
 
 // ownerOf says whose refresh token a request presents.
@@ -79,30 +91,29 @@ func (l *ledger) loseAnswerOf(subject string) {
 	l.lost[subject] = true
 }
 
-func (l *ledger) appWasKilled() {
+func (l *ledger) isKilled(instance string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.killed = time.Now()
+	l.killed = minted{"", instance, time.Now()}
 }
 
-// midRotation is how close to a kill a refresh token must have been replaced
-// for the new one to have died with the app, unstored. The app does with a busy
-// machine what it can.
+// midRotation is how long before an instance is killed, or while it is, a new
+// refresh token must have been sent to it, to have died with it unstored.
 const midRotation = 2 * time.Second
 
 // judge says why a subject's session is gone. What Cognito would still renew is
 // asked of the pool itself, with the refresh token it delivered last.
 func (l *ledger) judge(subject string) verdict {
 	l.mu.Lock()
-	token, lost := l.newest[subject], l.lost[subject]
-	killed := l.killed.Sub(l.minted[subject]).Abs() < midRotation
+	last, lost := l.newest[subject], l.lost[subject]
+	killed := last.instance == l.killed.instance && l.killed.at.Sub(last.at).Abs() < midRotation
 	l.mu.Unlock()
 	switch {
 	case l.grace == 0 && killed:
 		return hardKill
 	case l.grace == 0 && lost:
 		return lostAnswer
-	case l.renewable(token):
+	case l.renewable(last.token):
 		return lostSession
 	}
 	return unexplained

@@ -183,18 +183,19 @@ func raceEnabled() bool {
 // instance is one process of the app.
 type instance struct {
 	*process
-	url string
+	url     string
+	address string
 }
 
 func startApp(t *testing.T, pool *cognitotest.Pool, redisURL string) *instance {
 	t.Helper()
 	config := pool.Config()
 	port := freePort(t)
-	a := &instance{url: fmt.Sprintf("http://localhost:%d", port)}
+	a := &instance{url: fmt.Sprintf("http://localhost:%d", port), address: fmt.Sprintf("127.0.0.1:%d", port)}
 	pool.AllowOrigin(a.url)
 	a.process = &process{T: t, path: buildApp(t), env: []string{
 		"POOL_DOMAIN=" + config.UserPoolDomain, "CLIENT_ID=" + config.ClientID, "POOL_ID=" + config.UserPoolID,
-		"ISSUER=" + config.Issuer, "REDIS_URL=" + redisURL, fmt.Sprintf("ADDR=127.0.0.1:%d", port),
+		"ISSUER=" + config.Issuer, "REDIS_URL=" + redisURL, "ADDR=" + a.address,
 		"GORACE=halt_on_error=0",
 	}, ready: func() bool {
 		answer, err := http.Get(a.url + "/alive")

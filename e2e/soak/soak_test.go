@@ -245,7 +245,7 @@ func (r *run) redisIsKilled() {
 func (r *run) appIsKilled() {
 	victim := r.apps[r.dice.random.IntN(len(r.apps))]
 	time.Sleep(r.size.scene / 2)
-	r.ledger.appWasKilled()
+	r.ledger.isKilled(victim.address)
 	victim.end(syscall.SIGKILL)
 	time.Sleep(r.size.scene / 2)
 	victim.start()
@@ -295,7 +295,7 @@ func (r *run) invariants(after string) {
 		breaches["sessions "+string(v)] = r.tally.verdict(v)
 	}
 	// Few are in mid-rotation at any moment. Many would be a fault of ours.
-	if n := r.tally.verdict(hardKill); n > 2+len(r.visitors)/50 {
+	if n := r.tally.verdict(hardKill); n > len(r.visitors)/10 {
 		breaches["sessions said to be "+string(hardKill)] = n
 	}
 	for _, app := range r.apps {

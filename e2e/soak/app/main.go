@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -31,8 +32,9 @@ func run() error {
 	auth, err := cognito.NewAuth(cognito.Config{
 		UserPoolDomain: os.Getenv("POOL_DOMAIN"), ClientID: os.Getenv("CLIENT_ID"),
 		UserPoolID: os.Getenv("POOL_ID"), Issuer: os.Getenv("ISSUER"),
-		Storage: redisstorage.NewFromConnection(redis.NewClient(options)),
-		Logger:  slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Storage:    redisstorage.NewFromConnection(redis.NewClient(options)),
+		Logger:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		HTTPClient: &http.Client{Transport: signed{os.Getenv("ADDR")}},
 	})
 	if err != nil {
 		return err
@@ -55,6 +57,15 @@ func run() error {
 		return err
 	}
 	return auth.Close()
+}
+
+// signed has calls to the pool say which instance they are from.
+type signed struct{ instance string }
+
+func (s signed) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Instance", s.instance)
+	return http.DefaultTransport.RoundTrip(r)
 }
 
 func routes(app *fiber.App, auth *cognito.Auth) {
