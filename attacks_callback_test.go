@@ -406,7 +406,7 @@ func TestCallbackTooLate(t *testing.T) {
 		after time.Duration
 		late  bool
 	}{{10*time.Minute - 30*time.Second, false}, {10*time.Minute + time.Second, true}} {
-		p := s.begin("", "return_to=/me")
+		p := s.begin("return_to=/me")
 		s.pool.Advance(tt.after)
 		answered(s, p, "alice") // a code is good for five minutes
 		res := s.finish(p)
@@ -516,7 +516,7 @@ func TestUselessCallback(t *testing.T) {
 		{"&code=a%26grant_type%3Drefresh_token", cognito.ErrCodeRefused},
 		{"&code=" + strings.Repeat("a", 2048), cognito.ErrCodeRefused},
 	} {
-		p := s.begin("")
+		p := s.begin()
 		res := s.send(request{path: "/login/redirect?state=" + p.state + tt.query, cookies: []*http.Cookie{p.cookie}})
 		if err := refused.take(); !errors.Is(err, tt.want) {
 			t.Errorf("%.60q is answered with %v, %s, want %v", tt.query, err, statusLine(res), tt.want)
@@ -605,7 +605,7 @@ func TestCallbackXSS(t *testing.T) {
 // mustNotEcho sends a query with a login's own state and with a made-up one.
 func mustNotEcho(t *testing.T, s *site, query, accept string) {
 	t.Helper()
-	p := s.begin("")
+	p := s.begin()
 	for _, state := range []string{p.state, "zqxj"} {
 		res := s.send(request{path: "/login/redirect?" + query + "&state=" + state, cookies: []*http.Cookie{p.cookie}, header: map[string]string{"Accept": accept}})
 		if res.StatusCode < 400 {
@@ -987,7 +987,7 @@ func TestAccountLinkedJustNow(t *testing.T) {
 	var refused refusals
 	s := serve(t, refused.hook)
 	linked := "/login/redirect?error=invalid_request&error_description=" + url.QueryEscape("Already found an entry for username google_123. ") + "&state="
-	first := s.begin("", "return_to=/me%3Ftab=3", "identity_provider=COGNITO")
+	first := s.begin("return_to=/me%3Ftab=3", "identity_provider=COGNITO")
 	res := s.send(request{path: linked + first.state, cookies: []*http.Cookie{first.cookie}})
 	if !leadsToCognito(s, res) {
 		t.Fatalf("the error is answered with %s, want a login", statusLine(res))
@@ -1010,11 +1010,11 @@ func TestAccountLinkedJustNow(t *testing.T) {
 	}
 	// Whoever is signed in may be linking an account just now.
 	session := mustSignIn(t, "bob", s.finish(halfway(s, "bob")))
-	first = s.begin("")
+	first = s.begin()
 	if res = s.send(request{path: linked + first.state, cookies: []*http.Cookie{first.cookie, session}}); !leadsToCognito(s, res) {
 		t.Errorf("for bob the error is answered with %s, want a login", statusLine(res))
 	}
-	first = s.begin("")
+	first = s.begin()
 	second = onward(s.send(request{path: linked + first.state, cookies: []*http.Cookie{first.cookie}}))
 	res = s.send(request{path: linked + second.state, cookies: []*http.Cookie{second.cookie}})
 	if err := refused.take(); !errors.Is(err, cognito.ErrProvider) || leadsToCognito(s, res) {
@@ -1039,7 +1039,7 @@ func TestSilentLogin(t *testing.T) {
 	mustOnlyClear(t, res, silent.cookie.Name)
 
 	for _, query := range []string{"", "prompt=login", "prompt=none+login"} {
-		loud := s.begin("", query, "return_to=/public")
+		loud := s.begin(query, "return_to=/public")
 		res = s.send(request{path: "/login/redirect?error=login_required&state=" + loud.state, cookies: []*http.Cookie{loud.cookie}})
 		if err := refused.take(); !errors.Is(err, cognito.ErrLoginRequired) || res.StatusCode != http.StatusUnauthorized {
 			t.Errorf("login_required after %q is answered with %v, %s", query, err, statusLine(res))

@@ -446,7 +446,7 @@ func TestTossedAttemptCookie(t *testing.T) {
 	s := serve(t)
 	pending := s.answered("alice")
 	other := *pending.cookie
-	other.Value = s.begin("").cookie.Value
+	other.Value = s.begin().cookie.Value
 	for _, tossed := range [][]*http.Cookie{{pending.cookie, &other}, {&other, pending.cookie}, {pending.cookie, pending.cookie}, {&other}} {
 		res := s.send(request{path: pending.callback, cookies: tossed})
 		if res.StatusCode != http.StatusBadRequest || res.cookie(isSessionCookie) != nil {

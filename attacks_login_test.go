@@ -33,7 +33,7 @@ import (
 // anybody at the keyboard if user is "": the callback is ready to be sent.
 func halfway(s *site, user string, parameters ...string) *pendingLogin {
 	s.Helper()
-	return answered(s, s.begin("", parameters...), user)
+	return answered(s, s.begin(parameters...), user)
 }
 
 // answered has the pool answer a login that the app has begun.
@@ -263,7 +263,7 @@ func TestGuessableLogin(t *testing.T) {
 	counts := map[string]*[256]int{}
 	const logins = 1000
 	for range logins {
-		p := s.begin("")
+		p := s.begin()
 		_, secret, _ := strings.Cut(p.cookie.Value, ".")
 		_, secret, _ = strings.Cut(secret, ".")
 		parts := map[string]string{
@@ -459,7 +459,7 @@ func TestAmbiguousLoginParameters(t *testing.T) {
 		}
 		setsNothing(t, query, res)
 	}
-	honest := s.begin("", "login_hint="+strings.Repeat("a", 256))
+	honest := s.begin("login_hint="+strings.Repeat("a", 256))
 	if got := honest.query.Get("login_hint"); len(got) != 256 {
 		t.Errorf("an honest login_hint arrived as %q", got)
 	}
@@ -651,7 +651,7 @@ func TestLoginFlood(t *testing.T) {
 	if inProgress := s.auth.FillAttempts(1); inProgress != 65535 {
 		t.Fatalf("%d logins fill the storage but for one, want 65535", inProgress)
 	}
-	last := s.begin("")
+	last := s.begin()
 	stored := s.auth.StoredInMemory()
 	mustBeBusy(t, s)
 	if now := s.auth.StoredInMemory(); now != stored {
@@ -660,7 +660,7 @@ func TestLoginFlood(t *testing.T) {
 	if res := s.finish(mine); res.cookie(isSessionCookie) == nil {
 		t.Errorf("a login from before the flood ends with %s", statusLine(res))
 	}
-	s.begin("") // alice has made room for one
+	s.begin() // alice has made room for one
 	mustBeBusy(t, s)
 	if res := s.finish(answered(s, last, "bob")); res.cookie(isSessionCookie) == nil {
 		t.Errorf("the last login that was let in ends with %s", statusLine(res))
@@ -775,7 +775,7 @@ func TestOldestLoginIsDropped(t *testing.T) {
 	s := serve(t)
 	var cookies []*http.Cookie
 	for range 4 {
-		cookies = append([]*http.Cookie{s.begin("").cookie}, cookies...) // newest first
+		cookies = append([]*http.Cookie{s.begin().cookie}, cookies...) // newest first
 		s.pool.Advance(time.Second)
 	}
 	res := s.send(request{path: "/login", cookies: cookies})
@@ -840,7 +840,7 @@ func TestAnswersStayPrivate(t *testing.T) {
 	mine := []*http.Cookie{v.sessionCookie()}
 	page := map[string]string{"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
 	foreign := map[string]string{"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "cross-site"}
-	good, denied := halfway(s, "alice"), s.begin("")
+	good, denied := halfway(s, "alice"), s.begin()
 	for _, row := range []struct {
 		request
 		want int

@@ -234,7 +234,7 @@ func TestReturnPathOnPage(t *testing.T) {
 		"/x?a=b&prompt=none":    "/login?return_to=%2Fx%3Fa%3Db%26prompt%3Dnone",
 		"//evil.example":        "/login",
 	} {
-		p := s.begin("", "return_to="+url.QueryEscape(returnTo))
+		p := s.begin("return_to="+url.QueryEscape(returnTo))
 		res := s.send(request{path: "/login/redirect?error=access_denied&state=" + p.state, cookies: []*http.Cookie{p.cookie}, header: map[string]string{"Accept": "text/html"}})
 		if res.StatusCode != http.StatusForbidden || !strings.Contains(res.body, `<a href="`+want+`">`) || strings.Contains(res.body, "<script") {
 			t.Errorf("after %q the page links elsewhere than %s: %q", returnTo, want, linkPattern.FindString(res.body))
@@ -258,7 +258,7 @@ func TestResponseSplitting(t *testing.T) {
 	s := serve(t)
 	for _, splitter := range splitters {
 		evil := "/me" + splitter + "Evil:%201" + splitter + "Set-Cookie:%20evil=1" + splitter + splitter + "<evil>"
-		p := s.begin("")
+		p := s.begin()
 		for _, target := range []string{
 			"/login?return_to=" + evil, "/login?login_hint=" + evil, "/login?prompt=none&return_to=" + evil, "/login/redirect?code=x&state=" + evil,
 			"/login/redirect?error=" + evil + "&state=" + p.state, "/me?" + evil, evil, "/logout?return_to=" + evil, "/logout?logout_uri=" + evil,
@@ -412,7 +412,7 @@ func TestHostileCurrentURL(t *testing.T) {
 func TestNoLineFromTheQueryInTheLog(t *testing.T) {
 	var refused refusals
 	s := serve(t, refused.hook)
-	p := s.begin("")
+	p := s.begin()
 	forged := "x\nlevel=ERROR msg=forged\r\n\u2028forged\x1b[31m"
 	s.send(request{path: fmt.Sprintf("/login/redirect?state=%s&error=invalid_request&error_description=%s", p.state, url.QueryEscape(forged)), cookies: []*http.Cookie{p.cookie}})
 	err := refused.take()

@@ -433,7 +433,7 @@ func TestCausesStayInTheLog(t *testing.T) {
 				"error=server_error&x=y&error_description=" + canary: "application/json",
 				"error=x&error_uri=" + canary:                        "application/json", "code=" + canary + "&code=" + canary: "text/html",
 			} {
-				pending := s.begin("")
+				pending := s.begin()
 				callback := "/login/redirect?" + where + "&state=" + pending.state
 				res := s.send(request{path: callback, cookies: []*http.Cookie{pending.cookie}, header: map[string]string{"Accept": accept}})
 				s.mustHide(canary, res, http.StatusBadRequest)
@@ -487,14 +487,14 @@ func TestLogForging(t *testing.T) {
 		}
 	})
 	evil := escape(forged)
-	pending := s.begin("")
+	pending := s.begin()
 	for _, query := range []string{
 		"error=server_error&error_description=" + evil, "error=" + evil, "error=" + evil + "&error_description=Already+found+an+entry+for+username" + evil,
 		"code=" + evil, "iss=" + evil, "state=" + evil, "state=x&code=" + evil + "&code=" + evil,
 	} {
 		s.send(request{path: "/login/redirect?state=" + pending.state + "&" + query, cookies: []*http.Cookie{pending.cookie}})
 		s.send(request{path: "/login/redirect?" + query, cookies: []*http.Cookie{pending.cookie}})
-		pending = s.begin("")
+		pending = s.begin()
 	}
 	for _, path := range []string{"/login?prompt=" + evil, "/login?return_to=/" + evil, "/login" + evil, "/logout?" + evil, "/me" + evil} {
 		s.send(request{path: path})

@@ -202,7 +202,7 @@ type session struct {
 // answered is a login that the pool has answered for a user.
 func (s *site) answered(user string) *pendingLogin {
 	s.Helper()
-	begun := s.begin("")
+	begun := s.begin()
 	browser := s.pool.NewBrowser()
 	stop := &stopAt{prefix: begun.query.Get("redirect_uri"), next: browser.Client.Transport}
 	browser.Client.Transport = stop

@@ -182,7 +182,7 @@ func TestNothingOfARequestIsKept(t *testing.T) {
 		}
 	})
 	alice, bob := s.newSession(storage, "alice"), s.newSession(storage, "bob")
-	pending, landed := s.begin(""), s.answered("alice")
+	pending, landed := s.begin(), s.answered("alice")
 	access := s.pool.AccessToken("", "bob", nil)
 
 	one := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}, CheckRedirect: plainClient.CheckRedirect}

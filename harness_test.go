@@ -245,33 +245,15 @@ type pendingLogin struct {
 	query    url.Values   // of the authorization request
 }
 
-// begin starts a login at the app and has the pool answer it for a user.
-func (s *site) begin(user string, parameters ...string) *pendingLogin {
+// begin starts a login at the app and stops at Cognito's door.
+func (s *site) begin(parameters ...string) *pendingLogin {
 	s.Helper()
 	res := s.send(request{path: "/login?" + strings.Join(parameters, "&")})
 	if res.StatusCode != http.StatusFound {
 		s.Fatalf("GET /login answered %d: %s", res.StatusCode, res.body)
 	}
-	authorize := res.location()
-	begun := &pendingLogin{state: authorize.Query().Get("state"), cookie: res.cookie(isLoginCookie), query: authorize.Query()}
-	if user == "" {
-		return begun
-	}
-	landed := ""
-	browser := s.pool.NewBrowser()
-	browser.Client.CheckRedirect = func(req *http.Request, _ []*http.Request) error {
-		if strings.HasPrefix(req.URL.String(), s.url) {
-			landed = req.URL.RequestURI()
-			return http.ErrUseLastResponse
-		}
-		return nil
-	}
-	browser.Login(authorize.String(), user, passwordOf(user))
-	if landed == "" {
-		s.Fatalf("the pool did not send %s back to the app", user)
-	}
-	begun.callback = landed
-	return begun
+	query := res.location().Query()
+	return &pendingLogin{state: query.Get("state"), cookie: res.cookie(isLoginCookie), query: query}
 }
 
 // finish sends the callback with the attempt's cookie.

@@ -443,7 +443,7 @@ func TestAuditTrail(t *testing.T) {
 	s.arrives(s.answered("bob"))
 	diary.mustHold(t, "login failed access_denied bob", "refuse failed access_denied bob")
 	pool.SetUser(cognitotest.User{Username: "bob", Password: passwordOf("bob"), Email: "bob@example.com"})
-	denied := s.begin("")
+	denied := s.begin()
 	s.send(request{path: "/login/redirect?error=access_denied&error_description=no&state=" + denied.state, cookies: []*http.Cookie{denied.cookie}})
 	diary.mustHold(t, "login failed access_denied ", "refuse failed access_denied ")
 

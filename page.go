@@ -49,7 +49,8 @@ var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title>{{.Page.Title}}</title>
+{{if .Page.Action}}<meta name="referrer" content="same-origin">
+{{end}}<title>{{.Page.Title}}</title>
 <style>{{.Style}}</style>
 </head>
 <body>
@@ -63,7 +64,9 @@ var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 </html>
 `))
 
-// sendPage writes a page. Forms may post to us and follow our redirect to
+// sendPage writes a page. A page with a form tells browsers to name its origin
+// to us: under no-referrer alone they would send "Origin: null", as another
+// site's sandbox does, and not all of them say more. Forms may post to us and follow our redirect to
 // formTarget, which browsers check against the policy too.
 func sendPage(c *fiber.Ctx, status int, p page, formTarget string) error {
 	var b bytes.Buffer

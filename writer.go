@@ -115,7 +115,12 @@ func (s *sessions) touch(opened *openSession, now time.Time) {
 	if _, busy := s.touching.LoadOrStore(opened.ring.name, true); busy {
 		return
 	}
-	defer s.touching.Delete(opened.ring.name)
+	done := true
+	defer func() {
+		if done {
+			s.touching.Delete(opened.ring.name)
+		}
+	}()
 	fresh, err := s.read([]byte(opened.id), now)
 	if err != nil || now.Before(fresh.record.touchAfter) {
 		return
@@ -123,15 +128,17 @@ func (s *sessions) touch(opened *openSession, now time.Time) {
 	record := fresh.record
 	s.slide(&record, now)
 	if _, err := s.save(opened.sessionHandle, record, nil); err != nil {
-		s.undoLater(opened.sessionHandle)
+		done = !s.undoLater(opened.sessionHandle)
 		s.auth.config.Logger.Warn("cognito: a session in use could not be prolonged", "error", err)
 	}
 }
 
 // undoLater looks for a tombstone when a write that got no answer in time must
-// have been done or given up: it may have come after a logout.
-func (s *sessions) undoLater(handle *sessionHandle) {
-	s.auth.caller.untilClosed(func(closing <-chan struct{}) {
+// have been done or given up: it may have come after a logout. Until then the
+// session is not touched again.
+func (s *sessions) undoLater(handle *sessionHandle) bool {
+	return s.auth.caller.untilClosed(func(closing <-chan struct{}) {
+		defer s.touching.Delete(handle.ring.name)
 		select {
 		case <-time.After(callTimeout):
 		case <-closing:

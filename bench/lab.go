@@ -36,7 +36,6 @@ type lab struct {
 	closers []func()
 	main    *cognitotest.Pool
 	redis   *redisServer
-	fresh   *freshTokens
 }
 
 func (l *lab) atEnd(close func()) { l.closers = append(l.closers, close) }

@@ -18,10 +18,7 @@ import (
 // errNoRedis skips rows on machines without a Redis.
 var errNoRedis = errors.New("there is no redis-server on this machine")
 
-type redisServer struct {
-	port    int
-	storage *redis.Storage
-}
+type redisServer struct{ storage *redis.Storage }
 
 // startRedis starts the server that all rows share.
 func (l *lab) startRedis() (*redisServer, error) {
@@ -56,7 +53,7 @@ func (l *lab) startRedis() (*redisServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.redis = &redisServer{port: port, storage: redis.New(redis.Config{Host: "127.0.0.1", Port: port})}
+	l.redis = &redisServer{redis.New(redis.Config{Host: "127.0.0.1", Port: port})}
 	l.atEnd(func() { _ = l.redis.storage.Close() })
 	return l.redis, nil
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"errors"
+	"net"
 	"net/http"
 	"os/exec"
 	"strings"
@@ -83,8 +84,9 @@ func mustBeAlice(t *testing.T, visitor *cognitotest.Browser, address string) {
 	}
 }
 
-// TestExampleStopsOnSignals stops the example while a browser keeps its
-// connection open, by each of the signals that mean "please".
+// TestExampleStopsOnSignals stops the example by each of the signals that mean
+// "please", while a browser keeps its connection open and has opened a spare
+// one, on which it has asked for nothing yet.
 func TestExampleStopsOnSignals(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
@@ -94,6 +96,11 @@ func TestExampleStopsOnSignals(t *testing.T) {
 			if page := visitor.Get(e.url + "/"); page.Status != http.StatusOK {
 				t.Fatalf("the home page answers %d (%v)", page.Status, page.Err)
 			}
+			spare, err := net.Dial("tcp", strings.Replace(e.url, "http://localhost", "127.0.0.1", 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer spare.Close()
 			e.stop(signal)
 			if page := visitor.Get(e.url + "/"); page.Err == nil {
 				t.Error("the stopped example still answers")

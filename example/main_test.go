@@ -170,6 +170,30 @@ func TestPageOfEveryUser(t *testing.T) {
 	}
 }
 
+// TestPublicFiles asks for what the page and the browser itself ask for.
+func TestPublicFiles(t *testing.T) {
+	box := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(box.Close)
+	auth, err := cognito.NewAuth(box.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = auth.Close() })
+	app := newApp(auth, settings{config: box.Config()})
+	for path, contentType := range map[string]string{
+		"/page.css": "text/css; charset=utf-8", "/icon.svg": "image/svg+xml", "/favicon.ico": "image/svg+xml",
+	} {
+		res, err := app.Test(httptest.NewRequest(http.MethodGet, path, nil), -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != contentType {
+			t.Errorf("%s answers %d with %s", path, res.StatusCode, res.Header.Get("Content-Type"))
+		}
+	}
+}
+
 // TestTemplateOfAnOutage checks that the page can tell "nobody" from "unknown".
 func TestTemplateOfAnOutage(t *testing.T) {
 	var down, stranger bytes.Buffer
