@@ -1,12 +1,14 @@
 package cognito_test
 
 import (
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +20,11 @@ const leakOnPurpose = "COGNITO_TEST_LEAK_ON_PURPOSE"
 // TestMain fails the run if any goroutine outlives the tests: after Close
 // nothing of an Auth may run on, and tests clean up after themselves.
 func TestMain(m *testing.M) {
+	// Parallel tests wait for time-outs more than they compute.
+	flag.Parse()
+	if flag.Lookup("test.parallel").Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		_ = flag.Set("test.parallel", "12")
+	}
 	status := m.Run()
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	patience := 5 * time.Second

@@ -183,6 +183,9 @@ func measureGroup(o options, crowded bool, out io.Writer) (rows []*row, skipped 
 			rows = append(rows, r)
 		}
 	}
+	if len(rows) == 0 {
+		return nil, skipped, nil
+	}
 	budget := o.budget()
 	if crowded {
 		budget *= 6 // the collector has to come round

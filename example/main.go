@@ -124,9 +124,13 @@ func usePool(config, pool cognito.Config) cognito.Config {
 func announce(out io.Writer, origin string, s settings) {
 	fmt.Fprintf(out, "\n  Open   %s/\n  Pool   %s", origin, poolOrigin(s.config.UserPoolDomain))
 	if s.local {
-		fmt.Fprint(out, " (in this process)\n  Users")
-		for _, user := range demoUsers {
-			fmt.Fprintf(out, "  %s / %s\n       ", user.Username, user.Password)
+		fmt.Fprint(out, " (in this process)")
+		for i, user := range demoUsers {
+			label := "Users"
+			if i > 0 {
+				label = ""
+			}
+			fmt.Fprintf(out, "\n  %-5s  %s / %s", label, user.Username, user.Password)
 		}
 	}
 	fmt.Fprint(out, "\n\n  Ctrl+C stops it.\n\n")
