@@ -533,7 +533,7 @@ func TestUselessCallback(t *testing.T) {
 
 // sessionSet finds the cookie of a session, whose name is shorter than that of
 // a login's.
-var sessionSet = regexp.MustCompile(`(?i)set-cookie: (__host-)?cognito_[a-z0-9_-]{12}=[a-z0-9]`)
+var sessionSet = regexp.MustCompile(`(?i)set-cookie: (__host-)?cognito_[a-z0-9_-]{12}=[a-z0-9_-]`)
 
 // TestRawCallback is row B5 in bytes that no client library would send. The
 // process lives on, and nobody is signed in.

@@ -459,7 +459,7 @@ func TestAmbiguousLoginParameters(t *testing.T) {
 		}
 		setsNothing(t, query, res)
 	}
-	honest := s.begin("login_hint="+strings.Repeat("a", 256))
+	honest := s.begin("login_hint=" + strings.Repeat("a", 256))
 	if got := honest.query.Get("login_hint"); len(got) != 256 {
 		t.Errorf("an honest login_hint arrived as %q", got)
 	}

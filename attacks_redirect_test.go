@@ -234,7 +234,7 @@ func TestReturnPathOnPage(t *testing.T) {
 		"/x?a=b&prompt=none":    "/login?return_to=%2Fx%3Fa%3Db%26prompt%3Dnone",
 		"//evil.example":        "/login",
 	} {
-		p := s.begin("return_to="+url.QueryEscape(returnTo))
+		p := s.begin("return_to=" + url.QueryEscape(returnTo))
 		res := s.send(request{path: "/login/redirect?error=access_denied&state=" + p.state, cookies: []*http.Cookie{p.cookie}, header: map[string]string{"Accept": "text/html"}})
 		if res.StatusCode != http.StatusForbidden || !strings.Contains(res.body, `<a href="`+want+`">`) || strings.Contains(res.body, "<script") {
 			t.Errorf("after %q the page links elsewhere than %s: %q", returnTo, want, linkPattern.FindString(res.body))
