@@ -163,8 +163,11 @@ func (a *Auth) loginForScripts(c *fiber.Ctx, e *Error) string {
 // forFiber keeps causes from strangers: Fiber's own error handler prints the
 // text of whatever error reaches it, and an app may well return one of ours.
 func forFiber(err error) error {
+	if err == nil {
+		return nil // before e, which escapes: this runs on every request
+	}
 	var e *Error
-	if err == nil || !errors.As(err, &e) {
+	if !errors.As(err, &e) {
 		return err
 	}
 	return blandError{e}
