@@ -12,7 +12,7 @@ const (
 	// pollPause is how often another instance's renewal is looked for, and
 	// leasePause how long after writing a lease it is read again.
 	pollPause  = 100 * time.Millisecond
-	leasePause = 30 * time.Millisecond
+	leasePause = 100 * time.Millisecond
 	// leaseLife covers one call to Cognito and saving its answer.
 	leaseLife = callTimeout + 2*time.Second
 )

@@ -7,9 +7,9 @@
 // user pool lives in the test process, which knows what it has issued and can
 // tell a session that was lost from one that had to end.
 //
-//	go test ./soak                      200 sessions, less than a minute
-//	SOAK=full go test -v ./soak         2,000 sessions, some minutes
-//	SOAK_SEED=7 SOAK_SESSIONS=50 go test -v ./soak
+//	go test -tags soak ./soak           200 sessions, about a minute
+//	SOAK=full go test -tags soak -v ./soak   2,000 sessions, some minutes
+//	SOAK_SEED=7 SOAK_SESSIONS=50 go test -tags soak -v ./soak
 //
 // The seed decides which faults come when and to whom. Processes keep their own
 // time, so it repeats a run in outline only.
