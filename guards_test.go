@@ -288,14 +288,15 @@ func TestStreamsAndPrerenders(t *testing.T) {
 	s := serve(t)
 	const html = "text/html,application/xhtml+xml,*/*;q=0.8"
 	for name, header := range map[string]map[string]string{
-		"event stream":               {"Accept": "text/event-stream", "Cache-Control": "no-cache"},
-		"event stream of a browser":  {"Accept": "text/event-stream", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"},
-		"WebSocket of a browser":     {"Sec-Fetch-Mode": "websocket", "Upgrade": "websocket", "Connection": "Upgrade", "Accept": html},
-		"prerender":                  asPageWith(map[string]string{"Sec-Purpose": "prefetch;prerender"}),
-		"prefetch of a proxy":        asPageWith(map[string]string{"Sec-Purpose": "prefetch;anonymous-client-ip"}),
-		"prefetch of an old Firefox": {"X-Moz": "prefetch", "Accept": html},
-		"jQuery":                     {"X-Requested-With": "xmlhttprequest", "Accept": html},
-		"boosted link":               asPageWith(map[string]string{"HX-Request": "true", "HX-Boosted": "true"}),
+		"event stream":                {"Accept": "text/event-stream", "Cache-Control": "no-cache"},
+		"event stream of a browser":   {"Accept": "text/event-stream", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"},
+		"WebSocket of a browser":      {"Sec-Fetch-Mode": "websocket", "Upgrade": "websocket", "Connection": "Upgrade", "Accept": html},
+		"prerender":                   asPageWith(map[string]string{"Sec-Purpose": "prefetch;prerender"}),
+		"WebSocket of an old browser": {"Upgrade": "websocket", "Connection": "Upgrade", "Accept": html},
+		"prefetch of a proxy":         asPageWith(map[string]string{"Sec-Purpose": "prefetch;anonymous-client-ip"}),
+		"prefetch of an old Firefox":  {"X-Moz": "prefetch", "Accept": html},
+		"jQuery":                      {"X-Requested-With": "xmlhttprequest", "Accept": html},
+		"boosted link":                asPageWith(map[string]string{"HX-Request": "true", "HX-Boosted": "true"}),
 	} {
 		res := s.send(request{path: "/me", header: header})
 		if res.StatusCode != http.StatusUnauthorized || res.Header.Get("Location") != "" || len(res.Cookies()) != 0 {
@@ -604,7 +605,7 @@ func TestErrorHandlerAnswersForGuards(t *testing.T) {
 	s := serveAPI(t, func(c *cognito.Config) {
 		c.ErrorHandler = func(c *fiber.Ctx, err error) error {
 			own = append(own, err.Error())
-			if c.Path() == "/me" {
+			if c.Path() != "/read" {
 				return err
 			}
 			return c.Status(http.StatusTeapot).SendString("no")
@@ -619,7 +620,12 @@ func TestErrorHandlerAnswersForGuards(t *testing.T) {
 	if res.StatusCode != http.StatusUnauthorized || strings.Contains(res.body, "JWT") || res.body != "Your sign-in could not be verified. Please try again." {
 		t.Errorf("got %s", statusLine(res))
 	}
-	if len(own) != 2 || !strings.Contains(own[0], "api/read") || !strings.Contains(own[1], "not a signed JWT") {
+	// A route of ours has no handler of the app behind it.
+	res = s.send(request{path: "/login/redirect?state=x&code=y"})
+	if res.StatusCode != http.StatusBadRequest || res.body != "It was not started in this browser, or too long ago. Please sign in again." {
+		t.Errorf("a stray callback got %s", statusLine(res))
+	}
+	if len(own) != 3 || !strings.Contains(own[0], "api/read") || !strings.Contains(own[1], "not a signed JWT") {
 		t.Errorf("the handler saw %q", own)
 	}
 	if bytes.Contains([]byte(s.log.String()), []byte(token)) {
