@@ -527,6 +527,7 @@ func TestBearerNeverFallsBack(t *testing.T) {
 // no byte of a valid token, though it is remembered, can be exchanged for any
 // other. Under the race detector, which makes it slow, single bits are flipped.
 func TestBearerEveryByteChanged(t *testing.T) {
+	t.Parallel()
 	s := serveAPI(t)
 	raw := s.pool.AccessToken("", "alice", map[string]any{
 		"cognito:groups": nil, "scope": nil, "event_id": nil, "origin_jti": nil, "jti": nil, "version": nil,

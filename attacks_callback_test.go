@@ -577,6 +577,7 @@ func TestRawCallback(t *testing.T) {
 // comes back, neither in a page nor in JSON nor in a header, however the app
 // answers for errors.
 func TestCallbackXSS(t *testing.T) {
+	t.Parallel()
 	echo := func(c *cognito.Config) { c.ErrorHandler = func(_ *fiber.Ctx, err error) error { return err } }
 	for name, tt := range map[string]struct {
 		hook   func(*cognito.Config)
@@ -749,6 +750,7 @@ func TestSessionFixation(t *testing.T) {
 // sent once, for a second try could only hide why the first one failed. No
 // session begins, and the visitor can try again.
 func TestExchangeFails(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		fault cognitotest.Fault

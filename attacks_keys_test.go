@@ -111,6 +111,7 @@ func TestKeysAreFetchedLazily(t *testing.T) {
 // at once, half of them in logins, fetch the keys once. Whoever started the
 // fetch may leave without taking it from the others.
 func TestKeysStampede(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t)
 	raw := l.pool.AccessToken("", "alice", nil)
 	var logins []*pendingLogin
@@ -258,6 +259,7 @@ func TestKeyIDTwice(t *testing.T) {
 // that is no key set, or holds no usable key, never replaces good keys, and
 // what it holds beyond the size limit is never adopted.
 func TestBrokenKeySet(t *testing.T) {
+	t.Parallel()
 	foreign := jwk("foreign", foreignKey())
 	huge := strings.TrimSuffix(keySetOf(foreign), "}") + `,"filler":"` + strings.Repeat("x", mebibyte) + `"}`
 	for name, fault := range map[string]cognitotest.Fault{

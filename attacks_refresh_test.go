@@ -312,6 +312,7 @@ func (s *stopped) advance(d time.Duration) {
 // the instant its tokens have expired. One of them renews, all of them are
 // answered, and with what the new tokens say.
 func TestStampedeAtExpiry(t *testing.T) {
+	t.Parallel()
 	const herd = 1000
 	for name, storage := range map[string]fiber.Storage{"own storage": nil, "shared storage": newStore()} {
 		t.Run(name, func(t *testing.T) {
@@ -699,6 +700,7 @@ func (s *site) mustEndOnce(r request, renewals int) {
 // at the next renewal, which is when the tokens expire at the latest, once and
 // without a loop.
 func TestUserGoneAtCognito(t *testing.T) {
+	t.Parallel()
 	for name, leave := range map[string]func(*cognitotest.Pool){
 		"disabled": func(p *cognitotest.Pool) {
 			p.SetUser(cognitotest.User{Username: "alice", Password: passwordOf("alice"), Email: "alice@example.com", Disabled: true})
@@ -816,6 +818,7 @@ func TestGroupTakenAway(t *testing.T) {
 // the first tokens. Tokens of another user, pool, client or key end the session
 // and the refresh token that came with them; nothing of them is ever shown.
 func TestForeignTokensAtRenewal(t *testing.T) {
+	t.Parallel()
 	id, access := "id", "access"
 	rows := []struct {
 		name   string
@@ -948,6 +951,7 @@ func TestNonceOfTheLoginAtRenewal(t *testing.T) {
 // at all, when they arrive. They are not asked for on every request, and the
 // session outlasts them.
 func TestTokensExpiredOnArrival(t *testing.T) {
+	t.Parallel()
 	ago := func(d time.Duration) func(*cognitotest.Pool, *cognitotest.UnsignedToken) {
 		return func(p *cognitotest.Pool, u *cognitotest.UnsignedToken) { u.Claims["exp"] = p.Now().Add(-d).Unix() }
 	}
@@ -993,6 +997,7 @@ func TestTokensExpiredOnArrival(t *testing.T) {
 // too long and when it is too old, by the deadlines inside its record: this
 // storage forgets nothing. No renewal moves the second deadline.
 func TestSessionOutlivesItsLimits(t *testing.T) {
+	t.Parallel()
 	limits := func(c *cognito.Config) { c.IdleTimeout, c.AbsoluteTimeout = 10*time.Hour, 48*time.Hour }
 	t.Run("idle", func(t *testing.T) {
 		s := serve(t, on(newStore()), limits)
@@ -1095,6 +1100,7 @@ func (s *site) mustBeFresh(token string) {
 // TestTouchCrossesRenewal: a request that prolongs the session is overtaken by
 // a renewal on another instance. It must not put the old refresh token back.
 func TestTouchCrossesRenewal(t *testing.T) {
+	t.Parallel()
 	long := rotating(0)
 	long.AccessTokenTTL, long.IDTokenTTL = 4*time.Hour, 4*time.Hour
 	pool := newPool(t, long)

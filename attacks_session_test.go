@@ -227,6 +227,7 @@ func TestSessionOutlivesItsIdleLimit(t *testing.T) {
 // TestSessionOutlivesItsAbsoluteLimit is row D5: neither use nor renewed tokens
 // may keep a stolen cookie alive for ever.
 func TestSessionOutlivesItsAbsoluteLimit(t *testing.T) {
+	t.Parallel()
 	storage := newStore()
 	s := serve(t, on(storage), timeouts(time.Hour, 10*time.Hour))
 	alice := s.newSession(storage, "alice")

@@ -356,6 +356,7 @@ func TestStorageWriterSwapsRecords(t *testing.T) {
 // TestStorageWriterChangesRecords is rows D4 and K3: flipped bits, cut off
 // ends, noise, nothing and far too much. Such a session is over, quietly.
 func TestStorageWriterChangesRecords(t *testing.T) {
+	t.Parallel()
 	storage := newStore()
 	s := serve(t, on(storage))
 	alice := s.newSession(storage, "alice")
@@ -700,6 +701,7 @@ func TestStorageDownAtLogin(t *testing.T) {
 // fractions of a second to nothing and drop empty values silently. None of
 // that is ever passed, also not close to a session's end.
 func TestLifetimesAndValues(t *testing.T) {
+	t.Parallel()
 	storage := newStore()
 	s := serve(t, on(storage), func(c *cognito.Config) { c.IdleTimeout, c.AbsoluteTimeout = 2*time.Second, 3*time.Hour })
 	sessions := []session{s.newSession(storage, "alice"), s.newSession(storage, "bob")}

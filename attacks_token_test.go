@@ -700,6 +700,7 @@ func TestTokenForAnotherClient(t *testing.T) {
 // TestTokenTimes proves row C4 with a clock that stands still, so that a
 // minute of leeway can be told from a minute and a second.
 func TestTokenTimes(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	now := pool.Now().Truncate(time.Second)
@@ -1013,6 +1014,7 @@ const mebibyte = 1 << 20
 // are good, so what is refused is the envelope. One request is made each time,
 // whatever comes of it, and nothing of the answer is kept.
 func TestTokenResponseAbuse(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t)
 	down, bad := cognito.ErrUnavailable, cognito.ErrInvalidToken
 	for _, row := range []struct {

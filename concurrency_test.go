@@ -34,6 +34,7 @@ type account struct {
 // storage, at the same time, while tokens expire and sessions come and go.
 // Every answer is about the owner of the cookie it was asked with.
 func TestUsersAreNotMixedUp(t *testing.T) {
+	t.Parallel()
 	const users, workers, visits = 200, 8, 200
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)

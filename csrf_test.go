@@ -75,6 +75,7 @@ var forgeryRows = []struct {
 // may change something: the handler sees nobody and why, a guard answers 403,
 // and the cookie stays. Methods that change nothing are never refused.
 func TestCrossSiteRequestForgery(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	furnish := func(app *fiber.App, auth *cognito.Auth) {

@@ -58,6 +58,7 @@ var renewalOutages = []outage{
 // does, short of saying that the refresh token is dead, the session is kept. It
 // is served while its token lasts, then answered 503, and goes on afterwards.
 func TestOutageLogsNobodyOut(t *testing.T) {
+	t.Parallel()
 	for _, outage := range renewalOutages {
 		t.Run(outage.name, func(t *testing.T) {
 			s := serve(t)
@@ -201,6 +202,7 @@ func TestOutageLongerThanIdle(t *testing.T) {
 // than calls may be under way. They take turns; nobody is turned away by a
 // Cognito that is well.
 func TestManySessionsReturnAtOnce(t *testing.T) {
+	t.Parallel()
 	const visitors = 150
 	s := serve(t)
 	cookies := make([]*http.Cookie, visitors)
