@@ -2,7 +2,7 @@
 // its users should not have to download: a real browser, a real Redis server
 // and another implementation of the URL standard.
 //
-//   - browser_test.go and pages_test.go drive Chromium through the example app;
+//   - browser_test.go and app_test.go drive Chromium through the example app;
 //   - storage_test.go takes one journey through every storage driver, and stops,
 //     hangs and restarts Redis under it;
 //   - instances_test.go runs the example as several processes;

@@ -1,5 +1,6 @@
 // The example is a complete app with a login: a home page that says who you
-// are, and two pages that only a signed-in user sees.
+// are, pages that only a signed-in user or only an admin sees, an API, and a
+// page whose script calls it for longer than a token lives.
 //
 //	go run ./example
 //
@@ -18,7 +19,8 @@
 // (where to listen, ":8021") and REDIS_URL (keep the sessions in Redis, so
 // that they outlive the process and several can share them).
 //
-// settings.go reads the environment, pages.go is the app proper.
+// settings.go reads the environment, pages.go is the app proper, and app.js
+// what runs in the browser.
 package main
 
 import (

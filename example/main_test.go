@@ -12,6 +12,7 @@ import (
 
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/gofiber/fiber/v2"
 )
 
 // TestRunAndStop starts the app as main does, asks for its page over a
@@ -103,15 +104,26 @@ func TestCannotStart(t *testing.T) {
 	}
 }
 
-// homeOf is the home page as a signed-in user gets it.
-func homeOf(t *testing.T, box *cognitotest.Pool, username string) string {
+// appOver is the app with a pool in a box.
+func appOver(t *testing.T, box *cognitotest.Pool) *fiber.App {
 	t.Helper()
-	auth, err := cognito.NewAuth(box.Config())
+	s, err := readSettings(environment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.config = usePool(s.config, box.Config())
+	auth, err := cognito.NewAuth(s.config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = auth.Close() })
-	app := newApp(auth, settings{config: box.Config()})
+	return newApp(auth, s)
+}
+
+// homeOf is the home page as a signed-in user gets it.
+func homeOf(t *testing.T, box *cognitotest.Pool, username string) string {
+	t.Helper()
+	app := appOver(t, box)
 	request := httptest.NewRequest(http.MethodGet, "/", nil)
 	request.Host = "localhost:8021"
 	for _, cookie := range box.SignIn(app, username) {
@@ -174,14 +186,10 @@ func TestPageOfEveryUser(t *testing.T) {
 func TestPublicFiles(t *testing.T) {
 	box := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(box.Close)
-	auth, err := cognito.NewAuth(box.Config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = auth.Close() })
-	app := newApp(auth, settings{config: box.Config()})
+	app := appOver(t, box)
 	for path, contentType := range map[string]string{
 		"/page.css": "text/css; charset=utf-8", "/icon.svg": "image/svg+xml", "/favicon.ico": "image/svg+xml",
+		"/app": "text/html; charset=utf-8", "/app.js": "text/javascript; charset=utf-8",
 	} {
 		res, err := app.Test(httptest.NewRequest(http.MethodGet, path, nil), -1)
 		if err != nil {

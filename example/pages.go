@@ -2,7 +2,8 @@ package main
 
 import (
 	"bytes"
-	_ "embed" // the page, its style and its icon are compiled in
+	_ "embed" // the pages, their style, script and icon are compiled in
+	"encoding/json"
 	"errors"
 	"html/template"
 	"log/slog"
@@ -17,6 +18,12 @@ var pageHTML string
 
 //go:embed page.css
 var pageCSS []byte
+
+//go:embed app.html
+var appHTML []byte
+
+//go:embed app.js
+var appJS []byte
 
 //go:embed icon.svg
 var icon []byte
@@ -42,10 +49,14 @@ func newApp(auth *cognito.Auth, s settings) *fiber.App {
 	app.Get("/page.css", file("text/css; charset=utf-8", pageCSS))
 	app.Get("/icon.svg", file("image/svg+xml", icon))
 	app.Get("/favicon.ico", file("image/svg+xml", icon)) // asked for by pages that name no icon, such as /me
+	app.Get("/app", file("text/html; charset=utf-8", appHTML))
+	app.Get("/app.js", file("text/javascript; charset=utf-8", appJS))
 
 	app.Use(auth.Handler())
 	app.Get("/", home(s.local))
-	app.Get("/me", cognito.RequireUser(), func(c *fiber.Ctx) error { return c.JSON(cognito.UserFrom(c)) })
+	app.Get("/admin", cognito.RequireGroup("admin"), admin)
+	app.Get("/me", cognito.RequireUser(), me)
+	app.Get("/api/me", cognito.RequireUser(), me)
 	app.Get("/payload", cognito.RequireUser(), func(c *fiber.Ctx) error { return c.JSON(cognito.PayloadFrom(c)) })
 	return app
 }
@@ -53,27 +64,52 @@ func newApp(auth *cognito.Auth, s settings) *fiber.App {
 // home shows who is signed in.
 func home(local bool) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		var body bytes.Buffer
-		err := page.Execute(&body, map[string]any{
+		return render(c, map[string]any{
 			"User":  cognito.UserFrom(c), // nil when nobody is signed in
 			"Down":  errors.Is(cognito.Err(c), cognito.ErrUnavailable),
 			"Local": local,
 		})
-		if err != nil {
-			slog.Error("example: the page failed", "error", err)
-			return fiber.ErrInternalServerError
-		}
-		c.Type("html", "utf-8")
-		return c.Send(body.Bytes())
 	}
 }
 
-// protect tells browsers to run no scripts, to let nobody frame the app, and
-// to send forms nowhere but here. The pool is named as well, because the form
-// that logs out is redirected there, and browsers hold the whole way to it.
+// admin relies on its guard: whoever gets here is in the group.
+func admin(c *fiber.Ctx) error {
+	return render(c, map[string]any{"Admin": true, "User": cognito.UserFrom(c)})
+}
+
+func render(c *fiber.Ctx, data map[string]any) error {
+	var body bytes.Buffer
+	if err := page.Execute(&body, data); err != nil {
+		slog.Error("example: the page failed", "error", err)
+		return fiber.ErrInternalServerError
+	}
+	c.Type("html", "utf-8")
+	return c.Send(body.Bytes())
+}
+
+// me answers with the user's claims, and with when the tokens must be renewed.
+// The server renews those of a session by itself when the next request comes;
+// a program that brings its own token has to get another one by then.
+func me(c *fiber.Ctx) error {
+	// Raw values, so that no number loses digits on the way.
+	claims, err := cognito.DecodeClaims[map[string]json.RawMessage](cognito.UserFrom(c))
+	if err != nil {
+		return err
+	}
+	claims["expires_at"], err = json.Marshal(cognito.PayloadFrom(c).ExpiresAt().UTC())
+	if err != nil {
+		return err
+	}
+	return c.JSON(claims)
+}
+
+// protect tells browsers to run no scripts but the app's own files, which may
+// call nobody else, to let nobody frame the app, and to send forms nowhere but
+// here. The pool is named as well, because the form that logs out is redirected
+// there, and browsers hold the whole way to it.
 func protect(pool string) fiber.Handler {
-	policy := "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; " +
-		"frame-ancestors 'none'; form-action 'self' " + pool
+	policy := "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; " +
+		"base-uri 'none'; frame-ancestors 'none'; form-action 'self' " + pool
 	return func(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderContentSecurityPolicy, policy)
 		c.Set(fiber.HeaderXContentTypeOptions, "nosniff")

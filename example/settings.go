@@ -57,6 +57,7 @@ func readSettings(getenv func(string) string) (settings, error) {
 			Issuer:         get("COGNITO_ISSUER"),
 			Scopes:         strings.Fields(strings.ReplaceAll(get("COGNITO_SCOPES"), ",", " ")),
 			BaseURL:        get("BASE_URL"),
+			Bearer:         true, // programs bring a token to /api/me
 		},
 	}
 	if s.addr == "" {
