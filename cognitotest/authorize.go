@@ -72,16 +72,7 @@ func (p *Pool) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 // come first, because until both are known to belong together nothing may be
 // sent to that URI.
 func (p *Pool) readAuthorization(q url.Values) (authorization, *refusal) {
-	a := authorization{
-		redirectURI: q.Get("redirect_uri"),
-		state:       q.Get("state"),
-		nonce:       q.Get("nonce"),
-		challenge:   q.Get("code_challenge"),
-		resource:    q.Get("resource"),
-		loginHint:   q.Get("login_hint"),
-		scopes:      strings.Fields(q.Get("scope")),
-		maxAge:      -1,
-	}
+	a := parseAuthorization(q)
 	// The classic hosted UI does not know prompt.
 	if !p.classic {
 		a.prompt = strings.Fields(q.Get("prompt"))
@@ -105,6 +96,20 @@ func (p *Pool) readAuthorization(q url.Values) (authorization, *refusal) {
 		a.scopes = client.Scopes
 	}
 	return a, a.check(q)
+}
+
+// parseAuthorization reads what needs no judgement.
+func parseAuthorization(q url.Values) authorization {
+	return authorization{
+		redirectURI: q.Get("redirect_uri"),
+		state:       q.Get("state"),
+		nonce:       q.Get("nonce"),
+		challenge:   q.Get("code_challenge"),
+		resource:    q.Get("resource"),
+		loginHint:   q.Get("login_hint"),
+		scopes:      strings.Fields(q.Get("scope")),
+		maxAge:      -1,
+	}
 }
 
 // challengePattern is a base64url SHA-256 digest without padding (RFC 7636 §4.2).

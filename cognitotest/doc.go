@@ -23,7 +23,9 @@
 //   - fault.go and tamper.go make the pool misbehave, requests.go tells what
 //     it was asked;
 //   - browser.go is a visitor who can fill in the login form (form.go),
-//     signin.go a visitor in one line, and mint.go a token in one.
+//     signin.go a visitor in one line, and mint.go a token in one;
+//   - as.go is a middleware for which everybody is the same user, and handler.go
+//     makes one request a user's, both without a login in the test.
 //
 // # What you may rely on
 //

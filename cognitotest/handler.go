@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// Signed-in users for handler tests that are not about logging in. SignIn goes
-// the whole way and yields a cookie; Authorize goes none of it.
+// Bearer tokens for handler tests that are not about logging in. SignIn goes the
+// whole way and yields a cookie, and As is a middleware that has gone it;
+// Authorize goes none of it.
 
 // Authorize makes a request one of a user who is signed in, without any login:
 // it sets the Authorization header to a fresh access token of the pool's first
@@ -24,7 +25,7 @@ import (
 //	pool.Authorize(request, "", map[string]any{"scope": "orders/read"})
 //
 // An access token says less than a session: nothing about e-mail or name. For
-// handlers that want these, use [Pool.SignIn].
+// handlers that want these, use [Pool.As] or [Pool.SignIn].
 func (p *Pool) Authorize(r *http.Request, username string, claims map[string]any) {
 	token := ""
 	if username == "" {

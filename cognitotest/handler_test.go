@@ -105,7 +105,7 @@ func TestAuthorizeNobody(t *testing.T) {
 	pool.Authorize(httptest.NewRequest(http.MethodGet, "/", nil), "alcie", nil)
 }
 
-// Authorize makes a handler test's request a user's in one line.
+// Authorize makes a handler test's request a user's in one line, with any claims.
 func ExamplePool_Authorize() {
 	pool := cognitotest.New(cognitotest.Options{})
 	defer pool.Close()
@@ -119,17 +119,25 @@ func ExamplePool_Authorize() {
 	})
 	defer func() { _ = app.Shutdown() }()
 
-	for _, username := range []string{"alice", "bob"} {
+	for _, row := range []struct {
+		username string
+		claims   map[string]any
+	}{
+		{"alice", nil},
+		{"bob", nil},
+		{"bob", map[string]any{"cognito:groups": []string{"admin"}}},
+	} {
 		request := httptest.NewRequest("GET", "/admin", nil)
-		pool.Authorize(request, username, nil)
+		pool.Authorize(request, row.username, row.claims)
 		response, err := app.Test(request, -1)
 		if err != nil {
 			fmt.Println(err)
 			return
 		}
-		fmt.Println(username, response.StatusCode)
+		fmt.Println(row.username, response.StatusCode)
 	}
 	// Output:
 	// alice 200
 	// bob 403
+	// bob 200
 }

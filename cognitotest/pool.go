@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/bar-tech/cognito"
 )
 
 // Options says what pool to start. The zero value is a complete pool: one
@@ -88,6 +90,7 @@ type Pool struct {
 	tamper   func(*UnsignedToken)
 	failNext *refusal
 	browsers []*Browser
+	auths    []*cognito.Auth // those of As
 }
 
 // poolIDPattern is the pattern of the CreateUserPool API. It also keeps the id
@@ -172,6 +175,9 @@ func (p *Pool) countConn(_ net.Conn, state http.ConnState) {
 func (p *Pool) Close() {
 	p.closing.Do(func() {
 		p.quit()
+		// After quit, so that no fault holds their last refresh, and before the
+		// server goes, which answers it.
+		p.closeAuths()
 		_ = p.server.Close()
 		<-p.served // from here on no connection is added
 		// A connection accepted while the first Close walked its list is only
@@ -187,6 +193,17 @@ func (p *Pool) Close() {
 			browser.Client.CloseIdleConnections()
 		}
 	})
+}
+
+// closeAuths ends the middleware of [Pool.As]. It does so without the lock, which
+// the pool needs to answer what they still ask.
+func (p *Pool) closeAuths() {
+	p.mu.Lock()
+	auths := p.auths
+	p.mu.Unlock()
+	for _, auth := range auths {
+		_ = auth.Close() // a refresh that took too long is nobody's loss here
+	}
 }
 
 // URL returns the user pool domain, such as "http://127.0.0.1:40123".

@@ -40,53 +40,66 @@ func (p *Pool) SignIn(app *fiber.App, username string, loginPath ...string) []*h
 	if len(loginPath) > 0 {
 		path = loginPath[0]
 	}
-	visit := appVisit{app: app}
-	answer := visit.get(start.Scheme + "://" + start.Host + path)
-	callback := p.approve(username, answer)
-	answer = visit.get(callback)
-	// An application that has let the visitor in sends them on; a page here is
-	// one that says what went wrong.
-	if answer.status != http.StatusFound && answer.status != http.StatusSeeOther {
-		panic(fmt.Sprintf("cognitotest: SignIn: want a redirect into the application, got %s", answer))
-	}
-	if len(visit.cookies) == 0 {
-		panic(fmt.Sprintf("cognitotest: SignIn: the application has set no cookie: %s", answer))
-	}
-	return visit.cookies
-}
-
-// approve is the pool's part of a SignIn: it answers the application's request
-// for a code at once, and returns where the visitor goes with it.
-func (p *Pool) approve(username string, answer appAnswer) string {
-	target, query, _ := strings.Cut(answer.location, "?")
-	if target != p.url+"/oauth2/authorize" {
-		panic(fmt.Sprintf("cognitotest: SignIn: want a redirect to %s/oauth2/authorize, got %s",
-			p.url, answer))
-	}
-	user, ok := p.user(username)
-	if !ok {
-		panic(fmt.Sprintf("cognitotest: SignIn: the pool has no user %q, or a disabled one", username))
-	}
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		panic(fmt.Sprintf("cognitotest: SignIn: %v in %s", err, answer))
-	}
-	request, refused := p.readAuthorization(values)
-	if refused != nil {
-		panic(fmt.Sprintf("cognitotest: SignIn: the pool refuses the login with %s: %s (sent: %s)",
-			refused.code, refused.description, query))
-	}
-	// Neither page nor session: this visitor has no browser that could keep the
-	// pool's cookie.
-	code := p.issueCode(request, user.Username, p.Now())
-	return request.location(url.Values{"code": {code}})
+	visit := appVisit{app: app, helper: "SignIn"}
+	return visit.signIn(p, start.Scheme+"://"+start.Host+path, username, func(q url.Values) authorization {
+		request, refused := p.readAuthorization(q)
+		if refused != nil {
+			panic(fmt.Sprintf("cognitotest: SignIn: the pool refuses the login with %s: %s (sent: %s)",
+				refused.code, refused.description, q.Encode()))
+		}
+		return request
+	})
 }
 
 // appVisit is a browser's tab inside the process: it asks the application
 // through app.Test and keeps its cookies.
 type appVisit struct {
 	app     *fiber.App
+	helper  string // the method that a panic speaks of
 	cookies []*http.Cookie
+}
+
+// signIn goes from the login page of an application back into it, and returns
+// the cookies that this leaves. The pool reads the request for a code with read.
+func (v *appVisit) signIn(p *Pool, login, username string, read func(url.Values) authorization) []*http.Cookie {
+	answer := v.get(login)
+	answer = v.get(v.approve(p, username, answer, read))
+	// An application that has let the visitor in sends them on; a page here is
+	// one that says what went wrong.
+	if answer.status != http.StatusFound && answer.status != http.StatusSeeOther {
+		v.panicf("want a redirect into the application, got %s", answer)
+	}
+	if len(v.cookies) == 0 {
+		v.panicf("the application has set no cookie: %s", answer)
+	}
+	return v.cookies
+}
+
+// approve is the pool's part: it answers the application's request for a code at
+// once, and returns where the visitor goes with it.
+func (v *appVisit) approve(p *Pool, username string, answer appAnswer, read func(url.Values) authorization) string {
+	target, query, _ := strings.Cut(answer.location, "?")
+	if target != p.url+"/oauth2/authorize" {
+		v.panicf("want a redirect to %s/oauth2/authorize, got %s", p.url, answer)
+	}
+	user, ok := p.user(username)
+	if !ok {
+		v.panicf("the pool has no user %q, or a disabled one", username)
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		v.panicf("%v in %s", err, answer)
+	}
+	request := read(values)
+	// Neither page nor session: this visitor has no browser that could keep the
+	// pool's cookie.
+	code := p.issueCode(request, user.Username, p.Now())
+	return request.location(url.Values{"code": {code}})
+}
+
+// panicf ends a test that cannot go on, in the name of the method it called.
+func (v *appVisit) panicf(format string, values ...any) {
+	panic(fmt.Sprintf("cognitotest: "+v.helper+": "+format, values...))
 }
 
 // appAnswer is what matters of an answer, and prints as a test failure should.
@@ -104,7 +117,7 @@ func (a appAnswer) String() string {
 func (v *appVisit) get(address string) appAnswer {
 	r, err := http.NewRequest(http.MethodGet, address, nil) //nolint:noctx // ends with app.Test
 	if err != nil {
-		panic("cognitotest: SignIn: " + err.Error())
+		v.panicf("%v", err)
 	}
 	r.Header.Set("Accept", "text/html")
 	for _, cookie := range v.cookies {
@@ -113,7 +126,7 @@ func (v *appVisit) get(address string) appAnswer {
 	// Without a timeout: under the race detector the default second is short.
 	response, err := v.app.Test(r, -1)
 	if err != nil {
-		panic(fmt.Sprintf("cognitotest: SignIn: GET %s: %v", r.URL.Path, err))
+		v.panicf("GET %s: %v", r.URL.Path, err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, _ := io.ReadAll(response.Body) // only for the message of a panic
