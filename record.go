@@ -31,6 +31,9 @@ type coldRecord struct {
 	// to be had. Its refresh token is already in refresh.
 	unverifiedAccess secret
 	unverifiedID     secret
+	// parent is the fingerprint of the refresh token that this one replaced,
+	// or "". It tells a rival from a successor (race.go).
+	parent secret
 }
 
 var errShortRecord = errors.New("record ends early")
@@ -70,6 +73,9 @@ func (c *coldRecord) encode() []byte {
 	for _, part := range []secret{c.access, c.refresh, c.nonce, c.unverifiedAccess, c.unverifiedID} {
 		b = appendPart(b, []byte(part.reveal()))
 	}
+	if c.parent != "" {
+		b = appendPart(b, []byte(c.parent.reveal()))
+	}
 	return b
 }
 
@@ -79,7 +85,19 @@ func decodeCold(b []byte) (coldRecord, error) {
 	for _, part := range []*secret{&c.access, &c.refresh, &c.nonce, &c.unverifiedAccess, &c.unverifiedID} {
 		*part = secret(r.part())
 	}
+	if len(r.rest) > 0 { // the first records of this version end here
+		c.parent = secret(r.part())
+	}
 	return c, r.err
+}
+
+// replace takes what a renewal brought, which has yet to be verified. Without
+// rotation the answer holds no refresh token, and the old one goes on working.
+func (c *coldRecord) replace(got grant) {
+	if got.refresh != "" {
+		c.parent, c.refresh = fingerprint(c.refresh), got.refresh
+	}
+	c.unverifiedAccess, c.unverifiedID = got.access, got.id
 }
 
 func appendPart(b, part []byte) []byte {

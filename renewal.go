@@ -1,20 +1,10 @@
 package cognito
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
 	"time"
-)
-
-const (
-	// pollPause is how often another instance's renewal is looked for, and
-	// leasePause how long after writing a lease it is read again.
-	pollPause  = 100 * time.Millisecond
-	leasePause = 100 * time.Millisecond
-	// leaseLife covers one call to Cognito and saving its answer.
-	leaseLife = callTimeout + 2*time.Second
 )
 
 // fly renews the tokens of one session. Its first act is to read the records
@@ -51,100 +41,34 @@ func (r *renewals) fly(ctx context.Context, seen *openSession) (*openSession, er
 	return r.call(ctx, current, cold)
 }
 
-// leaseOrOther takes the lease of a session, or waits for what the instance
-// that holds it brings. The lease is advice, not a lock: fiber.Storage has no
-// atomic operation to build one on. But of several instances that find no
-// lease and write one, the last one's stands when all have written, so each
-// looks again after a moment. Without the lease every race costs a call, and
-// within Cognito's grace period perhaps a line of tokens; with it hardly any
-// race happens.
-func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *openSession, err error) {
-	lease = []byte(randomText())
-	for patience := time.Now().Add(leaseLife + time.Second); time.Now().Before(patience); {
-		holder, err := r.sessions.store.get(current.lease)
-		if err != nil {
-			return nil, nil, err
-		}
-		switch {
-		case bytes.Equal(holder, lease):
-			return lease, nil, nil
-		case holder == nil:
-			if r.sessions.store.set(current.lease, lease, leaseLife) != nil {
-				return nil, nil, nil // without: the worst is a race
-			}
-		}
-		select {
-		case <-r.auth.caller.closing:
-			return nil, nil, unavailable(errClosed) // no time to begin a call
-		case <-time.After(leasePause):
-		}
-		fresh, err := r.sessions.read([]byte(current.id), r.now())
-		if err != nil {
-			return nil, nil, err
-		}
-		if fresh.record.serial != current.record.serial {
-			r.giveBack(current, lease)
-			return nil, fresh, nil
-		}
-	}
-	return nil, nil, nil
-}
-
-// giveBack deletes the lease, if it is still ours.
-func (r *renewals) giveBack(current *openSession, lease []byte) {
-	if holder, err := r.sessions.store.get(current.lease); err == nil && lease != nil && bytes.Equal(holder, lease) {
-		_ = r.sessions.store.delete(current.lease)
-	}
-}
-
 // call asks Cognito for new tokens and deals with its answer.
 func (r *renewals) call(ctx context.Context, current *openSession, cold coldRecord) (*openSession, error) {
 	used, began := cold.refresh, time.Now()
-	got, err := r.endpoint.renew(ctx, used)
-	if errors.Is(err, errNoAnswer) {
-		// Perhaps Cognito has rotated the refresh token and the answer was
-		// lost. Within the client's grace period the old one works again.
-		got, err = r.endpoint.renew(ctx, used)
-	}
+	got, err := r.ask(ctx, used)
 	if errors.Is(err, errInvalidGrant) {
 		return r.refused(ctx, current, cold, began, err)
 	}
 	if err != nil {
 		return nil, asUnknown(err)
 	}
+	cold.replace(got)
 	if got.refresh != "" && !r.alone {
-		if other, err, done := r.siblings(ctx, current, &used, &got); done {
-			return other, err
+		tokens := &unsaved{record: current.record, cold: cold, used: used}
+		if session, settled, err := r.reconcile(ctx, current.sessionHandle, tokens); settled {
+			return session, err
 		}
 	}
-	if got.refresh != "" {
-		cold.refresh = got.refresh
-	}
-	cold.unverifiedAccess, cold.unverifiedID = got.access, got.id
 	return r.accept(ctx, current, cold, used)
 }
 
-// siblings deals with a refresh token that two instances have used within
-// Cognito's grace period. Each got a child of it, and only the child minted
-// last stays valid, whichever is stored last. So when another child is stored
-// already, ours is put to the test: either it renews once more, which makes
-// ours the valid line, or the stored one is the valid one. done says that the
-// flight is over.
-func (r *renewals) siblings(ctx context.Context, current *openSession, used *secret, got *grant) (other *openSession, err error, done bool) {
-	fresh, cold, err := r.sessions.fresh(current.sessionHandle)
-	if err != nil || cold.refresh == *used {
-		return nil, nil, false // saving will find out what there is to know
+// ask presents a refresh token. If the answer is lost, Cognito has perhaps
+// rotated the token; within the client's grace period the old one works again.
+func (r *renewals) ask(ctx context.Context, refresh secret) (grant, error) {
+	got, err := r.endpoint.renew(ctx, refresh)
+	if errors.Is(err, errNoAnswer) {
+		got, err = r.endpoint.renew(ctx, refresh)
 	}
-	again, err := r.endpoint.renew(ctx, got.refresh)
-	switch {
-	case err == nil && again.refresh != "":
-		*got, *used = again, cold.refresh // which ours replaces
-		return nil, nil, false
-	case cold.unverifiedAccess != "":
-		other, err = r.accept(ctx, fresh, cold, cold.refresh)
-		return other, err, true
-	}
-	return fresh, nil, true
+	return got, err
 }
 
 // refused believes invalid_grant only when no other instance can have used
@@ -202,7 +126,7 @@ func (r *renewals) accept(ctx context.Context, current *openSession, cold coldRe
 		stored = r.sessions.saveCold(handle, current.record, cold)
 	}
 	if isUnknown(stored) {
-		r.hold(handle, &unsaved{record: current.record, cold: cold, used: used})
+		r.hold(handle, &unsaved{record: current.record, cold: cold, used: used}, stored)
 	}
 	return nil, asUnknown(err)
 }
@@ -250,10 +174,13 @@ func (r *renewals) keep(handle *sessionHandle, record hotRecord, cold coldRecord
 	saved, err := r.sessions.save(handle, record, &cold)
 	switch {
 	case err == nil:
+		if cold.refresh != used && !r.alone {
+			r.lookLater(handle, &unsaved{record: record, cold: cold, used: used})
+		}
 		return saved, nil
 	case isUnknown(err):
 		held := &unsaved{record: record, cold: cold, used: used}
-		if r.hold(handle, held) {
+		if r.hold(handle, held, err) {
 			return held.session(r.sessions, handle), nil
 		}
 		// The app is stopping and nobody will offer them again.

@@ -31,7 +31,7 @@ func (u *unsaved) session(s *sessions, handle *sessionHandle) *openSession {
 
 // hold keeps tokens in memory and has them offered to the storage. It reports
 // whether there is somebody to do so.
-func (r *renewals) hold(handle *sessionHandle, tokens *unsaved) bool {
+func (r *renewals) hold(handle *sessionHandle, tokens *unsaved, cause error) bool {
 	name := handle.ring.name
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -40,7 +40,7 @@ func (r *renewals) hold(handle *sessionHandle, tokens *unsaved) bool {
 		return true
 	}
 	r.rescuing[name] = r.auth.caller.untilClosed(func(closing <-chan struct{}) { r.rescue(handle, closing) })
-	r.auth.config.Logger.Error("cognito: renewed tokens could not be stored; they are kept in memory until they can", "session", name[:8])
+	r.auth.config.Logger.Error("cognito: renewed tokens could not be stored; they are kept in memory until they can", "session", name[:8], "error", cause)
 	return r.rescuing[name]
 }
 
@@ -104,26 +104,14 @@ func (r *renewals) rescue(handle *sessionHandle, closing <-chan struct{}) {
 }
 
 // saveHeld saves tokens from memory, unless the session has ended meanwhile or
-// another instance has put newer ones in their place.
+// another instance has put newer ones in their place. While that cannot be
+// known the session has these tokens.
 func (r *renewals) saveHeld(ctx context.Context, handle *sessionHandle, tokens *unsaved) (*openSession, error) {
-	current, cold, err := r.sessions.fresh(handle)
-	if isUnknown(err) {
+	session, settled, err := r.reconcile(ctx, handle, tokens)
+	if !settled {
 		return tokens.session(r.sessions, handle), nil
 	}
-	// Afterwards: whoever below still needs them held has held them anew.
-	defer r.settled(handle.ring.name, tokens)
-	verified := tokens.cold.unverifiedAccess == ""
-	switch {
-	case err != nil:
-		r.sessions.revokeLater(tokens.cold.refresh)
-		return nil, err
-	case cold.refresh != tokens.used && cold.refresh != tokens.cold.refresh,
-		verified && current.record.serial >= tokens.record.serial:
-		return current, nil
-	case !verified:
-		return r.accept(ctx, current, tokens.cold, tokens.used)
-	}
-	record := tokens.record
-	record.idleUntil, record.touchAfter = current.record.idleUntil, current.record.touchAfter
-	return r.keep(handle, record, tokens.cold, tokens.used)
+	// Whoever still needs them held has held them anew.
+	r.settled(handle.ring.name, tokens)
+	return session, err
 }

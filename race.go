@@ -1,0 +1,148 @@
+package cognito
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"time"
+)
+
+// Two instances may renew one session at the same time, since fiber.Storage
+// has no atomic operation to build a lock on. A lease makes that rare. When it
+// happens all the same, without a grace period at Cognito the loser is refused
+// and waits for the winner's tokens (renewal.go). Within the grace both get a
+// child of the same refresh token, and only the child minted last stays valid,
+// whichever is stored last: then the children are told apart here.
+
+const (
+	// pollPause is how often another instance's renewal is looked for, and
+	// leasePause how long after writing a lease it is read again.
+	pollPause  = 100 * time.Millisecond
+	leasePause = 100 * time.Millisecond
+	// leaseLife covers one call to Cognito and saving its answer.
+	leaseLife = callTimeout + 2*time.Second
+	// lookPause is how long after storing a refresh token it is looked whether
+	// it is still there: a rival that had not seen it reads and writes once.
+	lookPause = 2 * storageTimeout
+)
+
+// leaseOrOther takes the lease of a session, or waits for what the instance
+// that holds it brings. The lease is advice, not a lock. But of several
+// instances that find no lease and write one, the last one's stands when all
+// have written, so each looks again after a moment.
+func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *openSession, err error) {
+	lease = []byte(randomText())
+	for patience := time.Now().Add(leaseLife + time.Second); time.Now().Before(patience); {
+		holder, err := r.sessions.store.get(current.lease)
+		if err != nil {
+			return nil, nil, err
+		}
+		switch {
+		case bytes.Equal(holder, lease):
+			return lease, nil, nil
+		case holder == nil:
+			// A storage that takes no lease would not take the tokens either.
+			if err := r.sessions.store.set(current.lease, lease, leaseLife); err != nil {
+				return nil, nil, err
+			}
+		}
+		select {
+		case <-r.auth.caller.closing:
+			return nil, nil, unavailable(errClosed) // no time to begin a call
+		case <-time.After(leasePause):
+		}
+		fresh, err := r.sessions.read([]byte(current.id), r.now())
+		if err != nil {
+			return nil, nil, err
+		}
+		if fresh.record.serial != current.record.serial {
+			r.giveBack(current, lease)
+			return nil, fresh, nil
+		}
+	}
+	return nil, nil, nil
+}
+
+// giveBack deletes the lease, if it is still ours.
+func (r *renewals) giveBack(current *openSession, lease []byte) {
+	if holder, err := r.sessions.store.get(current.lease); err == nil && lease != nil && bytes.Equal(holder, lease) {
+		_ = r.sessions.store.delete(current.lease)
+	}
+}
+
+// reconcile makes new tokens the session's, unless what another instance has
+// stored meanwhile goes before them. settled is false when that cannot be
+// known yet: then the tokens must be kept.
+func (r *renewals) reconcile(ctx context.Context, handle *sessionHandle, ours *unsaved) (session *openSession, settled bool, err error) {
+	current, stored, err := r.sessions.fresh(handle)
+	switch {
+	case isUnknown(err):
+		return nil, false, err
+	case err != nil: // the session has ended
+		r.sessions.revokeLater(ours.cold.refresh)
+		return nil, true, err
+	case ours.rivals(stored):
+		return r.contest(ctx, current, stored, ours)
+	case stored.refresh != ours.used && stored.refresh != ours.cold.refresh:
+		return current, true, nil // a successor of ours
+	case ours.cold.unverifiedAccess != "":
+		session, err = r.accept(ctx, current, ours.cold, ours.used)
+		return session, true, err
+	case current.record.serial >= ours.record.serial:
+		return current, true, nil
+	}
+	record := ours.record
+	record.idleUntil, record.touchAfter = current.record.idleUntil, current.record.touchAfter
+	session, err = r.keep(handle, record, ours.cold, ours.used)
+	return session, true, err
+}
+
+// rivals reports whether the stored refresh token is another child of the one
+// that was used for ours.
+func (u *unsaved) rivals(stored coldRecord) bool {
+	return stored.refresh != u.used && stored.refresh != u.cold.refresh && stored.parent != fingerprint(u.cold.refresh)
+}
+
+// contest puts our refresh token to the test when a rival is stored: either it
+// renews once more, which makes ours the valid line, or the stored one is.
+func (r *renewals) contest(ctx context.Context, current *openSession, stored coldRecord, ours *unsaved) (session *openSession, settled bool, err error) {
+	got, err := r.ask(ctx, ours.cold.refresh)
+	switch {
+	case err == nil:
+		cold := ours.cold
+		cold.replace(got)
+		session, err = r.accept(ctx, current, cold, stored.refresh) // which ours replaces
+	case !errors.Is(err, errInvalidGrant):
+		return nil, false, asUnknown(err)
+	case stored.unverifiedAccess != "":
+		session, err = r.accept(ctx, current, stored, stored.refresh)
+	default:
+		session, err = current, nil
+	}
+	return session, true, err
+}
+
+// lookLater looks once more when a rival that was about to store its tokens
+// must have done so. Neither had seen the other's, and ours, though valid, may
+// have been overwritten. The one whose tokens stand finds them and is done.
+func (r *renewals) lookLater(handle *sessionHandle, ours *unsaved) {
+	r.auth.caller.untilClosed(func(closing <-chan struct{}) {
+		select {
+		case <-time.After(lookPause):
+		case <-closing:
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 2*callTimeout)
+		defer cancel()
+		_, settled, err := r.reconcile(ctx, handle, ours)
+		if !settled && r.peek(handle.ring.name) == nil {
+			r.hold(handle, ours, err)
+		}
+	})
+}
+
+// fingerprint names a refresh token without revealing it.
+func fingerprint(refresh secret) secret {
+	sum := sha256.Sum256([]byte(refresh.reveal()))
+	return secret(sum[:16])
+}
