@@ -2,7 +2,9 @@ package cognito_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -140,7 +142,21 @@ func TestLoserOfARace(t *testing.T) {
 // token each, neither sees the other's stored before it stores its own, and the
 // dead one is stored last. The living one finds its way back.
 func TestRivalsCross(t *testing.T) {
-	t.Parallel()
+	for name, befall := range map[string]func(*cognitotest.Pool){
+		"all is well": func(*cognitotest.Pool) {},
+		"Cognito is down when it looks": func(p *cognitotest.Pool) {
+			p.Break(cognitotest.Token, cognitotest.Fault{Times: 1, Match: refreshes, Status: http.StatusServiceUnavailable})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testRivalsCross(t, befall)
+		})
+	}
+}
+
+func testRivalsCross(t *testing.T, befall func(*cognitotest.Pool)) {
+	t.Helper()
 	pool := newPool(t, rotating(time.Minute))
 	storage := newStore()
 	a, b := blindPair(t, pool, storage)
@@ -164,6 +180,7 @@ func TestRivalsCross(t *testing.T) {
 	if sent := renewalsAt(pool); len(sent) != 2 || sent[0] != sent[1] {
 		t.Fatal("the two did not use the same refresh token; the test proves nothing")
 	}
+	befall(pool)
 	crossed := storage.dump()[alice.hot]
 	eventually(t, "the second looks once more, and renews", func() bool { return !bytes.Equal(storage.dump()[alice.hot], crossed) })
 	for range 2 {
@@ -208,6 +225,126 @@ func TestRivalsInOrder(t *testing.T) {
 		pool.Advance(justExpired)
 		a.mustBe("alice", alice.cookie)
 		b.mustBe("alice", alice.cookie)
+	}
+}
+
+// TestOneLookIsEnough: whoever finds its own tokens stored writes nothing, or
+// every renewal would be written again and again.
+func TestOneLookIsEnough(t *testing.T) {
+	pool := newPool(t, rotating(time.Minute))
+	storage := newStore()
+	s := serveWith(t, pool, on(storage))
+	alice := s.signIn("alice")
+	pool.Advance(justExpired)
+	s.mustBe("alice", alice)
+	written, read := len(storage.asked("set")), len(storage.asked("get"))
+	if err := s.auth.Close(); err != nil { // which makes it look at once
+		t.Fatal(err)
+	}
+	if again := len(storage.asked("set")); again != written {
+		t.Errorf("the look wrote %d times", again-written)
+	}
+	if len(storage.asked("get")) == read {
+		t.Error("nobody looked")
+	}
+}
+
+// TestNoLeaseNoRenewal: a storage that takes no lease would not take the new
+// tokens either, so the refresh token is not spent.
+func TestNoLeaseNoRenewal(t *testing.T) {
+	pool := newPool(t, rotating(0))
+	storage := newStore()
+	s := serveWith(t, pool, on(storage))
+	alice := s.signIn("alice")
+	pool.Advance(justExpired)
+	storage.misbehave(func(c storeCall) *storeFault {
+		if c.method == "set" {
+			return &storeFault{err: errDown}
+		}
+		return nil
+	})
+	s.mustBeUnavailable(asScript("/me", alice))
+	s.mustRenew(0)
+	storage.misbehave(nil)
+	pool.Advance(time.Minute)
+	s.mustBe("alice", alice)
+}
+
+// tardy loses the first renewal on its way, so that Cognito serves it only when
+// it is delivered, long after its repetition.
+type tardy struct {
+	mu      sync.Mutex // guards deliver
+	deliver func() error
+}
+
+func (d *tardy) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if d.deliver == nil && bytes.Contains(body, []byte("grant_type=refresh_token")) {
+		late := r.Clone(context.Background())
+		late.Body = io.NopCloser(bytes.NewReader(body))
+		d.deliver = func() error {
+			answer, err := http.DefaultTransport.RoundTrip(late)
+			if err != nil {
+				return err
+			}
+			return answer.Body.Close()
+		}
+		return nil, io.ErrUnexpectedEOF
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// TestAnswersOutOfOrder is row F4 at its worst: the answer that was lost is that
+// of a call which Cognito served after its repetition. The refresh token that
+// arrived is dead, and the living one will never come. The session is renewed
+// again while the grace lasts, by whoever comes first.
+func TestAnswersOutOfOrder(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		storage fiber.Storage
+		ask     bool // another instance is told to renew
+	}{
+		{"alone", nil, false},
+		{"with others", newStore(), false},
+		{"another instance comes first", newStore(), true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			pool := newPool(t, rotating(time.Minute))
+			lossy := &tardy{}
+			var renewed atomic.Int32
+			counting := func(c *cognito.Config) { c.OnRefresh = func(*cognito.User) { renewed.Add(1) } }
+			a := serveWith(t, pool, on(row.storage), counting, func(c *cognito.Config) { c.HTTPClient = &http.Client{Transport: lossy} })
+			alice := a.signIn("alice")
+			pool.Advance(justExpired)
+			a.mustBe("alice", alice)
+			if err := lossy.deliver(); err != nil {
+				t.Fatal(err)
+			}
+			if row.ask {
+				b := serveWith(t, pool, on(row.storage), counting)
+				if res := b.send(renewNow(alice)); res.StatusCode != http.StatusOK {
+					t.Errorf("renewing answers %s", statusLine(res))
+				}
+			}
+			eventually(t, "the session is renewed once more", func() bool { return renewed.Load() == 2 })
+			if sent := renewalsAt(pool); len(sent) != 4 || sent[0] != sent[1] || sent[2] == sent[0] || sent[3] != sent[0] {
+				t.Error("want the lost call, its repetition, the dead child and its parent again")
+			}
+			for range 2 {
+				pool.Advance(justExpired)
+				a.mustBe("alice", alice)
+			}
+		})
 	}
 }
 

@@ -107,11 +107,11 @@ func (u *unsaved) rivals(stored coldRecord) bool {
 // contest puts our refresh token to the test when a rival is stored: either it
 // renews once more, which makes ours the valid line, or the stored one is.
 func (r *renewals) contest(ctx context.Context, current *openSession, stored coldRecord, ours *unsaved) (session *openSession, settled bool, err error) {
-	got, err := r.ask(ctx, ours.cold.refresh)
+	got, repeated, err := r.ask(ctx, ours.cold.refresh)
 	switch {
 	case err == nil:
 		cold := ours.cold
-		cold.replace(got)
+		cold.replace(ours.cold.refresh, got, repeated)
 		session, err = r.accept(ctx, current, cold, stored.refresh) // which ours replaces
 	case !errors.Is(err, errInvalidGrant):
 		return nil, false, asUnknown(err)
@@ -125,7 +125,9 @@ func (r *renewals) contest(ctx context.Context, current *openSession, stored col
 
 // lookLater looks once more when a rival that was about to store its tokens
 // must have done so. Neither had seen the other's, and ours, though valid, may
-// have been overwritten. The one whose tokens stand finds them and is done.
+// have been overwritten. The one whose tokens stand finds them and is done,
+// unless an answer was lost on the way to them: then the session is renewed
+// once more, while the spare still works.
 func (r *renewals) lookLater(handle *sessionHandle, ours *unsaved) {
 	r.auth.caller.untilClosed(func(closing <-chan struct{}) {
 		select {
@@ -134,9 +136,12 @@ func (r *renewals) lookLater(handle *sessionHandle, ours *unsaved) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 2*callTimeout)
 		defer cancel()
-		_, settled, err := r.reconcile(ctx, handle, ours)
-		if !settled && r.peek(handle.ring.name) == nil {
+		session, settled, err := r.reconcile(ctx, handle, ours)
+		switch {
+		case !settled && r.peek(handle.ring.name) == nil:
 			r.hold(handle, ours, err)
+		case err == nil && ours.cold.spare != "" && session.record.serial == ours.record.serial:
+			_, _ = r.start(session)
 		}
 	})
 }

@@ -34,6 +34,11 @@ type coldRecord struct {
 	// parent is the fingerprint of the refresh token that this one replaced,
 	// or "". It tells a rival from a successor (race.go).
 	parent secret
+	// spare is a refresh token that was presented twice, since the first answer
+	// was lost, or "". Cognito may have served the two in the other order, and
+	// then the child that never arrived is the living one. This one works within
+	// the grace.
+	spare secret
 }
 
 var errShortRecord = errors.New("record ends early")
@@ -75,6 +80,7 @@ func (c *coldRecord) encode() []byte {
 	}
 	if c.parent != "" {
 		b = appendPart(b, []byte(c.parent.reveal()))
+		b = appendPart(b, []byte(c.spare.reveal()))
 	}
 	return b
 }
@@ -86,16 +92,19 @@ func decodeCold(b []byte) (coldRecord, error) {
 		*part = secret(r.part())
 	}
 	if len(r.rest) > 0 { // the first records of this version end here
-		c.parent = secret(r.part())
+		c.parent, c.spare = secret(r.part()), secret(r.part())
 	}
 	return c, r.err
 }
 
 // replace takes what a renewal brought, which has yet to be verified. Without
 // rotation the answer holds no refresh token, and the old one goes on working.
-func (c *coldRecord) replace(got grant) {
+func (c *coldRecord) replace(presented secret, got grant, repeated bool) {
 	if got.refresh != "" {
-		c.parent, c.refresh = fingerprint(c.refresh), got.refresh
+		c.parent, c.refresh, c.spare = fingerprint(presented), got.refresh, ""
+		if repeated {
+			c.spare = presented
+		}
 	}
 	c.unverifiedAccess, c.unverifiedID = got.access, got.id
 }

@@ -63,7 +63,7 @@ func TestRecordsSurvive(t *testing.T) {
 			t.Errorf("decodeHot() = serial %d, %v", got.serial, err)
 		}
 	}
-	for _, record := range []coldRecord{{}, goldenColdRecord, {unverifiedAccess: "a", unverifiedID: "b"}, {refresh: "r", parent: "p"}} {
+	for _, record := range []coldRecord{{}, goldenColdRecord, {unverifiedAccess: "a", unverifiedID: "b"}, {refresh: "r", parent: "p"}, {refresh: "r", parent: "p", spare: "s"}} {
 		if got, err := decodeCold(record.encode()); err != nil || got != record {
 			t.Errorf("decodeCold() does not give back what was encoded: %v", err)
 		}
@@ -127,7 +127,7 @@ func TestInternalsPrintWithoutSecrets(t *testing.T) {
 	for _, value := range []any{
 		secret(canary), []secret{canary}, map[string]secret{"a": canary}, struct{ S secret }{canary},
 		grant{canary, canary, canary}, &grant{canary, canary, canary},
-		coldRecord{canary, canary, canary, canary, canary, canary}, &coldRecord{access: canary},
+		coldRecord{canary, canary, canary, canary, canary, canary, canary}, &coldRecord{access: canary},
 		cognitoAnswer{state: canary, code: canary}, outcome{session: canary},
 		ticket{secret: canary}, &ticket{secret: canary},
 		tokenEndpoint{clientSecret: canary}, &tokenEndpoint{clientSecret: canary},

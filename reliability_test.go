@@ -311,6 +311,25 @@ func (s *store) rewritten(since map[string][]byte) bool {
 	return changed == 2
 }
 
+// TestStorageGoesAfterRotation is row F10 with a storage that is gone for good
+// measure: what it holds cannot even be read when the tokens are offered to it.
+func TestStorageGoesAfterRotation(t *testing.T) {
+	t.Parallel()
+	storage := newStore()
+	a, b, alice, _ := unsavable(t, storage, 0)
+	a.mustBe("alice", alice)
+	storage.misbehave(func(storeCall) *storeFault { return &storeFault{err: errDown} })
+	before := len(storage.asked("get"))
+	eventually(t, "the tokens are offered twice, in vain", func() bool { return len(storage.asked("get")) >= before+2 })
+	unsaved := storage.dump()
+	storage.misbehave(nil)
+	eventually(t, "the tokens are saved", func() bool { return storage.rewritten(unsaved) })
+	b.mustBe("alice", alice)
+	b.mustRenew(2)
+	a.pool.Advance(justExpired)
+	b.mustBe("alice", alice)
+}
+
 // TestSaveHangsAfterRotation is row F10 with a storage that takes its time to
 // fail: requests that come while the tokens are being offered to it once more
 // are served as well, and do not present the dead refresh token.

@@ -43,32 +43,37 @@ func (r *renewals) fly(ctx context.Context, seen *openSession) (*openSession, er
 
 // call asks Cognito for new tokens and deals with its answer.
 func (r *renewals) call(ctx context.Context, current *openSession, cold coldRecord) (*openSession, error) {
-	used, began := cold.refresh, time.Now()
-	got, err := r.ask(ctx, used)
+	began, replaced, presented := time.Now(), cold.refresh, cold.refresh
+	got, repeated, err := r.ask(ctx, presented)
+	if errors.Is(err, errInvalidGrant) && cold.spare != "" {
+		presented = cold.spare
+		got, repeated, err = r.ask(ctx, presented)
+	}
 	if errors.Is(err, errInvalidGrant) {
 		return r.refused(ctx, current, cold, began, err)
 	}
 	if err != nil {
 		return nil, asUnknown(err)
 	}
-	cold.replace(got)
+	cold.replace(presented, got, repeated)
 	if got.refresh != "" && !r.alone {
-		tokens := &unsaved{record: current.record, cold: cold, used: used}
+		tokens := &unsaved{record: current.record, cold: cold, used: replaced}
 		if session, settled, err := r.reconcile(ctx, current.sessionHandle, tokens); settled {
 			return session, err
 		}
 	}
-	return r.accept(ctx, current, cold, used)
+	return r.accept(ctx, current, cold, replaced)
 }
 
 // ask presents a refresh token. If the answer is lost, Cognito has perhaps
 // rotated the token; within the client's grace period the old one works again.
-func (r *renewals) ask(ctx context.Context, refresh secret) (grant, error) {
-	got, err := r.endpoint.renew(ctx, refresh)
+func (r *renewals) ask(ctx context.Context, refresh secret) (got grant, repeated bool, err error) {
+	got, err = r.endpoint.renew(ctx, refresh)
 	if errors.Is(err, errNoAnswer) {
+		repeated = true
 		got, err = r.endpoint.renew(ctx, refresh)
 	}
-	return got, err
+	return got, repeated, err
 }
 
 // refused believes invalid_grant only when no other instance can have used
@@ -174,7 +179,7 @@ func (r *renewals) keep(handle *sessionHandle, record hotRecord, cold coldRecord
 	saved, err := r.sessions.save(handle, record, &cold)
 	switch {
 	case err == nil:
-		if cold.refresh != used && !r.alone {
+		if cold.refresh != used && (!r.alone || cold.spare != "") {
 			r.lookLater(handle, &unsaved{record: record, cold: cold, used: used})
 		}
 		return saved, nil

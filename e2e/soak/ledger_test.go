@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,12 +24,12 @@ type ledger struct {
 	pool  *cognitotest.Pool
 	grace time.Duration
 
-	mu      sync.Mutex
-	newest  map[string]minted // subject → refresh token that was delivered last
-	owner   map[string]string // refresh token → subject
-	askedBy map[string]string // subject → address of the instance that asked last
-	lost    map[string]bool   // subjects whose answer was lost after a rotation
-	killed  minted            // which instance was last killed, and when
+	mu     sync.Mutex
+	newest map[string]minted    // subject → refresh token that was delivered last
+	owner  map[string]string    // refresh token → subject
+	asked  map[string]asked     // subject → who asked last
+	lost   map[string]time.Time // subject → when an answer was first lost after a rotation
+	killed minted               // which instance was last killed, and when
 
 	renewals atomic.Int64
 }
@@ -38,6 +39,12 @@ type minted struct {
 	token    string
 	instance string
 	at       time.Time
+}
+
+// asked is a call for new tokens.
+type asked struct {
+	instance string
+	sent     time.Time
 }
 
 // verdict is why a session is gone.
@@ -51,7 +58,7 @@ const (
 )
 
 func newLedger(pool *cognitotest.Pool, grace time.Duration) *ledger {
-	return &ledger{pool: pool, grace: grace, newest: map[string]minted{}, owner: map[string]string{}, askedBy: map[string]string{}, lost: map[string]bool{}}
+	return &ledger{pool: pool, grace: grace, newest: map[string]minted{}, owner: map[string]string{}, asked: map[string]asked{}, lost: map[string]time.Time{}}
 }
 
 // note records an answer of the token endpoint that is about to be delivered.
@@ -64,9 +71,17 @@ func (l *ledger) note(answer map[string]any) {
 	subject := claimsOf(access).Subject
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.newest[subject] = minted{token, l.askedBy[subject], time.Now()}
+	call := l.asked[subject]
+	l.newest[subject] = minted{token, call.instance, time.Now()}
 	l.owner[token] = subject
+	if !call.sent.IsZero() && time.Since(call.sent) > patience {
+		l.loseAnswer(subject) // the instance has hung up
+	}
 }
+
+// patience is a little less than an instance waits for an answer. On a machine
+// that is overrun the pool may need longer, and that is an answer lost.
+const patience = 4500 * time.Millisecond
 
 // see counts a renewal that has arrived.
 func (l *ledger) see(r cognitotest.Request) {
@@ -77,7 +92,11 @@ func (l *ledger) see(r cognitotest.Request) {
 	subject := l.ownerOf(r)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.askedBy[subject] = r.Header.Get("Instance")
+	nanoseconds, _ := strconv.ParseInt(r.Header.Get("Sent"), 10, 64)
+	if r.Form.Get("refresh_token") == l.newest[subject].token {
+		delete(l.lost, subject) // the last answer has arrived
+	}
+	l.asked[subject] = asked{r.Header.Get("Instance"), time.Unix(0, nanoseconds)}
 }
 
 // ownerOf says whose refresh token a request presents.
@@ -90,7 +109,14 @@ func (l *ledger) ownerOf(r cognitotest.Request) string {
 func (l *ledger) loseAnswerOf(subject string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lost[subject] = true
+	l.loseAnswer(subject)
+}
+
+// loseAnswer is loseAnswerOf for those who hold mu.
+func (l *ledger) loseAnswer(subject string) {
+	if l.lost[subject].IsZero() {
+		l.lost[subject] = time.Now()
+	}
 }
 
 func (l *ledger) isKilled(instance string) {
@@ -107,13 +133,13 @@ const midRotation = 2 * time.Second
 // asked of the pool itself, with the refresh token it delivered last.
 func (l *ledger) judge(subject string) verdict {
 	l.mu.Lock()
-	last, lost := l.newest[subject], l.lost[subject]
+	last, lostAt := l.newest[subject], l.lost[subject]
 	killed := last.instance == l.killed.instance && l.killed.at.Sub(last.at).Abs() < midRotation
 	l.mu.Unlock()
 	switch {
 	case l.grace == 0 && killed:
 		return hardKill
-	case l.grace == 0 && lost:
+	case !lostAt.IsZero() && time.Since(lostAt) > l.grace:
 		return lostAnswer
 	case l.renewable(last.token):
 		return lostSession

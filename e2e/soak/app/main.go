@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/bar-tech/cognito"
 	"github.com/gofiber/fiber/v2"
@@ -59,12 +61,14 @@ func run() error {
 	return auth.Close()
 }
 
-// signed has calls to the pool say which instance they are from.
+// signed has calls to the pool say which instance they are from, and when they
+// were sent.
 type signed struct{ instance string }
 
 func (s signed) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set("Instance", s.instance)
+	r.Header.Set("Sent", strconv.FormatInt(time.Now().UnixNano(), 10))
 	return http.DefaultTransport.RoundTrip(r)
 }
 
