@@ -58,8 +58,10 @@ func (r *renewals) call(ctx context.Context, current *openSession, cold coldReco
 	cold.replace(presented, got, repeated)
 	if got.refresh != "" && !r.alone {
 		tokens := &unsaved{record: current.record, cold: cold, used: replaced}
-		if session, settled, err := r.reconcile(ctx, current.sessionHandle, tokens); settled {
-			return session, err
+		if stored, err := r.sessions.readCold(current.sessionHandle); err == nil && tokens.rivals(stored) {
+			if session, settled, err := r.reconcile(ctx, current.sessionHandle, tokens); settled {
+				return session, err
+			}
 		}
 	}
 	return r.accept(ctx, current, cold, replaced)
@@ -76,9 +78,14 @@ func (r *renewals) ask(ctx context.Context, refresh secret) (got grant, repeated
 	return got, repeated, err
 }
 
+// winnerTimeout is what another instance, which has used the same refresh token
+// before us, may need until its tokens are stored: a call, one look at the
+// storage, and one write.
+const winnerTimeout = callTimeout + 2*storageTimeout
+
 // refused believes invalid_grant only when no other instance can have used
 // the same refresh token: its answer may still be travelling, so the record
-// must stay as it is for as long as a call can take.
+// must stay as it is for as long as that can take.
 func (r *renewals) refused(ctx context.Context, current *openSession, cold coldRecord, began time.Time, cause error) (*openSession, error) {
 	for !r.alone {
 		fresh, freshCold, err := r.sessions.fresh(current.sessionHandle)
@@ -89,7 +96,7 @@ func (r *renewals) refused(ctx context.Context, current *openSession, cold coldR
 			return fresh, nil
 		case replaced && freshCold.unverifiedAccess != "":
 			return r.accept(ctx, fresh, freshCold, freshCold.refresh)
-		case time.Since(began) > callTimeout+storageTimeout:
+		case time.Since(began) > winnerTimeout:
 			if replaced {
 				// The winner stored its refresh token and got no further.
 				return nil, unavailable(cause)

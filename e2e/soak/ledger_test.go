@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,12 +23,12 @@ type ledger struct {
 	pool  *cognitotest.Pool
 	grace time.Duration
 
-	mu     sync.Mutex
-	newest map[string]minted    // subject → refresh token that was delivered last
-	owner  map[string]string    // refresh token → subject
-	asked  map[string]asked     // subject → who asked last
-	lost   map[string]time.Time // subject → when an answer was first lost after a rotation
-	killed minted               // which instance was last killed, and when
+	mu      sync.Mutex
+	newest  map[string]minted    // subject → refresh token that was delivered last
+	owner   map[string]string    // refresh token → subject
+	askedBy map[string]string    // subject → address of the instance that asked last
+	lost    map[string]time.Time // subject → when an answer was first lost after a rotation
+	killed  minted               // which instance was last killed, and when
 
 	renewals atomic.Int64
 }
@@ -39,12 +38,6 @@ type minted struct {
 	token    string
 	instance string
 	at       time.Time
-}
-
-// asked is a call for new tokens.
-type asked struct {
-	instance string
-	sent     time.Time
 }
 
 // verdict is why a session is gone.
@@ -58,7 +51,7 @@ const (
 )
 
 func newLedger(pool *cognitotest.Pool, grace time.Duration) *ledger {
-	return &ledger{pool: pool, grace: grace, newest: map[string]minted{}, owner: map[string]string{}, asked: map[string]asked{}, lost: map[string]time.Time{}}
+	return &ledger{pool: pool, grace: grace, newest: map[string]minted{}, owner: map[string]string{}, askedBy: map[string]string{}, lost: map[string]time.Time{}}
 }
 
 // note records an answer of the token endpoint that is about to be delivered.
@@ -71,17 +64,9 @@ func (l *ledger) note(answer map[string]any) {
 	subject := claimsOf(access).Subject
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	call := l.asked[subject]
-	l.newest[subject] = minted{token, call.instance, time.Now()}
+	l.newest[subject] = minted{token, l.askedBy[subject], time.Now()}
 	l.owner[token] = subject
-	if !call.sent.IsZero() && time.Since(call.sent) > patience {
-		l.loseAnswer(subject) // the instance has hung up
-	}
 }
-
-// patience is a little less than an instance waits for an answer. On a machine
-// that is overrun the pool may need longer, and that is an answer lost.
-const patience = 4500 * time.Millisecond
 
 // see counts a renewal that has arrived.
 func (l *ledger) see(r cognitotest.Request) {
@@ -92,11 +77,10 @@ func (l *ledger) see(r cognitotest.Request) {
 	subject := l.ownerOf(r)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	nanoseconds, _ := strconv.ParseInt(r.Header.Get("Sent"), 10, 64)
-	if r.Form.Get("refresh_token") == l.newest[subject].token {
-		delete(l.lost, subject) // the last answer has arrived
+	if last := l.newest[subject]; r.Form.Get("refresh_token") == last.token && last.at.After(l.lost[subject]) {
+		delete(l.lost, subject) // an answer has arrived since
 	}
-	l.asked[subject] = asked{r.Header.Get("Instance"), time.Unix(0, nanoseconds)}
+	l.askedBy[subject] = r.Header.Get("Instance")
 }
 
 // ownerOf says whose refresh token a request presents.
@@ -106,14 +90,12 @@ func (l *ledger) ownerOf(r cognitotest.Request) string {
 	return l.owner[r.Form.Get("refresh_token")]
 }
 
-func (l *ledger) loseAnswerOf(subject string) {
+// ServeHTTP hears of calls that got no answer, from the instances that made
+// them: what they brought about is lost beyond the grace, and nobody's fault.
+func (l *ledger) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.loseAnswer(subject)
-}
-
-// loseAnswer is loseAnswerOf for those who hold mu.
-func (l *ledger) loseAnswer(subject string) {
+	subject := l.owner[r.PostFormValue("refresh_token")]
 	if l.lost[subject].IsZero() {
 		l.lost[subject] = time.Now()
 	}

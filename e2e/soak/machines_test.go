@@ -189,7 +189,7 @@ type instance struct {
 	address string
 }
 
-func startApp(t *testing.T, pool *cognitotest.Pool, redisURL string) *instance {
+func startApp(t *testing.T, pool *cognitotest.Pool, redisURL, lostURL string) *instance {
 	t.Helper()
 	config := pool.Config()
 	port := freePort(t)
@@ -197,7 +197,7 @@ func startApp(t *testing.T, pool *cognitotest.Pool, redisURL string) *instance {
 	pool.AllowOrigin(a.url)
 	a.process = &process{T: t, path: buildApp(t), env: []string{
 		"POOL_DOMAIN=" + config.UserPoolDomain, "CLIENT_ID=" + config.ClientID, "POOL_ID=" + config.UserPoolID,
-		"ISSUER=" + config.Issuer, "REDIS_URL=" + redisURL, "ADDR=" + a.address,
+		"ISSUER=" + config.Issuer, "REDIS_URL=" + redisURL, "ADDR=" + a.address, "LOST_URL=" + lostURL,
 		"GORACE=halt_on_error=0",
 	}, ready: func() bool {
 		answer, err := http.Get(a.url + "/alive")

@@ -3,14 +3,14 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
-	"time"
 
 	"github.com/bar-tech/cognito"
 	"github.com/gofiber/fiber/v2"
@@ -36,7 +36,7 @@ func run() error {
 		UserPoolID: os.Getenv("POOL_ID"), Issuer: os.Getenv("ISSUER"),
 		Storage:    redisstorage.NewFromConnection(redis.NewClient(options)),
 		Logger:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
-		HTTPClient: &http.Client{Transport: signed{os.Getenv("ADDR")}},
+		HTTPClient: &http.Client{Transport: signed{os.Getenv("ADDR"), os.Getenv("LOST_URL")}},
 	})
 	if err != nil {
 		return err
@@ -61,15 +61,28 @@ func run() error {
 	return auth.Close()
 }
 
-// signed has calls to the pool say which instance they are from, and when they
-// were sent.
-type signed struct{ instance string }
+// signed has calls to the pool say which instance they are from, and tells the
+// test of those that got no answer.
+type signed struct{ instance, lostURL string }
 
 func (s signed) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set("Instance", s.instance)
-	r.Header.Set("Sent", strconv.FormatInt(time.Now().UnixNano(), 10))
-	return http.DefaultTransport.RoundTrip(r)
+	var sent bytes.Buffer
+	if r.Body != nil {
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.TeeReader(r.Body, &sent), r.Body}
+	}
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil && sent.Len() > 0 {
+		told, tellErr := http.Post(s.lostURL, "application/x-www-form-urlencoded", &sent)
+		if tellErr == nil {
+			_ = told.Body.Close()
+		}
+	}
+	return answer, err
 }
 
 func routes(app *fiber.App, auth *cognito.Auth) {
