@@ -140,6 +140,10 @@ func TestBearerTokenIsAVisit(t *testing.T) {
 	if got := res.Header.Get("Vary"); got != "Authorization" {
 		t.Errorf("Vary is %q, want Authorization", got)
 	}
+	// What a cache keeps for strangers is not for those who bring a token.
+	if got := s.send(request{path: "/locals"}).Header.Get("Vary"); got != "Cookie, Authorization" {
+		t.Errorf("for a stranger Vary is %q, want Cookie, Authorization", got)
+	}
 	if got := res.Header.Get("Cache-Control"); got != "private, no-store" {
 		t.Errorf("Cache-Control is %q", got)
 	}

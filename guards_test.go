@@ -490,6 +490,42 @@ func TestFreshLoginOnTheClassicHostedUI(t *testing.T) {
 	}
 }
 
+// TestFreshLoginByScript proves the same of the way that scripts and HTMX are
+// told to go: an element that asks again by itself gets a page, and no loop.
+func TestFreshLoginByScript(t *testing.T) {
+	t.Run("classic hosted UI", func(t *testing.T) {
+		s := serveVault(t, cognitotest.Options{ClassicHostedUI: true}, 10*time.Minute)
+		v := s.visitor()
+		v.logIn()
+		s.pool.Advance(11 * time.Minute)
+		res := s.send(request{path: "/vault", cookies: []*http.Cookie{v.sessionCookie()}, header: map[string]string{"HX-Request": "true", "HX-Current-URL": s.url + "/vault"}})
+		to := res.Header.Get("HX-Redirect")
+		if !strings.Contains(to, "prompt=login") {
+			t.Fatalf("HTMX got %s, to %q", statusLine(res), to)
+		}
+		page := v.Get(s.url + to)
+		if page.Status != http.StatusUnauthorized || !strings.Contains(page.Body, "sign out first") {
+			t.Errorf("the visitor is at %s: %d %s", page.URL, page.Status, page.Body)
+		}
+		v.mustBeSignedIn()
+	})
+	t.Run("managed login", func(t *testing.T) {
+		s := serveVault(t, cognitotest.Options{}, 10*time.Minute)
+		v := s.visitor()
+		v.logIn()
+		s.pool.Advance(11 * time.Minute)
+		if page := v.Login(s.url+"/login?prompt=login&return_to=/vault", "alice", passwordOf("alice")); page.Body != "gold" {
+			t.Errorf("with the password again: %d %s at %s", page.Status, page.Body, page.URL)
+		}
+	})
+	t.Run("a stranger has nothing to prove", func(t *testing.T) {
+		s := serveVault(t, cognitotest.Options{ClassicHostedUI: true}, 10*time.Minute)
+		if page := s.visitor().Login(s.url+"/login?prompt=login&return_to=/vault", "alice", passwordOf("alice")); page.Body != "gold" {
+			t.Errorf("a first login: %d %s at %s", page.Status, page.Body, page.URL)
+		}
+	})
+}
+
 // TestPreflight is row J4: the question whether another origin may ask is the
 // app's to answer, with its own CORS middleware. Without one, a guarded API
 // says no, and either way it says nothing else.

@@ -2,6 +2,7 @@ package cognito
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,7 +41,17 @@ func (a *Auth) serveLogin(c *fiber.Ctx) error {
 	if err != nil {
 		return a.refuse(c, asError(err))
 	}
-	return a.sendToCognito(c, a.returnPath(c.Query("return_to")), passed, attempt{}, 0)
+	var begun attempt
+	if slices.Contains(strings.Fields(passed.Get("prompt")), "login") {
+		// Scripts and HTMX come this way to a fresh login (guard.go). Whoever
+		// is signed in must come back with a later one, for the classic hosted
+		// UI ignores the wish, and an element that asks again would do so
+		// without end.
+		if user := a.identifyCookie(c).user; user != nil {
+			begun = attempt{Fresh: true, Proved: user.AuthTime().Unix()}
+		}
+	}
+	return a.sendToCognito(c, a.returnPath(c.Query("return_to")), passed, begun, 0)
 }
 
 // passedParameters picks the allowed parameters out of the query.

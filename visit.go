@@ -87,6 +87,11 @@ func (a *Auth) own(c *fiber.Ctx) *visit {
 func asked(c *fiber.Ctx, v *visit) *visit {
 	if v != nil && !v.cookie && !v.bearer {
 		c.Vary(fiber.HeaderCookie)
+		if v.auth.config.Bearer {
+			// A cache may answer a request that has a token with what it keeps
+			// for those that have none.
+			c.Vary(fiber.HeaderAuthorization)
+		}
 	}
 	return v
 }
