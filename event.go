@@ -2,6 +2,7 @@ package cognito
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 )
@@ -14,7 +15,7 @@ const (
 	EventLogin   EventKind = "login"   // a callback was dealt with
 	EventRefresh EventKind = "refresh" // the tokens of a session were, or were not, renewed
 	EventLogout  EventKind = "logout"  // a visitor logged out
-	EventRefuse  EventKind = "refuse"  // a guard or a route turned a request away
+	EventRefuse  EventKind = "refuse"  // a guard or a route turned a request away; a failed login is one as well
 	EventTamper  EventKind = "tamper"  // a session's record did not open
 )
 
@@ -58,16 +59,22 @@ func (a *Auth) emit(e Event) {
 		a.config.OnEvent(e)
 		return
 	}
-	level := slog.LevelInfo
+	a.config.Logger.LogAttrs(context.Background(), e.Level(), "cognito", slog.Any("event", e))
+}
+
+// Level is how loud the event is in a log: error when an operator has to act,
+// warn when something is out of reach, debug for what visitors bring about all
+// day, and info for the rest.
+func (e Event) Level() slog.Level {
 	switch {
 	case e.Kind == EventRefuse && quietRefusals[e.Reason], e.Kind == EventRefresh && e.OK:
-		level = slog.LevelDebug // every visitor brings these about, all day
+		return slog.LevelDebug
+	case errors.Is(e.Err, ErrMisconfigured), e.Reason == ErrInternal.code:
+		return slog.LevelError // also when it looks like an outage to visitors
 	case e.Kind == EventTamper, e.Reason == ErrUnavailable.code, e.Reason == ErrBusy.code:
-		level = slog.LevelWarn
-	case e.Reason == ErrMisconfigured.code, e.Reason == ErrInternal.code:
-		level = slog.LevelError
+		return slog.LevelWarn
 	}
-	a.config.Logger.LogAttrs(context.Background(), level, "cognito", slog.Any("event", e))
+	return slog.LevelInfo
 }
 
 var quietRefusals = map[string]bool{

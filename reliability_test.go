@@ -173,6 +173,12 @@ func TestClientSecretChanged(t *testing.T) {
 	s.lastsThrough(s.signIn("alice"), "check ClientID and ClientSecret",
 		func() { pool.SetClient(cognitotest.Client{ID: "confidential", Secret: "new"}) },
 		func() { pool.SetClient(cognitotest.Client{ID: "confidential", Secret: "old"}) })
+	loud := func(line string) bool {
+		return strings.Contains(line, "level=ERROR") && strings.Contains(line, "check ClientID and ClientSecret")
+	}
+	if !slices.ContainsFunc(strings.Split(s.log.String(), "\n"), loud) {
+		t.Error("it looks like any outage in the log, and nobody will wake up")
+	}
 }
 
 // TestOutageLongerThanIdle: a visitor who keeps coming during an outage is not

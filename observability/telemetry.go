@@ -85,11 +85,7 @@ func (t *telemetry) record(e cognito.Event) {
 
 	// With OnEvent set the middleware logs no events, so the audit log is made
 	// here. An Event is a slog.LogValuer and holds no secret.
-	level := slog.LevelInfo
-	if e.Kind == cognito.EventRefuse && e.Subject == "" {
-		level = slog.LevelDebug // strangers are sent to log in all day
-	}
-	t.logger.Log(context.Background(), level, "cognito", "event", e)
+	t.logger.Log(context.Background(), e.Level(), "cognito", "event", e)
 }
 
 // metrics is the handler of /metrics.
