@@ -361,7 +361,7 @@ func TestStorageWriterChangesRecords(t *testing.T) {
 	s := serve(t, on(storage))
 	alice := s.newSession(storage, "alice")
 	hot, cold := storage.dump()[alice.hot], storage.dump()[alice.cold]
-	if len(hot) < 500 {
+	if len(hot) < 250 {
 		t.Fatalf("the hot record has %d bytes; these cases need a whole one", len(hot))
 	}
 

@@ -191,7 +191,7 @@ func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted grant, begun att
 	expires := earlier(access.expires(), id.expires())
 	record := hotRecord{
 		serial: 1, expires: expires, renewAfter: renewAfter(a.config.Now(), expires),
-		renewable: granted.refresh != "", user: user, payload: access.payload, userInfo: userInfo,
+		renewable: granted.refresh != "", subject: id.text("sub"), user: user, payload: access.payload, userInfo: userInfo,
 	}
 	return a.sessions.begin(record, coldRecord{access: granted.access, refresh: granted.refresh, nonce: secret(begun.Nonce)})
 }

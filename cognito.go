@@ -235,6 +235,9 @@ func (a *Auth) identifyCookie(c *fiber.Ctx) *visit {
 	if a.crossOrigin(c) {
 		return &a.foreign
 	}
+	if now.UnixNano() < s.calmUntil {
+		return &s.visit
+	}
 	if !now.Before(s.record.touchAfter) {
 		a.sessions.touch(s, now)
 	}

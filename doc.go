@@ -16,7 +16,7 @@
 //  2. Cognito sends the browser back to RedirectPath. The answer is matched to
 //     the attempt, the code traded for tokens, the tokens verified (callback.go,
 //     token.go, verify.go, jwks.go), and a session begun under a new id
-//     (session.go, record.go, writer.go).
+//     (session.go, record.go, phrases.go, writer.go).
 //  3. On every request the cookie leads to the session, and [UserFrom] and
 //     [PayloadFrom] say who is there (cognito.go, visit.go, user.go). Programs
 //     bring an access token instead (bearer.go). Guards decide who may

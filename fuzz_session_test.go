@@ -18,7 +18,7 @@ func bufioReader(text string) *bufio.Reader { return bufio.NewReader(strings.New
 // decoding panic, none but our own open, and what is encoded is decoded again.
 func FuzzSessionRecord(f *testing.F) {
 	hot, cold := goldenHotRecord(), goldenColdRecord
-	for _, seed := range [][]byte{nil, {1}, hot.encode(), cold.encode(), bytes.Repeat([]byte{0xff}, 40), []byte(`{"user":"alice"}`), append([]byte{1}, bytes.Repeat([]byte{0}, 60)...)} {
+	for _, seed := range [][]byte{nil, {1}, hot.encode(goldenBook), cold.encode(), bytes.Repeat([]byte{0xff}, 40), []byte(`{"user":"alice"}`), append([]byte{1}, bytes.Repeat([]byte{0}, 60)...)} {
 		f.Add(seed)
 	}
 	handle, ok := newHandle(goldenID, goldenBinding)
@@ -33,8 +33,8 @@ func FuzzSessionRecord(f *testing.F) {
 		if plain, err := handle.ring.open(handle.hot, sealed); err != nil || !bytes.Equal(plain, data) {
 			t.Fatalf("open(seal(%x)) = %x, %v", data, plain, err)
 		}
-		if record, err := decodeHot(data); err == nil {
-			if again, err := decodeHot(record.encode()); err != nil || !equalHot(again, record) {
+		if record, err := decodeHot(data, goldenBook); err == nil {
+			if again, err := decodeHot(record.encode(goldenBook), goldenBook); err != nil || !equalHot(again, record) {
 				t.Errorf("%x decodes to %+v and then to %+v, %v", data, record, again, err)
 			}
 		} else if !errors.Is(err, errShortRecord) {

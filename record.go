@@ -16,6 +16,7 @@ type hotRecord struct {
 	renewAfter time.Time // when the tokens should be renewed
 	expires    time.Time // when the first of the tokens expires
 	renewable  bool      // there is a refresh token
+	subject    string    // the user's "sub", which is asked for more than all the rest
 	user       []byte    // the user's claims, as JSON
 	payload    []byte    // the access token's claims, as JSON
 	userInfo   []byte    // what userInfo added at login, as JSON, or empty
@@ -43,8 +44,18 @@ type coldRecord struct {
 
 var errShortRecord = errors.New("record ends early")
 
-func (h *hotRecord) encode() []byte {
-	b := make([]byte, 0, 64+len(h.user)+len(h.payload)+len(h.userInfo))
+// calmUntil is the first of the moments at which something is due.
+func (h *hotRecord) calmUntil() time.Time {
+	first := h.until
+	for _, moment := range []time.Time{h.idleUntil, h.touchAfter, h.renewAfter, h.expires} {
+		first = earlier(first, moment)
+	}
+	return first
+}
+
+func (h *hotRecord) encode(book *phrasebook) []byte {
+	parts, short := h.shortParts(book)
+	b := make([]byte, 0, 128+len(parts[0])+len(parts[1])+len(parts[2]))
 	b = binary.AppendUvarint(b, h.serial)
 	for _, moment := range []time.Time{h.idleUntil, h.until, h.touchAfter, h.renewAfter, h.expires} {
 		b = binary.AppendVarint(b, moment.UnixMilli())
@@ -54,21 +65,47 @@ func (h *hotRecord) encode() []byte {
 		renewable = 1
 	}
 	b = append(b, renewable)
-	for _, part := range [][]byte{h.user, h.payload, h.userInfo} {
+	for _, part := range parts {
 		b = appendPart(b, part)
+	}
+	if short {
+		b = appendPart(b, []byte(h.subject)) // its presence says so
 	}
 	return b
 }
 
-func decodeHot(b []byte) (hotRecord, error) {
+// shortParts are the claims as they are stored, all shortened or none.
+func (h *hotRecord) shortParts(book *phrasebook) (parts [3][]byte, short bool) {
+	whole := [3][]byte{h.user, h.payload, h.userInfo}
+	for i := range whole {
+		var ok bool
+		if parts[i], ok = book.shorten(whole[i]); !ok {
+			return whole, false
+		}
+	}
+	return parts, true
+}
+
+func decodeHot(b []byte, book *phrasebook) (hotRecord, error) {
 	r := recordReader{rest: b}
 	h := hotRecord{serial: r.number()}
 	for _, moment := range []*time.Time{&h.idleUntil, &h.until, &h.touchAfter, &h.renewAfter, &h.expires} {
 		*moment = r.moment()
 	}
 	h.renewable = r.octet() == 1
-	for _, part := range []*[]byte{&h.user, &h.payload, &h.userInfo} {
+	parts := []*[]byte{&h.user, &h.payload, &h.userInfo}
+	for _, part := range parts {
 		*part = r.part()
+	}
+	if len(r.rest) == 0 {
+		// As the first release wrote it, or claims that cannot be shortened.
+		user := claimSet{raw: h.user}
+		h.subject = user.text("sub")
+		return h, r.err
+	}
+	h.subject = string(r.part())
+	for _, part := range parts {
+		*part = book.lengthen(*part)
 	}
 	return h, r.err
 }

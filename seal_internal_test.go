@@ -164,8 +164,14 @@ func TestGoldenRecords(t *testing.T) {
 		t.Errorf("the records are called %s and %s, want %s and %s", handle.hot, handle.cold, goldenHotKey, goldenColdKey)
 	}
 	hot := goldenHotRecord()
-	if got, err := decodeHot(openGolden(t, handle, handle.hot, goldenHotSealed)); err != nil || !equalHot(got, hot) {
+	if got, err := decodeHot(openGolden(t, handle, handle.hot, goldenHotSealed), goldenBook); err != nil || !equalHot(got, hot) {
 		t.Errorf("the hot record holds %+v, want %+v: %v", got, hot, err)
+	} else if got.subject != "1" {
+		t.Errorf("the subject is %q, want the one among the claims", got.subject)
+	}
+	short := goldenShortRecord()
+	if got, err := decodeHot(openGolden(t, handle, handle.hot, goldenShortSealed), goldenBook); err != nil || !equalHot(got, short) || got.subject != short.subject {
+		t.Errorf("the short record holds %+v, want %+v: %v", got, short, err)
 	}
 	if got, err := decodeCold(openGolden(t, handle, handle.cold, goldenColdSealed)); err != nil || got != goldenColdRecord {
 		t.Errorf("the cold record does not hold what was put in: %v", err)

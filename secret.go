@@ -46,7 +46,7 @@ func (outcome) Format(f fmt.State, _ rune)       { hide(f, "outcome") }
 func (cognitoAnswer) Format(f fmt.State, _ rune) { hide(f, "answer") }
 func (coldRecord) Format(f fmt.State, _ rune)    { hide(f, "cold record") }
 func (sessionHandle) Format(f fmt.State, _ rune) { hide(f, "session") }
-func (openSession) Format(f fmt.State, _ rune)   { hide(f, "session") }
+func (*openSession) Format(f fmt.State, _ rune)  { hide(f, "session") }
 func (visit) Format(f fmt.State, _ rune)         { hide(f, "visit") }
 func (tokenEndpoint) Format(f fmt.State, _ rune) { hide(f, "token endpoint") }
 

@@ -1,9 +1,9 @@
 package cognito
 
 import (
-	"bytes"
 	"encoding/base64"
 	"errors"
+	"hash/maphash"
 	"sync"
 	"time"
 )
@@ -48,12 +48,18 @@ func newHandle(id, binding string) (*sessionHandle, bool) {
 }
 
 // openSession is a session as it was last read. It is immutable and shared by
-// the requests of the session.
+// the requests of the session. What every request needs comes first and is in
+// one piece, since with many sessions none of it is in the processor's cache.
 type openSession struct {
+	calmUntil int64  // in Unix nanoseconds: before this nothing is due
+	digest    uint64 // of the hot record's bytes in the storage
+	hotKey    string // sessionHandle.hot
+	visit     visit
+	user      User
+	payload   Payload
+
 	*sessionHandle
-	sealed []byte // the hot record's bytes in the storage
 	record hotRecord
-	visit  visit
 	// unsaved is set while the session's newest tokens exist only here.
 	unsaved *coldRecord
 }
@@ -67,6 +73,8 @@ type sessions struct {
 	idle    time.Duration
 	total   time.Duration
 	recent  *recent[*openSession]
+	book    *phrasebook
+	seed    maphash.Seed
 
 	touching sync.Map // names of sessions whose idle deadline is being moved
 }
@@ -75,7 +83,7 @@ func newSessions(a *Auth) *sessions {
 	return &sessions{
 		auth: a, store: a.store, binding: a.binding, now: a.config.Now,
 		idle: a.config.IdleTimeout, total: a.config.AbsoluteTimeout,
-		recent: newRecent[*openSession](recentLimit),
+		recent: newRecent[*openSession](recentLimit), book: newPhrasebook(a.config), seed: maphash.MakeSeed(),
 	}
 }
 
@@ -84,39 +92,63 @@ func newSessions(a *Auth) *sessions {
 // when that cannot be known.
 //
 // The storage is asked every time, so a session that was ended anywhere is
-// ended here. What is saved is opening the record: sealed bytes equal to those
-// last opened for this very id can only hold the same session. Expiry is not
-// part of that and is checked each time.
+// ended here. What is saved is opening the record: sealed bytes with the digest
+// of those last opened for this very id hold the same session. The digest is
+// seeded anew in every process, so whoever may write to the storage cannot aim
+// at one; and if they could, the visitor would be taken for who they just were.
+// Expiry is not part of that and is checked each time.
 func (s *sessions) read(id []byte, now time.Time) (*openSession, error) {
-	known, _ := s.recent.get(id)
-	var handle *sessionHandle
-	if known != nil {
-		handle = known.sessionHandle
-	} else {
-		var ok bool
-		// A copy: the view changes when the request ends.
-		if handle, ok = newHandle(string(id), s.binding); !ok {
-			return nil, errNoSuchSession
-		}
+	known, ok := s.recent.get(id)
+	if !ok {
+		return s.readAnew(id, now)
+	}
+	sealed, err := s.store.get(known.hotKey)
+	switch {
+	case err != nil:
+		return nil, err
+	case sealed != nil && maphash.Bytes(s.seed, sealed) == known.digest:
+		return s.unlessOver(known, now)
+	}
+	return s.opened(known.sessionHandle, sealed, now)
+}
+
+// readAnew is read for a session that is not remembered.
+func (s *sessions) readAnew(id []byte, now time.Time) (*openSession, error) {
+	// A copy: the view changes when the request ends.
+	handle, ok := newHandle(string(id), s.binding)
+	if !ok {
+		return nil, errNoSuchSession
 	}
 	sealed, err := s.store.get(handle.hot)
 	if err != nil {
 		return nil, err
 	}
+	return s.opened(handle, sealed, now)
+}
+
+// opened opens what the storage has, which may be nothing.
+func (s *sessions) opened(handle *sessionHandle, sealed []byte, now time.Time) (*openSession, error) {
 	if sealed == nil {
 		s.recent.forget(handle.id)
 		return nil, errNoSuchSession
 	}
-	if known == nil || !bytes.Equal(sealed, known.sealed) {
-		if known, err = s.open(handle, sealed); err != nil {
-			return nil, err
-		}
+	session, err := s.open(handle, sealed)
+	if err != nil {
+		return nil, err
 	}
-	if !now.Before(known.record.until) || !now.Before(known.record.idleUntil) {
-		s.drop(handle)
+	return s.unlessOver(session, now)
+}
+
+// unlessOver checks the deadlines of a session.
+func (s *sessions) unlessOver(session *openSession, now time.Time) (*openSession, error) {
+	if now.UnixNano() < session.calmUntil {
+		return session, nil
+	}
+	if !now.Before(session.record.until) || !now.Before(session.record.idleUntil) {
+		s.drop(session.sessionHandle)
 		return nil, errNoSuchSession
 	}
-	return known, nil
+	return session, nil
 }
 
 // errNoSuchSession is made once: requests with dead cookies are common.
@@ -126,7 +158,7 @@ func (s *sessions) open(handle *sessionHandle, sealed []byte) (*openSession, err
 	plain, err := handle.ring.open(handle.hot, sealed)
 	if err == nil {
 		var record hotRecord
-		if record, err = decodeHot(plain); err == nil {
+		if record, err = decodeHot(plain, s.book); err == nil {
 			return s.remember(handle, sealed, record), nil
 		}
 	}
@@ -143,19 +175,19 @@ func (s *sessions) open(handle *sessionHandle, sealed []byte) (*openSession, err
 // remember keeps what a record holds for the session's next requests.
 func (s *sessions) remember(handle *sessionHandle, sealed []byte, record hotRecord) *openSession {
 	opened := s.fromMemory(handle, record)
-	opened.sealed = bytes.Clone(sealed)
+	opened.digest = maphash.Bytes(s.seed, sealed)
 	s.recent.put(handle.id, opened)
 	return opened
 }
 
 // fromMemory makes a session of a record that need not be in the storage.
 func (s *sessions) fromMemory(handle *sessionHandle, record hotRecord) *openSession {
-	opened := &openSession{sessionHandle: handle, record: record}
-	opened.visit = visit{
-		auth: s.auth, session: opened, cookie: true,
-		user:    &User{claimSet{raw: record.user}},
-		payload: &Payload{claimSet{raw: record.payload}},
+	opened := &openSession{
+		sessionHandle: handle, hotKey: handle.hot, record: record, calmUntil: record.calmUntil().UnixNano(),
+		user:    User{claimSet{raw: record.user, subject: record.subject}},
+		payload: Payload{claimSet{raw: record.payload, subject: record.subject}},
 	}
+	opened.visit = visit{auth: s.auth, session: opened, cookie: true, user: &opened.user, payload: &opened.payload}
 	return opened
 }
 

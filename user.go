@@ -13,9 +13,10 @@ import (
 // it when somebody first asks, since most requests ask for nothing. It never
 // changes, so requests share it by pointer.
 type claimSet struct {
-	raw    []byte
-	once   sync.Once
-	values map[string]any
+	subject string // "sub", if it is known without parsing
+	raw     []byte
+	once    sync.Once
+	values  map[string]any
 }
 
 func (s *claimSet) parsed() map[string]any {
@@ -25,6 +26,14 @@ func (s *claimSet) parsed() map[string]any {
 		}
 	})
 	return s.values
+}
+
+// sub is the one claim that nearly every handler asks for.
+func (s *claimSet) sub() string {
+	if s.subject != "" {
+		return s.subject
+	}
+	return s.text("sub")
 }
 
 func (s *claimSet) text(name string) string {
@@ -105,7 +114,7 @@ type User struct {
 
 // Subject is the user's stable identifier within the pool ("sub"). Use it as
 // the key in your own database: names and e-mail addresses change.
-func (u *User) Subject() string { return u.claims.text("sub") }
+func (u *User) Subject() string { return u.claims.sub() }
 
 // Username is the name in the user pool ("cognito:username").
 func (u *User) Username() string {
@@ -180,7 +189,7 @@ type Payload struct {
 
 // Subject is the user's stable identifier ("sub"). In a token of a machine
 // client it is the client's id.
-func (p *Payload) Subject() string { return p.claims.text("sub") }
+func (p *Payload) Subject() string { return p.claims.sub() }
 
 // ClientID is the app client that the token was issued to. Cognito's access
 // tokens name it here and not in "aud".

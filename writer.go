@@ -49,7 +49,7 @@ func (s *sessions) write(handle *sessionHandle, record hotRecord, cold *coldReco
 			return nil, err
 		}
 	}
-	sealed := handle.ring.seal(handle.hot, record.encode())
+	sealed := handle.ring.seal(handle.hot, record.encode(s.book))
 	life := earlier(record.until, record.idleUntil).Sub(s.now())
 	if err := s.store.set(handle.hot, sealed, life); err != nil {
 		return nil, err

@@ -1,0 +1,132 @@
+package cognito
+
+import (
+	"bytes"
+	"encoding/hex"
+	"strings"
+)
+
+// Half of a session's claims is the same in every session of an app, and most
+// of the rest are UUIDs in hexadecimal. The storage is read at every request
+// and copies what it holds, so records are written with bytes in the place of
+// such phrases: bytes that JSON never contains.
+
+// phrasebook writes claims short and long again. It depends on nothing but the
+// pool and the client, to which records are sealed: a record that opens was
+// written with the same book.
+type phrasebook struct {
+	phrases []string
+	codes   []byte      // the bytes that stand for them, in the same order
+	long    [256]string // phrases by their byte
+}
+
+// byteOfUUID stands before the sixteen bytes of a UUID.
+const byteOfUUID = 0
+
+// commonPhrases are those of every pool. Their order is part of the record's
+// format: new ones go to the end, and of two that begin alike the longer one
+// comes first.
+var commonPhrases = []string{
+	`,"scope":"openid email profile"`, `,"scope":"`, `,"cognito:groups":["`, `,"cognito:username":"`, `,"cognito:`,
+	`,"email_verified":true`, `,"email_verified":false`, `,"email":"`, `,"event_id":"`, `,"origin_jti":"`, `,"jti":"`,
+	`{"auth_time":`, `,"auth_time":`, `,"exp":`, `,"iat":`, `{"sub":"`, `,"sub":"`, `,"token_use":"access"`, `,"username":"`,
+	`,"version":2`, `,"name":"`, `,"given_name":"`, `,"family_name":"`, `,"custom:`, `,"phone_number":"`,
+	`,"phone_number_verified":true`, `,"phone_number_verified":false`, `,"preferred_username":"`, `,"locale":"`, `,"identities":[{"`,
+}
+
+func newPhrasebook(c Config) *phrasebook {
+	escaped := strings.ReplaceAll(c.Issuer, "/", `\/`) // as Cognito writes it
+	own := []string{`,"iss":"` + c.Issuer + `"`, `,"iss":"` + escaped + `"`, `,"client_id":"` + c.ClientID + `"`}
+	b := &phrasebook{phrases: append(own, commonPhrases...), codes: phraseCodes()}
+	for i, phrase := range b.phrases {
+		b.long[b.codes[i]] = phrase
+	}
+	return b
+}
+
+// phraseCodes are the bytes that stand for phrases: control characters, which
+// JSON escapes, and those that UTF-8 does not use.
+func phraseCodes() []byte {
+	var codes []byte
+	for code := 1; code < 256; code++ {
+		isControl := code < ' ' && code != '\t' && code != '\n' && code != '\r'
+		if isControl || code == 0xc0 || code == 0xc1 || code >= 0xf5 {
+			codes = append(codes, byte(code))
+		}
+	}
+	return codes
+}
+
+// shorten returns claims as they are stored. ok is false if they contain bytes
+// that stand for something else, so that they would not come back.
+func (b *phrasebook) shorten(claims []byte) (short []byte, ok bool) {
+	for rest := claims; len(rest) > 0; {
+		if i := b.phraseAt(rest); i >= 0 {
+			short = append(short, b.codes[i])
+			rest = rest[len(b.phrases[i]):]
+		} else if id, isUUID := uuidAt(rest); isUUID {
+			short = append(append(short, byteOfUUID), id...)
+			rest = rest[uuidLength:]
+		} else {
+			short = append(short, rest[0])
+			rest = rest[1:]
+		}
+	}
+	return short, bytes.Equal(b.lengthen(short), claims)
+}
+
+func (b *phrasebook) phraseAt(text []byte) int {
+	if text[0] != ',' && text[0] != '{' {
+		return -1 // as no phrase begins
+	}
+	for i, phrase := range b.phrases {
+		if len(text) >= len(phrase) && string(text[:len(phrase)]) == phrase {
+			return i
+		}
+	}
+	return -1
+}
+
+// lengthen reverses shorten.
+func (b *phrasebook) lengthen(short []byte) []byte {
+	long := make([]byte, 0, 3*len(short))
+	for i := 0; i < len(short); i++ {
+		switch code := short[i]; {
+		case code == byteOfUUID && len(short)-i > 16:
+			long = appendUUID(long, short[i+1:i+17])
+			i += 16
+		case b.long[code] != "":
+			long = append(long, b.long[code]...)
+		default:
+			long = append(long, code)
+		}
+	}
+	return long
+}
+
+const uuidLength = 36 // 8-4-4-4-12
+
+// uuidAt reads the UUID that text begins with, in the lower case of RFC 9562
+// section 4, as Cognito writes it.
+func uuidAt(text []byte) ([]byte, bool) {
+	if len(text) < uuidLength || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
+		return nil, false
+	}
+	digits := bytes.ReplaceAll(text[:uuidLength], []byte("-"), nil)
+	id := make([]byte, 16)
+	if len(digits) != 32 || !bytes.Equal(digits, bytes.ToLower(digits)) {
+		return nil, false
+	}
+	_, err := hex.Decode(id, digits)
+	return id, err == nil
+}
+
+func appendUUID(b, id []byte) []byte {
+	for i, part := range [][]byte{id[:4], id[4:6], id[6:8], id[8:10], id[10:]} {
+		if i > 0 {
+			b = append(b, '-')
+		}
+		b = hex.AppendEncode(b, part)
+	}
+	return b
+}
