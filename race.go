@@ -81,6 +81,7 @@ func (r *renewals) reconcile(ctx context.Context, handle *sessionHandle, ours *u
 		return nil, false, err
 	case err != nil: // the session has ended
 		r.sessions.revokeLater(ours.cold.refresh)
+		_ = r.sessions.undoIfEnded(handle) // and what we wrote may have come after
 		return nil, true, err
 	case ours.rivals(stored):
 		return r.contest(ctx, current, stored, ours)
@@ -89,25 +90,26 @@ func (r *renewals) reconcile(ctx context.Context, handle *sessionHandle, ours *u
 	case ours.cold.unverifiedAccess != "":
 		session, err = r.accept(ctx, current, ours.cold, ours.used)
 		return session, true, err
-	case current.record.serial >= ours.record.serial:
+	case stored.refresh == ours.cold.refresh && current.record.serial >= ours.record.serial:
 		return current, true, nil
 	}
 	record := ours.record
+	record.serial = max(record.serial, current.record.serial)
 	record.idleUntil, record.touchAfter = current.record.idleUntil, current.record.touchAfter
 	session, err = r.keep(handle, record, ours.cold, ours.used)
 	return session, true, err
 }
 
-// rivals reports whether the stored refresh token is another child of the one
-// that was used for ours.
+// rivals reports whether the stored refresh token is neither ours nor the one
+// that was used for ours, and has not come of ours.
 func (u *unsaved) rivals(stored coldRecord) bool {
-	return stored.refresh != u.used && stored.refresh != u.cold.refresh && stored.parent != fingerprint(u.cold.refresh)
+	return stored.refresh != u.used && stored.refresh != u.cold.refresh && !stored.descendsFrom(u.cold.refresh)
 }
 
 // contest puts our refresh token to the test when a rival is stored: either it
 // renews once more, which makes ours the valid line, or the stored one is.
 func (r *renewals) contest(ctx context.Context, current *openSession, stored coldRecord, ours *unsaved) (session *openSession, settled bool, err error) {
-	got, repeated, err := r.ask(ctx, ours.cold.refresh)
+	got, repeated, err := r.ask(ctx, current.sessionHandle, ours.cold.refresh)
 	switch {
 	case err == nil:
 		cold := ours.cold
@@ -146,8 +148,33 @@ func (r *renewals) lookLater(handle *sessionHandle, ours *unsaved) {
 	})
 }
 
+const (
+	fingerprintLength = 16
+	// mostAncestors is more than the renewals of one session within lookPause.
+	mostAncestors = 8
+)
+
 // fingerprint names a refresh token without revealing it.
 func fingerprint(refresh secret) secret {
 	sum := sha256.Sum256([]byte(refresh.reveal()))
-	return secret(sum[:16])
+	return secret(sum[:fingerprintLength])
+}
+
+// descendsFrom reports whether the record's refresh token has come, by a few
+// renewals, of this one.
+func (c *coldRecord) descendsFrom(refresh secret) bool {
+	wanted := fingerprint(refresh)
+	for rest := c.ancestors; len(rest) >= fingerprintLength; rest = rest[fingerprintLength:] {
+		if rest[:fingerprintLength] == wanted {
+			return true
+		}
+	}
+	return false
+}
+
+// prolongLease keeps the lease of a session for one call more, whosever it is.
+func (r *renewals) prolongLease(handle *sessionHandle) {
+	if holder, err := r.sessions.store.get(handle.lease); err == nil && holder != nil {
+		_ = r.sessions.store.set(handle.lease, holder, leaseLife)
+	}
 }

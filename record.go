@@ -32,9 +32,9 @@ type coldRecord struct {
 	// to be had. Its refresh token is already in refresh.
 	unverifiedAccess secret
 	unverifiedID     secret
-	// parent is the fingerprint of the refresh token that this one replaced,
-	// or "". It tells a rival from a successor (race.go).
-	parent secret
+	// ancestors are the fingerprints of the refresh tokens that this one came
+	// of, newest first. They tell a rival from a successor (race.go).
+	ancestors secret
 	// spare is a refresh token that was presented twice, since the first answer
 	// was lost, or "". Cognito may have served the two in the other order, and
 	// then the child that never arrived is the living one. This one works within
@@ -115,8 +115,8 @@ func (c *coldRecord) encode() []byte {
 	for _, part := range []secret{c.access, c.refresh, c.nonce, c.unverifiedAccess, c.unverifiedID} {
 		b = appendPart(b, []byte(part.reveal()))
 	}
-	if c.parent != "" {
-		b = appendPart(b, []byte(c.parent.reveal()))
+	if c.ancestors != "" {
+		b = appendPart(b, []byte(c.ancestors.reveal()))
 		b = appendPart(b, []byte(c.spare.reveal()))
 	}
 	return b
@@ -129,7 +129,7 @@ func decodeCold(b []byte) (coldRecord, error) {
 		*part = secret(r.part())
 	}
 	if len(r.rest) > 0 { // the first records of this version end here
-		c.parent, c.spare = secret(r.part()), secret(r.part())
+		c.ancestors, c.spare = secret(r.part()), secret(r.part())
 	}
 	return c, r.err
 }
@@ -138,7 +138,8 @@ func decodeCold(b []byte) (coldRecord, error) {
 // rotation the answer holds no refresh token, and the old one goes on working.
 func (c *coldRecord) replace(presented secret, got grant, repeated bool) {
 	if got.refresh != "" {
-		c.parent, c.refresh, c.spare = fingerprint(presented), got.refresh, ""
+		elders := c.ancestors[:min(len(c.ancestors), (mostAncestors-1)*fingerprintLength)]
+		c.ancestors, c.refresh, c.spare = fingerprint(presented)+elders, got.refresh, ""
 		if repeated {
 			c.spare = presented
 		}

@@ -76,7 +76,7 @@ func TestRecordsSurvive(t *testing.T) {
 			t.Errorf("decodeHot() = serial %d, %v", got.serial, err)
 		}
 	}
-	for _, record := range []coldRecord{{}, goldenColdRecord, {unverifiedAccess: "a", unverifiedID: "b"}, {refresh: "r", parent: "p"}, {refresh: "r", parent: "p", spare: "s"}} {
+	for _, record := range []coldRecord{{}, goldenColdRecord, {unverifiedAccess: "a", unverifiedID: "b"}, {refresh: "r", ancestors: "p"}, {refresh: "r", ancestors: "p", spare: "s"}} {
 		if got, err := decodeCold(record.encode()); err != nil || got != record {
 			t.Errorf("decodeCold() does not give back what was encoded: %v", err)
 		}
@@ -144,6 +144,7 @@ func TestInternalsPrintWithoutSecrets(t *testing.T) {
 		secret(canary), []secret{canary}, map[string]secret{"a": canary}, struct{ S secret }{canary},
 		grant{canary, canary, canary}, &grant{canary, canary, canary},
 		coldRecord{canary, canary, canary, canary, canary, canary, canary}, &coldRecord{access: canary},
+		unsaved{used: canary, cold: coldRecord{refresh: canary}}, &unsaved{used: canary},
 		cognitoAnswer{state: canary, code: canary}, outcome{session: canary},
 		ticket{secret: canary}, &ticket{secret: canary},
 		tokenEndpoint{clientSecret: canary}, &tokenEndpoint{clientSecret: canary},

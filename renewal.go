@@ -38,19 +38,28 @@ func (r *renewals) fly(ctx context.Context, seen *openSession) (*openSession, er
 		return other, err
 	}
 	defer r.giveBack(current, lease)
-	return r.call(ctx, current, cold)
+	// Once more: whoever had the lease before may have stored a refresh token
+	// and no more.
+	leased, cold, err := r.sessions.fresh(handle)
+	switch {
+	case err != nil:
+		return nil, err
+	case cold.unverifiedAccess != "":
+		return r.accept(ctx, leased, cold, cold.refresh)
+	}
+	return r.call(ctx, leased, cold)
 }
 
 // call asks Cognito for new tokens and deals with its answer.
 func (r *renewals) call(ctx context.Context, current *openSession, cold coldRecord) (*openSession, error) {
-	began, replaced, presented := time.Now(), cold.refresh, cold.refresh
-	got, repeated, err := r.ask(ctx, presented)
+	handle, replaced, presented := current.sessionHandle, cold.refresh, cold.refresh
+	got, repeated, err := r.ask(ctx, handle, presented)
 	if errors.Is(err, errInvalidGrant) && cold.spare != "" {
 		presented = cold.spare
-		got, repeated, err = r.ask(ctx, presented)
+		got, repeated, err = r.ask(ctx, handle, presented)
 	}
 	if errors.Is(err, errInvalidGrant) {
-		return r.refused(ctx, current, cold, began, err)
+		return r.refused(ctx, current, cold, err)
 	}
 	if err != nil {
 		return nil, asUnknown(err)
@@ -58,9 +67,14 @@ func (r *renewals) call(ctx context.Context, current *openSession, cold coldReco
 	cold.replace(presented, got, repeated)
 	if got.refresh != "" && !r.alone {
 		tokens := &unsaved{record: current.record, cold: cold, used: replaced}
-		if stored, err := r.sessions.readCold(current.sessionHandle); err == nil && tokens.rivals(stored) {
-			if session, settled, err := r.reconcile(ctx, current.sessionHandle, tokens); settled {
+		if stored, err := r.sessions.readCold(handle); err == nil && tokens.rivals(stored) {
+			session, settled, err := r.reconcile(ctx, handle, tokens)
+			if settled {
 				return session, err
+			}
+			// Not to be stored over a rival that may be the living one.
+			if r.hold(handle, tokens, err) {
+				return nil, asUnknown(err)
 			}
 		}
 	}
@@ -69,10 +83,13 @@ func (r *renewals) call(ctx context.Context, current *openSession, cold coldReco
 
 // ask presents a refresh token. If the answer is lost, Cognito has perhaps
 // rotated the token; within the client's grace period the old one works again.
-func (r *renewals) ask(ctx context.Context, refresh secret) (got grant, repeated bool, err error) {
+func (r *renewals) ask(ctx context.Context, handle *sessionHandle, refresh secret) (got grant, repeated bool, err error) {
 	got, err = r.endpoint.renew(ctx, refresh)
 	if errors.Is(err, errNoAnswer) {
 		repeated = true
+		if !r.alone {
+			r.prolongLease(handle)
+		}
 		got, err = r.endpoint.renew(ctx, refresh)
 	}
 	return got, repeated, err
@@ -86,8 +103,8 @@ const winnerTimeout = callTimeout + 2*storageTimeout
 // refused believes invalid_grant only when no other instance can have used
 // the same refresh token: its answer may still be travelling, so the record
 // must stay as it is for as long as that can take.
-func (r *renewals) refused(ctx context.Context, current *openSession, cold coldRecord, began time.Time, cause error) (*openSession, error) {
-	for !r.alone {
+func (r *renewals) refused(ctx context.Context, current *openSession, cold coldRecord, cause error) (*openSession, error) {
+	for began := time.Now(); !r.alone; {
 		fresh, freshCold, err := r.sessions.fresh(current.sessionHandle)
 		switch replaced := freshCold.refresh != cold.refresh; {
 		case err != nil:
@@ -100,6 +117,9 @@ func (r *renewals) refused(ctx context.Context, current *openSession, cold coldR
 			if replaced {
 				// The winner stored its refresh token and got no further.
 				return nil, unavailable(cause)
+			}
+			if r.peek(current.ring.name) != nil {
+				return nil, unavailable(cause) // we have tokens that are not settled yet
 			}
 			return r.dead(current.sessionHandle, cause)
 		}
@@ -167,6 +187,9 @@ func (r *renewals) renewed(ctx context.Context, current *openSession, cold coldR
 	}
 	now := r.now()
 	record.renewAfter = renewAfter(now, record.expires)
+	if cold.spare != "" {
+		record.renewAfter = now.Add(lookPause) // while the spare still works
+	}
 	r.sessions.slide(&record, now) // a renewal is use, too
 	return record, nil
 }
@@ -193,6 +216,7 @@ func (r *renewals) keep(handle *sessionHandle, record hotRecord, cold coldRecord
 	case isUnknown(err):
 		held := &unsaved{record: record, cold: cold, used: used}
 		if r.hold(handle, held, err) {
+			r.sessions.undoLater(handle, nil)
 			return held.session(r.sessions, handle), nil
 		}
 		// The app is stopping and nobody will offer them again.

@@ -40,7 +40,7 @@ func (r *renewals) hold(handle *sessionHandle, tokens *unsaved, cause error) boo
 		return true
 	}
 	r.rescuing[name] = r.auth.caller.untilClosed(func(closing <-chan struct{}) { r.rescue(handle, closing) })
-	r.auth.config.Logger.Error("cognito: renewed tokens could not be stored; they are kept in memory until they can", "session", name[:8], "error", cause)
+	r.auth.config.Logger.Error("cognito: renewed tokens may not be stored; they are kept in memory until they are", "session", name[:8], "error", cause)
 	return r.rescuing[name]
 }
 

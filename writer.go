@@ -128,17 +128,19 @@ func (s *sessions) touch(opened *openSession, now time.Time) {
 	record := fresh.record
 	s.slide(&record, now)
 	if _, err := s.save(opened.sessionHandle, record, nil); err != nil {
-		done = !s.undoLater(opened.sessionHandle)
+		done = !s.undoLater(opened.sessionHandle, func() { s.touching.Delete(opened.ring.name) })
 		s.auth.config.Logger.Warn("cognito: a session in use could not be prolonged", "error", err)
 	}
 }
 
 // undoLater looks for a tombstone when a write that got no answer in time must
-// have been done or given up: it may have come after a logout. Until then the
-// session is not touched again.
-func (s *sessions) undoLater(handle *sessionHandle) bool {
+// have been done or given up: it may have come after a logout. It reports
+// whether it will, and calls then afterwards, if there is one.
+func (s *sessions) undoLater(handle *sessionHandle, then func()) bool {
 	return s.auth.caller.untilClosed(func(closing <-chan struct{}) {
-		defer s.touching.Delete(handle.ring.name)
+		if then != nil {
+			defer then()
+		}
 		select {
 		case <-time.After(callTimeout):
 		case <-closing:
@@ -155,7 +157,10 @@ func (s *sessions) end(handle *sessionHandle) (refresh secret, err error) {
 	err = s.store.set(handle.tomb, sealedTombstone, tombstoneLife)
 	cold, readErr := s.readCold(handle)
 	if held := s.auth.renewals.take(handle.ring.name); held != nil {
-		cold.refresh = held.cold.refresh // never stored, and the newest
+		if readErr == nil && held.cold.refresh != cold.refresh {
+			s.revokeLater(cold.refresh) // which of the two is the living one is not known
+		}
+		cold.refresh = held.cold.refresh
 	}
 	if dropErr := s.remove(handle); err == nil {
 		err = dropErr
