@@ -341,6 +341,7 @@ func TestBearerHeaderSpellings(t *testing.T) {
 		{"Authorization: Bearer TOKEN\r\nauthorization: Basic Ym9iOmI=", "malformed"},
 		{"Authorization: Basic Ym9iOmI=\r\nAUTHORIZATION: Bearer TOKEN", "malformed"},
 		{"Authorization: Bearer TOKEN\r\nAuthorization:", "malformed"},
+		{"Authorization:\r\nAuthorization: Bearer TOKEN", "malformed"},
 		{"Authorization: Bearer junk\r\nX: y\r\nAuthorization: Bearer TOKEN", "malformed"},
 
 		{"Authorization: Bearer \"TOKEN\"", "invalid"},

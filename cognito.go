@@ -22,7 +22,7 @@ type Auth struct {
 	pathPrefix string // of BaseURL
 	ownClock   bool   // the clock is the default one
 	trusted    []string
-	routes     map[string]route
+	routes     []route
 	cookies    cookies
 	store      *store
 	caller     *caller
@@ -47,6 +47,7 @@ type Auth struct {
 
 // route is one of our own paths.
 type route struct {
+	path    string
 	methods []string
 	serve   fiber.Handler
 }
@@ -116,12 +117,23 @@ var prefork = &ConfigError{Problems: []ConfigProblem{{
 
 // mountRoutes lists every path that the middleware answers itself.
 func (a *Auth) mountRoutes() {
-	a.routes = map[string]route{
-		a.config.LoginPath:    {[]string{fiber.MethodGet}, a.serveLogin},
-		a.config.RedirectPath: {[]string{fiber.MethodGet}, a.serveCallback},
-		a.config.LogoutPath:   {[]string{fiber.MethodGet, fiber.MethodPost}, a.serveLogout},
-		a.config.RefreshPath:  {[]string{fiber.MethodPost}, a.serveRefresh},
+	a.routes = []route{
+		{a.config.LoginPath, []string{fiber.MethodGet}, a.serveLogin},
+		{a.config.RedirectPath, []string{fiber.MethodGet}, a.serveCallback},
+		{a.config.LogoutPath, []string{fiber.MethodGet, fiber.MethodPost}, a.serveLogout},
+		{a.config.RefreshPath, []string{fiber.MethodPost}, a.serveRefresh},
 	}
+}
+
+// route finds our route for a path, or nil. They are so few that a map would
+// cost every request more.
+func (a *Auth) route(path string) *route {
+	for i := range a.routes {
+		if a.routes[i].path == path {
+			return &a.routes[i]
+		}
+	}
+	return nil
 }
 
 // Handler returns the middleware. It lets every request pass, except those for
@@ -150,7 +162,7 @@ func (a *Auth) handle(c *fiber.Ctx) error {
 		return c.Next()
 	}
 	a.mounted.Do(func() { a.mount(c) })
-	if r, ours := a.routes[c.Path()]; ours {
+	if r := a.route(c.Path()); r != nil {
 		return a.serve(c, r)
 	}
 	v, err := a.identifySafely(c)
@@ -167,7 +179,7 @@ func (a *Auth) handle(c *fiber.Ctx) error {
 
 // serve answers one of our own routes. A panic in our code becomes a 500:
 // fasthttp would end the process.
-func (a *Auth) serve(c *fiber.Ctx, r route) (err error) {
+func (a *Auth) serve(c *fiber.Ctx, r *route) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			a.logPanic("serving "+string(append([]byte(nil), c.Path()...)), p)

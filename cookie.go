@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/valyala/fasthttp"
 )
 
 // cookies knows the name and the attributes of every cookie here, so that a
@@ -46,39 +45,63 @@ func newCookies(c Config) cookies {
 // who may write cookies for a parent domain (RFC 6265bis section 8.6), and
 // nothing tells which. The value is a view into the request.
 func (k *cookies) read(c *fiber.Ctx, name []byte) []byte {
-	var value []byte
-	found := 0
-	for _, header := range c.Request().Header.PeekAll(fiber.HeaderCookie) {
-		for len(header) > 0 {
-			candidate, rest, ok := nextCookie(header, name)
-			if ok {
-				value = candidate
-				found++
+	header := &c.Request().Header
+	first := header.PeekCanonical(headerCookie)
+	if len(first) == 0 {
+		return nil
+	}
+	times, nameless := inRaw(header.RawHeaders(), name)
+	if nameless {
+		return nil
+	}
+	value, found := cookieIn(first, name)
+	if times != 1 || found == 0 {
+		// Not just there, where it was looked for: further headers count too.
+		value, found = nil, 0
+		for _, each := range header.PeekAll(fiber.HeaderCookie) {
+			one, more := cookieIn(each, name)
+			if more > 0 {
+				value = one
 			}
-			header = rest
+			found += more
 		}
 	}
-	if found != 1 || tossedNameless(&c.Request().Header, name) {
+	if found != 1 {
 		return nil
 	}
 	return value
 }
 
-// tossedNameless reports whether the browser sent a cookie without a name whose
-// value is "name=…". Once another handler has read the cookies, fasthttp writes
-// such a one like a cookie of that name; only the raw header tells them apart.
-func tossedNameless(header *fasthttp.RequestHeader, name []byte) bool {
-	raw := header.RawHeaders()
+// cookieIn returns the value of the last cookie of this name in a Cookie
+// header, and how many there are.
+func cookieIn(header, name []byte) (value []byte, found int) {
+	for len(header) > 0 {
+		candidate, rest, ok := nextCookie(header, name)
+		if ok {
+			value = candidate
+			found++
+		}
+		header = rest
+	}
+	return value, found
+}
+
+// inRaw counts the places where name stands in the headers as they were sent.
+// It also reports whether there is a cookie without a name whose value is
+// "name=…". Once another handler has read the cookies, fasthttp writes such a
+// one like a cookie of that name; only the raw headers tell them apart.
+func inRaw(raw, name []byte) (times int, nameless bool) {
 	for {
 		i := bytes.Index(raw, name)
 		if i < 0 {
-			return false
+			return times, false
 		}
+		times++
 		if end := i + len(name); i > 0 && raw[i-1] == '=' && end < len(raw) && raw[end] == '=' {
 			// Without a name: nothing but the pair's beginning before the "=".
 			before := bytes.TrimRight(raw[:i-1], " \t")
 			if len(before) == 0 || before[len(before)-1] == ';' || before[len(before)-1] == ':' {
-				return true
+				return times, true
 			}
 		}
 		raw = raw[i+len(name):]

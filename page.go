@@ -122,7 +122,7 @@ func (a *Auth) refuse(c *fiber.Ctx, e *Error) error {
 
 // answer is the default ErrorHandler.
 func (a *Auth) answer(c *fiber.Ctx, e *Error) error {
-	_, ours := a.routes[c.Path()]
+	ours := a.route(c.Path()) != nil
 	if isNavigation(c) || (ours && c.Get("Sec-Fetch-Mode") == "navigate") {
 		p := page{Title: e.Title(), Detail: e.Detail(), Link: a.loginAddress(e.returnTo, ""), Label: "Try again"}
 		if e.reason == ErrForbidden {

@@ -15,7 +15,7 @@ func (a *Auth) returnPath(raw string) string {
 		return a.config.AfterLogin
 	}
 	path, _, _ := strings.Cut(clean, "?")
-	if _, ours := a.routes[path]; ours {
+	if a.route(path) != nil {
 		return a.config.AfterLogin
 	}
 	return clean
