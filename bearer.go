@@ -38,7 +38,7 @@ func (a *Auth) VerifyAccessToken(ctx context.Context, raw string) (*Payload, err
 	if err != nil {
 		return nil, err
 	}
-	return &Payload{claimSet{raw: verified.payload}}, nil
+	return verified.asPayload(), nil
 }
 
 // bearerOf returns the token of a request's Authorization header, which may be
@@ -120,13 +120,13 @@ func (a *Auth) identifyBearer(raw []byte, now time.Time) *visit {
 // bearerVisit is a visit by access token. A machine client's token has no user
 // in it (RFC 6749 section 4.4): its subject is the client itself.
 func (a *Auth) bearerVisit(verified *token) visit {
-	v := visit{auth: a, bearer: true, raw: verified.raw, payload: &Payload{claimSet{raw: verified.payload}}}
+	v := visit{auth: a, bearer: true, raw: verified.raw, payload: verified.asPayload()}
 	if verified.text("username") == "" || verified.text("sub") == verified.text("client_id") {
 		return v
 	}
 	claims, err := userClaims(verified.payload, nil, "client_id", "scope", "version")
 	if err == nil {
-		v.user = &User{claimSet{raw: claims}}
+		v.user = &User{claimSet{raw: claims, subject: verified.text("sub")}}
 	}
 	return v
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -43,6 +44,30 @@ type store struct {
 	cancelable contextStorage // nil if the driver has no such methods
 	inProcess  bool           // the memory driver: no call can hang
 	slots      chan struct{}
+	window     atomic.Pointer[window]
+}
+
+// window is a deadline for all calls that begin within windowLength. A context
+// with a timer for every call would cost more than all the rest of a call here.
+type window struct {
+	ctx    context.Context
+	closes time.Time
+	cancel context.CancelFunc // unused: the deadline does it
+}
+
+const windowLength = 100 * time.Millisecond
+
+// deadline is a context that ends between storageTimeout and a windowLength
+// later.
+func (s *store) deadline() context.Context {
+	now := time.Now()
+	if w := s.window.Load(); w != nil && now.Before(w.closes) {
+		return w.ctx
+	}
+	w := &window{closes: now.Add(windowLength)}
+	w.ctx, w.cancel = context.WithDeadline(context.Background(), w.closes.Add(storageTimeout))
+	s.window.Store(w)
+	return w.ctx
 }
 
 func newStore(driver fiber.Storage) *store {
@@ -104,12 +129,11 @@ type storeAnswer struct {
 	err   error
 }
 
-// bounded runs work in a goroutine and waits no longer than storageTimeout.
+// bounded runs work in a goroutine and waits little longer than storageTimeout.
 // Drivers with a context get one, but are not trusted to heed it: go-redis
 // does not, unless its ContextTimeoutEnabled is set.
 func (s *store) bounded(work func(context.Context) ([]byte, error)) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), storageTimeout)
-	defer cancel()
+	ctx := s.deadline()
 	select {
 	case s.slots <- struct{}{}:
 	default:

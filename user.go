@@ -21,6 +21,9 @@ type claimSet struct {
 
 func (s *claimSet) parsed() map[string]any {
 	s.once.Do(func() {
+		if s.values != nil {
+			return // parsed already, to verify the token
+		}
 		if json.Unmarshal(s.raw, &s.values) != nil {
 			s.values = nil // no claims: every accessor answers with its zero value
 		}

@@ -125,7 +125,9 @@ func (v *verifier) signed(ctx context.Context, raw secret) (*token, error) {
 		// 4.1.11).
 		return nil, ErrTokenMalformed
 	}
-	payload, err := v.parser.DecodeSegment(strings.Split(text, ".")[1])
+	_, rest, _ := strings.Cut(text, ".")
+	segment, _, _ := strings.Cut(rest, ".")
+	payload, err := v.parser.DecodeSegment(segment)
 	if err != nil || parsed.Claims == nil || len(claims) == 0 {
 		return nil, ErrTokenMalformed
 	}
@@ -137,14 +139,19 @@ func (v *verifier) signed(ctx context.Context, raw secret) (*token, error) {
 // spellings without this.
 func onlyTokenCharacters(text string) bool {
 	for i := range len(text) {
-		switch c := text[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.':
-		default:
+		if !tokenCharacters[text[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+var tokenCharacters = func() (allowed [256]bool) {
+	for c := range len(allowed) {
+		allowed[c] = 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.'
+	}
+	return allowed
+}()
 
 // signatureError sorts the errors of the JWT library, whose texts quote the
 // token and therefore stay behind.
@@ -161,6 +168,11 @@ func signatureError(parsed *jwt.Token, err error) error {
 		return ErrTokenKey
 	}
 	return ErrTokenSignature
+}
+
+// asPayload shares the claims as they were parsed. Nobody changes them.
+func (t *token) asPayload() *Payload {
+	return &Payload{claimSet{raw: t.payload, subject: t.text("sub"), values: t.claims}}
 }
 
 func (t *token) text(name string) string {
