@@ -7,7 +7,7 @@
 // directory. A run takes some ten minutes; -quick only shows that everything
 // works, -only picks rows by a regular expression for their ids ("session",
 // "redis.*", "crowd", "load"), -million adds a million live sessions, which
-// takes about an hour of logins, -sessions 10000 makes do with fewer than
+// takes half an hour of logins, -sessions 10000 makes do with fewer than
 // usual, and -cpuprofile writes a profile in which the label "row" tells the
 // rows apart:
 //

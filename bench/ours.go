@@ -51,20 +51,38 @@ func (l *lab) signedIn(sessions int, path string, changes ...func(*cognito.Confi
 // memoryGet is the part of a signed-in request that is not ours: one read of a
 // session's record in the storage that is used by default.
 func memoryGet(l *lab) (*row, error) {
-	storage := l.memory()
-	s, err := newSite(l.pool(), func(c *cognito.Config) { c.Storage = storage })
+	size, err := l.recordSize()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.signIn(userName(0)); err != nil {
-		return nil, err
-	}
-	return reading(storage, recordSize(storage))
+	return reading(l.memory(), 1, size)
 }
 
-// recordSize is the size of the record that every request reads, which is the
-// smaller one of a session's two.
-func recordSize(storage *memory.Storage) int {
+// memoryGetMany is the same part of a request of one of many sessions, whose
+// records the processor's caches do not hold.
+func memoryGetMany(l *lab) (*row, error) {
+	size, err := l.recordSize()
+	if err != nil {
+		return nil, err
+	}
+	return reading(l.memory(), l.options.crowd(), size)
+}
+
+// recordSize is the size of the record that every request of a session reads.
+func (l *lab) recordSize() (int, error) {
+	storage := l.memory()
+	s, err := newSite(l.pool(), func(c *cognito.Config) { c.Storage = storage })
+	if err != nil {
+		return 0, err
+	}
+	if _, err := s.signIn(userName(0)); err != nil {
+		return 0, err
+	}
+	return smallestRecord(storage), nil
+}
+
+// smallestRecord is the size of the smaller one of a session's two.
+func smallestRecord(storage *memory.Storage) int {
 	smallest := math.MaxInt
 	keys, _ := storage.Keys()
 	for _, key := range keys {
@@ -74,15 +92,20 @@ func recordSize(storage *memory.Storage) int {
 	return smallest
 }
 
-// reading is a row for one Get of a storage driver, and nothing else.
-func reading(storage fiber.Storage, size int) (*row, error) {
-	const key = "the_key_of_a_value_that_is_as_long_as_a_real_one"
-	if err := storage.Set(key, make([]byte, size), time.Hour); err != nil {
-		return nil, err
+// reading is a row for one Get of a storage driver, of one key after the other,
+// and nothing else.
+func reading(storage fiber.Storage, records, size int) (*row, error) {
+	keys := make([]string, records)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("the_key_of_a_record_that_is_as_long_as_a_real_one_%d", 100_000+i)
+		if err := storage.Set(keys[i], make([]byte, size), time.Hour); err != nil {
+			return nil, err
+		}
 	}
+	var turn atomic.Uint64
 	app := newApp()
 	app.Get("/", func(c *fiber.Ctx) error {
-		value, err := storage.Get(key)
+		value, err := storage.Get(keys[turn.Add(1)%uint64(len(keys))])
 		if err != nil || len(value) != size {
 			return fmt.Errorf("read %d bytes: %w", len(value), err)
 		}

@@ -44,6 +44,7 @@ var plans = []plan{
 	{id: "many", title: "cognito: signed in, 10,000 sessions in turn", build: manySignedIn, crowded: true, goal: goal{ratio: 2.5}},
 	{id: "refreshing", title: "cognito: signed in, while its tokens are being refreshed", build: signedInWhileRefreshing},
 	{id: "memory-get", title: "the memory storage alone: one Get of such a session's record", build: memoryGet},
+	{id: "memory-get-many", title: "the memory storage alone: one Get of 10,000 such records in turn", build: memoryGetMany, crowded: true},
 	{id: "bearer", title: "cognito: bearer token seen before", build: bearerSeen, goal: goal{1.5, atMost(0)}, charted: "cognito, bearer token"},
 	{id: "bearer-unseen", title: "cognito: bearer token never seen", build: bearerUnseen},
 	{id: "fiber", title: "Fiber's session middleware, holding claims", build: fiberClaims, charted: "Fiber session with claims"},
