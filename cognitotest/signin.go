@@ -25,8 +25,8 @@ import (
 // seen there: FailNextLogin, calls to Authorize and Login, a password. SignIn
 // panics when the application does not play along.
 //
-// Give later requests the same host, such as "http://localhost:8021/": the
-// application may look at it.
+// Later requests may need the same host, if the application looks at it: set
+// request.Host to "localhost:8021".
 func (p *Pool) SignIn(app *fiber.App, username string, loginPath ...string) []*http.Cookie {
 	client, _ := p.client("")
 	if len(client.CallbackURLs) == 0 {
