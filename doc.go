@@ -18,7 +18,7 @@
 //     token.go, verify.go, jwks.go), and a session begun under a new id
 //     (session.go, record.go, phrases.go, writer.go).
 //  3. On every request the cookie leads to the session, and [UserFrom] and
-//     [PayloadFrom] say who is there (cognito.go, visit.go, user.go). Programs
+//     [PayloadFrom] say who is there (request.go, visit.go, user.go). Programs
 //     bring an access token instead (bearer.go). Guards decide who may
 //     (guard.go).
 //  4. Before the tokens lapse they are renewed in the background (refresh.go,
@@ -33,7 +33,7 @@
 // addresses), redirect.go (where a login may return to), origin.go (who is
 // asking), page.go (what a visitor is shown), errors.go (why something was
 // refused), event.go (what is told to the app), config.go and validate.go (the
-// settings).
+// settings). cognito.go puts it all together.
 //
 // # What you may rely on
 //

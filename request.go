@@ -1,0 +1,171 @@
+package cognito
+
+import (
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// Leg 3 of the journey begins here: a request comes in, and the middleware finds
+// out who sent it.
+
+func (a *Auth) handle(c *fiber.Ctx) error {
+	if a.config.Next != nil && a.config.Next(c) {
+		return c.Next()
+	}
+	a.mounted.Do(func() { a.mount(c) })
+	if r := a.route(c.Path()); r != nil {
+		return a.serve(c, r)
+	}
+	v, err := a.identifySafely(c)
+	if err != nil {
+		return a.refuse(c, err)
+	}
+	a.setVisit(c, v)
+	err2 := forFiber(c.Next())
+	if v.cookie || v.bearer {
+		markPersonal(c, v)
+	}
+	return err2
+}
+
+// serve answers one of our own routes. A panic in our code becomes a 500:
+// fasthttp would end the process.
+func (a *Auth) serve(c *fiber.Ctx, r *route) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.logPanic("serving "+string(append([]byte(nil), c.Path()...)), p)
+			err = a.refuse(c, &Error{reason: ErrInternal})
+		}
+	}()
+	for _, method := range r.methods {
+		// By hand: Fiber's Get would run for HEAD too, and let a link
+		// checker use up a code.
+		if c.Method() == method {
+			return r.serve(c)
+		}
+	}
+	c.Set(fiber.HeaderAllow, strings.Join(r.methods, ", "))
+	return a.refuse(c, &Error{reason: ErrMethod})
+}
+
+func (a *Auth) identifySafely(c *fiber.Ctx) (v *visit, err *Error) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.logPanic("reading a session", p)
+			err = &Error{reason: ErrInternal}
+		}
+	}()
+	return a.identify(c), nil
+}
+
+// identify finds out who sent a request. It never refuses it.
+func (a *Auth) identify(c *fiber.Ctx) *visit {
+	if a.config.Bearer {
+		token, sent, err := bearerOf(c)
+		switch {
+		case err != nil:
+			return &visit{auth: a, bearer: true, err: err}
+		case sent:
+			return a.identifyBearer(token, a.clock(c))
+		}
+	}
+	return a.identifyCookie(c)
+}
+
+// clock is the time by which a request is judged. With the default clock it is
+// when the server read the request, a moment ago, which is known already; a
+// request that came from no server has no such time.
+func (a *Auth) clock(c *fiber.Ctx) time.Time {
+	if a.ownClock {
+		if read := c.Context().Time(); !read.IsZero() {
+			return read
+		}
+	}
+	return a.config.Now()
+}
+
+// identifyCookie finds out whose session a request belongs to.
+func (a *Auth) identifyCookie(c *fiber.Ctx) *visit {
+	id := a.cookies.read(c, a.cookies.session)
+	if id == nil {
+		return &a.nobody
+	}
+	now := a.clock(c)
+	s, err := a.sessions.read(id, now)
+	if err != nil {
+		return a.without(err)
+	}
+	if a.crossOrigin(c) {
+		return &a.foreign
+	}
+	if now.UnixNano() < s.calmUntil {
+		return &s.visit
+	}
+	if !now.Before(s.record.touchAfter) {
+		a.sessions.touch(s, now)
+	}
+	if now.Before(s.record.expires) {
+		if !now.Before(s.record.renewAfter) {
+			a.renewals.ahead(s)
+		}
+		return &s.visit
+	}
+	return a.late(s, now)
+}
+
+// late is identify for a session whose tokens have expired: the request has to
+// wait for new ones.
+func (a *Auth) late(s *openSession, now time.Time) *visit {
+	if now.Before(s.record.renewAfter) {
+		// Cognito issues tokens that are expired on arrival. Asking on every
+		// request would not help.
+		return a.without(unavailable(errPaused))
+	}
+	renewed, err := a.renewals.wait(s)
+	if err != nil {
+		v := a.without(err)
+		if v == &a.gone {
+			return &visit{auth: a, cookie: true, stale: true, ended: true}
+		}
+		return v
+	}
+	return &renewed.visit
+}
+
+// without is a visit whose cookie signs nobody in.
+func (a *Auth) without(err error) *visit {
+	if isUnknown(err) {
+		return &visit{auth: a, cookie: true, err: err}
+	}
+	return &a.gone
+}
+
+// markPersonal keeps answers that depend on who is there out of shared caches,
+// unless the app has decided on that itself.
+func markPersonal(c *fiber.Ctx, v *visit) {
+	header := &c.Response().Header
+	by := headerCookie
+	if v.bearer {
+		by = headerAuthorization
+	}
+	if len(header.PeekCanonical(headerVary)) == 0 {
+		header.SetCanonical(headerVary, by)
+	} else {
+		c.Vary(string(by))
+	}
+	if v.payload != nil && len(header.PeekCanonical(headerCacheControl)) == 0 {
+		header.SetCanonical(headerCacheControl, privateNoStore)
+	}
+}
+
+// Header names and values as fasthttp keeps them, which spares every request
+// their normalisation.
+var (
+	headerVary          = []byte(fiber.HeaderVary)
+	headerCookie        = []byte(fiber.HeaderCookie)
+	headerAuthorization = []byte(fiber.HeaderAuthorization)
+	headerCacheControl  = []byte(fiber.HeaderCacheControl)
+	privateNoStore      = []byte("private, no-store")
+)
