@@ -703,10 +703,12 @@ func TestStorageDownAtLogin(t *testing.T) {
 func TestLifetimesAndValues(t *testing.T) {
 	t.Parallel()
 	storage := newStore()
-	s := serve(t, on(storage), func(c *cognito.Config) { c.IdleTimeout, c.AbsoluteTimeout = 2*time.Second, 3*time.Hour })
+	pool := newPool(t)
+	clock := stopClock(pool)
+	s := serveWith(t, pool, on(storage), clock.hook, func(c *cognito.Config) { c.IdleTimeout, c.AbsoluteTimeout = 2*time.Second, 3*time.Hour })
 	sessions := []session{s.newSession(storage, "alice"), s.newSession(storage, "bob")}
 	for range 30 {
-		s.pool.Advance(900 * time.Millisecond)
+		clock.advance(900 * time.Millisecond)
 		for _, each := range sessions {
 			s.me(each.cookie)
 			s.send(request{path: "/token/refresh", method: http.MethodPost, cookies: []*http.Cookie{each.cookie}})
@@ -714,7 +716,7 @@ func TestLifetimesAndValues(t *testing.T) {
 	}
 	s.mustBe("alice", sessions[0].cookie)
 	s.send(request{path: "/logout", method: http.MethodPost, cookies: []*http.Cookie{sessions[0].cookie}})
-	s.pool.Advance(time.Hour)
+	clock.advance(time.Hour)
 	s.mustBe("", sessions[1].cookie)
 	if storage.has(sessions[1].hot) {
 		t.Error("a session past its end was left in the storage")

@@ -129,30 +129,53 @@ func (r *renewals) contest(ctx context.Context, current *openSession, stored col
 // must have done so. Neither had seen the other's, and ours, though valid, may
 // have been overwritten. The one whose tokens stand finds them and is done,
 // unless an answer was lost on the way to them: then the session is renewed
-// once more, while the spare still works.
+// once more, while the spare still works. Tokens that have been renewed here
+// since are not looked for; their successors will be.
 func (r *renewals) lookLater(handle *sessionHandle, ours *unsaved) {
-	r.auth.caller.untilClosed(func(closing <-chan struct{}) {
+	name := handle.ring.name
+	r.mu.Lock()
+	r.looks[name] = ours
+	r.mu.Unlock()
+	started := r.auth.caller.untilClosed(func(closing <-chan struct{}) {
 		select {
 		case <-time.After(lookPause):
 		case <-closing:
+		}
+		if !r.takeLook(name, ours) {
+			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 2*callTimeout)
 		defer cancel()
 		session, settled, err := r.reconcile(ctx, handle, ours)
 		switch {
-		case !settled && r.peek(handle.ring.name) == nil:
+		case !settled && r.peek(name) == nil:
 			r.hold(handle, ours, err)
 		case err == nil && ours.cold.spare != "" && session.record.serial == ours.record.serial:
 			_, _ = r.start(session)
 		}
 	})
+	if !started {
+		r.takeLook(name, ours)
+	}
 }
 
 const (
 	fingerprintLength = 16
-	// mostAncestors is more than the renewals of one session within lookPause.
-	mostAncestors = 8
+	// mostAncestors is more than the renewals of one session within lookPause,
+	// each of which takes a leasePause.
+	mostAncestors = 32
 )
+
+// takeLook reports whether a look is still to be taken, and ends its wait.
+func (r *renewals) takeLook(name string, ours *unsaved) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.looks[name] != ours {
+		return false
+	}
+	delete(r.looks, name)
+	return true
+}
 
 // fingerprint names a refresh token without revealing it.
 func fingerprint(refresh secret) secret {

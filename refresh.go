@@ -49,14 +49,15 @@ type renewals struct {
 	flights  map[string]*renewal
 	pauses   map[string]*pause
 	held     map[string]*unsaved
-	rescuing map[string]bool // somebody offers what is held to the storage
+	looks    map[string]*unsaved // to be looked for again
+	rescuing map[string]bool     // somebody offers what is held to the storage
 }
 
 func newRenewals(a *Auth) *renewals {
 	return &renewals{
 		auth: a, endpoint: a.endpoint, verifier: a.verifier, sessions: a.sessions, now: a.config.Now,
 		turns: make(chan struct{}, renewalsInFlight), alone: a.ownStorage != nil,
-		flights: map[string]*renewal{}, pauses: map[string]*pause{}, held: map[string]*unsaved{}, rescuing: map[string]bool{},
+		flights: map[string]*renewal{}, pauses: map[string]*pause{}, held: map[string]*unsaved{}, looks: map[string]*unsaved{}, rescuing: map[string]bool{},
 	}
 }
 
