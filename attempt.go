@@ -38,6 +38,7 @@ type attempt struct {
 	Silent      bool   `json:"silent,omitempty"` // begun with prompt=none
 	Fresh       bool   `json:"fresh,omitempty"`  // the visitor has to prove anew who they are,
 	Proved      int64  `json:"proved,omitempty"` // since this auth_time
+	Whose       string `json:"whose,omitempty"`  // of this subject, or be somebody else
 	Began       int64  `json:"began"`            // Unix seconds
 }
 

@@ -200,7 +200,14 @@ func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted grant, begun att
 // attempt began, and not only been waved through.
 func provedAnew(id *token, begun attempt) bool {
 	proved, _ := id.moment("auth_time")
-	return proved.Unix() > begun.Proved && !proved.Before(time.Unix(begun.Began, 0).Add(-leeway))
+	later := proved.Unix() > begun.Proved || id.text("sub") != begun.Whose
+	return later && !proved.Before(time.Unix(begun.Began, 0).Add(-leeway))
+}
+
+// provingAnew is an attempt in which a user who is signed in has to show anew
+// who they are.
+func provingAnew(user *User) attempt {
+	return attempt{Fresh: true, Proved: user.AuthTime().Unix(), Whose: user.Subject()}
 }
 
 // welcome lets the app note the user, or refuse.

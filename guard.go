@@ -175,7 +175,7 @@ func (a *Auth) turnAway(c *fiber.Ctx, v *visit, e *Error) error {
 		return a.refuse(c, &e)
 	case e.reason == ErrStaleLogin:
 		a.emit(Event{Kind: EventRefuse, Subject: v.subject()}.failed(e))
-		return a.sendToCognito(c, a.returnPath(c.OriginalURL()), url.Values{"prompt": {"login"}}, attempt{Fresh: true, Proved: v.user.AuthTime().Unix()}, 0)
+		return a.sendToCognito(c, a.returnPath(c.OriginalURL()), url.Values{"prompt": {"login"}}, provingAnew(v.user), 0)
 	}
 	a.emit(Event{Kind: EventRefuse, Subject: v.subject()}.failed(e))
 	sealResponse(c)

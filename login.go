@@ -48,7 +48,7 @@ func (a *Auth) serveLogin(c *fiber.Ctx) error {
 		// UI ignores the wish, and an element that asks again would do so
 		// without end.
 		if user := a.identifyCookie(c).user; user != nil {
-			begun = attempt{Fresh: true, Proved: user.AuthTime().Unix()}
+			begun = provingAnew(user)
 		}
 	}
 	return a.sendToCognito(c, a.returnPath(c.Query("return_to")), passed, begun, 0)
