@@ -115,7 +115,7 @@ func (c *coldRecord) encode() []byte {
 	for _, part := range []secret{c.access, c.refresh, c.nonce, c.unverifiedAccess, c.unverifiedID} {
 		b = appendPart(b, []byte(part.reveal()))
 	}
-	if c.ancestors != "" {
+	if c.ancestors != "" || c.spare != "" {
 		b = appendPart(b, []byte(c.ancestors.reveal()))
 		b = appendPart(b, []byte(c.spare.reveal()))
 	}
