@@ -204,12 +204,6 @@ func provedAnew(id *token, begun attempt) bool {
 	return later && !proved.Before(time.Unix(begun.Began, 0).Add(-leeway))
 }
 
-// provingAnew is an attempt in which a user who is signed in has to show anew
-// who they are.
-func provingAnew(user *User) attempt {
-	return attempt{Fresh: true, Proved: user.AuthTime().Unix(), Whose: user.Subject()}
-}
-
 // welcome lets the app note the user, or refuse.
 func (a *Auth) welcome(c *fiber.Ctx, user []byte) error {
 	if a.config.OnLogin == nil {

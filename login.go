@@ -54,6 +54,12 @@ func (a *Auth) serveLogin(c *fiber.Ctx) error {
 	return a.sendToCognito(c, a.returnPath(c.Query("return_to")), passed, begun, 0)
 }
 
+// provingAnew is an attempt in which a user who is signed in has to show anew
+// who they are.
+func provingAnew(user *User) attempt {
+	return attempt{Fresh: true, Proved: user.AuthTime().Unix(), Whose: user.Subject()}
+}
+
 // passedParameters picks the allowed parameters out of the query.
 func passedParameters(c *fiber.Ctx) (url.Values, error) {
 	passed := url.Values{}

@@ -253,6 +253,7 @@ func newVisitor(pool *cognitotest.Pool, user string) *visitor {
 // stopAtApp answers for the app.
 type stopAtApp struct{ pool http.RoundTripper }
 
+// RoundTrip lets calls to the pool through and answers those to the app.
 func (s stopAtApp) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Host != appHost {
 		return s.pool.RoundTrip(r)

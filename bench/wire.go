@@ -63,6 +63,7 @@ type client struct {
 
 var _ net.Conn = (*client)(nil)
 
+// Read gives out the next request.
 func (c *client) Read(p []byte) (int, error) {
 	if len(c.rest) == 0 {
 		if c.left == 0 {
@@ -87,6 +88,8 @@ func (c *client) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// What else a net.Conn has to have means nothing in memory.
 
 func (c *client) Close() error                     { return nil }
 func (c *client) LocalAddr() net.Addr              { return memoryAddr{} }
