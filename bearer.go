@@ -126,7 +126,7 @@ func (a *Auth) bearerVisit(verified *token) visit {
 	}
 	claims, err := userClaims(verified.payload, nil, "client_id", "scope", "version")
 	if err == nil {
-		v.user = &User{claimSet{raw: claims, subject: verified.text("sub")}}
+		v.user = &User{claimSet{json: claimText{text: claims}, subject: verified.text("sub")}}
 	}
 	return v
 }

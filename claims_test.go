@@ -14,8 +14,10 @@ import (
 // What a User and a Payload make of claims. A token is signed by the pool, but
 // what is in it was partly written by its user.
 
-func userOf(claims string) *User       { return &User{claimSet{raw: []byte(claims)}} }
-func payloadOf(claims string) *Payload { return &Payload{claimSet{raw: []byte(claims)}} }
+func userOf(claims string) *User { return &User{claimSet{json: claimText{text: []byte(claims)}}} }
+func payloadOf(claims string) *Payload {
+	return &Payload{claimSet{json: claimText{text: []byte(claims)}}}
+}
 
 // TestClaimsHaveStandardNames proves that each accessor reads its own claim.
 func TestClaimsHaveStandardNames(t *testing.T) {
@@ -229,8 +231,8 @@ func TestRecentIsBounded(t *testing.T) {
 		if value, ok := r.get([]byte(key)); !ok || value != i {
 			t.Fatalf("just put, %s is %d (%t)", key, value, ok)
 		}
-		if len(r.byKey) > 8 || len(r.ring) > 8 {
-			t.Fatalf("it holds %d keys in %d places", len(r.byKey), len(r.ring))
+		if len(r.byKey) > 8 || len(r.keys) > 8 {
+			t.Fatalf("it holds %d keys in %d places", len(r.byKey), len(r.keys))
 		}
 	}
 	if _, ok := r.get([]byte("key 0")); ok {
@@ -261,8 +263,8 @@ func TestRecentIsBounded(t *testing.T) {
 	for i := range 100 {
 		r.put(fmt.Sprint("more ", i), i)
 	}
-	if len(r.byKey) > 8 || len(r.ring) > 8 {
-		t.Errorf("it holds %d keys in %d places", len(r.byKey), len(r.ring))
+	if len(r.byKey) > 8 || len(r.keys) > 8 {
+		t.Errorf("it holds %d keys in %d places", len(r.byKey), len(r.keys))
 	}
 }
 
@@ -281,7 +283,7 @@ func FuzzClaims(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte, name string) {
 		before := bytes.Clone(raw)
-		user, payload := &User{claimSet{raw: raw}}, &Payload{claimSet{raw: raw}}
+		user, payload := &User{claimSet{json: claimText{text: raw}}}, &Payload{claimSet{json: claimText{text: raw}}}
 		touchClaims(user, payload)
 		var claims map[string]any
 		if json.Unmarshal(raw, &claims) != nil {
@@ -315,8 +317,8 @@ func touchClaims(user *User, payload *Payload) {
 		_ = user.Claim(name)
 		_ = payload.Claim(name)
 	}
-	if claims, err := userClaims(user.claims.raw, payload.claims.raw); err == nil {
-		_, _ = DecodeClaims[map[string]any](&User{claimSet{raw: claims}})
+	if claims, err := userClaims(user.claims.json.text, payload.claims.json.text); err == nil {
+		_, _ = DecodeClaims[map[string]any](&User{claimSet{json: claimText{text: claims}}})
 	}
 }
 

@@ -11,6 +11,30 @@ import (
 // and copies what it holds, so records are written with bytes in the place of
 // such phrases: bytes that JSON never contains.
 
+// claimText is a token's claims as JSON, or nothing. Those that come from the
+// storage are left as they are there: few requests ask for more than the
+// subject, and what is open in memory stays small.
+type claimText struct {
+	text []byte
+	book *phrasebook // with which text was shortened, or nil
+}
+
+// whole returns the JSON, which the caller must not change.
+func (c claimText) whole() []byte {
+	if c.book == nil {
+		return c.text
+	}
+	return c.book.lengthen(c.text)
+}
+
+// shortened is how the claims are stored; see [phrasebook.shorten].
+func (c claimText) shortened(book *phrasebook) (short []byte, ok bool) {
+	if c.book == book {
+		return c.text, true
+	}
+	return book.shorten(c.whole())
+}
+
 // phrasebook writes claims short and long again. It depends on nothing but the
 // pool and the client, to which records are sealed: a record that opens was
 // written with the same book.

@@ -42,7 +42,7 @@ func TestPhrasesAreWorthIt(t *testing.T) {
 		t.Error("a byte that stands for something else is said to come back")
 	}
 	record := goldenHotRecord()
-	record.user = []byte("{\"sub\":\"1\",\"name\":\"\x01\"}")
+	record.user.text = []byte("{\"sub\":\"1\",\"name\":\"\x01\"}")
 	if got, err := decodeHot(record.encode(goldenBook), goldenBook); err != nil || !equalHot(got, record) {
 		t.Errorf("a record that cannot be shortened holds %+v, %v", got, err)
 	}

@@ -34,7 +34,7 @@ const (
 func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *openSession, err error) {
 	lease = []byte(randomText())
 	for patience := time.Now().Add(leaseLife + time.Second); time.Now().Before(patience); {
-		holder, err := r.sessions.store.get(current.lease)
+		holder, err := r.sessions.store.get(current.lease())
 		if err != nil {
 			return nil, nil, err
 		}
@@ -43,7 +43,7 @@ func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *open
 			return lease, nil, nil
 		case holder == nil:
 			// A storage that takes no lease would not take the tokens either.
-			if err := r.sessions.store.set(current.lease, lease, leaseLife); err != nil {
+			if err := r.sessions.store.set(current.lease(), lease, leaseLife); err != nil {
 				return nil, nil, err
 			}
 		}
@@ -66,8 +66,8 @@ func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *open
 
 // giveBack deletes the lease, if it is still ours.
 func (r *renewals) giveBack(current *openSession, lease []byte) {
-	if holder, err := r.sessions.store.get(current.lease); err == nil && lease != nil && bytes.Equal(holder, lease) {
-		_ = r.sessions.store.delete(current.lease)
+	if holder, err := r.sessions.store.get(current.lease()); err == nil && lease != nil && bytes.Equal(holder, lease) {
+		_ = r.sessions.store.delete(current.lease())
 	}
 }
 
@@ -197,7 +197,7 @@ func (c *coldRecord) descendsFrom(refresh secret) bool {
 
 // prolongLease keeps the lease of a session for one call more, whosever it is.
 func (r *renewals) prolongLease(handle *sessionHandle) {
-	if holder, err := r.sessions.store.get(handle.lease); err == nil && holder != nil {
-		_ = r.sessions.store.set(handle.lease, holder, leaseLife)
+	if holder, err := r.sessions.store.get(handle.lease()); err == nil && holder != nil {
+		_ = r.sessions.store.set(handle.lease(), holder, leaseLife)
 	}
 }

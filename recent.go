@@ -17,34 +17,36 @@ const recentLimit = 16384
 // The key is the whole cookie or token: Go's maps hash it with a random seed
 // and then compare all of it, so no two can be taken for each other.
 type recent[V any] struct {
-	mu    sync.RWMutex // guards byKey, ring and hand
-	byKey map[string]*recentEntry[V]
-	ring  []*recentEntry[V]
+	mu    sync.RWMutex // guards byKey, keys and hand
+	byKey map[string]recentEntry[V]
+	keys  []string // by place; "" where the entry was forgotten
 	hand  int
 	limit int
+	// used is by place, too. With many entries little else of one is in the
+	// processor's caches, and it is written to at most once in a round.
+	used []atomic.Bool
 }
 
 type recentEntry[V any] struct {
-	key   string
 	value V
 	place int
-	used  atomic.Bool
 }
 
 func newRecent[V any](limit int) *recent[V] {
-	return &recent[V]{byKey: map[string]*recentEntry[V]{}, limit: limit}
+	return &recent[V]{byKey: map[string]recentEntry[V]{}, limit: limit, used: make([]atomic.Bool, limit)}
 }
 
 // get does not keep key, which may be a view into a request.
 func (r *recent[V]) get(key []byte) (value V, ok bool) {
 	r.mu.RLock()
-	entry := r.byKey[string(key)]
+	entry, ok := r.byKey[string(key)]
 	r.mu.RUnlock()
-	if entry == nil {
+	if !ok {
 		return value, false
 	}
-	if !entry.used.Load() {
-		entry.used.Store(true)
+	// The place may be another's by now, which then stays a little longer.
+	if used := &r.used[entry.place]; !used.Load() {
+		used.Store(true)
 	}
 	return entry.value, true
 }
@@ -53,33 +55,30 @@ func (r *recent[V]) get(key []byte) (value V, ok bool) {
 func (r *recent[V]) put(key string, value V) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	entry := &recentEntry[V]{key: key, value: value}
-	if old := r.byKey[key]; old != nil {
-		entry.place = old.place
-		entry.used.Store(true)
-	} else {
-		entry.place = r.freePlace()
+	old, known := r.byKey[key]
+	place := old.place
+	if !known {
+		place = r.freePlace()
 	}
-	r.byKey[key] = entry
-	r.ring[entry.place] = entry
+	r.used[place].Store(known)
+	r.keys[place] = key
+	r.byKey[key] = recentEntry[V]{value, place}
 }
 
-// freePlace finds a place in the ring. The caller holds mu.
+// freePlace finds a place for a new entry. The caller holds mu.
 func (r *recent[V]) freePlace() int {
-	if len(r.ring) < r.limit {
-		r.ring = append(r.ring, nil)
-		return len(r.ring) - 1
+	if len(r.keys) < r.limit {
+		r.keys = append(r.keys, "")
+		return len(r.keys) - 1
 	}
 	for {
 		place := r.hand
-		r.hand = (r.hand + 1) % len(r.ring)
-		entry := r.ring[place]
-		if entry != nil && entry.used.Swap(false) {
+		r.hand = (r.hand + 1) % len(r.keys)
+		key := r.keys[place]
+		if key != "" && r.used[place].Swap(false) {
 			continue
 		}
-		if entry != nil {
-			delete(r.byKey, entry.key)
-		}
+		delete(r.byKey, key)
 		return place
 	}
 }
@@ -87,8 +86,8 @@ func (r *recent[V]) freePlace() int {
 func (r *recent[V]) forget(key string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if entry := r.byKey[key]; entry != nil {
+	if entry, known := r.byKey[key]; known {
 		delete(r.byKey, key)
-		r.ring[entry.place] = nil
+		r.keys[entry.place] = ""
 	}
 }

@@ -18,8 +18,8 @@ func TestRecentForgetsTheIdle(t *testing.T) {
 			t.Fatalf("after %d others the busy one is gone", i)
 		}
 		r.put(fmt.Sprint("idle ", i), i)
-		if len(r.byKey) > limit || len(r.ring) > limit {
-			t.Fatalf("it holds %d entries in %d places, want at most %d", len(r.byKey), len(r.ring), limit)
+		if len(r.byKey) > limit || len(r.keys) > limit {
+			t.Fatalf("it holds %d entries in %d places, want at most %d", len(r.byKey), len(r.keys), limit)
 		}
 	}
 	if _, ok := r.get([]byte("idle 0")); ok {

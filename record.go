@@ -17,9 +17,9 @@ type hotRecord struct {
 	expires    time.Time // when the first of the tokens expires
 	renewable  bool      // there is a refresh token
 	subject    string    // the user's "sub", which is asked for more than all the rest
-	user       []byte    // the user's claims, as JSON
-	payload    []byte    // the access token's claims, as JSON
-	userInfo   []byte    // what userInfo added at login, as JSON, or empty
+	user       claimText
+	payload    claimText // the access token's claims
+	userInfo   claimText // what userInfo added at login, or nothing
 }
 
 // coldRecord is read at refresh and at logout. The raw ID token is kept
@@ -76,11 +76,9 @@ func (h *hotRecord) encode(book *phrasebook) []byte {
 
 // shortParts are the claims as they are stored, all shortened or none.
 func (h *hotRecord) shortParts(book *phrasebook) (parts [3][]byte, short bool) {
-	whole := [3][]byte{h.user, h.payload, h.userInfo}
-	for i := range whole {
-		var ok bool
-		if parts[i], ok = book.shorten(whole[i]); !ok {
-			return whole, false
+	for i, claims := range []claimText{h.user, h.payload, h.userInfo} {
+		if parts[i], short = claims.shortened(book); !short {
+			return [3][]byte{h.user.whole(), h.payload.whole(), h.userInfo.whole()}, false
 		}
 	}
 	return parts, true
@@ -93,19 +91,19 @@ func decodeHot(b []byte, book *phrasebook) (hotRecord, error) {
 		*moment = r.moment()
 	}
 	h.renewable = r.octet() == 1
-	parts := []*[]byte{&h.user, &h.payload, &h.userInfo}
+	parts := []*claimText{&h.user, &h.payload, &h.userInfo}
 	for _, part := range parts {
-		*part = r.part()
+		part.text = r.part()
 	}
 	if len(r.rest) == 0 {
 		// As the first release wrote it, or claims that cannot be shortened.
-		user := claimSet{raw: h.user}
+		user := claimSet{json: h.user}
 		h.subject = user.text("sub")
 		return h, r.err
 	}
 	h.subject = string(r.part())
 	for _, part := range parts {
-		*part = book.lengthen(*part)
+		part.book = book
 	}
 	return h, r.err
 }

@@ -173,16 +173,18 @@ func (r *renewals) renewed(ctx context.Context, current *openSession, cold coldR
 	}
 	record := current.record
 	record.serial++
-	record.payload = access.payload
+	record.payload = claimText{text: access.payload}
 	record.expires = access.expires()
 	if cold.unverifiedID != "" {
 		id, err := r.verifier.idToken(ctx, cold.unverifiedID, ruleSameSubject(subject), ruleNonceIfPresent(cold.nonce), ruleAccessTokenHash(access.raw))
 		if err != nil {
 			return hotRecord{}, err
 		}
-		if record.user, err = userClaims(id.payload, record.userInfo); err != nil {
+		user, err := userClaims(id.payload, record.userInfo.whole())
+		if err != nil {
 			return hotRecord{}, because(ErrInvalidToken, "ID token: %w", ErrTokenMalformed)
 		}
+		record.user = claimText{text: user}
 		record.expires = earlier(record.expires, id.expires())
 	}
 	now := r.now()

@@ -145,7 +145,7 @@ func TestHandlesOfWellFormedIDsOnly(t *testing.T) {
 	if !ok {
 		t.Fatalf("%q is refused", good)
 	}
-	names := []string{handle.hot, handle.cold, handle.tomb, handle.lease}
+	names := []string{handle.hot, handle.cold(), handle.tomb(), handle.lease()}
 	slices.Sort(names)
 	if len(slices.Compact(names)) != 4 {
 		t.Errorf("records share a key: %q", names)
@@ -160,8 +160,8 @@ func TestGoldenRecords(t *testing.T) {
 	if !ok {
 		t.Fatal("the golden id is refused")
 	}
-	if handle.hot != goldenHotKey || handle.cold != goldenColdKey {
-		t.Errorf("the records are called %s and %s, want %s and %s", handle.hot, handle.cold, goldenHotKey, goldenColdKey)
+	if handle.hot != goldenHotKey || handle.cold() != goldenColdKey {
+		t.Errorf("the records are called %s and %s, want %s and %s", handle.hot, handle.cold(), goldenHotKey, goldenColdKey)
 	}
 	hot := goldenHotRecord()
 	if got, err := decodeHot(openGolden(t, handle, handle.hot, goldenHotSealed), goldenBook); err != nil || !equalHot(got, hot) {
@@ -173,7 +173,7 @@ func TestGoldenRecords(t *testing.T) {
 	if got, err := decodeHot(openGolden(t, handle, handle.hot, goldenShortSealed), goldenBook); err != nil || !equalHot(got, short) || got.subject != short.subject {
 		t.Errorf("the short record holds %+v, want %+v: %v", got, short, err)
 	}
-	if got, err := decodeCold(openGolden(t, handle, handle.cold, goldenColdSealed)); err != nil || got != goldenColdRecord {
+	if got, err := decodeCold(openGolden(t, handle, handle.cold(), goldenColdSealed)); err != nil || got != goldenColdRecord {
 		t.Errorf("the cold record does not hold what was put in: %v", err)
 	}
 }

@@ -15,13 +15,18 @@ import (
 // records and the key that they are sealed with. It says nothing about
 // whether they exist.
 type sessionHandle struct {
-	id    string // the cookie's value
-	ring  keyring
-	hot   string
-	cold  string
-	tomb  string // stands for a while where a session was ended
-	lease string // stands while an instance renews the tokens
+	id   string // the cookie's value
+	ring keyring
+	hot  string
 }
+
+func (h *sessionHandle) cold() string { return "cognito_cold_" + h.ring.name }
+
+// tomb stands for a while where a session was ended.
+func (h *sessionHandle) tomb() string { return "cognito_tomb_" + h.ring.name }
+
+// lease stands while an instance renews the tokens.
+func (h *sessionHandle) lease() string { return "cognito_lease_" + h.ring.name }
 
 const (
 	sessionIDLength = 43 // 32 bytes in unpadded base64url
@@ -34,18 +39,16 @@ func newHandle(id, binding string) (*sessionHandle, bool) {
 	if len(id) != sessionIDLength {
 		return nil, false
 	}
-	// Strict, so that each id has one spelling.
-	random, err := base64.RawURLEncoding.Strict().DecodeString(id)
-	if err != nil || len(random) != 32 {
+	var random [32]byte
+	if n, err := idEncoding.Decode(random[:], []byte(id)); err != nil || n != len(random) {
 		return nil, false
 	}
-	ring := deriveKeyring(random, "session", binding)
-	return &sessionHandle{
-		id: id, ring: ring,
-		hot: "cognito_hot_" + ring.name, cold: "cognito_cold_" + ring.name,
-		tomb: "cognito_tomb_" + ring.name, lease: "cognito_lease_" + ring.name,
-	}, true
+	ring := deriveKeyring(random[:], "session", binding)
+	return &sessionHandle{id: id, ring: ring, hot: "cognito_hot_" + ring.name}, true
 }
+
+// idEncoding is strict, so that each id has one spelling.
+var idEncoding = base64.RawURLEncoding.Strict()
 
 // openSession is a session as it was last read. It is immutable and shared by
 // the requests of the session. What every request needs comes first and is in
@@ -184,8 +187,8 @@ func (s *sessions) remember(handle *sessionHandle, sealed []byte, record hotReco
 func (s *sessions) fromMemory(handle *sessionHandle, record hotRecord) *openSession {
 	opened := &openSession{
 		sessionHandle: handle, hotKey: handle.hot, record: record, calmUntil: record.calmUntil().UnixNano(),
-		user:    User{claimSet{raw: record.user, subject: record.subject}},
-		payload: Payload{claimSet{raw: record.payload, subject: record.subject}},
+		user:    User{claimSet{json: record.user, subject: record.subject}},
+		payload: Payload{claimSet{json: record.payload, subject: record.subject}},
 	}
 	opened.visit = visit{auth: s.auth, session: opened, cookie: true, user: &opened.user, payload: &opened.payload}
 	return opened
@@ -193,14 +196,14 @@ func (s *sessions) fromMemory(handle *sessionHandle, record hotRecord) *openSess
 
 // readCold opens the cold record. The outcomes are those of read.
 func (s *sessions) readCold(handle *sessionHandle) (coldRecord, error) {
-	sealed, err := s.store.get(handle.cold)
+	sealed, err := s.store.get(handle.cold())
 	if err != nil {
 		return coldRecord{}, err
 	}
 	if sealed == nil {
 		return coldRecord{}, errNoSuchSession
 	}
-	plain, err := handle.ring.open(handle.cold, sealed)
+	plain, err := handle.ring.open(handle.cold(), sealed)
 	if err != nil {
 		return coldRecord{}, errNoSuchSession
 	}

@@ -73,7 +73,7 @@ func (s *sessions) writeCold(handle *sessionHandle, record hotRecord, cold *cold
 		last = now
 	}
 	life := earlier(record.until, last.Add(s.idle+longestOutage)).Sub(now)
-	return s.store.set(handle.cold, handle.ring.seal(handle.cold, cold.encode()), life)
+	return s.store.set(handle.cold(), handle.ring.seal(handle.cold(), cold.encode()), life)
 }
 
 // save is write for a session that somebody may be ending at the same time.
@@ -94,7 +94,7 @@ func (s *sessions) saveCold(handle *sessionHandle, record hotRecord, cold coldRe
 }
 
 func (s *sessions) undoIfEnded(handle *sessionHandle) error {
-	tombstone, err := s.store.get(handle.tomb)
+	tombstone, err := s.store.get(handle.tomb())
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (s *sessions) undoLater(handle *sessionHandle, then func()) bool {
 func (s *sessions) end(handle *sessionHandle) (refresh secret, err error) {
 	// The tombstone first: a renewal that stores a new refresh token after
 	// this reads the record will find it, and revoke that token itself.
-	err = s.store.set(handle.tomb, sealedTombstone, tombstoneLife)
+	err = s.store.set(handle.tomb(), sealedTombstone, tombstoneLife)
 	cold, readErr := s.readCold(handle)
 	if held := s.auth.renewals.take(handle.ring.name); held != nil {
 		if readErr == nil && held.cold.refresh != cold.refresh {
@@ -175,7 +175,7 @@ func (s *sessions) end(handle *sessionHandle) (refresh secret, err error) {
 func (s *sessions) remove(handle *sessionHandle) error {
 	s.recent.forget(handle.id)
 	err := s.store.delete(handle.hot)
-	if coldErr := s.store.delete(handle.cold); err == nil {
+	if coldErr := s.store.delete(handle.cold()); err == nil {
 		err = coldErr
 	}
 	return err
