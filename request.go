@@ -18,16 +18,19 @@ func (a *Auth) handle(c *fiber.Ctx) error {
 	if r := a.route(c.Path()); r != nil {
 		return a.serve(c, r)
 	}
-	v, err := a.identifySafely(c)
-	if err != nil {
-		return a.refuse(c, err)
+	v := &a.nobody
+	if a.mayBeKnown(c) {
+		var err *Error
+		if v, err = a.identifySafely(c); err != nil {
+			return a.refuse(c, err)
+		}
 	}
 	a.setVisit(c, v)
-	err2 := forFiber(c.Next())
+	err := forFiber(c.Next())
 	if v.cookie || v.bearer {
 		markPersonal(c, v)
 	}
-	return err2
+	return err
 }
 
 // serve answers one of our own routes. A panic in our code becomes a 500:
@@ -48,6 +51,13 @@ func (a *Auth) serve(c *fiber.Ctx, r *route) (err error) {
 	}
 	c.Set(fiber.HeaderAllow, strings.Join(r.methods, ", "))
 	return a.refuse(c, &Error{reason: ErrMethod})
+}
+
+// mayBeKnown reports whether a request carries anything that could tell who
+// sent it. Most of those that do not need nothing else of ours.
+func (a *Auth) mayBeKnown(c *fiber.Ctx) bool {
+	header := &c.Request().Header
+	return len(header.PeekCanonical(headerCookie)) > 0 || a.config.Bearer && header.PeekCanonical(headerAuthorization) != nil
 }
 
 func (a *Auth) identifySafely(c *fiber.Ctx) (v *visit, err *Error) {
