@@ -53,7 +53,7 @@ type ticket struct {
 // attempts keeps logins in progress.
 type attempts struct {
 	store   *store
-	binding string
+	boundTo string
 	now     func() time.Time
 	prefix  string  // of the cookies' names
 	ledger  *ledger // nil unless the storage is our own memory
@@ -88,11 +88,11 @@ func parseTicket(name, value string) (ticket, bool) {
 }
 
 func (a *attempts) ring(t ticket) (keyring, bool) {
-	secret, err := base64.RawURLEncoding.Strict().DecodeString(t.secret)
-	if err != nil || len(secret) != 32 {
+	random, err := base64.RawURLEncoding.Strict().DecodeString(t.secret)
+	if err != nil || len(random) != 32 {
 		return keyring{}, false
 	}
-	return deriveKeyring(secret, "attempt", a.binding), true
+	return deriveKeyring(random, a.boundTo), true
 }
 
 // begin stores an attempt and returns its state and the browser's ticket.

@@ -264,7 +264,7 @@ func (a *Auth) replace(c *fiber.Ctx, opened *openSession) {
 	if old == nil || string(old) == opened.id {
 		return
 	}
-	handle, ok := newHandle(string(old), a.binding)
+	handle, ok := a.sessions.handle(old)
 	if !ok {
 		return
 	}

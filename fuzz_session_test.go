@@ -21,7 +21,7 @@ func FuzzSessionRecord(f *testing.F) {
 	for _, seed := range [][]byte{nil, {1}, hot.encode(goldenBook), cold.encode(), bytes.Repeat([]byte{0xff}, 40), []byte(`{"user":"alice"}`), append([]byte{1}, bytes.Repeat([]byte{0}, 60)...)} {
 		f.Add(seed)
 	}
-	handle, ok := newHandle(goldenID, goldenBinding)
+	handle, ok := newHandle([]byte(goldenID), sealedFor("session", goldenBinding))
 	if !ok {
 		f.Fatal("the golden id is refused")
 	}
@@ -117,7 +117,7 @@ func FuzzTicket(f *testing.F) {
 	for _, value := range []string{"", "..", "1800000000.0." + secret, "1.1." + secret, "-1.0." + secret, "1.-1." + secret, "+1.0." + secret, "01.00." + secret, "1.0." + secret + ".", "9223372036854775807.9223372036854775807." + secret, "1.0." + strings.Repeat("*", 43), "a.b.c"} {
 		f.Add(value)
 	}
-	a := &attempts{binding: goldenBinding, now: time.Now}
+	a := &attempts{boundTo: sealedFor("attempt", goldenBinding), now: time.Now}
 	f.Fuzz(func(t *testing.T, value string) {
 		parsed, ok := parseTicket("name", value)
 		if !ok {

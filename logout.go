@@ -45,7 +45,7 @@ func (a *Auth) serveLogout(c *fiber.Ctx) error {
 // session is tried again in the background.
 func (a *Auth) Logout(c *fiber.Ctx) error {
 	if id := a.cookies.read(c, a.cookies.session); id != nil {
-		if handle, ok := newHandle(string(id), a.binding); ok {
+		if handle, ok := a.sessions.handle(id); ok {
 			// Whatever the app's hook does, the session ends.
 			defer a.endNow(handle)
 			a.farewell(c, id)

@@ -41,8 +41,7 @@ func TestPhrasesAreWorthIt(t *testing.T) {
 	if _, ok := goldenBook.shorten([]byte("{\"name\":\"\x01\"}")); ok {
 		t.Error("a byte that stands for something else is said to come back")
 	}
-	record := goldenHotRecord()
-	record.user.text = []byte("{\"sub\":\"1\",\"name\":\"\x01\"}")
+	record := goldenWholeRecord()
 	if got, err := decodeHot(record.encode(goldenBook), goldenBook); err != nil || !equalHot(got, record) {
 		t.Errorf("a record that cannot be shortened holds %+v, %v", got, err)
 	}

@@ -60,19 +60,24 @@ func (h *hotRecord) encode(book *phrasebook) []byte {
 	for _, moment := range []time.Time{h.idleUntil, h.until, h.touchAfter, h.renewAfter, h.expires} {
 		b = binary.AppendVarint(b, moment.UnixMilli())
 	}
-	renewable := byte(0)
+	flags := byte(0)
 	if h.renewable {
-		renewable = 1
+		flags |= flagRenewable
 	}
-	b = append(b, renewable)
+	if short {
+		flags |= flagShort
+	}
+	b = appendPart(append(b, flags), []byte(h.subject))
 	for _, part := range parts {
 		b = appendPart(b, part)
 	}
-	if short {
-		b = appendPart(b, []byte(h.subject)) // its presence says so
-	}
 	return b
 }
+
+const (
+	flagRenewable = 1 << iota // see hotRecord
+	flagShort                 // the claims are shortened
+)
 
 // shortParts are the claims as they are stored, all shortened or none.
 func (h *hotRecord) shortParts(book *phrasebook) (parts [3][]byte, short bool) {
@@ -90,32 +95,22 @@ func decodeHot(b []byte, book *phrasebook) (hotRecord, error) {
 	for _, moment := range []*time.Time{&h.idleUntil, &h.until, &h.touchAfter, &h.renewAfter, &h.expires} {
 		*moment = r.moment()
 	}
-	h.renewable = r.octet() == 1
-	parts := []*claimText{&h.user, &h.payload, &h.userInfo}
-	for _, part := range parts {
-		part.text = r.part()
-	}
-	if len(r.rest) == 0 {
-		// As the first release wrote it, or claims that cannot be shortened.
-		user := claimSet{json: h.user}
-		h.subject = user.text("sub")
-		return h, r.err
+	flags := r.octet()
+	h.renewable = flags&flagRenewable != 0
+	if flags&flagShort == 0 {
+		book = nil
 	}
 	h.subject = string(r.part())
-	for _, part := range parts {
-		part.book = book
+	for _, claims := range []*claimText{&h.user, &h.payload, &h.userInfo} {
+		*claims = claimText{r.part(), book}
 	}
 	return h, r.err
 }
 
 func (c *coldRecord) encode() []byte {
 	var b []byte
-	for _, part := range []secret{c.access, c.refresh, c.nonce, c.unverifiedAccess, c.unverifiedID} {
+	for _, part := range []secret{c.access, c.refresh, c.nonce, c.unverifiedAccess, c.unverifiedID, c.ancestors, c.spare} {
 		b = appendPart(b, []byte(part.reveal()))
-	}
-	if c.ancestors != "" || c.spare != "" {
-		b = appendPart(b, []byte(c.ancestors.reveal()))
-		b = appendPart(b, []byte(c.spare.reveal()))
 	}
 	return b
 }
@@ -123,11 +118,8 @@ func (c *coldRecord) encode() []byte {
 func decodeCold(b []byte) (coldRecord, error) {
 	r := recordReader{rest: b}
 	var c coldRecord
-	for _, part := range []*secret{&c.access, &c.refresh, &c.nonce, &c.unverifiedAccess, &c.unverifiedID} {
+	for _, part := range []*secret{&c.access, &c.refresh, &c.nonce, &c.unverifiedAccess, &c.unverifiedID, &c.ancestors, &c.spare} {
 		*part = secret(r.part())
-	}
-	if len(r.rest) > 0 { // the first records of this version end here
-		c.ancestors, c.spare = secret(r.part()), secret(r.part())
 	}
 	return c, r.err
 }

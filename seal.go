@@ -3,7 +3,6 @@ package cognito
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -13,7 +12,7 @@ import (
 // sealVersion is the first byte of every record. A record of another version
 // comes from a newer or older release in a rolling deployment: it is treated
 // as absent and left where it is.
-const sealVersion = 1
+const sealVersion = 2
 
 var (
 	errUnknownVersion = errors.New("sealed record of another version")
@@ -26,18 +25,35 @@ var (
 // and whoever writes to the storage cannot make a record that opens.
 type keyring struct {
 	name string
-	aead cipher.AEAD
+	key  secret
 }
 
-// deriveKeyring derives both by HKDF-SHA-256 (RFC 5869). The purpose and the
-// binding (pool and client) go in, so that the cookie of one app or one kind
-// is nothing in another, even over one shared storage.
-func deriveKeyring(secret []byte, purpose, binding string) keyring {
-	material, err := hkdf.Key(sha256.New, secret, nil, "cognito/"+purpose+"\x00"+binding, 64)
-	if err != nil {
-		panic(err) // only for lengths that HKDF cannot produce
-	}
-	block, err := aes.NewCipher(material[32:])
+// sealedFor is what keyrings are bound to: the purpose, and pool and client. So
+// the cookie of one app or one kind is nothing in another, even over one shared
+// storage.
+func sealedFor(purpose, binding string) string { return "cognito/" + purpose + "\x00" + binding }
+
+// deriveKeyring derives both by the one-step key derivation of NIST SP 800-56C
+// (section 4.1, with SHA-256), which is also the Concat KDF of RFC 7518. The
+// secret is 32 random bytes already, so nothing has to be extracted first, as
+// HKDF would; every request of a session that is not open in memory waits for
+// this.
+func deriveKeyring(random []byte, boundTo string) keyring {
+	message := make([]byte, 4, 256) // begins with a counter
+	message = append(append(message, random...), boundTo...)
+	message[3] = 1
+	first := sha256.Sum256(message)
+	message[3] = 2
+	second := sha256.Sum256(message)
+	var name [43]byte
+	base64.RawURLEncoding.Encode(name[:], first[:])
+	return keyring{name: string(name[:]), key: secret(second[:])}
+}
+
+// aead is made whenever it is needed, which is seldom: it takes a kilobyte of
+// every session that is open, and less time than a record takes to open.
+func (k keyring) aead() cipher.AEAD {
+	block, err := aes.NewCipher([]byte(k.key.reveal()))
 	if err != nil {
 		panic(err) // only for key sizes that AES does not have
 	}
@@ -45,29 +61,31 @@ func deriveKeyring(secret []byte, purpose, binding string) keyring {
 	if err != nil {
 		panic(err)
 	}
-	return keyring{name: base64.RawURLEncoding.EncodeToString(material[:32]), aead: aead}
+	return aead
 }
 
 // seal encrypts plain as the record that is stored under key. The key is
 // authenticated too, so a record moved to another key does not open.
 func (k keyring) seal(key string, plain []byte) []byte {
-	size := k.aead.NonceSize()
-	sealed := make([]byte, 1+size, 1+size+len(plain)+k.aead.Overhead())
+	aead := k.aead()
+	size := aead.NonceSize()
+	sealed := make([]byte, 1+size, 1+size+len(plain)+aead.Overhead())
 	sealed[0] = sealVersion
 	_, _ = rand.Read(sealed[1:])
-	return k.aead.Seal(sealed, sealed[1:], plain, []byte(key))
+	return aead.Seal(sealed, sealed[1:], plain, []byte(key))
 }
 
 // open reverses seal.
 func (k keyring) open(key string, sealed []byte) ([]byte, error) {
-	size := k.aead.NonceSize()
+	aead := k.aead()
+	size := aead.NonceSize()
 	if len(sealed) < 1+size {
 		return nil, errTampered
 	}
 	if sealed[0] != sealVersion {
 		return nil, errUnknownVersion
 	}
-	plain, err := k.aead.Open(nil, sealed[1:1+size], sealed[1+size:], []byte(key))
+	plain, err := aead.Open(nil, sealed[1:1+size], sealed[1+size:], []byte(key))
 	if err != nil {
 		return nil, errTampered
 	}

@@ -2,7 +2,6 @@ package cognito
 
 import (
 	"bytes"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -37,30 +36,31 @@ func TestRandomTextIsUnguessable(t *testing.T) {
 	}
 }
 
-// TestKeyringIsHKDF pins the derivation with an independent computation of
-// HKDF-SHA-256 (RFC 5869): an instance of the next release must find the
-// sessions of this one.
-func TestKeyringIsHKDF(t *testing.T) {
-	mac := func(key []byte, parts ...[]byte) []byte {
-		h := hmac.New(sha256.New, key)
-		for _, part := range parts {
-			h.Write(part)
-		}
-		return h.Sum(nil)
+// TestKeyringIsOneStepDerivation pins the derivation: an instance of the next
+// release must find the sessions of this one. The name is checked against a
+// published vector, the key against a computation of its own.
+func TestKeyringIsOneStepDerivation(t *testing.T) {
+	// RFC 7518 appendix C: Z, OtherInfo, and the first half of the result.
+	z := []byte{
+		158, 86, 217, 29, 129, 113, 53, 211, 114, 131, 66, 131, 191, 132, 38, 156, 251, 49, 110, 163,
+		218, 128, 106, 72, 246, 218, 167, 121, 140, 254, 144, 196,
 	}
-	info := []byte("cognito/session\x00issuer\x00pool\x00client")
-	extracted := mac(make([]byte, sha256.Size), testSecret())
-	first := mac(extracted, info, []byte{1})
-	second := mac(extracted, first, info, []byte{2})
+	otherInfo := "\x00\x00\x00\x07A128GCM\x00\x00\x00\x05Alice\x00\x00\x00\x03Bob\x00\x00\x00\x80"
+	published, err := base64.RawURLEncoding.DecodeString("VqqN6vgjbSBcIijNcacQGg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, err := base64.RawURLEncoding.DecodeString(deriveKeyring(z, otherInfo).name)
+	if err != nil || len(name) != sha256.Size || !bytes.HasPrefix(name, published) {
+		t.Errorf("the name is %x, want one that begins with %x: %v", name, published, err)
+	}
 
-	ring := deriveKeyring(testSecret(), "session", "issuer\x00pool\x00client")
-	if want := base64.RawURLEncoding.EncodeToString(first); ring.name != want {
-		t.Errorf("the name is %q, want %q", ring.name, want)
-	}
-	nonce := make([]byte, ring.aead.NonceSize())
-	other := aesGCM(t, second)
-	if got, want := ring.aead.Seal(nil, nonce, []byte("text"), nil), other.Seal(nil, nonce, []byte("text"), nil); !bytes.Equal(got, want) {
-		t.Error("the key is not the second half of the derived bytes")
+	ring := deriveKeyring(testSecret(), sealedFor("session", "issuer\x00pool\x00client"))
+	second := sha256.Sum256(slices.Concat([]byte{0, 0, 0, 2}, testSecret(), []byte("cognito/session\x00issuer\x00pool\x00client")))
+	nonce := make([]byte, ring.aead().NonceSize())
+	other := aesGCM(t, second[:])
+	if got, want := ring.aead().Seal(nil, nonce, []byte("text"), nil), other.Seal(nil, nonce, []byte("text"), nil); !bytes.Equal(got, want) {
+		t.Error("the key is not the second block")
 	}
 	if bytes.Contains([]byte(ring.name), []byte(base64.RawURLEncoding.EncodeToString(testSecret())[:8])) {
 		t.Error("the name shows the secret")
@@ -70,15 +70,15 @@ func TestKeyringIsHKDF(t *testing.T) {
 // TestKeyringsAreApart is row D4: a change of any part of what a key is derived
 // from gives another name and another key.
 func TestKeyringsAreApart(t *testing.T) {
-	ring := deriveKeyring(testSecret(), "session", "pool")
+	ring := deriveKeyring(testSecret(), sealedFor("session", "pool"))
 	sealed := ring.seal("key", []byte("text"))
 	altered := testSecret()
 	altered[31] ^= 1
 	for name, other := range map[string]keyring{
-		"secret":              deriveKeyring(altered, "session", "pool"),
-		"purpose":             deriveKeyring(testSecret(), "attempt", "pool"),
-		"binding":             deriveKeyring(testSecret(), "session", "pool2"),
-		"purpose and binding": deriveKeyring(testSecret(), "session\x00pool", ""),
+		"secret":              deriveKeyring(altered, sealedFor("session", "pool")),
+		"purpose":             deriveKeyring(testSecret(), sealedFor("attempt", "pool")),
+		"binding":             deriveKeyring(testSecret(), sealedFor("session", "pool2")),
+		"purpose and binding": deriveKeyring(testSecret(), sealedFor("session\x00pool", "")),
 	} {
 		if other.name == ring.name {
 			t.Errorf("another %s gives the same name", name)
@@ -87,7 +87,7 @@ func TestKeyringsAreApart(t *testing.T) {
 			t.Errorf("another %s: open() = %v, want errTampered", name, err)
 		}
 	}
-	if plain, err := deriveKeyring(testSecret(), "session", "pool").open("key", sealed); err != nil || string(plain) != "text" {
+	if plain, err := deriveKeyring(testSecret(), sealedFor("session", "pool")).open("key", sealed); err != nil || string(plain) != "text" {
 		t.Errorf("open() = %q, %v", plain, err)
 	}
 }
@@ -95,7 +95,7 @@ func TestKeyringsAreApart(t *testing.T) {
 // TestSealedRecordsDoNotBend is rows D4 and K3: no bit can be changed, no byte
 // taken away or added, and no record moved to another key.
 func TestSealedRecordsDoNotBend(t *testing.T) {
-	ring := deriveKeyring(testSecret(), "session", "pool")
+	ring := deriveKeyring(testSecret(), sealedFor("session", "pool"))
 	sealed := ring.seal("key", []byte("some claims"))
 	mustFail := func(what, key string, record []byte, want error) {
 		t.Helper()
@@ -137,11 +137,11 @@ func TestHandlesOfWellFormedIDsOnly(t *testing.T) {
 	for _, bad := range []string{
 		"", "A", good[:42], good + "A", good[:42] + "=", good[:42] + "9", good[:42] + "*", good[:42] + "+", good[:42] + "\n", "\x00" + good[1:], good[:42] + "é",
 	} {
-		if handle, ok := newHandle(bad, "pool"); ok {
+		if handle, ok := newHandle([]byte(bad), "pool"); ok {
 			t.Errorf("%q names the records %s", bad, handle.hot)
 		}
 	}
-	handle, ok := newHandle(good, "pool")
+	handle, ok := newHandle([]byte(good), "pool")
 	if !ok {
 		t.Fatalf("%q is refused", good)
 	}
@@ -153,25 +153,20 @@ func TestHandlesOfWellFormedIDsOnly(t *testing.T) {
 }
 
 // TestGoldenRecords is row D7: records that this release wrote, as bytes. Every
-// later release that still writes version 1 must read them; one that cannot
-// must count its version up.
+// later release that writes this version must read them; one that cannot must
+// count its version up.
 func TestGoldenRecords(t *testing.T) {
-	handle, ok := newHandle(goldenID, goldenBinding)
+	handle, ok := newHandle([]byte(goldenID), sealedFor("session", goldenBinding))
 	if !ok {
 		t.Fatal("the golden id is refused")
 	}
 	if handle.hot != goldenHotKey || handle.cold() != goldenColdKey {
 		t.Errorf("the records are called %s and %s, want %s and %s", handle.hot, handle.cold(), goldenHotKey, goldenColdKey)
 	}
-	hot := goldenHotRecord()
-	if got, err := decodeHot(openGolden(t, handle, handle.hot, goldenHotSealed), goldenBook); err != nil || !equalHot(got, hot) {
-		t.Errorf("the hot record holds %+v, want %+v: %v", got, hot, err)
-	} else if got.subject != "1" {
-		t.Errorf("the subject is %q, want the one among the claims", got.subject)
-	}
-	short := goldenShortRecord()
-	if got, err := decodeHot(openGolden(t, handle, handle.hot, goldenShortSealed), goldenBook); err != nil || !equalHot(got, short) || got.subject != short.subject {
-		t.Errorf("the short record holds %+v, want %+v: %v", got, short, err)
+	for sealed, want := range map[string]hotRecord{goldenWholeSealed: goldenWholeRecord(), goldenShortSealed: goldenShortRecord()} {
+		if got, err := decodeHot(openGolden(t, handle, handle.hot, sealed), goldenBook); err != nil || !equalHot(got, want) {
+			t.Errorf("the hot record holds %+v, want %+v: %v", got, want, err)
+		}
 	}
 	if got, err := decodeCold(openGolden(t, handle, handle.cold(), goldenColdSealed)); err != nil || got != goldenColdRecord {
 		t.Errorf("the cold record does not hold what was put in: %v", err)

@@ -34,17 +34,19 @@ const (
 )
 
 // newHandle derives a handle, or reports that the value cannot be an id of
-// ours. Nothing else of a cookie ever reaches the storage.
-func newHandle(id, binding string) (*sessionHandle, bool) {
+// ours. Nothing else of a cookie ever reaches the storage. It does not keep id,
+// which may be a view into a request.
+func newHandle(id []byte, boundTo string) (*sessionHandle, bool) {
 	if len(id) != sessionIDLength {
 		return nil, false
 	}
 	var random [32]byte
-	if n, err := idEncoding.Decode(random[:], []byte(id)); err != nil || n != len(random) {
+	if n, err := idEncoding.Decode(random[:], id); err != nil || n != len(random) {
 		return nil, false
 	}
-	ring := deriveKeyring(random[:], "session", binding)
-	return &sessionHandle{id: id, ring: ring, hot: "cognito_hot_" + ring.name}, true
+	ring := deriveKeyring(random[:], boundTo)
+	// A copy: the view changes when the request ends.
+	return &sessionHandle{id: string(id), ring: ring, hot: "cognito_hot_" + ring.name}, true
 }
 
 // idEncoding is strict, so that each id has one spelling.
@@ -71,7 +73,7 @@ type openSession struct {
 type sessions struct {
 	auth    *Auth
 	store   *store
-	binding string // pool and client, so that apps can share a storage
+	boundTo string
 	now     func() time.Time
 	idle    time.Duration
 	total   time.Duration
@@ -84,11 +86,14 @@ type sessions struct {
 
 func newSessions(a *Auth) *sessions {
 	return &sessions{
-		auth: a, store: a.store, binding: a.binding, now: a.config.Now,
+		auth: a, store: a.store, boundTo: sealedFor("session", a.binding), now: a.config.Now,
 		idle: a.config.IdleTimeout, total: a.config.AbsoluteTimeout,
 		recent: newRecent[*openSession](recentLimit), book: newPhrasebook(a.config), seed: maphash.MakeSeed(),
 	}
 }
+
+// handle is newHandle for this app's sessions.
+func (s *sessions) handle(id []byte) (*sessionHandle, bool) { return newHandle(id, s.boundTo) }
 
 // read finds the session of a cookie's value, which may be a view into the
 // request. The error is ErrSessionEnded when there is none and ErrUnavailable
@@ -117,8 +122,7 @@ func (s *sessions) read(id []byte, now time.Time) (*openSession, error) {
 
 // readAnew is read for a session that is not remembered.
 func (s *sessions) readAnew(id []byte, now time.Time) (*openSession, error) {
-	// A copy: the view changes when the request ends.
-	handle, ok := newHandle(string(id), s.binding)
+	handle, ok := s.handle(id)
 	if !ok {
 		return nil, errNoSuchSession
 	}

@@ -18,7 +18,7 @@ var sealedTombstone = []byte{1} // its presence is its meaning
 // begin stores a new session under a new id. The id is never one that came
 // from outside, so nobody can plant a session that a victim then signs in to.
 func (s *sessions) begin(record hotRecord, cold coldRecord) (*openSession, error) {
-	handle, ok := newHandle(randomText(), s.binding)
+	handle, ok := s.handle([]byte(randomText()))
 	if !ok {
 		panic("cognito: a session id of our own making is malformed")
 	}
