@@ -154,7 +154,7 @@ func TestInternalsPrintWithoutSecrets(t *testing.T) {
 		ticket{secret: canary}, &ticket{secret: canary},
 		tokenEndpoint{clientSecret: canary}, &tokenEndpoint{clientSecret: canary},
 		auth.config, auth, token{raw: canary}, &token{raw: canary},
-		*handle, handle, &openSession{sessionHandle: handle}, visit{session: &openSession{sessionHandle: handle}},
+		keyring{key: canary}, &keyring{key: canary}, *handle, handle, &openSession{sessionHandle: handle}, visit{session: &openSession{sessionHandle: handle}},
 	} {
 		forms := printedForms(value)
 		for _, spelling := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), goldenID, fmt.Sprintf("%x", goldenID)} {

@@ -46,6 +46,7 @@ func (outcome) Format(f fmt.State, _ rune)       { hide(f, "outcome") }
 func (cognitoAnswer) Format(f fmt.State, _ rune) { hide(f, "answer") }
 func (coldRecord) Format(f fmt.State, _ rune)    { hide(f, "cold record") }
 func (unsaved) Format(f fmt.State, _ rune)       { hide(f, "tokens") }
+func (keyring) Format(f fmt.State, _ rune)       { hide(f, "key") }
 func (sessionHandle) Format(f fmt.State, _ rune) { hide(f, "session") }
 func (*openSession) Format(f fmt.State, _ rune)  { hide(f, "session") }
 func (visit) Format(f fmt.State, _ rune)         { hide(f, "visit") }
