@@ -389,6 +389,24 @@ func TestBearerHeaderSpellings(t *testing.T) {
 	}
 }
 
+// TestEmptyHeaderHidesABearer is rows H4 and H6: an empty Authorization header in
+// front of the real one. Where it lands in a server's memory decides whether
+// fasthttp tells it from none, so every place is tried, on servers that have
+// used none of them yet. It must not make the request the cookie's.
+func TestEmptyHeaderHidesABearer(t *testing.T) {
+	pool := newPool(t)
+	storage := newStore()
+	v := serveAPIWith(t, pool, on(storage)).visitor()
+	v.Login(v.site.url+"/login", "bob", passwordOf("bob"))
+	cookie := "Cookie: " + v.sessionCookie().String() + "\r\n"
+	for n := range 16 {
+		s := serveAPIWith(t, pool, on(storage))
+		headers := strings.Repeat("X-Filler: 1\r\n", n) + cookie
+		s.mustChallenge(s.exchange("GET /me", headers+"Authorization:\r\nAuthorization: Bearer junk\r\n"), http.StatusBadRequest, badRequest)
+		s.mustSay("bob", s.exchange("GET /me", headers), s.exchange("GET /me", headers+"Authorization:\r\n"))
+	}
+}
+
 // exchange sends a request of a spelling that no client would, and reads the
 // answer.
 func (s *site) exchange(line, headers string) *response {

@@ -19,7 +19,8 @@ func (a *Auth) handle(c *fiber.Ctx) error {
 		return a.serve(c, r)
 	}
 	v := &a.nobody
-	if a.mayBeKnown(c) {
+	// Without a cookie there is nobody to identify, and no need for a net under it.
+	if len(c.Request().Header.PeekCanonical(headerCookie)) > 0 || a.config.Bearer {
 		var err *Error
 		if v, err = a.identifySafely(c); err != nil {
 			return a.refuse(c, err)
@@ -51,13 +52,6 @@ func (a *Auth) serve(c *fiber.Ctx, r *route) (err error) {
 	}
 	c.Set(fiber.HeaderAllow, strings.Join(r.methods, ", "))
 	return a.refuse(c, &Error{reason: ErrMethod})
-}
-
-// mayBeKnown reports whether a request carries anything that could tell who
-// sent it. Most of those that do not need nothing else of ours.
-func (a *Auth) mayBeKnown(c *fiber.Ctx) bool {
-	header := &c.Request().Header
-	return len(header.PeekCanonical(headerCookie)) > 0 || a.config.Bearer && header.PeekCanonical(headerAuthorization) != nil
 }
 
 func (a *Auth) identifySafely(c *fiber.Ctx) (v *visit, err *Error) {
