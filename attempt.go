@@ -53,7 +53,7 @@ type ticket struct {
 // attempts keeps logins in progress.
 type attempts struct {
 	store   *store
-	boundTo string
+	boundTo string // see sealedFor
 	now     func() time.Time
 	prefix  string  // of the cookies' names
 	ledger  *ledger // nil unless the storage is our own memory
@@ -61,6 +61,16 @@ type attempts struct {
 	mu       sync.Mutex // guards flights and finished
 	flights  map[string]*callback
 	finished []*callback
+}
+
+func newAttempts(a *Auth) *attempts {
+	made := &attempts{
+		store: a.store, boundTo: sealedFor("attempt", a.binding), now: a.config.Now, prefix: a.cookies.attempt, flights: map[string]*callback{},
+	}
+	if a.ownStorage != nil {
+		made.ledger = newLedger(attemptsInMemory)
+	}
+	return made
 }
 
 // attemptKey names an attempt by its state, in the storage and in the cookie.
@@ -88,11 +98,11 @@ func parseTicket(name, value string) (ticket, bool) {
 }
 
 func (a *attempts) ring(t ticket) (keyring, bool) {
-	random, err := base64.RawURLEncoding.Strict().DecodeString(t.secret)
-	if err != nil || len(random) != 32 {
+	random, ok := randomOf([]byte(t.secret))
+	if !ok {
 		return keyring{}, false
 	}
-	return deriveKeyring(random, a.boundTo), true
+	return deriveKeyring(random[:], a.boundTo), true
 }
 
 // begin stores an attempt and returns its state and the browser's ticket.

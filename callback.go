@@ -191,7 +191,8 @@ func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted grant, begun att
 	expires := earlier(access.expires(), id.expires())
 	record := hotRecord{
 		serial: 1, expires: expires, renewAfter: renewAfter(a.config.Now(), expires),
-		renewable: granted.refresh != "", subject: id.text("sub"), user: claimText{text: user}, payload: claimText{text: access.payload}, userInfo: claimText{text: userInfo},
+		renewable: granted.refresh != "", subject: id.text("sub"),
+		user: claimText{text: user}, payload: claimText{text: access.payload}, userInfo: claimText{text: userInfo},
 	}
 	return a.sessions.begin(record, coldRecord{access: granted.access, refresh: granted.refresh, nonce: secret(begun.Nonce)})
 }
@@ -209,7 +210,7 @@ func (a *Auth) welcome(c *fiber.Ctx, user []byte) error {
 	if a.config.OnLogin == nil {
 		return nil
 	}
-	visitor := &User{claimSet{json: claimText{text: user}}}
+	visitor := &User{claimSet{source: claimText{text: user}}}
 	err := a.config.OnLogin(c, visitor)
 	if err == nil {
 		return nil
@@ -230,7 +231,7 @@ func (a *Auth) readUserInfo(ctx context.Context, access secret, subject string) 
 	if err != nil {
 		return nil, err
 	}
-	claims := claimSet{json: claimText{text: body}}
+	claims := claimSet{source: claimText{text: body}}
 	if claims.text("sub") != subject {
 		return nil, because(ErrInvalidToken, "userInfo: %w", ErrTokenSubject)
 	}

@@ -14,9 +14,9 @@ import (
 // What a User and a Payload make of claims. A token is signed by the pool, but
 // what is in it was partly written by its user.
 
-func userOf(claims string) *User { return &User{claimSet{json: claimText{text: []byte(claims)}}} }
+func userOf(claims string) *User { return &User{claimSet{source: claimText{text: []byte(claims)}}} }
 func payloadOf(claims string) *Payload {
-	return &Payload{claimSet{json: claimText{text: []byte(claims)}}}
+	return &Payload{claimSet{source: claimText{text: []byte(claims)}}}
 }
 
 // TestClaimsHaveStandardNames proves that each accessor reads its own claim.
@@ -283,7 +283,7 @@ func FuzzClaims(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte, name string) {
 		before := bytes.Clone(raw)
-		user, payload := &User{claimSet{json: claimText{text: raw}}}, &Payload{claimSet{json: claimText{text: raw}}}
+		user, payload := &User{claimSet{source: claimText{text: raw}}}, &Payload{claimSet{source: claimText{text: raw}}}
 		touchClaims(user, payload)
 		var claims map[string]any
 		if json.Unmarshal(raw, &claims) != nil {
@@ -317,8 +317,8 @@ func touchClaims(user *User, payload *Payload) {
 		_ = user.Claim(name)
 		_ = payload.Claim(name)
 	}
-	if claims, err := userClaims(user.claims.json.text, payload.claims.json.text); err == nil {
-		_, _ = DecodeClaims[map[string]any](&User{claimSet{json: claimText{text: claims}}})
+	if claims, err := userClaims(user.claims.source.text, payload.claims.source.text); err == nil {
+		_, _ = DecodeClaims[map[string]any](&User{claimSet{source: claimText{text: claims}}})
 	}
 }
 

@@ -97,10 +97,7 @@ func NewAuth(config Config) (*Auth, error) {
 		return nil, err
 	}
 	a.verifier = verifier
-	a.attempts = &attempts{store: a.store, boundTo: sealedFor("attempt", a.binding), now: c.Now, prefix: a.cookies.attempt, flights: map[string]*callback{}}
-	if a.ownStorage != nil {
-		a.attempts.ledger = newLedger(attemptsInMemory)
-	}
+	a.attempts = newAttempts(a)
 	a.sessions = newSessions(a)
 	a.renewals = newRenewals(a)
 	a.nobody = visit{auth: a}

@@ -18,7 +18,7 @@ func bufioReader(text string) *bufio.Reader { return bufio.NewReader(strings.New
 // decoding panic, none but our own open, and what is encoded is decoded again.
 func FuzzSessionRecord(f *testing.F) {
 	hot, cold := goldenHotRecord(), goldenColdRecord
-	for _, seed := range [][]byte{nil, {1}, hot.encode(goldenBook), cold.encode(), bytes.Repeat([]byte{0xff}, 40), []byte(`{"user":"alice"}`), append([]byte{1}, bytes.Repeat([]byte{0}, 60)...)} {
+	for _, seed := range [][]byte{nil, {sealVersion}, hot.encode(goldenBook), cold.encode(), bytes.Repeat([]byte{0xff}, 40), []byte(`{"user":"alice"}`), append([]byte{sealVersion}, bytes.Repeat([]byte{0}, 60)...)} {
 		f.Add(seed)
 	}
 	handle, ok := newHandle([]byte(goldenID), sealedFor("session", goldenBinding))

@@ -11,7 +11,7 @@ import (
 // and copies what it holds, so records are written with bytes in the place of
 // such phrases: bytes that JSON never contains.
 
-// claimText is a token's claims as JSON, or nothing. Those that come from the
+// claimText is claims, as JSON or shortened, or nothing. Those that come from the
 // storage are left as they are there: few requests ask for more than the
 // subject, and what is open in memory stays small.
 type claimText struct {
@@ -19,10 +19,10 @@ type claimText struct {
 	book *phrasebook // with which text was shortened, or nil
 }
 
-// whole returns the JSON, which the caller must not change.
+// whole returns the JSON, which is the caller's own.
 func (c claimText) whole() []byte {
 	if c.book == nil {
-		return c.text
+		return bytes.Clone(c.text)
 	}
 	return c.book.lengthen(c.text)
 }

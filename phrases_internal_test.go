@@ -43,6 +43,6 @@ func TestPhrasesAreWorthIt(t *testing.T) {
 	}
 	record := goldenWholeRecord()
 	if got, err := decodeHot(record.encode(goldenBook), goldenBook); err != nil || !equalHot(got, record) {
-		t.Errorf("a record that cannot be shortened holds %+v, %v", got, err)
+		t.Errorf("a record that cannot be shortened holds %s, %v", shown(got), err)
 	}
 }

@@ -16,6 +16,17 @@ func randomText() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
+// randomOf reverses randomText, of which every value has one spelling.
+func randomOf(text []byte) (random [32]byte, ok bool) {
+	if len(text) != base64.RawURLEncoding.EncodedLen(len(random)) {
+		return random, false
+	}
+	n, err := strictBase64URL.Decode(random[:], text)
+	return random, err == nil && n == len(random)
+}
+
+var strictBase64URL = base64.RawURLEncoding.Strict()
+
 // challengeS256 derives the code challenge from a verifier (RFC 7636 section
 // 4.2). It is the only method that Cognito accepts, and it is sent at every
 // login: Cognito demands it of nobody and does not announce it in its

@@ -12,7 +12,7 @@ const recentLimit = 16384
 
 // recent remembers what was worked out for the cookies or tokens used last.
 // When full it gives up an entry that was not used since the hand last passed
-// it (the CLOCK rule), which keeps busy ones at the price of one bit.
+// it (the CLOCK rule), which keeps busy ones without any list to reorder.
 //
 // The key is the whole cookie or token: Go's maps hash it with a random seed
 // and then compare all of it, so no two can be taken for each other.
@@ -21,10 +21,7 @@ type recent[V any] struct {
 	byKey map[string]recentEntry[V]
 	keys  []string // by place; "" where the entry was forgotten
 	hand  int
-	limit int
-	// used is by place, too. With many entries little else of one is in the
-	// processor's caches, and it is written to at most once in a round.
-	used []atomic.Bool
+	used  []atomic.Bool // by place, apart from the entries: noting a use touches no memory that is seldom read
 }
 
 type recentEntry[V any] struct {
@@ -33,7 +30,7 @@ type recentEntry[V any] struct {
 }
 
 func newRecent[V any](limit int) *recent[V] {
-	return &recent[V]{byKey: map[string]recentEntry[V]{}, limit: limit, used: make([]atomic.Bool, limit)}
+	return &recent[V]{byKey: map[string]recentEntry[V]{}, used: make([]atomic.Bool, limit)}
 }
 
 // get does not keep key, which may be a view into a request.
@@ -67,7 +64,7 @@ func (r *recent[V]) put(key string, value V) {
 
 // freePlace finds a place for a new entry. The caller holds mu.
 func (r *recent[V]) freePlace() int {
-	if len(r.keys) < r.limit {
+	if len(r.keys) < len(r.used) {
 		r.keys = append(r.keys, "")
 		return len(r.keys) - 1
 	}

@@ -91,6 +91,32 @@ func TestRecordsSurvive(t *testing.T) {
 	}
 }
 
+// TestClaimsOfBothKinds: a renewal may bring claims that cannot be shortened
+// beside such as came shortened from the storage. None of them is lost.
+func TestClaimsOfBothKinds(t *testing.T) {
+	stored, short := goldenHotRecord(), goldenShortRecord()
+	short.userInfo = stored.user
+	for _, change := range []func(*hotRecord, claimText){
+		func(h *hotRecord, c claimText) { h.user = c },
+		func(h *hotRecord, c claimText) { h.payload = c },
+		func(h *hotRecord, c claimText) { h.userInfo = c },
+	} {
+		record, err := decodeHot(short.encode(goldenBook), goldenBook)
+		if err != nil || record.user.book == nil {
+			t.Fatalf("the record is not shortened; the test proves nothing: %v", err)
+		}
+		change(&record, goldenWholeRecord().user)
+		got, err := decodeHot(record.encode(goldenBook), goldenBook)
+		if err != nil || !equalHot(got, record) {
+			t.Errorf("the claims are %s, want %s: %v", shown(got), shown(record), err)
+		}
+	}
+}
+
+func shown(h hotRecord) string {
+	return fmt.Sprintf("%q, %q and %q", h.user.whole(), h.payload.whole(), h.userInfo.whole())
+}
+
 // TestShortRecords is row K3: a record that ends early is an error wherever it
 // ends, and so is one that promises more than it holds.
 func TestShortRecords(t *testing.T) {

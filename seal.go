@@ -14,6 +14,8 @@ import (
 // as absent and left where it is.
 const sealVersion = 2
 
+const nonceSize = 12 // of GCM
+
 var (
 	errUnknownVersion = errors.New("sealed record of another version")
 	errTampered       = errors.New("sealed record does not open: changed, swapped, or of another app")
@@ -34,10 +36,10 @@ type keyring struct {
 func sealedFor(purpose, binding string) string { return "cognito/" + purpose + "\x00" + binding }
 
 // deriveKeyring derives both by the one-step key derivation of NIST SP 800-56C
-// (section 4.1, with SHA-256), which is also the Concat KDF of RFC 7518. The
-// secret is 32 random bytes already, so nothing has to be extracted first, as
-// HKDF would; every request of a session that is not open in memory waits for
-// this.
+// (section 4.1, with SHA-256), which is also the Concat KDF of RFC 7518: two
+// hashes where HKDF takes several HMACs, for which every request of a session
+// that is not open in memory would wait. They are enough, since random is 32
+// random bytes, always, and nothing is ever appended to what they yield.
 func deriveKeyring(random []byte, boundTo string) keyring {
 	message := make([]byte, 4, 256) // begins with a counter
 	message = append(append(message, random...), boundTo...)
@@ -45,13 +47,11 @@ func deriveKeyring(random []byte, boundTo string) keyring {
 	first := sha256.Sum256(message)
 	message[3] = 2
 	second := sha256.Sum256(message)
-	var name [43]byte
-	base64.RawURLEncoding.Encode(name[:], first[:])
-	return keyring{name: string(name[:]), key: secret(second[:])}
+	return keyring{name: base64.RawURLEncoding.EncodeToString(first[:]), key: secret(second[:])}
 }
 
-// aead is made whenever it is needed, which is seldom: it takes a kilobyte of
-// every session that is open, and less time than a record takes to open.
+// aead makes the cipher anew. Kept, it would take more than a kilobyte of every
+// session that is open, and what is open is seldom sealed or opened again.
 func (k keyring) aead() cipher.AEAD {
 	block, err := aes.NewCipher([]byte(k.key.reveal()))
 	if err != nil {
@@ -68,8 +68,7 @@ func (k keyring) aead() cipher.AEAD {
 // authenticated too, so a record moved to another key does not open.
 func (k keyring) seal(key string, plain []byte) []byte {
 	aead := k.aead()
-	size := aead.NonceSize()
-	sealed := make([]byte, 1+size, 1+size+len(plain)+aead.Overhead())
+	sealed := make([]byte, 1+nonceSize, 1+nonceSize+len(plain)+aead.Overhead())
 	sealed[0] = sealVersion
 	_, _ = rand.Read(sealed[1:])
 	return aead.Seal(sealed, sealed[1:], plain, []byte(key))
@@ -77,15 +76,14 @@ func (k keyring) seal(key string, plain []byte) []byte {
 
 // open reverses seal.
 func (k keyring) open(key string, sealed []byte) ([]byte, error) {
-	aead := k.aead()
-	size := aead.NonceSize()
-	if len(sealed) < 1+size {
+	const start = 1 + nonceSize
+	if len(sealed) < start {
 		return nil, errTampered
 	}
 	if sealed[0] != sealVersion {
 		return nil, errUnknownVersion
 	}
-	plain, err := aead.Open(nil, sealed[1:1+size], sealed[1+size:], []byte(key))
+	plain, err := k.aead().Open(nil, sealed[1:start], sealed[start:], []byte(key))
 	if err != nil {
 		return nil, errTampered
 	}

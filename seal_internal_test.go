@@ -165,7 +165,7 @@ func TestGoldenRecords(t *testing.T) {
 	}
 	for sealed, want := range map[string]hotRecord{goldenWholeSealed: goldenWholeRecord(), goldenShortSealed: goldenShortRecord()} {
 		if got, err := decodeHot(openGolden(t, handle, handle.hot, sealed), goldenBook); err != nil || !equalHot(got, want) {
-			t.Errorf("the hot record holds %+v, want %+v: %v", got, want, err)
+			t.Errorf("the hot record holds %s, want %s: %v", shown(got), shown(want), err)
 		}
 	}
 	if got, err := decodeCold(openGolden(t, handle, handle.cold(), goldenColdSealed)); err != nil || got != goldenColdRecord {

@@ -1,7 +1,6 @@
 package cognito
 
 import (
-	"encoding/base64"
 	"errors"
 	"hash/maphash"
 	"sync"
@@ -28,29 +27,20 @@ func (h *sessionHandle) tomb() string { return "cognito_tomb_" + h.ring.name }
 // lease stands while an instance renews the tokens.
 func (h *sessionHandle) lease() string { return "cognito_lease_" + h.ring.name }
 
-const (
-	sessionIDLength = 43 // 32 bytes in unpadded base64url
-	tombstoneLife   = 10 * time.Minute
-)
+const tombstoneLife = 10 * time.Minute
 
 // newHandle derives a handle, or reports that the value cannot be an id of
 // ours. Nothing else of a cookie ever reaches the storage. It does not keep id,
 // which may be a view into a request.
 func newHandle(id []byte, boundTo string) (*sessionHandle, bool) {
-	if len(id) != sessionIDLength {
-		return nil, false
-	}
-	var random [32]byte
-	if n, err := idEncoding.Decode(random[:], id); err != nil || n != len(random) {
+	random, ok := randomOf(id)
+	if !ok {
 		return nil, false
 	}
 	ring := deriveKeyring(random[:], boundTo)
 	// A copy: the view changes when the request ends.
 	return &sessionHandle{id: string(id), ring: ring, hot: "cognito_hot_" + ring.name}, true
 }
-
-// idEncoding is strict, so that each id has one spelling.
-var idEncoding = base64.RawURLEncoding.Strict()
 
 // openSession is a session as it was last read. It is immutable and shared by
 // the requests of the session. What every request needs comes first and is in
@@ -73,7 +63,7 @@ type openSession struct {
 type sessions struct {
 	auth    *Auth
 	store   *store
-	boundTo string
+	boundTo string // see sealedFor
 	now     func() time.Time
 	idle    time.Duration
 	total   time.Duration
@@ -191,8 +181,8 @@ func (s *sessions) remember(handle *sessionHandle, sealed []byte, record hotReco
 func (s *sessions) fromMemory(handle *sessionHandle, record hotRecord) *openSession {
 	opened := &openSession{
 		sessionHandle: handle, hotKey: handle.hot, record: record, calmUntil: record.calmUntil().UnixNano(),
-		user:    User{claimSet{json: record.user, subject: record.subject}},
-		payload: Payload{claimSet{json: record.payload, subject: record.subject}},
+		user:    User{claimSet{source: record.user, subject: record.subject}},
+		payload: Payload{claimSet{source: record.payload, subject: record.subject}},
 	}
 	opened.visit = visit{auth: s.auth, session: opened, cookie: true, user: &opened.user, payload: &opened.payload}
 	return opened

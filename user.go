@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// claimSet is one token's claims. It keeps the JSON that came in and parses
-// it when somebody first asks, since most requests ask for nothing. It never
-// changes, so requests share it by pointer.
+// claimSet is one token's claims. It keeps what came in and parses it when
+// somebody first asks, since most requests ask for nothing. It never changes,
+// so requests share it by pointer.
 type claimSet struct {
 	subject string // "sub", if it is known without parsing
-	json    claimText
+	source  claimText
 	once    sync.Once
 	values  map[string]any
 }
@@ -24,7 +24,7 @@ func (s *claimSet) parsed() map[string]any {
 		if s.values != nil {
 			return // parsed already, to verify the token
 		}
-		if json.Unmarshal(s.json.whole(), &s.values) != nil {
+		if json.Unmarshal(s.source.whole(), &s.values) != nil {
 			s.values = nil // no claims: every accessor answers with its zero value
 		}
 	})
@@ -174,11 +174,11 @@ func (u *User) AuthTime() time.Time { return u.claims.time("auth_time") }
 func (u *User) Claim(name string) any { return u.claims.copied(name) }
 
 // Decode fills v, a pointer to a struct with json tags, from the claims.
-func (u *User) Decode(v any) error { return json.Unmarshal(u.claims.json.whole(), v) }
+func (u *User) Decode(v any) error { return json.Unmarshal(u.claims.source.whole(), v) }
 
 // MarshalJSON writes the claims under their own names, without those that
 // belong to the protocol rather than to the user.
-func (u *User) MarshalJSON() ([]byte, error) { return slices.Clone(u.claims.json.whole()), nil }
+func (u *User) MarshalJSON() ([]byte, error) { return u.claims.source.whole(), nil }
 
 // String names the user for logs by the subject alone.
 func (u *User) String() string { return "user " + u.Subject() }
@@ -245,10 +245,10 @@ func (p *Payload) AuthTime() time.Time { return p.claims.time("auth_time") }
 func (p *Payload) Claim(name string) any { return p.claims.copied(name) }
 
 // Decode fills v, a pointer to a struct with json tags, from the claims.
-func (p *Payload) Decode(v any) error { return json.Unmarshal(p.claims.json.whole(), v) }
+func (p *Payload) Decode(v any) error { return json.Unmarshal(p.claims.source.whole(), v) }
 
 // MarshalJSON writes all claims under their own names.
-func (p *Payload) MarshalJSON() ([]byte, error) { return slices.Clone(p.claims.json.whole()), nil }
+func (p *Payload) MarshalJSON() ([]byte, error) { return p.claims.source.whole(), nil }
 
 // String names the token for logs by its subject alone.
 func (p *Payload) String() string { return "access token of " + p.Subject() }

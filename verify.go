@@ -172,7 +172,7 @@ func signatureError(parsed *jwt.Token, err error) error {
 
 // asPayload shares the claims as they were parsed. Nobody changes them.
 func (t *token) asPayload() *Payload {
-	return &Payload{claimSet{json: claimText{text: t.payload}, subject: t.text("sub"), values: t.claims}}
+	return &Payload{claimSet{source: claimText{text: t.payload}, subject: t.text("sub"), values: t.claims}}
 }
 
 func (t *token) text(name string) string {

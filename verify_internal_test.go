@@ -164,7 +164,7 @@ func TestVerifiedBooleans(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		user := &User{claimSet{json: claimText{text: claims}}}
+		user := &User{claimSet{source: claimText{text: claims}}}
 		if got := user.EmailVerified(); got != want {
 			t.Errorf("email_verified %s counts as %v, want %v", text, got, want)
 		}

@@ -116,6 +116,7 @@ func newSite(pool *cognitotest.Pool, changes ...func(*cognito.Config)) (*site, e
 	s.app.Get("/guarded", cognito.RequireUser(), cognito.RequireGroup("admin"), func(c *fiber.Ctx) error {
 		return c.SendString(cognito.UserFrom(c).Subject())
 	})
+	s.app.Get("/claims", func(c *fiber.Ctx) error { return c.JSON(c.Locals("user")) })
 	s.app.Get("/token", func(c *fiber.Ctx) error {
 		token, err := cognito.AccessToken(c)
 		if err != nil {
@@ -138,6 +139,7 @@ func bareApp() *fiber.App {
 	app.Get("/", greet)
 	app.Get("/public", greet)
 	app.Get("/guarded", greet)
+	app.Get("/claims", greet)
 	app.Get("/login", greet)
 	return app
 }

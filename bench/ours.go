@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +29,29 @@ func anonymous(l *lab) (*row, error) {
 func signedIn(l *lab) (*row, error) { return l.signedIn(1, "/") }
 
 func guarded(l *lab) (*row, error) { return l.signedIn(1, "/guarded") }
+
+// answeringClaims is a handler that wants more than the subject. What it answers
+// is compared with the first answer, which has the subject in it.
+func answeringClaims(l *lab) (*row, error) {
+	s, err := newSite(l.pool())
+	if err != nil {
+		return nil, err
+	}
+	id, err := s.signIn(userName(0))
+	if err != nil {
+		return nil, err
+	}
+	request := asSession("/claims", id)
+	answer, err := ask(s.app, request)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err == nil && !strings.Contains(string(body), `"sub":"`+subjectOf(s.pool, 0)+`"`) {
+		err = fmt.Errorf("not the user's claims: %.300q", body)
+	}
+	return against(s.app, always(request, string(body))), err
+}
 
 // manySignedIn has a pool of its own, which is gone when it measures: it would
 // remember every login.

@@ -41,6 +41,7 @@ var plans = []plan{
 	{id: "anonymous", title: "cognito: anonymous, passing through", build: anonymous, goal: goal{1.15, atMost(0)}},
 	{id: "session", title: "cognito: signed in", build: signedIn, goal: goal{2, atMost(2)}, charted: "cognito, session"},
 	{id: "guarded", title: "cognito: signed in, behind RequireUser and RequireGroup", build: guarded},
+	{id: "claims", title: "cognito: signed in, answering with all of the user's claims", build: answeringClaims},
 	{id: "many", title: "cognito: signed in, 10,000 sessions in turn", build: manySignedIn, crowded: true, goal: goal{ratio: 2.5}},
 	{id: "refreshing", title: "cognito: signed in, while its tokens are being refreshed", build: signedInWhileRefreshing},
 	{id: "memory-get", title: "the memory storage alone: one Get of such a session's record", build: memoryGet},

@@ -135,10 +135,10 @@ func (f findings) writeRequests(b *strings.Builder) {
 ## One request
 
 Served in process over a connection in memory, on one processor. The unit is a
-bare Fiber handler that gets the very same bytes. Every handler but that of the
-first row answers with the user's id, and every answer is compared with the
-right one while it is measured. Time is the processor's; the ratio is the median
-of the rounds, the range holds half of them.
+bare Fiber handler that gets the very same bytes. Handlers answer with the user's
+id unless the row says otherwise, and every answer is compared with the right one
+while it is measured. Time is the processor's; the ratio is the median of the
+rounds, the range holds half of them.
 
 | | × bare | range | allocations | bytes | µs | bare µs | goal |
 |---|--:|--:|--:|--:|--:|--:|---|
@@ -158,12 +158,11 @@ func (f findings) writeRestOfMany(b *strings.Builder) {
 		return
 	}
 	fmt.Fprintf(b, `
-With 10,000 sessions in turn, nothing of a session is in the processor's caches.
-Of the %.2f×, bare Fiber and the storage driver's Get of such a record are %.2f×.
-The rest, %.2f×, is ours; with one session, which stays in the caches, that rest is
-%.2f×. The difference is waiting for memory: in a profile (-cpuprofile) it shows in
-looking up and comparing keys, and in copying the record, rather than in any code
-that could be left out while the storage is asked at every request.
+With 10,000 sessions in turn, nothing of a session is in the caches next to the
+processor. Of the %.2f×, bare Fiber and the storage driver's Get of such a record
+are %.2f×; the rest, %.2f×, is ours. With one session that rest is %.2f×. The
+difference is waiting for memory: a profile (-cpuprofile) shows it in looking up
+and comparing keys.
 `, many.ratio(), getMany.ratio(), many.ratio()-getMany.ratio(), one.ratio()-get.ratio())
 }
 
