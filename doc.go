@@ -12,11 +12,11 @@
 //
 //  1. A visitor opens LoginPath, or a page behind [RequireUser]. An attempt is
 //     noted and the browser sent to Cognito with a PKCE challenge (login.go,
-//     attempt.go, pkce.go).
+//     attempt.go, ledger.go, pkce.go).
 //  2. Cognito sends the browser back to RedirectPath. The answer is matched to
 //     the attempt, the code traded for tokens, the tokens verified (callback.go,
-//     token.go, verify.go, jwks.go), and a session begun under a new id
-//     (session.go, record.go, phrases.go, writer.go).
+//     once.go, signin.go, token.go, verify.go, rules.go, jwks.go), and a session
+//     begun under a new id (session.go, record.go, phrases.go, writer.go).
 //  3. On every request the cookie leads to the session, and [UserFrom] and
 //     [PayloadFrom] say who is there (request.go, visit.go, user.go). Programs
 //     bring an access token instead (bearer.go). Guards decide who may
@@ -32,8 +32,8 @@
 // already), caller.go (calls to Cognito, with bounds), endpoints.go (the pool's
 // addresses), redirect.go (where a login may return to), origin.go (who is
 // asking), page.go (what a visitor is shown), errors.go (why something was
-// refused), event.go (what is told to the app), config.go and validate.go (the
-// settings). cognito.go puts it all together.
+// refused), event.go (what is told to the app), config.go, validate.go and
+// address.go (the settings). cognito.go puts it all together.
 //
 // # What you may rely on
 //

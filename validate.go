@@ -3,9 +3,7 @@ package cognito
 import (
 	"crypto/tls"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -265,60 +263,6 @@ func (k *configCheck) calls(c Config) {
 }
 
 func skipsVerification(config *tls.Config) bool { return config != nil && config.InsecureSkipVerify }
-
-// parseAbsolute parses an https URL, or an http one on a loopback address,
-// that has neither query, fragment nor credentials.
-func parseAbsolute(value string) (*url.URL, error) {
-	u, err := url.Parse(value)
-	switch {
-	case err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "":
-		return nil, fmt.Errorf("must be an absolute URL")
-	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, fmt.Errorf("must be an https URL")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return nil, fmt.Errorf("must be https (http is accepted for localhost, 127.0.0.1 and [::1] only)")
-	case u.User != nil || strings.ContainsAny(value, "?#"):
-		return nil, fmt.Errorf("must have no credentials, query or fragment")
-	}
-	return u, nil
-}
-
-// parseOrigin is parseAbsolute for a URL without a path.
-func parseOrigin(value string) (*url.URL, error) {
-	u, err := parseAbsolute(value)
-	if err == nil && strings.Trim(u.Path, "/") != "" {
-		return nil, fmt.Errorf("must have no path")
-	}
-	return u, err
-}
-
-// withScheme lets settings leave "https://" out.
-func withScheme(domain string) string {
-	if domain == "" || strings.Contains(domain, "://") {
-		return domain
-	}
-	return "https://" + domain
-}
-
-// originOf writes a URL's origin as browsers do (RFC 6454 section 6.2): lower
-// case, without a default port.
-func originOf(u *url.URL) string {
-	host := strings.ToLower(u.Host)
-	if port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; strings.HasSuffix(host, port) {
-		host = strings.TrimSuffix(host, port)
-	}
-	return u.Scheme + "://" + host
-}
-
-// isLoopback reports whether a host name can only mean this machine. Of names,
-// localhost alone qualifies (RFC 6761 section 6.3).
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
-}
 
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 

@@ -1,0 +1,72 @@
+package cognito
+
+import (
+	"crypto/sha256"
+	"slices"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// answerLife is how long a finished callback is kept for its duplicates.
+const answerLife = 10 * time.Second
+
+// callback is one answer of Cognito being dealt with. A double click sends it
+// twice; the second request gets what the first one earned.
+type callback struct {
+	key      string
+	done     chan struct{}
+	outcome  outcome
+	finished time.Time
+}
+
+// once runs work for the first of several requests with the same state and
+// ticket, and gives its outcome to all. An outcome that did not use up the
+// attempt is shared with those who already wait, and then forgotten.
+//
+// A duplicate may set out before the answer exists and arrive after it. It is
+// recognised by its connection, which was made before the answer was: any
+// later request finds the attempt used, as it should.
+func (a *attempts) once(c *fiber.Ctx, state string, t ticket, work func() outcome) outcome {
+	sum := sha256.Sum256([]byte(state + "\x00" + t.secret))
+	key := string(sum[:])
+	a.mu.Lock()
+	a.forgetFinished()
+	if earlier := a.flights[key]; earlier != nil {
+		late := !earlier.finished.IsZero()
+		a.mu.Unlock()
+		if late && (c.Context().ConnRequestNum() > 1 || !c.Context().ConnTime().Before(earlier.finished)) {
+			return work()
+		}
+		<-earlier.done
+		return earlier.outcome
+	}
+	mine := &callback{key: key, done: make(chan struct{}), outcome: outcome{err: &Error{reason: ErrInternal}}}
+	a.flights[key] = mine
+	a.mu.Unlock()
+
+	defer func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		mine.finished = time.Now()
+		if mine.outcome.used {
+			a.finished = append(a.finished, mine)
+		} else {
+			delete(a.flights, key)
+		}
+		close(mine.done)
+	}()
+	mine.outcome = work()
+	return mine.outcome
+}
+
+// forgetFinished drops outcomes that no duplicate can ask for any more. The
+// caller holds mu.
+func (a *attempts) forgetFinished() {
+	old := 0
+	for old < len(a.finished) && time.Since(a.finished[old].finished) > answerLife {
+		delete(a.flights, a.finished[old].key)
+		old++
+	}
+	a.finished = slices.Delete(a.finished, 0, old)
+}

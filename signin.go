@@ -1,0 +1,115 @@
+package cognito
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// signIn turns the answer into a session. Everything is verified before
+// anything is stored. Once the code is spent, nothing of this can be repeated,
+// so it does not hang on the request's fate.
+func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*openSession, error) {
+	if answer.err != nil {
+		return nil, answerError(answer.err)
+	}
+	if answer.code == "" {
+		return nil, because(ErrBadCallback, "neither a code nor an error")
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.UserContext()), 3*callTimeout)
+	defer cancel()
+	granted, err := a.endpoint.exchange(ctx, answer.code, secret(begun.Verifier), begun.RedirectURI)
+	if errors.Is(err, errInvalidGrant) {
+		return nil, because(ErrCodeRefused, "%w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	admitted := false
+	defer func() {
+		if !admitted { // or the app's hook panicked: nobody will ever use it
+			a.sessions.revokeLater(granted.refresh)
+		}
+	}()
+	opened, err := a.admit(ctx, c, granted, begun)
+	admitted = err == nil
+	return opened, err
+}
+
+// admit verifies the tokens and stores the session.
+func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted grant, begun attempt) (*openSession, error) {
+	id, err := a.verifier.idToken(ctx, granted.id, ruleFresh, ruleNonce(secret(begun.Nonce)), ruleAccessTokenHash(granted.access))
+	if err != nil {
+		return nil, err
+	}
+	if begun.Fresh && !provedAnew(id, begun) {
+		return nil, because(ErrStaleLogin, "Cognito was asked for a fresh login and did not ask the visitor; the classic hosted UI ignores prompt=login")
+	}
+	access, err := a.verifier.accessToken(ctx, granted.access, ruleFresh, ruleSameSubject(id.text("sub")))
+	if err != nil {
+		return nil, err
+	}
+	var userInfo []byte
+	if a.config.UserInfo {
+		if userInfo, err = a.readUserInfo(ctx, granted.access, id.text("sub")); err != nil {
+			return nil, err
+		}
+	}
+	user, err := userClaims(id.payload, userInfo)
+	if err != nil {
+		return nil, because(ErrInvalidToken, "ID token: %w", ErrTokenMalformed)
+	}
+	if err := a.welcome(c, user); err != nil {
+		return nil, err
+	}
+	expires := earlier(access.expires(), id.expires())
+	record := hotRecord{
+		serial: 1, expires: expires, renewAfter: renewAfter(a.config.Now(), expires),
+		renewable: granted.refresh != "", subject: id.text("sub"),
+		user: claimText{text: user}, payload: claimText{text: access.payload}, userInfo: claimText{text: userInfo},
+	}
+	return a.sessions.begin(record, coldRecord{access: granted.access, refresh: granted.refresh, nonce: secret(begun.Nonce)})
+}
+
+// provedAnew reports whether the visitor has shown who they are since the
+// attempt began, and not only been waved through.
+func provedAnew(id *token, begun attempt) bool {
+	proved, _ := id.moment("auth_time")
+	later := proved.Unix() > begun.Proved || id.text("sub") != begun.Whose
+	return later && !proved.Before(time.Unix(begun.Began, 0).Add(-leeway))
+}
+
+// welcome lets the app note the user, or refuse.
+func (a *Auth) welcome(c *fiber.Ctx, user []byte) error {
+	if a.config.OnLogin == nil {
+		return nil
+	}
+	visitor := &User{claimSet{source: claimText{text: user}}}
+	err := a.config.OnLogin(c, visitor)
+	if err == nil {
+		return nil
+	}
+	refused := because(ErrDenied, "OnLogin: %w", err)
+	refused.subject = visitor.Subject()
+	var spoken *fiber.Error
+	if errors.As(err, &spoken) {
+		refused.status, refused.message = spoken.Code, spoken.Message
+	}
+	return refused
+}
+
+// readUserInfo fetches further claims, which must be of the same user (OpenID
+// Connect Core section 5.3.2).
+func (a *Auth) readUserInfo(ctx context.Context, access secret, subject string) ([]byte, error) {
+	body, err := a.endpoint.fetchUserInfo(ctx, access)
+	if err != nil {
+		return nil, err
+	}
+	claims := claimSet{source: claimText{text: body}}
+	if claims.text("sub") != subject {
+		return nil, because(ErrInvalidToken, "userInfo: %w", ErrTokenSubject)
+	}
+	return body, nil
+}
