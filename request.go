@@ -27,7 +27,10 @@ func (a *Auth) handle(c *fiber.Ctx) error {
 		}
 	}
 	a.setVisit(c, v)
-	err := forFiber(c.Next())
+	err := c.Next()
+	if err != nil {
+		err = forFiber(err)
+	}
 	if v.cookie || v.bearer {
 		markPersonal(c, v)
 	}

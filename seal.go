@@ -32,8 +32,11 @@ type keyring struct {
 
 // sealedFor is what keyrings are bound to: the purpose, and pool and client. So
 // the cookie of one app or one kind is nothing in another, even over one shared
-// storage.
-func sealedFor(purpose, binding string) string { return "cognito/" + purpose + "\x00" + binding }
+// storage. It is a digest, to fit into one block of the hash with the rest.
+func sealedFor(purpose, binding string) string {
+	sum := sha256.Sum256([]byte("cognito/" + purpose + "\x00" + binding))
+	return string(sum[:16])
+}
 
 // deriveKeyring derives both by the one-step key derivation of NIST SP 800-56C
 // (section 4.1, with SHA-256), which is also the Concat KDF of RFC 7518: two
@@ -41,7 +44,7 @@ func sealedFor(purpose, binding string) string { return "cognito/" + purpose + "
 // that is not open in memory would wait. They are enough, since random is 32
 // random bytes, always, and nothing is ever appended to what they yield.
 func deriveKeyring(random []byte, boundTo string) keyring {
-	message := make([]byte, 4, 256) // begins with a counter
+	message := make([]byte, 4, 64) // begins with a counter
 	message = append(append(message, random...), boundTo...)
 	message[3] = 1
 	first := sha256.Sum256(message)

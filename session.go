@@ -37,9 +37,10 @@ func newHandle(id []byte, boundTo string) (*sessionHandle, bool) {
 	if !ok {
 		return nil, false
 	}
-	ring := deriveKeyring(random[:], boundTo)
 	// A copy: the view changes when the request ends.
-	return &sessionHandle{id: string(id), ring: ring, hot: "cognito_hot_" + ring.name}, true
+	handle := &sessionHandle{id: string(id), ring: deriveKeyring(random[:], boundTo)}
+	handle.hot = "cognito_hot_" + handle.ring.name
+	return handle, true
 }
 
 // openSession is a session as it was last read. It is immutable and shared by

@@ -130,6 +130,7 @@ func (r *row) measure(n int, unitFirst bool) (total round, err error) {
 		if err := r.work(n * r.turns()); err != nil {
 			return total, err
 		}
+		runtime.GC() // or with a big heap none of that memory would be used again
 	}
 	for range r.turns() {
 		first, second := r.doWork, r.doUnit
