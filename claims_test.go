@@ -227,6 +227,7 @@ func TestRecentIsBounded(t *testing.T) {
 	r.put("busy", -1)
 	for i := range 1000 {
 		key := fmt.Sprint("key ", i)
+		r.put(key, -1) // or it is turned away
 		r.put(key, i)
 		if value, ok := r.get([]byte(key)); !ok || value != i {
 			t.Fatalf("just put, %s is %d (%t)", key, value, ok)
@@ -243,6 +244,9 @@ func TestRecentIsBounded(t *testing.T) {
 	for i := range 1000 {
 		if value, ok := r.get([]byte("busy")); !ok || value != -1 {
 			t.Fatalf("after %d others, one in use is %d (%t)", i, value, ok)
+		}
+		if i+1 >= 8 {
+			r.put(fmt.Sprint("key ", i), i) // it is full, so this is turned away
 		}
 		r.put(fmt.Sprint("key ", i), i)
 	}

@@ -17,6 +17,9 @@ func TestRecentForgetsTheIdle(t *testing.T) {
 		if value, ok := r.get([]byte("busy")); !ok || value != -1 {
 			t.Fatalf("after %d others the busy one is gone", i)
 		}
+		if i+1 >= limit {
+			r.put(fmt.Sprint("idle ", i), i) // it is full, so this is turned away
+		}
 		r.put(fmt.Sprint("idle ", i), i)
 		if len(r.byKey) > limit || len(r.keys) > limit {
 			t.Fatalf("it holds %d entries in %d places, want at most %d", len(r.byKey), len(r.keys), limit)
@@ -30,12 +33,39 @@ func TestRecentForgetsTheIdle(t *testing.T) {
 	}
 }
 
+// TestRecentTurnsStrangersAway: when it is full, those who come by once cost
+// nobody a place, however many they are; who comes again is let in.
+func TestRecentTurnsStrangersAway(t *testing.T) {
+	const limit = 100
+	r := newRecent[int](limit)
+	for i := range limit {
+		r.put(fmt.Sprint("first ", i), i)
+	}
+	for i := range 10 * limit {
+		r.put(fmt.Sprint("stranger ", i), i)
+	}
+	for i := range limit {
+		if value, ok := r.get([]byte(fmt.Sprint("first ", i))); !ok || value != i {
+			t.Errorf("one of the first is gone: %d, %t", value, ok)
+		}
+	}
+	r.put("regular", 1)
+	if _, ok := r.get([]byte("regular")); ok {
+		t.Error("it lets in whoever comes by")
+	}
+	r.put("regular", 2)
+	if value, ok := r.get([]byte("regular")); !ok || value != 2 {
+		t.Errorf("who comes again is not let in: %d, %t", value, ok)
+	}
+}
+
 // TestRecentForgetsAndReplaces: places are reused and nothing is found under
 // another's key.
 func TestRecentForgetsAndReplaces(t *testing.T) {
 	r := newRecent[string](3)
 	for i := range 50 {
 		key := fmt.Sprint("key ", i%5)
+		r.put(key, "let me in")
 		r.put(key, fmt.Sprint(key, " round ", i))
 		if value, ok := r.get([]byte(key)); !ok || value != fmt.Sprint(key, " round ", i) {
 			t.Fatalf("get(%q) = %q, %t", key, value, ok)

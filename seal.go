@@ -50,7 +50,9 @@ func deriveKeyring(random []byte, boundTo string) keyring {
 	first := sha256.Sum256(message)
 	message[3] = 2
 	second := sha256.Sum256(message)
-	return keyring{name: base64.RawURLEncoding.EncodeToString(first[:]), key: secret(second[:])}
+	var name [43]byte // on the stack, unlike what EncodeToString begins with
+	base64.RawURLEncoding.Encode(name[:], first[:])
+	return keyring{name: string(name[:]), key: secret(second[:])}
 }
 
 // aead makes the cipher anew. Kept, it would take more than a kilobyte of every

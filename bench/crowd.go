@@ -151,7 +151,7 @@ func shuffled(turn int) int {
 
 func lookUp(o options, app *fiber.App, sent script) (*row, error) {
 	r := against(app, sent)
-	r.plan = plan{id: "look-up"}
+	r.plan, r.bigHeap = plan{id: "look-up"}, true
 	err := measure([]*row{r}, o.rounds, o.budget())
 	r.work, r.unit, r.app = nil, nil, nil // they hold the app, and it the sessions
 	return r, err

@@ -29,7 +29,8 @@ type row struct {
 	// Neither is measured. Optional.
 	prepare func(n int) error
 	finish  func() error
-	most    int // new inputs in a round, or 0 if the same ones serve again
+	most    int  // new inputs in a round, or 0 if the same ones serve again
+	bigHeap bool // the collector does not come round by itself within a round
 
 	place  int // in the results
 	n      int // times in a turn
@@ -130,7 +131,9 @@ func (r *row) measure(n int, unitFirst bool) (total round, err error) {
 		if err := r.work(n * r.turns()); err != nil {
 			return total, err
 		}
-		runtime.GC() // or with a big heap none of that memory would be used again
+		if r.bigHeap {
+			runtime.GC() // or none of that memory would be used again in this round
+		}
 	}
 	for range r.turns() {
 		first, second := r.doWork, r.doUnit
