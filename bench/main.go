@@ -6,8 +6,8 @@
 // It prints its findings and writes them to RESULTS.md and chart.svg in this
 // directory. A run takes some ten minutes; -quick only shows that everything
 // works, -only picks rows by a regular expression for their ids ("session",
-// "redis.*", "crowd", "load"), -million adds a million live sessions, which
-// takes half an hour of logins, -sessions 10000 makes do with fewer than
+// "redis.*", "crowd", "load"), -million adds a million live sessions, whose
+// logins take ten minutes and more, -sessions 10000 makes do with fewer than
 // usual, and -cpuprofile writes a profile in which the label "row" tells the
 // rows apart:
 //
