@@ -17,7 +17,7 @@ type hotRecord struct {
 	expires    time.Time // when the first of the tokens expires
 	renewable  bool      // there is a refresh token
 	subject    string    // the user's "sub", which is asked for more than all the rest
-	user       claimText
+	user       claimText // the user's claims
 	payload    claimText // the access token's claims
 	userInfo   claimText // what userInfo added at login, or nothing
 }

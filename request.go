@@ -27,10 +27,7 @@ func (a *Auth) handle(c *fiber.Ctx) error {
 		}
 	}
 	a.setVisit(c, v)
-	err := c.Next()
-	if err != nil {
-		err = forFiber(err)
-	}
+	err := forFiber(c.Next())
 	if v.cookie || v.bearer {
 		markPersonal(c, v)
 	}

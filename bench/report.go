@@ -240,12 +240,7 @@ rows, the process has the memory that it works with before it is measured.
 	if last.sessions < 1_000_000 {
 		fmt.Fprintf(b, "A million sessions are measured with -million: their logins take a while.\n")
 	}
-	fmt.Fprint(b, `
-By profile, finding a session that is not open is for a third the storage driver's
-Get, for a quarter preparing the cipher and opening the record, for an eighth
-deriving its keys, and for much of the rest getting memory. With a million of them
-the Get waits for all that it touches: the map, the key and the record.
-`)
+	fmt.Fprint(b, "\nWhat a session costs that is not open is taken apart in PROFILE.md.\n")
 }
 
 func (f findings) writeLoad(b *strings.Builder) {
