@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/utils"
 )
 
 // Requests of programs bring an access token instead of a cookie (RFC 6750).
@@ -91,7 +92,7 @@ var (
 // identifyBearer finds out who sent a bearer token.
 func (a *Auth) identifyBearer(raw []byte, now time.Time) *visit {
 	keys := a.keys.current.Load()
-	if known, ok := a.tokens.get(raw); ok && known.keys == keys && now.Before(known.expires) && now.Before(known.recheck) {
+	if known := a.tokens.get(utils.UnsafeString(raw)); known != nil && known.keys == keys && now.Before(known.expires) && now.Before(known.recheck) {
 		return &known.visit
 	}
 	if len(raw) == 0 || bytes.ContainsAny(raw, " \t,") {
@@ -108,11 +109,14 @@ func (a *Auth) identifyBearer(raw []byte, now time.Time) *visit {
 	if keys == nil {
 		keys = a.keys.current.Load() // this very token made them load
 	}
-	known := &verifiedToken{visit: a.bearerVisit(verified), expires: verified.expires(), recheck: now.Add(bearerMemory), keys: keys}
-	if now.Before(known.expires) { // not within the leeway
-		a.tokens.put(text, known)
+	entry := &recentEntry[string, verifiedToken]{
+		key:   text,
+		value: verifiedToken{visit: a.bearerVisit(verified), expires: verified.expires(), recheck: now.Add(bearerMemory), keys: keys},
 	}
-	return &known.visit
+	if now.Before(entry.value.expires) { // not within the leeway
+		a.tokens.put(entry)
+	}
+	return &entry.value.visit
 }
 
 // bearerVisit is a visit by access token. A machine client's token has no user

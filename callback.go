@@ -128,7 +128,7 @@ func (a *Auth) finish(c *fiber.Ctx, answer cognitoAnswer, mine ticket) outcome {
 		return outcome{used: true, err: &failed}
 	}
 	a.replace(c, opened)
-	return outcome{used: true, location: begun.ReturnTo, session: secret(opened.id)}
+	return outcome{used: true, location: begun.ReturnTo, session: secret(opened.id[:])}
 }
 
 // answerError sorts the errors that Cognito sends through the browser.
@@ -155,7 +155,7 @@ func answerError(reported *ProviderError) error {
 // be overwritten, and a session that nobody can use should not linger.
 func (a *Auth) replace(c *fiber.Ctx, opened *openSession) {
 	old := a.cookies.read(c, a.cookies.session)
-	if old == nil || string(old) == opened.id {
+	if old == nil || string(old) == string(opened.id[:]) {
 		return
 	}
 	handle, ok := a.sessions.handle(old)

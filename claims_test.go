@@ -223,52 +223,52 @@ func TestClaimsInTemplates(t *testing.T) {
 // and sessions has a limit, whoever sends how many; those in use outlast those
 // seen once, and a key is only ever its own.
 func TestRecentIsBounded(t *testing.T) {
-	r := newRecent[int](8)
-	r.put("busy", -1)
+	r := newRecent[string, int](8)
+	keep(r, "busy", -1)
 	for i := range 1000 {
 		key := fmt.Sprint("key ", i)
-		r.put(key, -1) // or it is turned away
-		r.put(key, i)
-		if value, ok := r.get([]byte(key)); !ok || value != i {
+		keep(r, key, -1) // or it is turned away
+		keep(r, key, i)
+		if value, ok := kept(r, key); !ok || value != i {
 			t.Fatalf("just put, %s is %d (%t)", key, value, ok)
 		}
-		if len(r.byKey) > 8 || len(r.keys) > 8 {
-			t.Fatalf("it holds %d keys in %d places", len(r.byKey), len(r.keys))
+		if held := entries(t, r); held > 8 {
+			t.Fatalf("it holds %d keys", held)
 		}
 	}
-	if _, ok := r.get([]byte("key 0")); ok {
+	if _, ok := kept(r, "key 0"); ok {
 		t.Error("the oldest is still there")
 	}
-	r = newRecent[int](8)
-	r.put("busy", -1)
+	r = newRecent[string, int](8)
+	keep(r, "busy", -1)
 	for i := range 1000 {
-		if value, ok := r.get([]byte("busy")); !ok || value != -1 {
+		if value, ok := kept(r, "busy"); !ok || value != -1 {
 			t.Fatalf("after %d others, one in use is %d (%t)", i, value, ok)
 		}
 		if i+1 >= 8 {
-			r.put(fmt.Sprint("key ", i), i) // it is full, so this is turned away
+			keep(r, fmt.Sprint("key ", i), i) // it is full, so this is turned away
 		}
-		r.put(fmt.Sprint("key ", i), i)
+		keep(r, fmt.Sprint("key ", i), i)
 	}
-	r.put("busy", 7)
-	if value, _ := r.get([]byte("busy")); value != 7 {
+	keep(r, "busy", 7)
+	if value, _ := kept(r, "busy"); value != 7 {
 		t.Errorf("put again, it is %d", value)
 	}
 	for _, other := range []string{"", "bus", "busy ", "BUSY", "busy\x00"} {
-		if _, ok := r.get([]byte(other)); ok {
+		if _, ok := kept(r, other); ok {
 			t.Errorf("%q was found", other)
 		}
 	}
 	r.forget("busy")
 	r.forget("never there")
-	if _, ok := r.get([]byte("busy")); ok {
+	if _, ok := kept(r, "busy"); ok {
 		t.Error("forgotten, it was found")
 	}
 	for i := range 100 {
-		r.put(fmt.Sprint("more ", i), i)
+		keep(r, fmt.Sprint("more ", i), i)
 	}
-	if len(r.byKey) > 8 || len(r.keys) > 8 {
-		t.Errorf("it holds %d keys in %d places", len(r.byKey), len(r.keys))
+	if held := entries(t, r); held > 8 {
+		t.Errorf("it holds %d keys", held)
 	}
 }
 

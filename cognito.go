@@ -29,7 +29,7 @@ type Auth struct {
 	endpoint   *tokenEndpoint
 	keys       *keySet
 	verifier   *verifier
-	tokens     *recent[*verifiedToken] // bearer tokens verified lately
+	tokens     *recent[string, verifiedToken] // bearer tokens verified lately
 	attempts   *attempts
 	sessions   *sessions
 	renewals   *renewals
@@ -91,7 +91,7 @@ func NewAuth(config Config) (*Auth, error) {
 	a.store = newStore(c.Storage)
 	a.endpoint = &tokenEndpoint{caller: a.caller, at: a.endpoints, clientID: c.ClientID, clientSecret: secret(c.ClientSecret)}
 	a.keys = newKeySet(a.caller, a.endpoints.jwks, c.Now)
-	a.tokens = newRecent[*verifiedToken](recentLimit)
+	a.tokens = newRecent[string, verifiedToken](recentLimit)
 	verifier, err := newVerifier(c, a.keys)
 	if err != nil {
 		return nil, err

@@ -26,11 +26,11 @@ func FuzzSessionRecord(f *testing.F) {
 		f.Fatal("the golden id is refused")
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if plain, err := handle.ring.open(handle.hot, data); err == nil {
+		if plain, err := handle.key.open(handle.hot(), data); err == nil {
 			t.Fatalf("%x opens as %q", data, plain)
 		}
-		sealed := handle.ring.seal(handle.hot, data)
-		if plain, err := handle.ring.open(handle.hot, sealed); err != nil || !bytes.Equal(plain, data) {
+		sealed := handle.key.seal(handle.hot(), data)
+		if plain, err := handle.key.open(handle.hot(), sealed); err != nil || !bytes.Equal(plain, data) {
 			t.Fatalf("open(seal(%x)) = %x, %v", data, plain, err)
 		}
 		if record, err := decodeHot(data, goldenBook); err == nil {
@@ -129,7 +129,7 @@ func FuzzTicket(f *testing.F) {
 		if again, ok := parseTicket("name", parsed.value()); !ok || again != parsed {
 			t.Errorf("%q is written as %q, which is not the same", value, parsed.value())
 		}
-		if ring, ok := a.ring(parsed); ok && ring.name == "" {
+		if ring, ok := a.ring(parsed); ok && ring.name == (recordName{}) {
 			t.Errorf("%q opens nothing", value)
 		}
 	})

@@ -90,7 +90,7 @@ func (a *Auth) endNow(handle *sessionHandle) {
 	if err == nil {
 		return
 	}
-	a.config.Logger.Error("cognito: a session could not be ended yet; trying again", "session", handle.ring.name[:8], "error", err)
+	a.config.Logger.Error("cognito: a session could not be ended yet; trying again", "session", handle.name()[:8], "error", err)
 	if a.endings.Add(1) > endingsKept || !a.caller.untilClosed(func(closing <-chan struct{}) { a.keepEnding(handle, closing) }) {
 		a.endings.Add(-1)
 	}

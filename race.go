@@ -52,7 +52,7 @@ func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *open
 			return nil, nil, unavailable(errClosed) // no time to begin a call
 		case <-time.After(leasePause):
 		}
-		fresh, err := r.sessions.read([]byte(current.id), r.now())
+		fresh, err := r.sessions.read(current.id[:], r.now())
 		if err != nil {
 			return nil, nil, err
 		}
@@ -109,7 +109,7 @@ func (u *unsaved) rivals(stored coldRecord) bool {
 // contest puts our refresh token to the test when a rival is stored: either it
 // renews once more, which makes ours the valid line, or the stored one is.
 func (r *renewals) contest(ctx context.Context, current *openSession, stored coldRecord, ours *unsaved) (session *openSession, settled bool, err error) {
-	got, repeated, err := r.ask(ctx, current.sessionHandle, ours.cold.refresh)
+	got, repeated, err := r.ask(ctx, &current.sessionHandle, ours.cold.refresh)
 	switch {
 	case err == nil:
 		cold := ours.cold
@@ -132,7 +132,7 @@ func (r *renewals) contest(ctx context.Context, current *openSession, stored col
 // once more, while the spare still works. Tokens that have been renewed here
 // since are not looked for; their successors will be.
 func (r *renewals) lookLater(handle *sessionHandle, ours *unsaved) {
-	name := handle.ring.name
+	name := handle.name()
 	r.mu.Lock()
 	r.looks[name] = ours
 	r.mu.Unlock()

@@ -17,100 +17,139 @@ const recentLimit = 16384
 // does so only for a key that was put lately before: of a million visitors who
 // come by in no order, letting each in would cost more than it saves.
 //
-// The key is the whole cookie or token: Go's maps hash it with a random seed
-// and then compare all of it, so no two can be taken for each other.
-type recent[V any] struct {
-	mu    sync.RWMutex // guards byKey, keys, hand and turned
-	byKey map[string]recentEntry[V]
-	keys  []string // by place; "" where the entry was forgotten
+// The key is the whole cookie or token, and all of it is compared, so no two can
+// be taken for each other. The seed of the hash is random, so nobody can choose
+// keys that crowd together.
+//
+// It is a hash table with linear probing, at most half full, of entries that
+// never change once they are put. So reading takes no lock. A reader who comes
+// while an entry moves to another place may miss it, and does the work once
+// more. With many sessions nothing of this is in the processor's caches, and a
+// request waits for every piece of memory in turn: here for a place, and for an
+// entry that has key and value in one piece.
+type recent[K comparable, V any] struct {
+	places []atomic.Pointer[recentEntry[K, V]]
+	seed   maphash.Seed
+	limit  int
+
+	mu    sync.Mutex // for those who change anything
+	count int
 	hand  int
 	// turned holds hashes of keys that were turned away. One that is mistaken
 	// for another is let in a turn too early, nothing else.
 	turned []uint32
-	seed   maphash.Seed
-	used   []atomic.Bool // by place, apart from the entries: noting a use touches no memory that is seldom read
 }
 
-type recentEntry[V any] struct {
+type recentEntry[K comparable, V any] struct {
+	used  atomic.Bool // since the hand passed
+	key   K
 	value V
-	place int
 }
 
-func newRecent[V any](limit int) *recent[V] {
-	return &recent[V]{
-		byKey: map[string]recentEntry[V]{}, used: make([]atomic.Bool, limit),
-		turned: make([]uint32, limit), seed: maphash.MakeSeed(),
+func newRecent[K comparable, V any](limit int) *recent[K, V] {
+	size := 1
+	for size < 2*limit {
+		size *= 2
+	}
+	return &recent[K, V]{
+		places: make([]atomic.Pointer[recentEntry[K, V]], size), seed: maphash.MakeSeed(),
+		limit: limit, turned: make([]uint32, limit),
 	}
 }
 
-// get does not keep key, which may be a view into a request.
-func (r *recent[V]) get(key []byte) (value V, ok bool) {
-	r.mu.RLock()
-	entry, ok := r.byKey[string(key)]
-	r.mu.RUnlock()
-	if !ok {
-		return value, false
+// get returns what was put under a key, or nil. It does not keep key.
+func (r *recent[K, V]) get(key K) *V {
+	_, entry := r.find(key)
+	if entry == nil {
+		return nil
 	}
-	// The place may be another's by now, which then stays a little longer.
-	if used := &r.used[entry.place]; !used.Load() {
-		used.Store(true)
+	if !entry.used.Load() { // so that memory that all share is seldom written to
+		entry.used.Store(true)
 	}
-	return entry.value, true
+	return &entry.value
 }
 
-// put keeps key, which must therefore be the caller's own.
-func (r *recent[V]) put(key string, value V) {
+// find returns the entry of a key and its place, or the place where it would
+// go. There always is one, since half of the places are free.
+func (r *recent[K, V]) find(key K) (place int, entry *recentEntry[K, V]) {
+	for place = r.home(key); ; place = r.next(place) {
+		if entry = r.places[place].Load(); entry == nil || entry.key == key {
+			return place, entry
+		}
+	}
+}
+
+// home is the place where looking for a key begins.
+func (r *recent[K, V]) home(key K) int {
+	return int(maphash.Comparable(r.seed, key) & uint64(len(r.places)-1))
+}
+
+func (r *recent[K, V]) next(place int) int { return (place + 1) & (len(r.places) - 1) }
+
+// put keeps an entry and everything in it, which must be the caller's own.
+func (r *recent[K, V]) put(entry *recentEntry[K, V]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old, known := r.byKey[key]
-	if !known && r.turnAway(key) {
-		return
+	place, old := r.find(entry.key)
+	if old == nil {
+		if r.count == r.limit {
+			if r.turnAway(entry.key) {
+				return
+			}
+			r.evict()
+			place, _ = r.find(entry.key)
+		}
+		r.count++
 	}
-	place := old.place
-	if !known {
-		place = r.freePlace()
-	}
-	r.used[place].Store(known)
-	r.keys[place] = key
-	r.byKey[key] = recentEntry[V]{value, place}
+	entry.used.Store(old != nil)
+	r.places[place].Store(entry)
 }
 
 // turnAway reports whether there is no place for a key that is new, and
 // remembers it for the next time. The caller holds mu.
-func (r *recent[V]) turnAway(key string) bool {
-	if len(r.keys) < len(r.used) {
-		return false
-	}
-	hash := maphash.String(r.seed, key)
+func (r *recent[K, V]) turnAway(key K) bool {
+	hash := maphash.Comparable(r.seed, key)
 	last := &r.turned[hash%uint64(len(r.turned))]
 	again := *last == uint32(hash>>32)
 	*last = uint32(hash >> 32)
 	return !again
 }
 
-// freePlace finds a place for a new entry. The caller holds mu.
-func (r *recent[V]) freePlace() int {
-	if len(r.keys) < len(r.used) {
-		r.keys = append(r.keys, "")
-		return len(r.keys) - 1
-	}
+// evict makes room for an entry. The caller holds mu.
+func (r *recent[K, V]) evict() {
 	for {
 		place := r.hand
-		r.hand = (r.hand + 1) % len(r.keys)
-		key := r.keys[place]
-		if key != "" && r.used[place].Swap(false) {
-			continue
+		r.hand = r.next(r.hand)
+		if entry := r.places[place].Load(); entry != nil && !entry.used.Swap(false) {
+			r.free(place)
+			return
 		}
-		delete(r.byKey, key)
-		return place
 	}
 }
 
-func (r *recent[V]) forget(key string) {
+func (r *recent[K, V]) forget(key K) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if entry, known := r.byKey[key]; known {
-		delete(r.byKey, key)
-		r.keys[entry.place] = ""
+	if place, entry := r.find(key); entry != nil {
+		r.free(place)
 	}
+}
+
+// free gives up the entry at a place, and moves up those behind it that would
+// not be found any more: looking for them would end at the gap. The caller holds
+// mu.
+func (r *recent[K, V]) free(gap int) {
+	behind := func(from, to int) int { return (to - from) & (len(r.places) - 1) }
+	for place := r.next(gap); ; place = r.next(place) {
+		entry := r.places[place].Load()
+		if entry == nil {
+			break
+		}
+		if home := r.home(entry.key); behind(home, place) >= behind(gap, place) {
+			r.places[gap].Store(entry)
+			gap = place
+		}
+	}
+	r.places[gap].Store(nil)
+	r.count--
 }

@@ -170,6 +170,8 @@ func printedForms(value any) string {
 func TestInternalsPrintWithoutSecrets(t *testing.T) {
 	const canary = "canary-of-a-secret"
 	handle, _ := newHandle([]byte(goldenID), sealedFor("session", goldenBinding))
+	var key sealingKey
+	copy(key[:], canary)
 	auth := &Auth{config: Config{ClientSecret: canary}}
 	for _, value := range []any{
 		secret(canary), []secret{canary}, map[string]secret{"a": canary}, struct{ S secret }{canary},
@@ -180,10 +182,10 @@ func TestInternalsPrintWithoutSecrets(t *testing.T) {
 		ticket{secret: canary}, &ticket{secret: canary},
 		tokenEndpoint{clientSecret: canary}, &tokenEndpoint{clientSecret: canary},
 		auth.config, auth, token{raw: canary}, &token{raw: canary},
-		keyring{key: canary}, &keyring{key: canary}, *handle, handle, &openSession{sessionHandle: handle}, visit{session: &openSession{sessionHandle: handle}},
+		keyring{sealingKey: key}, &keyring{sealingKey: key}, key, &key, *handle, handle, &openSession{sessionHandle: *handle}, visit{session: &openSession{sessionHandle: *handle}},
 	} {
 		forms := printedForms(value)
-		for _, spelling := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), goldenID, fmt.Sprintf("%x", goldenID)} {
+		for _, spelling := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), strings.Trim(fmt.Sprint([]byte(canary)), "[]"), goldenID, fmt.Sprintf("%x", goldenID)} {
 			if strings.Contains(forms, spelling) {
 				t.Errorf("%T prints its secret", value)
 				break

@@ -110,7 +110,7 @@ func (r *renewals) wait(s *openSession) (*openSession, error) {
 
 // start joins the flight of a session or begins one, unless it is pausing.
 func (r *renewals) start(s *openSession) (*renewal, error) {
-	name := s.ring.name
+	name := s.name()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if flight := r.flights[name]; flight != nil {
@@ -118,7 +118,7 @@ func (r *renewals) start(s *openSession) (*renewal, error) {
 	}
 	if held := r.held[name]; held != nil && r.now().Before(held.record.expires) {
 		// Good tokens, though the storage has not taken them yet.
-		return landed(held.session(r.sessions, s.sessionHandle)), nil
+		return landed(held.session(r.sessions, &s.sessionHandle)), nil
 	}
 	if p := r.pauses[name]; p != nil && r.now().Before(p.until) {
 		return nil, unavailable(errPaused)

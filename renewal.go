@@ -11,10 +11,10 @@ import (
 // again: if another instance or an earlier flight was faster, its tokens are
 // the ones to use.
 func (r *renewals) fly(ctx context.Context, seen *openSession) (*openSession, error) {
-	handle := seen.sessionHandle
-	if held := r.peek(handle.ring.name); held != nil {
+	handle := &seen.sessionHandle
+	if held := r.peek(handle.name()); held != nil {
 		saved, err := r.saveHeld(ctx, handle, held)
-		if err != nil || r.now().Before(saved.record.expires) || r.peek(handle.ring.name) != nil {
+		if err != nil || r.now().Before(saved.record.expires) || r.peek(handle.name()) != nil {
 			return saved, err
 		}
 		seen = saved // at last, but they have expired in the meantime
@@ -52,7 +52,7 @@ func (r *renewals) fly(ctx context.Context, seen *openSession) (*openSession, er
 
 // call asks Cognito for new tokens and deals with its answer.
 func (r *renewals) call(ctx context.Context, current *openSession, cold coldRecord) (*openSession, error) {
-	handle, replaced, presented := current.sessionHandle, cold.refresh, cold.refresh
+	handle, replaced, presented := &current.sessionHandle, cold.refresh, cold.refresh
 	got, repeated, err := r.ask(ctx, handle, presented)
 	if errors.Is(err, errInvalidGrant) && cold.spare != "" {
 		presented = cold.spare
@@ -105,7 +105,7 @@ const winnerTimeout = callTimeout + 2*storageTimeout
 // must stay as it is for as long as that can take.
 func (r *renewals) refused(ctx context.Context, current *openSession, cold coldRecord, cause error) (*openSession, error) {
 	for began := time.Now(); !r.alone; {
-		fresh, freshCold, err := r.sessions.fresh(current.sessionHandle)
+		fresh, freshCold, err := r.sessions.fresh(&current.sessionHandle)
 		switch replaced := freshCold.refresh != cold.refresh; {
 		case err != nil:
 			return nil, err
@@ -118,23 +118,23 @@ func (r *renewals) refused(ctx context.Context, current *openSession, cold coldR
 				// The winner stored its refresh token and got no further.
 				return nil, unavailable(cause)
 			}
-			if r.peek(current.ring.name) != nil {
+			if r.peek(current.name()) != nil {
 				return nil, unavailable(cause) // we have tokens that are not settled yet
 			}
-			return r.dead(current.sessionHandle, cause)
+			return r.dead(&current.sessionHandle, cause)
 		}
 		if !sleep(ctx, pollPause) {
 			return nil, unavailable(ctx.Err())
 		}
 	}
-	return r.dead(current.sessionHandle, cause)
+	return r.dead(&current.sessionHandle, cause)
 }
 
 // accept verifies new tokens and makes them the session's. A new refresh token
 // is stored before anything else happens, since the old one, used, may be
 // dead.
 func (r *renewals) accept(ctx context.Context, current *openSession, cold coldRecord, used secret) (*openSession, error) {
-	handle := current.sessionHandle
+	handle := &current.sessionHandle
 	stored := r.sessions.saveCold(handle, current.record, cold)
 	if stored != nil && !isUnknown(stored) {
 		r.sessions.revokeLater(cold.refresh) // ended while the call was under way

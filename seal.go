@@ -26,9 +26,16 @@ var (
 // Neither leads back to the cookie, so a dump of the storage signs nobody in,
 // and whoever writes to the storage cannot make a record that opens.
 type keyring struct {
-	name string
-	key  secret
+	name recordName
+	sealingKey
 }
+
+// Both are arrays and not strings: of a session that is open in memory they are
+// in one piece with the rest of it.
+type (
+	recordName [43]byte // 32 bytes in base64url
+	sealingKey [32]byte
+)
 
 // sealedFor is what keyrings are bound to: the purpose, and pool and client. So
 // the cookie of one app or one kind is nothing in another, even over one shared
@@ -50,15 +57,15 @@ func deriveKeyring(random []byte, boundTo string) keyring {
 	first := sha256.Sum256(message)
 	message[3] = 2
 	second := sha256.Sum256(message)
-	var name [43]byte // on the stack, unlike what EncodeToString begins with
-	base64.RawURLEncoding.Encode(name[:], first[:])
-	return keyring{name: string(name[:]), key: secret(second[:])}
+	ring := keyring{sealingKey: second}
+	base64.RawURLEncoding.Encode(ring.name[:], first[:])
+	return ring
 }
 
 // aead makes the cipher anew. Kept, it would take more than a kilobyte of every
 // session that is open, and what is open is seldom sealed or opened again.
-func (k keyring) aead() cipher.AEAD {
-	block, err := aes.NewCipher([]byte(k.key.reveal()))
+func (k *sealingKey) aead() cipher.AEAD {
+	block, err := aes.NewCipher(k[:])
 	if err != nil {
 		panic(err) // only for key sizes that AES does not have
 	}
@@ -71,7 +78,7 @@ func (k keyring) aead() cipher.AEAD {
 
 // seal encrypts plain as the record that is stored under key. The key is
 // authenticated too, so a record moved to another key does not open.
-func (k keyring) seal(key string, plain []byte) []byte {
+func (k *sealingKey) seal(key string, plain []byte) []byte {
 	aead := k.aead()
 	sealed := make([]byte, 1+nonceSize, 1+nonceSize+len(plain)+aead.Overhead())
 	sealed[0] = sealVersion
@@ -80,7 +87,7 @@ func (k keyring) seal(key string, plain []byte) []byte {
 }
 
 // open reverses seal.
-func (k keyring) open(key string, sealed []byte) ([]byte, error) {
+func (k *sealingKey) open(key string, sealed []byte) ([]byte, error) {
 	const start = 1 + nonceSize
 	if len(sealed) < start {
 		return nil, errTampered

@@ -50,7 +50,8 @@ func TestKeyringIsOneStepDerivation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name, err := base64.RawURLEncoding.DecodeString(deriveKeyring(z, otherInfo).name)
+	derived := deriveKeyring(z, otherInfo).name
+	name, err := base64.RawURLEncoding.DecodeString(string(derived[:]))
 	if err != nil || len(name) != sha256.Size || !bytes.HasPrefix(name, published) {
 		t.Errorf("the name is %x, want one that begins with %x: %v", name, published, err)
 	}
@@ -63,7 +64,7 @@ func TestKeyringIsOneStepDerivation(t *testing.T) {
 	if got, want := ring.aead().Seal(nil, nonce, []byte("text"), nil), other.Seal(nil, nonce, []byte("text"), nil); !bytes.Equal(got, want) {
 		t.Error("the key is not the second block")
 	}
-	if bytes.Contains([]byte(ring.name), []byte(base64.RawURLEncoding.EncodeToString(testSecret())[:8])) {
+	if bytes.Contains(ring.name[:], []byte(base64.RawURLEncoding.EncodeToString(testSecret())[:8])) {
 		t.Error("the name shows the secret")
 	}
 }
@@ -88,7 +89,8 @@ func TestKeyringsAreApart(t *testing.T) {
 			t.Errorf("another %s: open() = %v, want errTampered", name, err)
 		}
 	}
-	if plain, err := deriveKeyring(testSecret(), sealedFor("session", "pool")).open("key", sealed); err != nil || string(plain) != "text" {
+	again := deriveKeyring(testSecret(), sealedFor("session", "pool"))
+	if plain, err := again.open("key", sealed); err != nil || string(plain) != "text" {
 		t.Errorf("open() = %q, %v", plain, err)
 	}
 }
@@ -139,14 +141,14 @@ func TestHandlesOfWellFormedIDsOnly(t *testing.T) {
 		"", "A", good[:42], good + "A", good[:42] + "=", good[:42] + "9", good[:42] + "*", good[:42] + "+", good[:42] + "\n", "\x00" + good[1:], good[:42] + "é",
 	} {
 		if handle, ok := newHandle([]byte(bad), "pool"); ok {
-			t.Errorf("%q names the records %s", bad, handle.hot)
+			t.Errorf("%q names the records %s", bad, handle.hot())
 		}
 	}
 	handle, ok := newHandle([]byte(good), "pool")
 	if !ok {
 		t.Fatalf("%q is refused", good)
 	}
-	names := []string{handle.hot, handle.cold(), handle.tomb(), handle.lease()}
+	names := []string{handle.hot(), handle.cold(), handle.tomb(), handle.lease()}
 	slices.Sort(names)
 	if len(slices.Compact(names)) != 4 {
 		t.Errorf("records share a key: %q", names)
@@ -161,11 +163,11 @@ func TestGoldenRecords(t *testing.T) {
 	if !ok {
 		t.Fatal("the golden id is refused")
 	}
-	if handle.hot != goldenHotKey || handle.cold() != goldenColdKey {
-		t.Errorf("the records are called %s and %s, want %s and %s", handle.hot, handle.cold(), goldenHotKey, goldenColdKey)
+	if handle.hot() != goldenHotKey || handle.cold() != goldenColdKey {
+		t.Errorf("the records are called %s and %s, want %s and %s", handle.hot(), handle.cold(), goldenHotKey, goldenColdKey)
 	}
 	for sealed, want := range map[string]hotRecord{goldenWholeSealed: goldenWholeRecord(), goldenShortSealed: goldenShortRecord()} {
-		if got, err := decodeHot(openGolden(t, handle, handle.hot, sealed), goldenBook); err != nil || !equalHot(got, want) {
+		if got, err := decodeHot(openGolden(t, handle, handle.hot(), sealed), goldenBook); err != nil || !equalHot(got, want) {
 			t.Errorf("the hot record holds %s, want %s: %v", shown(got), shown(want), err)
 		}
 	}
@@ -180,7 +182,7 @@ func openGolden(t *testing.T, handle *sessionHandle, key, sealed string) []byte 
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, err := handle.ring.open(key, raw)
+	plain, err := handle.key.open(key, raw)
 	if err != nil {
 		t.Fatalf("open() = %v", err)
 	}

@@ -47,6 +47,7 @@ func (cognitoAnswer) Format(f fmt.State, _ rune) { hide(f, "answer") }
 func (coldRecord) Format(f fmt.State, _ rune)    { hide(f, "cold record") }
 func (unsaved) Format(f fmt.State, _ rune)       { hide(f, "tokens") }
 func (keyring) Format(f fmt.State, _ rune)       { hide(f, "key") }
+func (sealingKey) Format(f fmt.State, _ rune)    { hide(f, "key") }
 func (sessionHandle) Format(f fmt.State, _ rune) { hide(f, "session") }
 func (*openSession) Format(f fmt.State, _ rune)  { hide(f, "session") }
 func (visit) Format(f fmt.State, _ rune)         { hide(f, "visit") }

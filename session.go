@@ -5,6 +5,8 @@ import (
 	"hash/maphash"
 	"sync"
 	"time"
+
+	"github.com/gofiber/fiber/v2/utils"
 )
 
 // A session is what we remember about a signed-in visitor: two sealed records
@@ -14,18 +16,31 @@ import (
 // records and the key that they are sealed with. It says nothing about
 // whether they exist.
 type sessionHandle struct {
-	id   string // the cookie's value
-	ring keyring
-	hot  string
+	hotKey [len(hotPrefix) + len(recordName{})]byte
+	id     sessionID
+	key    sealingKey
 }
 
-func (h *sessionHandle) cold() string { return "cognito_cold_" + h.ring.name }
+// sessionID is the cookie's value.
+type sessionID [43]byte
+
+const hotPrefix = "cognito_hot_"
+
+// hot is a view into the handle, which never changes. A string of its own would
+// be one piece of memory more that every request has to wait for.
+func (h *sessionHandle) hot() string { return utils.UnsafeString(h.hotKey[:]) }
+
+// name is what the names of the session's records end with. It says nothing
+// about the cookie.
+func (h *sessionHandle) name() string { return h.hot()[len(hotPrefix):] }
+
+func (h *sessionHandle) cold() string { return "cognito_cold_" + h.name() }
 
 // tomb stands for a while where a session was ended.
-func (h *sessionHandle) tomb() string { return "cognito_tomb_" + h.ring.name }
+func (h *sessionHandle) tomb() string { return "cognito_tomb_" + h.name() }
 
 // lease stands while an instance renews the tokens.
-func (h *sessionHandle) lease() string { return "cognito_lease_" + h.ring.name }
+func (h *sessionHandle) lease() string { return "cognito_lease_" + h.name() }
 
 const tombstoneLife = 10 * time.Minute
 
@@ -37,9 +52,10 @@ func newHandle(id []byte, boundTo string) (*sessionHandle, bool) {
 	if !ok {
 		return nil, false
 	}
-	// A copy: the view changes when the request ends.
-	handle := &sessionHandle{id: string(id), ring: deriveKeyring(random[:], boundTo)}
-	handle.hot = "cognito_hot_" + handle.ring.name
+	ring := deriveKeyring(random[:], boundTo)
+	// With a copy of id: the view changes when the request ends.
+	handle := &sessionHandle{id: sessionID(id), key: ring.sealingKey}
+	copy(handle.hotKey[copy(handle.hotKey[:], hotPrefix):], ring.name[:])
 	return handle, true
 }
 
@@ -49,12 +65,11 @@ func newHandle(id []byte, boundTo string) (*sessionHandle, bool) {
 type openSession struct {
 	calmUntil int64  // in Unix nanoseconds: before this nothing is due
 	digest    uint64 // of the hot record's bytes in the storage
-	hotKey    string // sessionHandle.hot
-	visit     visit
-	user      User
-	payload   Payload
+	sessionHandle
+	visit   visit
+	user    User
+	payload Payload
 
-	*sessionHandle
 	record hotRecord
 	// unsaved is set while the session's newest tokens exist only here.
 	unsaved *coldRecord
@@ -68,7 +83,7 @@ type sessions struct {
 	now     func() time.Time
 	idle    time.Duration
 	total   time.Duration
-	recent  *recent[*openSession]
+	recent  *recent[sessionID, openSession]
 	book    *phrasebook
 	seed    maphash.Seed
 
@@ -79,7 +94,7 @@ func newSessions(a *Auth) *sessions {
 	return &sessions{
 		auth: a, store: a.store, boundTo: sealedFor("session", a.binding), now: a.config.Now,
 		idle: a.config.IdleTimeout, total: a.config.AbsoluteTimeout,
-		recent: newRecent[*openSession](recentLimit), book: newPhrasebook(a.config), seed: maphash.MakeSeed(),
+		recent: newRecent[sessionID, openSession](recentLimit), book: newPhrasebook(a.config), seed: maphash.MakeSeed(),
 	}
 }
 
@@ -97,18 +112,26 @@ func (s *sessions) handle(id []byte) (*sessionHandle, bool) { return newHandle(i
 // at one; and if they could, the visitor would be taken for who they just were.
 // Expiry is not part of that and is checked each time.
 func (s *sessions) read(id []byte, now time.Time) (*openSession, error) {
-	known, ok := s.recent.get(id)
-	if !ok {
+	if len(id) != len(sessionID{}) {
+		return nil, errNoSuchSession
+	}
+	known := s.recent.get(sessionID(id))
+	if known == nil {
 		return s.readAnew(id, now)
 	}
-	sealed, err := s.store.get(known.hotKey)
+	// Looked up before the storage is asked, so that the processor can wait for
+	// all of it at once.
+	calmUntil, digest := known.calmUntil, known.digest
+	sealed, err := s.store.get(known.hot())
 	switch {
 	case err != nil:
 		return nil, err
-	case sealed != nil && maphash.Bytes(s.seed, sealed) == known.digest:
-		return s.unlessOver(known, now)
+	case sealed == nil || maphash.Bytes(s.seed, sealed) != digest:
+		return s.opened(&known.sessionHandle, sealed, now)
+	case now.UnixNano() < calmUntil:
+		return known, nil
 	}
-	return s.opened(known.sessionHandle, sealed, now)
+	return s.unlessOver(known, now)
 }
 
 // readAnew is read for a session that is not remembered.
@@ -117,7 +140,7 @@ func (s *sessions) readAnew(id []byte, now time.Time) (*openSession, error) {
 	if !ok {
 		return nil, errNoSuchSession
 	}
-	sealed, err := s.store.get(handle.hot)
+	sealed, err := s.store.get(handle.hot())
 	if err != nil {
 		return nil, err
 	}
@@ -139,11 +162,8 @@ func (s *sessions) opened(handle *sessionHandle, sealed []byte, now time.Time) (
 
 // unlessOver checks the deadlines of a session.
 func (s *sessions) unlessOver(session *openSession, now time.Time) (*openSession, error) {
-	if now.UnixNano() < session.calmUntil {
-		return session, nil
-	}
 	if !now.Before(session.record.until) || !now.Before(session.record.idleUntil) {
-		s.drop(session.sessionHandle)
+		s.drop(&session.sessionHandle)
 		return nil, errNoSuchSession
 	}
 	return session, nil
@@ -153,7 +173,7 @@ func (s *sessions) unlessOver(session *openSession, now time.Time) (*openSession
 var errNoSuchSession = &Error{reason: ErrSessionEnded}
 
 func (s *sessions) open(handle *sessionHandle, sealed []byte) (*openSession, error) {
-	plain, err := handle.ring.open(handle.hot, sealed)
+	plain, err := handle.key.open(handle.hot(), sealed)
 	if err == nil {
 		var record hotRecord
 		if record, err = decodeHot(plain, s.book); err == nil {
@@ -172,21 +192,28 @@ func (s *sessions) open(handle *sessionHandle, sealed []byte) (*openSession, err
 
 // remember keeps what a record holds for the session's next requests.
 func (s *sessions) remember(handle *sessionHandle, sealed []byte, record hotRecord) *openSession {
-	opened := s.fromMemory(handle, record)
-	opened.digest = maphash.Bytes(s.seed, sealed)
-	s.recent.put(handle.id, opened)
-	return opened
+	entry := &recentEntry[sessionID, openSession]{key: handle.id}
+	s.fill(&entry.value, handle, record)
+	entry.value.digest = maphash.Bytes(s.seed, sealed)
+	s.recent.put(entry)
+	return &entry.value
 }
 
 // fromMemory makes a session of a record that need not be in the storage.
 func (s *sessions) fromMemory(handle *sessionHandle, record hotRecord) *openSession {
-	opened := &openSession{
-		sessionHandle: handle, hotKey: handle.hot, record: record, calmUntil: record.calmUntil().UnixNano(),
-		user:    User{claimSet{source: record.user, subject: record.subject}},
-		payload: Payload{claimSet{source: record.payload, subject: record.subject}},
-	}
-	opened.visit = visit{auth: s.auth, session: opened, cookie: true, user: &opened.user, payload: &opened.payload}
+	opened := &openSession{}
+	s.fill(opened, handle, record)
 	return opened
+}
+
+// fill makes opened the session of a record.
+func (s *sessions) fill(opened *openSession, handle *sessionHandle, record hotRecord) {
+	opened.calmUntil = record.calmUntil().UnixNano()
+	opened.sessionHandle = *handle
+	opened.record = record
+	opened.user.claims.source, opened.user.claims.subject = record.user, record.subject
+	opened.payload.claims.source, opened.payload.claims.subject = record.payload, record.subject
+	opened.visit = visit{auth: s.auth, session: opened, cookie: true, user: &opened.user, payload: &opened.payload}
 }
 
 // readCold opens the cold record. The outcomes are those of read.
@@ -198,7 +225,7 @@ func (s *sessions) readCold(handle *sessionHandle) (coldRecord, error) {
 	if sealed == nil {
 		return coldRecord{}, errNoSuchSession
 	}
-	plain, err := handle.ring.open(handle.cold(), sealed)
+	plain, err := handle.key.open(handle.cold(), sealed)
 	if err != nil {
 		return coldRecord{}, errNoSuchSession
 	}
@@ -211,7 +238,7 @@ func (s *sessions) readCold(handle *sessionHandle) (coldRecord, error) {
 
 // fresh reads both records anew, past what is remembered.
 func (s *sessions) fresh(handle *sessionHandle) (*openSession, coldRecord, error) {
-	hot, err := s.read([]byte(handle.id), s.now())
+	hot, err := s.read(handle.id[:], s.now())
 	if err != nil {
 		return nil, coldRecord{}, err
 	}

@@ -32,7 +32,7 @@ func (u *unsaved) session(s *sessions, handle *sessionHandle) *openSession {
 // hold keeps tokens in memory and has them offered to the storage. It reports
 // whether there is somebody to do so.
 func (r *renewals) hold(handle *sessionHandle, tokens *unsaved, cause error) bool {
-	name := handle.ring.name
+	name := handle.name()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held[name] = tokens
@@ -93,7 +93,7 @@ func (r *renewals) rescue(handle *sessionHandle, closing <-chan struct{}) {
 		case <-closing:
 			last = true
 		}
-		tokens := r.peekOrStop(handle.ring.name)
+		tokens := r.peekOrStop(handle.name())
 		if tokens == nil {
 			return
 		}
@@ -112,6 +112,6 @@ func (r *renewals) saveHeld(ctx context.Context, handle *sessionHandle, tokens *
 		return tokens.session(r.sessions, handle), nil
 	}
 	// Whoever still needs them held has held them anew.
-	r.settled(handle.ring.name, tokens)
+	r.settled(handle.name(), tokens)
 	return session, err
 }

@@ -192,7 +192,7 @@ func accessTokenOf(c *fiber.Ctx, v *visit) (string, error) {
 	if current.unsaved != nil {
 		return current.unsaved.access.reveal(), nil
 	}
-	cold, err := v.auth.sessions.readCold(current.sessionHandle)
+	cold, err := v.auth.sessions.readCold(&current.sessionHandle)
 	if err != nil {
 		return "", err
 	}

@@ -49,9 +49,9 @@ func (s *sessions) write(handle *sessionHandle, record hotRecord, cold *coldReco
 			return nil, err
 		}
 	}
-	sealed := handle.ring.seal(handle.hot, record.encode(s.book))
+	sealed := handle.key.seal(handle.hot(), record.encode(s.book))
 	life := earlier(record.until, record.idleUntil).Sub(s.now())
-	if err := s.store.set(handle.hot, sealed, life); err != nil {
+	if err := s.store.set(handle.hot(), sealed, life); err != nil {
 		return nil, err
 	}
 	return s.remember(handle, sealed, record), nil
@@ -73,7 +73,7 @@ func (s *sessions) writeCold(handle *sessionHandle, record hotRecord, cold *cold
 		last = now
 	}
 	life := earlier(record.until, last.Add(s.idle+longestOutage)).Sub(now)
-	return s.store.set(handle.cold(), handle.ring.seal(handle.cold(), cold.encode()), life)
+	return s.store.set(handle.cold(), handle.key.seal(handle.cold(), cold.encode()), life)
 }
 
 // save is write for a session that somebody may be ending at the same time.
@@ -112,23 +112,23 @@ func (s *sessions) undoIfEnded(handle *sessionHandle) error {
 // merely renewed once more. A storage that fails now is asked again by the
 // next request.
 func (s *sessions) touch(opened *openSession, now time.Time) {
-	if _, busy := s.touching.LoadOrStore(opened.ring.name, true); busy {
+	if _, busy := s.touching.LoadOrStore(opened.name(), true); busy {
 		return
 	}
 	done := true
 	defer func() {
 		if done {
-			s.touching.Delete(opened.ring.name)
+			s.touching.Delete(opened.name())
 		}
 	}()
-	fresh, err := s.read([]byte(opened.id), now)
+	fresh, err := s.read(opened.id[:], now)
 	if err != nil || now.Before(fresh.record.touchAfter) {
 		return
 	}
 	record := fresh.record
 	s.slide(&record, now)
-	if _, err := s.save(opened.sessionHandle, record, nil); err != nil {
-		done = !s.undoLater(opened.sessionHandle, func() { s.touching.Delete(opened.ring.name) })
+	if _, err := s.save(&opened.sessionHandle, record, nil); err != nil {
+		done = !s.undoLater(&opened.sessionHandle, func() { s.touching.Delete(opened.name()) })
 		s.auth.config.Logger.Warn("cognito: a session in use could not be prolonged", "error", err)
 	}
 }
@@ -156,7 +156,7 @@ func (s *sessions) end(handle *sessionHandle) (refresh secret, err error) {
 	// this reads the record will find it, and revoke that token itself.
 	err = s.store.set(handle.tomb(), sealedTombstone, tombstoneLife)
 	cold, readErr := s.readCold(handle)
-	if held := s.auth.renewals.take(handle.ring.name); held != nil {
+	if held := s.auth.renewals.take(handle.name()); held != nil {
 		if readErr == nil && held.cold.refresh != cold.refresh {
 			s.revokeLater(cold.refresh) // which of the two is the living one is not known
 		}
@@ -174,7 +174,7 @@ func (s *sessions) end(handle *sessionHandle) (refresh secret, err error) {
 // remove deletes both records.
 func (s *sessions) remove(handle *sessionHandle) error {
 	s.recent.forget(handle.id)
-	err := s.store.delete(handle.hot)
+	err := s.store.delete(handle.hot())
 	if coldErr := s.store.delete(handle.cold()); err == nil {
 		err = coldErr
 	}
