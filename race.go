@@ -56,7 +56,7 @@ func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *open
 		if err != nil {
 			return nil, nil, err
 		}
-		if fresh.record.serial != current.record.serial {
+		if fresh.serial != current.serial {
 			r.giveBack(current, lease)
 			return nil, fresh, nil
 		}
@@ -90,12 +90,12 @@ func (r *renewals) reconcile(ctx context.Context, handle *sessionHandle, ours *u
 	case ours.cold.unverifiedAccess != "":
 		session, err = r.accept(ctx, current, ours.cold, ours.used)
 		return session, true, err
-	case stored.refresh == ours.cold.refresh && current.record.serial >= ours.record.serial:
+	case stored.refresh == ours.cold.refresh && current.serial >= ours.record.serial:
 		return current, true, nil
 	}
 	record := ours.record
-	record.serial = max(record.serial, current.record.serial)
-	record.idleUntil, record.touchAfter = current.record.idleUntil, current.record.touchAfter
+	record.serial = max(record.serial, current.serial)
+	record.idleUntil, record.touchAfter = current.record().idleUntil, current.record().touchAfter
 	session, err = r.keep(handle, record, ours.cold, ours.used)
 	return session, true, err
 }
@@ -150,7 +150,7 @@ func (r *renewals) lookLater(handle *sessionHandle, ours *unsaved) {
 		switch {
 		case !settled && r.peek(name) == nil:
 			r.hold(handle, ours, err)
-		case err == nil && ours.cold.spare != "" && session.record.serial == ours.record.serial:
+		case err == nil && ours.cold.spare != "" && session.serial == ours.record.serial:
 			_, _ = r.start(session)
 		}
 	})

@@ -47,17 +47,22 @@ var errShortRecord = errors.New("record ends early")
 // calmUntil is the first of the moments at which something is due.
 func (h *hotRecord) calmUntil() time.Time {
 	first := h.until
-	for _, moment := range []time.Time{h.idleUntil, h.touchAfter, h.renewAfter, h.expires} {
-		first = earlier(first, moment)
+	for _, moment := range h.moments() {
+		first = earlier(first, *moment)
 	}
 	return first
+}
+
+// moments are all times of the record, in the order of its format.
+func (h *hotRecord) moments() [5]*time.Time {
+	return [5]*time.Time{&h.idleUntil, &h.until, &h.touchAfter, &h.renewAfter, &h.expires}
 }
 
 func (h *hotRecord) encode(book *phrasebook) []byte {
 	parts, short := h.shortParts(book)
 	b := make([]byte, 0, 128+len(parts[0])+len(parts[1])+len(parts[2]))
 	b = binary.AppendUvarint(b, h.serial)
-	for _, moment := range []time.Time{h.idleUntil, h.until, h.touchAfter, h.renewAfter, h.expires} {
+	for _, moment := range h.moments() {
 		b = binary.AppendVarint(b, moment.UnixMilli())
 	}
 	flags := byte(0)
@@ -92,7 +97,7 @@ func (h *hotRecord) shortParts(book *phrasebook) (parts [3][]byte, short bool) {
 func decodeHot(b []byte, book *phrasebook) (hotRecord, error) {
 	r := recordReader{rest: b}
 	h := hotRecord{serial: r.number()}
-	for _, moment := range []*time.Time{&h.idleUntil, &h.until, &h.touchAfter, &h.renewAfter, &h.expires} {
+	for _, moment := range h.moments() {
 		*moment = r.moment()
 	}
 	flags := r.octet()

@@ -77,7 +77,7 @@ type pause struct {
 // ahead renews in the background. A quarter of the tokens' life is left then,
 // so requests never wait while Cognito is well.
 func (r *renewals) ahead(s *openSession) {
-	if s.record.renewable {
+	if s.renewable {
 		_, _ = r.start(s)
 	}
 }
@@ -85,7 +85,7 @@ func (r *renewals) ahead(s *openSession) {
 // wait renews now and returns the session with its new tokens. While one
 // flight is under way everybody waits for that one.
 func (r *renewals) wait(s *openSession) (*openSession, error) {
-	if !s.record.renewable && r.now().Before(s.record.expires) {
+	if !s.renewable && r.now().Before(s.record().expires) {
 		return s, nil // these are all the tokens there will be
 	}
 	flight, err := r.start(s)
@@ -102,7 +102,7 @@ func (r *renewals) wait(s *openSession) (*openSession, error) {
 	if flight.err != nil {
 		return nil, flight.err
 	}
-	if !r.now().Before(flight.session.record.expires) {
+	if !r.now().Before(flight.session.record().expires) {
 		return nil, unavailable(errExpiredArrival)
 	}
 	return flight.session, nil
@@ -200,7 +200,7 @@ func (r *renewals) tell(before, after *openSession, err error, took time.Duratio
 		return
 	}
 	r.auth.emit(event)
-	if r.auth.config.OnRefresh != nil && after.record.serial != before.record.serial {
+	if r.auth.config.OnRefresh != nil && after.serial != before.serial {
 		r.auth.config.OnRefresh(after.visit.user)
 	}
 }
@@ -254,7 +254,7 @@ func (a *Auth) serveRefresh(c *fiber.Ctx) error {
 		return a.refuse(c, asError(err))
 	}
 	sealResponse(c)
-	return c.JSON(fiber.Map{"expires_at": renewed.record.expires.UTC().Format(time.RFC3339)})
+	return c.JSON(fiber.Map{"expires_at": renewed.record().expires.UTC().Format(time.RFC3339)})
 }
 
 func isUnknown(err error) bool { return errors.Is(err, ErrUnavailable) }

@@ -14,7 +14,7 @@ func (r *renewals) fly(ctx context.Context, seen *openSession) (*openSession, er
 	handle := &seen.sessionHandle
 	if held := r.peek(handle.name()); held != nil {
 		saved, err := r.saveHeld(ctx, handle, held)
-		if err != nil || r.now().Before(saved.record.expires) || r.peek(handle.name()) != nil {
+		if err != nil || r.now().Before(saved.record().expires) || r.peek(handle.name()) != nil {
 			return saved, err
 		}
 		seen = saved // at last, but they have expired in the meantime
@@ -23,7 +23,7 @@ func (r *renewals) fly(ctx context.Context, seen *openSession) (*openSession, er
 	switch {
 	case err != nil:
 		return nil, err
-	case current.record.serial != seen.record.serial && r.now().Before(current.record.renewAfter):
+	case current.serial != seen.serial && r.now().Before(current.record().renewAfter):
 		return current, nil
 	case cold.unverifiedAccess != "":
 		return r.accept(ctx, current, cold, cold.refresh)
@@ -66,7 +66,7 @@ func (r *renewals) call(ctx context.Context, current *openSession, cold coldReco
 	}
 	cold.replace(presented, got, repeated)
 	if got.refresh != "" && !r.alone {
-		tokens := &unsaved{record: current.record, cold: cold, used: replaced}
+		tokens := &unsaved{record: current.record(), cold: cold, used: replaced}
 		if stored, err := r.sessions.readCold(handle); err == nil && tokens.rivals(stored) {
 			session, settled, err := r.reconcile(ctx, handle, tokens)
 			if settled {
@@ -109,7 +109,7 @@ func (r *renewals) refused(ctx context.Context, current *openSession, cold coldR
 		switch replaced := freshCold.refresh != cold.refresh; {
 		case err != nil:
 			return nil, err
-		case fresh.record.serial != current.record.serial:
+		case fresh.serial != current.serial:
 			return fresh, nil
 		case replaced && freshCold.unverifiedAccess != "":
 			return r.accept(ctx, fresh, freshCold, freshCold.refresh)
@@ -135,7 +135,7 @@ func (r *renewals) refused(ctx context.Context, current *openSession, cold coldR
 // dead.
 func (r *renewals) accept(ctx context.Context, current *openSession, cold coldRecord, used secret) (*openSession, error) {
 	handle := &current.sessionHandle
-	stored := r.sessions.saveCold(handle, current.record, cold)
+	stored := r.sessions.saveCold(handle, current.record(), cold)
 	if stored != nil && !isUnknown(stored) {
 		r.sessions.revokeLater(cold.refresh) // ended while the call was under way
 		return nil, stored
@@ -155,10 +155,10 @@ func (r *renewals) accept(ctx context.Context, current *openSession, cold coldRe
 	}
 	if worthless {
 		cold.unverifiedAccess, cold.unverifiedID = "", ""
-		stored = r.sessions.saveCold(handle, current.record, cold)
+		stored = r.sessions.saveCold(handle, current.record(), cold)
 	}
 	if isUnknown(stored) {
-		r.hold(handle, &unsaved{record: current.record, cold: cold, used: used}, stored)
+		r.hold(handle, &unsaved{record: current.record(), cold: cold, used: used}, stored)
 	}
 	return nil, asUnknown(err)
 }
@@ -171,7 +171,7 @@ func (r *renewals) renewed(ctx context.Context, current *openSession, cold coldR
 	if err != nil {
 		return hotRecord{}, err
 	}
-	record := current.record
+	record := current.record()
 	record.serial++
 	record.payload = claimText{text: access.payload}
 	record.expires = access.expires()

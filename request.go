@@ -107,11 +107,12 @@ func (a *Auth) identifyCookie(c *fiber.Ctx) *visit {
 	if now.UnixNano() < s.calmUntil {
 		return &s.visit
 	}
-	if !now.Before(s.record.touchAfter) {
+	record := s.record()
+	if !now.Before(record.touchAfter) {
 		a.sessions.touch(s, now)
 	}
-	if now.Before(s.record.expires) {
-		if !now.Before(s.record.renewAfter) {
+	if now.Before(record.expires) {
+		if !now.Before(record.renewAfter) {
 			a.renewals.ahead(s)
 		}
 		return &s.visit
@@ -122,7 +123,7 @@ func (a *Auth) identifyCookie(c *fiber.Ctx) *visit {
 // late is identify for a session whose tokens have expired: the request has to
 // wait for new ones.
 func (a *Auth) late(s *openSession, now time.Time) *visit {
-	if now.Before(s.record.renewAfter) {
+	if now.Before(s.record().renewAfter) {
 		// Cognito issues tokens that are expired on arrival. Asking on every
 		// request would not help.
 		return a.without(unavailable(errPaused))

@@ -88,14 +88,21 @@ func (k *sealingKey) seal(key string, plain []byte) []byte {
 
 // open reverses seal.
 func (k *sealingKey) open(key string, sealed []byte) ([]byte, error) {
-	const start = 1 + nonceSize
-	if len(sealed) < start {
+	return k.openInto(nil, key, sealed)
+}
+
+const sealedStart = 1 + nonceSize // of what is sealed, in a record
+
+// openInto is open with the memory to write to: room for as much as is sealed,
+// or none.
+func (k *sealingKey) openInto(room []byte, key string, sealed []byte) ([]byte, error) {
+	if len(sealed) < sealedStart {
 		return nil, errTampered
 	}
 	if sealed[0] != sealVersion {
 		return nil, errUnknownVersion
 	}
-	plain, err := k.aead().Open(nil, sealed[1:start], sealed[start:], []byte(key))
+	plain, err := k.aead().Open(room, sealed[1:sealedStart], sealed[sealedStart:], []byte(key))
 	if err != nil {
 		return nil, errTampered
 	}

@@ -70,9 +70,26 @@ type openSession struct {
 	user    User
 	payload Payload
 
-	record hotRecord
+	// What is left of the record, as small as can be. See record.
+	serial    uint64
+	moments   [5]int64 // in Unix milliseconds
+	renewable bool
+	userInfo  claimText
 	// unsaved is set while the session's newest tokens exist only here.
 	unsaved *coldRecord
+}
+
+// record is what the session was made of. Requests ask for it only when something
+// is due.
+func (o *openSession) record() hotRecord {
+	record := hotRecord{
+		serial: o.serial, renewable: o.renewable, subject: o.user.claims.subject,
+		user: o.user.claims.source, payload: o.payload.claims.source, userInfo: o.userInfo,
+	}
+	for i, moment := range record.moments() {
+		*moment = time.UnixMilli(o.moments[i])
+	}
+	return record
 }
 
 // sessions keeps sessions in the storage.
@@ -162,7 +179,7 @@ func (s *sessions) opened(handle *sessionHandle, sealed []byte, now time.Time) (
 
 // unlessOver checks the deadlines of a session.
 func (s *sessions) unlessOver(session *openSession, now time.Time) (*openSession, error) {
-	if !now.Before(session.record.until) || !now.Before(session.record.idleUntil) {
+	if record := session.record(); !now.Before(record.until) || !now.Before(record.idleUntil) {
 		s.drop(&session.sessionHandle)
 		return nil, errNoSuchSession
 	}
@@ -173,11 +190,12 @@ func (s *sessions) unlessOver(session *openSession, now time.Time) (*openSession
 var errNoSuchSession = &Error{reason: ErrSessionEnded}
 
 func (s *sessions) open(handle *sessionHandle, sealed []byte) (*openSession, error) {
-	plain, err := handle.key.open(handle.hot(), sealed)
+	digest := maphash.Bytes(s.seed, sealed)
+	plain, err := handle.key.openInto(s.store.room(sealed), handle.hot(), sealed)
 	if err == nil {
 		var record hotRecord
 		if record, err = decodeHot(plain, s.book); err == nil {
-			return s.remember(handle, sealed, record), nil
+			return s.remember(handle, digest, record), nil
 		}
 	}
 	s.recent.forget(handle.id)
@@ -191,10 +209,10 @@ func (s *sessions) open(handle *sessionHandle, sealed []byte) (*openSession, err
 }
 
 // remember keeps what a record holds for the session's next requests.
-func (s *sessions) remember(handle *sessionHandle, sealed []byte, record hotRecord) *openSession {
+func (s *sessions) remember(handle *sessionHandle, digest uint64, record hotRecord) *openSession {
 	entry := &recentEntry[sessionID, openSession]{key: handle.id}
 	s.fill(&entry.value, handle, record)
-	entry.value.digest = maphash.Bytes(s.seed, sealed)
+	entry.value.digest = digest
 	s.recent.put(entry)
 	return &entry.value
 }
@@ -210,9 +228,12 @@ func (s *sessions) fromMemory(handle *sessionHandle, record hotRecord) *openSess
 func (s *sessions) fill(opened *openSession, handle *sessionHandle, record hotRecord) {
 	opened.calmUntil = record.calmUntil().UnixNano()
 	opened.sessionHandle = *handle
-	opened.record = record
 	opened.user.claims.source, opened.user.claims.subject = record.user, record.subject
 	opened.payload.claims.source, opened.payload.claims.subject = record.payload, record.subject
+	opened.serial, opened.renewable, opened.userInfo = record.serial, record.renewable, record.userInfo
+	for i, moment := range record.moments() {
+		opened.moments[i] = moment.UnixMilli()
+	}
 	opened.visit = visit{auth: s.auth, session: opened, cookie: true, user: &opened.user, payload: &opened.payload}
 }
 

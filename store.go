@@ -94,6 +94,15 @@ func (s *store) get(key string) ([]byte, error) {
 	return value, storageError("get", err)
 }
 
+// room is memory that a record just read may be opened into, or none: its own, if
+// the driver is known to hand out copies. Others hand out what they keep.
+func (s *store) room(sealed []byte) []byte {
+	if s.inProcess && len(sealed) > sealedStart {
+		return sealed[sealedStart:sealedStart]
+	}
+	return nil
+}
+
 // set stores value for at least ttl. The driver may keep the slice.
 func (s *store) set(key string, value []byte, ttl time.Duration) error {
 	// Redis counts whole milliseconds and memory whole seconds, cutting off

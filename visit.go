@@ -181,7 +181,7 @@ func accessTokenOf(c *fiber.Ctx, v *visit) (string, error) {
 		return "", v.refusal()
 	}
 	current := v.session
-	if !v.auth.config.Now().Before(current.record.expires) {
+	if !v.auth.config.Now().Before(current.record().expires) {
 		renewed, err := v.auth.renewals.wait(current)
 		if err != nil {
 			return "", err

@@ -2,6 +2,7 @@ package cognito
 
 import (
 	"context"
+	"hash/maphash"
 	"time"
 )
 
@@ -54,7 +55,7 @@ func (s *sessions) write(handle *sessionHandle, record hotRecord, cold *coldReco
 	if err := s.store.set(handle.hot(), sealed, life); err != nil {
 		return nil, err
 	}
-	return s.remember(handle, sealed, record), nil
+	return s.remember(handle, maphash.Bytes(s.seed, sealed), record), nil
 }
 
 // longestOutage is how long Cognito may be out of reach while a session in use
@@ -122,10 +123,10 @@ func (s *sessions) touch(opened *openSession, now time.Time) {
 		}
 	}()
 	fresh, err := s.read(opened.id[:], now)
-	if err != nil || now.Before(fresh.record.touchAfter) {
+	if err != nil || now.Before(fresh.record().touchAfter) {
 		return
 	}
-	record := fresh.record
+	record := fresh.record()
 	s.slide(&record, now)
 	if _, err := s.save(&opened.sessionHandle, record, nil); err != nil {
 		done = !s.undoLater(&opened.sessionHandle, func() { s.touching.Delete(opened.name()) })
