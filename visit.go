@@ -51,9 +51,9 @@ func (a *Auth) changeVisit(c *fiber.Ctx, v *visit) {
 }
 
 // setNearest also sets the strings, which are for the app's convenience. They
-// are cleared if there is nobody, since another handler may have set them.
+// are cleared if there is nobody, since another handler may have set them. They
+// come first: as long as nothing is attached, there is nothing to look through.
 func (a *Auth) setNearest(ctx *fasthttp.RequestCtx, v *visit) {
-	ctx.SetUserValue(nearestKey{}, v)
 	if v.user == nil {
 		ctx.SetUserValue("user", nil)
 	} else {
@@ -64,6 +64,7 @@ func (a *Auth) setNearest(ctx *fasthttp.RequestCtx, v *visit) {
 	} else {
 		ctx.SetUserValue("payload", v.payload)
 	}
+	ctx.SetUserValue(nearestKey{}, v)
 }
 
 // nearest finds the visit of the nearest middleware above, for a handler that
