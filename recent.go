@@ -28,9 +28,8 @@ const recentLimit = 16384
 // request waits for every piece of memory in turn: here for a place, and for an
 // entry that has key and value in one piece.
 type recent[K comparable, V any] struct {
-	places []atomic.Pointer[recentEntry[K, V]]
-	seed   maphash.Seed
-	limit  int
+	table atomic.Pointer[recentTable[K, V]]
+	limit int
 
 	mu    sync.Mutex // for those who change anything
 	count int
@@ -40,6 +39,13 @@ type recent[K comparable, V any] struct {
 	turned []uint32
 }
 
+// recentTable has a power of two places. It grows with what is in it, since the
+// garbage collector looks at all of it.
+type recentTable[K comparable, V any] struct {
+	seed   maphash.Seed
+	places []atomic.Pointer[recentEntry[K, V]]
+}
+
 type recentEntry[K comparable, V any] struct {
 	used  atomic.Bool // since the hand passed
 	key   K
@@ -47,19 +53,14 @@ type recentEntry[K comparable, V any] struct {
 }
 
 func newRecent[K comparable, V any](limit int) *recent[K, V] {
-	size := 1
-	for size < 2*limit {
-		size *= 2
-	}
-	return &recent[K, V]{
-		places: make([]atomic.Pointer[recentEntry[K, V]], size), seed: maphash.MakeSeed(),
-		limit: limit, turned: make([]uint32, limit),
-	}
+	r := &recent[K, V]{limit: limit, turned: make([]uint32, limit)}
+	r.table.Store(&recentTable[K, V]{maphash.MakeSeed(), make([]atomic.Pointer[recentEntry[K, V]], 64)})
+	return r
 }
 
 // get returns what was put under a key, or nil. It does not keep key.
 func (r *recent[K, V]) get(key K) *V {
-	_, entry := r.find(key)
+	_, entry := r.table.Load().find(key)
 	if entry == nil {
 		return nil
 	}
@@ -71,44 +72,59 @@ func (r *recent[K, V]) get(key K) *V {
 
 // find returns the entry of a key and its place, or the place where it would
 // go. There always is one, since half of the places are free.
-func (r *recent[K, V]) find(key K) (place int, entry *recentEntry[K, V]) {
-	for place = r.home(key); ; place = r.next(place) {
-		if entry = r.places[place].Load(); entry == nil || entry.key == key {
+func (t *recentTable[K, V]) find(key K) (place int, entry *recentEntry[K, V]) {
+	for place = t.home(key); ; place = t.next(place) {
+		if entry = t.places[place].Load(); entry == nil || entry.key == key {
 			return place, entry
 		}
 	}
 }
 
 // home is the place where looking for a key begins.
-func (r *recent[K, V]) home(key K) int {
-	return int(maphash.Comparable(r.seed, key) & uint64(len(r.places)-1))
+func (t *recentTable[K, V]) home(key K) int {
+	return int(maphash.Comparable(t.seed, key) & uint64(len(t.places)-1))
 }
 
-func (r *recent[K, V]) next(place int) int { return (place + 1) & (len(r.places) - 1) }
+func (t *recentTable[K, V]) next(place int) int { return (place + 1) & (len(t.places) - 1) }
 
 // put keeps an entry and everything in it, which must be the caller's own.
 func (r *recent[K, V]) put(entry *recentEntry[K, V]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	place, old := r.find(entry.key)
+	place, old := r.table.Load().find(entry.key)
 	if old == nil {
 		if r.count == r.limit {
 			if r.turnAway(entry.key) {
 				return
 			}
 			r.evict()
-			place, _ = r.find(entry.key)
+		} else if 2*r.count == len(r.table.Load().places) {
+			r.grow()
 		}
+		place, _ = r.table.Load().find(entry.key)
 		r.count++
 	}
 	entry.used.Store(old != nil)
-	r.places[place].Store(entry)
+	r.table.Load().places[place].Store(entry)
+}
+
+// grow doubles the places. The caller holds mu.
+func (r *recent[K, V]) grow() {
+	old := r.table.Load()
+	larger := &recentTable[K, V]{old.seed, make([]atomic.Pointer[recentEntry[K, V]], 2*len(old.places))}
+	for i := range old.places {
+		if entry := old.places[i].Load(); entry != nil {
+			place, _ := larger.find(entry.key)
+			larger.places[place].Store(entry)
+		}
+	}
+	r.table.Store(larger)
 }
 
 // turnAway reports whether there is no place for a key that is new, and
 // remembers it for the next time. The caller holds mu.
 func (r *recent[K, V]) turnAway(key K) bool {
-	hash := maphash.Comparable(r.seed, key)
+	hash := maphash.Comparable(r.table.Load().seed, key)
 	last := &r.turned[hash%uint64(len(r.turned))]
 	again := *last == uint32(hash>>32)
 	*last = uint32(hash >> 32)
@@ -117,10 +133,10 @@ func (r *recent[K, V]) turnAway(key K) bool {
 
 // evict makes room for an entry. The caller holds mu.
 func (r *recent[K, V]) evict() {
-	for {
+	for t := r.table.Load(); ; {
 		place := r.hand
-		r.hand = r.next(r.hand)
-		if entry := r.places[place].Load(); entry != nil && !entry.used.Swap(false) {
+		r.hand = t.next(r.hand)
+		if entry := t.places[place].Load(); entry != nil && !entry.used.Swap(false) {
 			r.free(place)
 			return
 		}
@@ -130,7 +146,7 @@ func (r *recent[K, V]) evict() {
 func (r *recent[K, V]) forget(key K) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if place, entry := r.find(key); entry != nil {
+	if place, entry := r.table.Load().find(key); entry != nil {
 		r.free(place)
 	}
 }
@@ -139,17 +155,18 @@ func (r *recent[K, V]) forget(key K) {
 // not be found any more: looking for them would end at the gap. The caller holds
 // mu.
 func (r *recent[K, V]) free(gap int) {
-	behind := func(from, to int) int { return (to - from) & (len(r.places) - 1) }
-	for place := r.next(gap); ; place = r.next(place) {
-		entry := r.places[place].Load()
+	t := r.table.Load()
+	behind := func(from, to int) int { return (to - from) & (len(t.places) - 1) }
+	for place := t.next(gap); ; place = t.next(place) {
+		entry := t.places[place].Load()
 		if entry == nil {
 			break
 		}
-		if home := r.home(entry.key); behind(home, place) >= behind(gap, place) {
-			r.places[gap].Store(entry)
+		if home := t.home(entry.key); behind(home, place) >= behind(gap, place) {
+			t.places[gap].Store(entry)
 			gap = place
 		}
 	}
-	r.places[gap].Store(nil)
+	t.places[gap].Store(nil)
 	r.count--
 }

@@ -22,8 +22,9 @@ func kept[V any](r *recent[string, V], key string) (value V, ok bool) {
 // entries counts what is there, and checks that the table knows how many.
 func entries[V any](t *testing.T, r *recent[string, V]) (held int) {
 	t.Helper()
-	for i := range r.places {
-		if r.places[i].Load() != nil {
+	places := r.table.Load().places
+	for i := range places {
+		if places[i].Load() != nil {
 			held++
 		}
 	}
