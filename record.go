@@ -9,18 +9,34 @@ import (
 // hotRecord is what every request of a session reads: who is signed in and
 // until when. It is small and takes no parsing beyond lengths.
 type hotRecord struct {
-	serial     uint64    // grows with every renewal of the tokens
-	idleUntil  time.Time // moves as the session is used
-	until      time.Time // never moves
-	touchAfter time.Time // when use moves idleUntil again
-	renewAfter time.Time // when the tokens should be renewed
-	expires    time.Time // when the first of the tokens expires
-	renewable  bool      // there is a refresh token
-	subject    string    // the user's "sub", which is asked for more than all the rest
-	user       claimText // the user's claims
-	payload    claimText // the access token's claims
-	userInfo   claimText // what userInfo added at login, or nothing
+	serial uint64 // grows with every renewal of the tokens
+	moments
+	renewable bool      // there is a refresh token
+	subject   string    // the user's "sub", which is asked for more than all the rest
+	user      claimText // the user's claims
+	payload   claimText // the access token's claims
+	userInfo  claimText // what userInfo added at login, or nothing
 }
+
+// moments are the times of a session.
+type moments struct {
+	idleUntil  moment // moves as the session is used
+	until      moment // never moves
+	touchAfter moment // when use moves idleUntil again
+	renewAfter moment // when the tokens should be renewed
+	expires    moment // when the first of the tokens expires
+}
+
+// moment is a time as records hold it, in Unix milliseconds: every open session
+// has several, and requests compare them.
+type moment int64
+
+func momentOf(t time.Time) moment { return moment(t.UnixMilli()) }
+
+func (m moment) time() time.Time { return time.UnixMilli(int64(m)) }
+
+// passed reports whether the moment has come.
+func (m moment) passed(now time.Time) bool { return momentOf(now) >= m }
 
 // coldRecord is read at refresh and at logout. The raw ID token is kept
 // nowhere: its claims are in the hot record.
@@ -44,26 +60,22 @@ type coldRecord struct {
 
 var errShortRecord = errors.New("record ends early")
 
-// calmUntil is the first of the moments at which something is due.
-func (h *hotRecord) calmUntil() time.Time {
-	first := h.until
-	for _, moment := range h.moments() {
-		first = earlier(first, *moment)
-	}
-	return first
+// first is the first of the moments at which something is due.
+func (m *moments) first() moment {
+	return min(m.idleUntil, m.until, m.touchAfter, m.renewAfter, m.expires)
 }
 
-// moments are all times of the record, in the order of its format.
-func (h *hotRecord) moments() [5]*time.Time {
-	return [5]*time.Time{&h.idleUntil, &h.until, &h.touchAfter, &h.renewAfter, &h.expires}
+// inOrder is the order of the record's format.
+func (m *moments) inOrder() [5]*moment {
+	return [5]*moment{&m.idleUntil, &m.until, &m.touchAfter, &m.renewAfter, &m.expires}
 }
 
 func (h *hotRecord) encode(book *phrasebook) []byte {
 	parts, short := h.shortParts(book)
 	b := make([]byte, 0, 128+len(parts[0])+len(parts[1])+len(parts[2]))
 	b = binary.AppendUvarint(b, h.serial)
-	for _, moment := range h.moments() {
-		b = binary.AppendVarint(b, moment.UnixMilli())
+	for _, m := range h.inOrder() {
+		b = binary.AppendVarint(b, int64(*m))
 	}
 	flags := byte(0)
 	if h.renewable {
@@ -97,8 +109,8 @@ func (h *hotRecord) shortParts(book *phrasebook) (parts [3][]byte, short bool) {
 func decodeHot(b []byte, book *phrasebook) (hotRecord, error) {
 	r := recordReader{rest: b}
 	h := hotRecord{serial: r.number()}
-	for _, moment := range h.moments() {
-		*moment = r.moment()
+	for _, m := range h.inOrder() {
+		*m = r.moment()
 	}
 	flags := r.octet()
 	h.renewable = flags&flagRenewable != 0
@@ -162,12 +174,12 @@ func (r *recordReader) number() uint64 {
 	return value
 }
 
-func (r *recordReader) moment() time.Time {
+func (r *recordReader) moment() moment {
 	value, size := binary.Varint(r.rest)
 	if !r.skip(size) {
-		return time.Time{}
+		return 0
 	}
-	return time.UnixMilli(value)
+	return moment(value)
 }
 
 func (r *recordReader) octet() byte {

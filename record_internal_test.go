@@ -28,8 +28,10 @@ const (
 
 func goldenHotRecord() hotRecord {
 	return hotRecord{
-		serial: 300, idleUntil: time.UnixMilli(1_800_000_000_001), until: time.UnixMilli(1_800_600_000_002),
-		touchAfter: time.UnixMilli(1_799_999_000_003), renewAfter: time.UnixMilli(-4), expires: time.UnixMilli(1_800_000_000_005),
+		serial: 300, moments: moments{
+			idleUntil: 1_800_000_000_001, until: 1_800_600_000_002,
+			touchAfter: 1_799_999_000_003, renewAfter: -4, expires: 1_800_000_000_005,
+		},
 		renewable: true, user: claimText{text: []byte(`{"sub":"1","email":"alice@example.com"}`)}, payload: claimText{text: []byte(`{"sub":"1","scope":"openid"}`)},
 	}
 }
@@ -57,8 +59,7 @@ func goldenWholeRecord() hotRecord {
 }
 
 func equalHot(a, b hotRecord) bool {
-	return a.serial == b.serial && a.subject == b.subject && a.idleUntil.Equal(b.idleUntil) && a.until.Equal(b.until) && a.touchAfter.Equal(b.touchAfter) &&
-		a.renewAfter.Equal(b.renewAfter) && a.expires.Equal(b.expires) && a.renewable == b.renewable &&
+	return a.serial == b.serial && a.subject == b.subject && a.moments == b.moments && a.renewable == b.renewable &&
 		bytes.Equal(a.user.whole(), b.user.whole()) && bytes.Equal(a.payload.whole(), b.payload.whole()) && bytes.Equal(a.userInfo.whole(), b.userInfo.whole())
 }
 
@@ -79,7 +80,7 @@ func aesGCM(t *testing.T, key []byte) cipher.AEAD {
 func TestRecordsSurvive(t *testing.T) {
 	large := goldenHotRecord()
 	large.serial, large.renewable, large.user.text = 1<<63, false, bytes.Repeat([]byte("x"), 1<<20)
-	for _, record := range []hotRecord{goldenHotRecord(), large, {idleUntil: time.UnixMilli(0), until: time.UnixMilli(0), touchAfter: time.UnixMilli(0), renewAfter: time.UnixMilli(0), expires: time.UnixMilli(0)}} {
+	for _, record := range []hotRecord{goldenHotRecord(), large, {}} {
 		if got, err := decodeHot(record.encode(goldenBook), goldenBook); err != nil || !equalHot(got, record) {
 			t.Errorf("decodeHot() = serial %d, %v", got.serial, err)
 		}
@@ -87,6 +88,23 @@ func TestRecordsSurvive(t *testing.T) {
 	for _, record := range []coldRecord{{}, goldenColdRecord, {unverifiedAccess: "a", unverifiedID: "b"}, {refresh: "r", ancestors: "p"}, {refresh: "r", ancestors: "p", spare: "s"}, {spare: "s"}} {
 		if got, err := decodeCold(record.encode()); err != nil || got != record {
 			t.Errorf("decodeCold() does not give back what was encoded: %v", err)
+		}
+	}
+}
+
+// TestMoments: a moment has come at its very millisecond, and a session is calm
+// until the first of all its moments.
+func TestMoments(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
+	if m := momentOf(at); m.passed(at.Add(-time.Nanosecond)) || !m.passed(at) || !m.time().Equal(at) {
+		t.Errorf("%s becomes %s, which has passed a nanosecond before: %t, and just then: %t",
+			at, m.time(), m.passed(at.Add(-time.Nanosecond)), m.passed(at))
+	}
+	var all moments
+	for i := range all.inOrder() {
+		all = moments{9, 9, 9, 9, 9}
+		if *all.inOrder()[i] = 5; all.first() != 5 {
+			t.Errorf("of %+v the first is %d", all, all.first())
 		}
 	}
 }

@@ -85,7 +85,7 @@ func (r *renewals) ahead(s *openSession) {
 // wait renews now and returns the session with its new tokens. While one
 // flight is under way everybody waits for that one.
 func (r *renewals) wait(s *openSession) (*openSession, error) {
-	if !s.renewable && r.now().Before(s.record().expires) {
+	if !s.renewable && !s.expires.passed(r.now()) {
 		return s, nil // these are all the tokens there will be
 	}
 	flight, err := r.start(s)
@@ -102,7 +102,7 @@ func (r *renewals) wait(s *openSession) (*openSession, error) {
 	if flight.err != nil {
 		return nil, flight.err
 	}
-	if !r.now().Before(flight.session.record().expires) {
+	if flight.session.expires.passed(r.now()) {
 		return nil, unavailable(errExpiredArrival)
 	}
 	return flight.session, nil
@@ -116,7 +116,7 @@ func (r *renewals) start(s *openSession) (*renewal, error) {
 	if flight := r.flights[name]; flight != nil {
 		return flight, nil
 	}
-	if held := r.held[name]; held != nil && r.now().Before(held.record.expires) {
+	if held := r.held[name]; held != nil && !held.record.expires.passed(r.now()) {
 		// Good tokens, though the storage has not taken them yet.
 		return landed(held.session(r.sessions, &s.sessionHandle)), nil
 	}
@@ -254,7 +254,7 @@ func (a *Auth) serveRefresh(c *fiber.Ctx) error {
 		return a.refuse(c, asError(err))
 	}
 	sealResponse(c)
-	return c.JSON(fiber.Map{"expires_at": renewed.record().expires.UTC().Format(time.RFC3339)})
+	return c.JSON(fiber.Map{"expires_at": renewed.expires.time().UTC().Format(time.RFC3339)})
 }
 
 func isUnknown(err error) bool { return errors.Is(err, ErrUnavailable) }

@@ -14,7 +14,7 @@ func (r *renewals) fly(ctx context.Context, seen *openSession) (*openSession, er
 	handle := &seen.sessionHandle
 	if held := r.peek(handle.name()); held != nil {
 		saved, err := r.saveHeld(ctx, handle, held)
-		if err != nil || r.now().Before(saved.record().expires) || r.peek(handle.name()) != nil {
+		if err != nil || !saved.expires.passed(r.now()) || r.peek(handle.name()) != nil {
 			return saved, err
 		}
 		seen = saved // at last, but they have expired in the meantime
@@ -23,7 +23,7 @@ func (r *renewals) fly(ctx context.Context, seen *openSession) (*openSession, er
 	switch {
 	case err != nil:
 		return nil, err
-	case current.serial != seen.serial && r.now().Before(current.record().renewAfter):
+	case current.serial != seen.serial && !current.renewAfter.passed(r.now()):
 		return current, nil
 	case cold.unverifiedAccess != "":
 		return r.accept(ctx, current, cold, cold.refresh)
@@ -174,7 +174,7 @@ func (r *renewals) renewed(ctx context.Context, current *openSession, cold coldR
 	record := current.record()
 	record.serial++
 	record.payload = claimText{text: access.payload}
-	record.expires = access.expires()
+	expires := access.expires()
 	if cold.unverifiedID != "" {
 		id, err := r.verifier.idToken(ctx, cold.unverifiedID, ruleSameSubject(subject), ruleNonceIfPresent(cold.nonce), ruleAccessTokenHash(access.raw))
 		if err != nil {
@@ -185,12 +185,12 @@ func (r *renewals) renewed(ctx context.Context, current *openSession, cold coldR
 			return hotRecord{}, because(ErrInvalidToken, "ID token: %w", ErrTokenMalformed)
 		}
 		record.user = claimText{text: user}
-		record.expires = earlier(record.expires, id.expires())
+		expires = earlier(expires, id.expires())
 	}
 	now := r.now()
-	record.renewAfter = renewAfter(now, record.expires)
+	record.expires, record.renewAfter = momentOf(expires), momentOf(renewAfter(now, expires))
 	if cold.spare != "" {
-		record.renewAfter = now.Add(lookPause) // while the spare still works
+		record.renewAfter = momentOf(now.Add(lookPause)) // while the spare still works
 	}
 	r.sessions.slide(&record, now) // a renewal is use, too
 	return record, nil

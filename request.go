@@ -104,15 +104,14 @@ func (a *Auth) identifyCookie(c *fiber.Ctx) *visit {
 	if a.crossOrigin(c) {
 		return &a.foreign
 	}
-	if now.UnixNano() < s.calmUntil {
+	if !s.calmUntil.passed(now) {
 		return &s.visit
 	}
-	record := s.record()
-	if !now.Before(record.touchAfter) {
+	if s.touchAfter.passed(now) {
 		a.sessions.touch(s, now)
 	}
-	if now.Before(record.expires) {
-		if !now.Before(record.renewAfter) {
+	if !s.expires.passed(now) {
+		if s.renewAfter.passed(now) {
 			a.renewals.ahead(s)
 		}
 		return &s.visit
@@ -123,7 +122,7 @@ func (a *Auth) identifyCookie(c *fiber.Ctx) *visit {
 // late is identify for a session whose tokens have expired: the request has to
 // wait for new ones.
 func (a *Auth) late(s *openSession, now time.Time) *visit {
-	if now.Before(s.record().renewAfter) {
+	if !s.renewAfter.passed(now) {
 		// Cognito issues tokens that are expired on arrival. Asking on every
 		// request would not help.
 		return a.without(unavailable(errPaused))

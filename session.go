@@ -63,33 +63,28 @@ func newHandle(id []byte, boundTo string) (*sessionHandle, bool) {
 // the requests of the session. What every request needs comes first and is in
 // one piece, since with many sessions none of it is in the processor's cache.
 type openSession struct {
-	calmUntil int64  // in Unix nanoseconds: before this nothing is due
+	calmUntil moment // before this nothing is due
 	digest    uint64 // of the hot record's bytes in the storage
 	sessionHandle
 	visit   visit
 	user    User
 	payload Payload
 
-	// What is left of the record, as small as can be. See record.
-	serial    uint64
-	moments   [5]int64 // in Unix milliseconds
+	// What is left of the record. See there.
+	serial uint64
+	moments
 	renewable bool
 	userInfo  claimText
 	// unsaved is set while the session's newest tokens exist only here.
 	unsaved *coldRecord
 }
 
-// record is what the session was made of. Requests ask for it only when something
-// is due.
+// record is what the session was made of.
 func (o *openSession) record() hotRecord {
-	record := hotRecord{
-		serial: o.serial, renewable: o.renewable, subject: o.user.claims.subject,
+	return hotRecord{
+		serial: o.serial, moments: o.moments, renewable: o.renewable, subject: o.user.claims.subject,
 		user: o.user.claims.source, payload: o.payload.claims.source, userInfo: o.userInfo,
 	}
-	for i, moment := range record.moments() {
-		*moment = time.UnixMilli(o.moments[i])
-	}
-	return record
 }
 
 // sessions keeps sessions in the storage.
@@ -145,7 +140,7 @@ func (s *sessions) read(id []byte, now time.Time) (*openSession, error) {
 		return nil, err
 	case sealed == nil || maphash.Bytes(s.seed, sealed) != digest:
 		return s.opened(&known.sessionHandle, sealed, now)
-	case now.UnixNano() < calmUntil:
+	case !calmUntil.passed(now):
 		return known, nil
 	}
 	return s.unlessOver(known, now)
@@ -179,7 +174,7 @@ func (s *sessions) opened(handle *sessionHandle, sealed []byte, now time.Time) (
 
 // unlessOver checks the deadlines of a session.
 func (s *sessions) unlessOver(session *openSession, now time.Time) (*openSession, error) {
-	if record := session.record(); !now.Before(record.until) || !now.Before(record.idleUntil) {
+	if session.until.passed(now) || session.idleUntil.passed(now) {
 		s.drop(&session.sessionHandle)
 		return nil, errNoSuchSession
 	}
@@ -226,14 +221,11 @@ func (s *sessions) fromMemory(handle *sessionHandle, record hotRecord) *openSess
 
 // fill makes opened the session of a record.
 func (s *sessions) fill(opened *openSession, handle *sessionHandle, record hotRecord) {
-	opened.calmUntil = record.calmUntil().UnixNano()
+	opened.calmUntil, opened.moments = record.first(), record.moments
 	opened.sessionHandle = *handle
 	opened.user.claims.source, opened.user.claims.subject = record.user, record.subject
 	opened.payload.claims.source, opened.payload.claims.subject = record.payload, record.subject
 	opened.serial, opened.renewable, opened.userInfo = record.serial, record.renewable, record.userInfo
-	for i, moment := range record.moments() {
-		opened.moments[i] = moment.UnixMilli()
-	}
 	opened.visit = visit{auth: s.auth, session: opened, cookie: true, user: &opened.user, payload: &opened.payload}
 }
 

@@ -66,7 +66,7 @@ func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted grant, begun att
 	}
 	expires := earlier(access.expires(), id.expires())
 	record := hotRecord{
-		serial: 1, expires: expires, renewAfter: renewAfter(a.config.Now(), expires),
+		serial: 1, moments: moments{expires: momentOf(expires), renewAfter: momentOf(renewAfter(a.config.Now(), expires))},
 		renewable: granted.refresh != "", subject: id.text("sub"),
 		user: claimText{text: user}, payload: claimText{text: access.payload}, userInfo: claimText{text: userInfo},
 	}

@@ -182,7 +182,7 @@ func accessTokenOf(c *fiber.Ctx, v *visit) (string, error) {
 		return "", v.refusal()
 	}
 	current := v.session
-	if !v.auth.config.Now().Before(current.record().expires) {
+	if current.expires.passed(v.auth.config.Now()) {
 		renewed, err := v.auth.renewals.wait(current)
 		if err != nil {
 			return "", err

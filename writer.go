@@ -24,10 +24,10 @@ func (s *sessions) begin(record hotRecord, cold coldRecord) (*openSession, error
 		panic("cognito: a session id of our own making is malformed")
 	}
 	now := s.now()
-	record.until = now.Add(s.total)
+	record.until = momentOf(now.Add(s.total))
 	s.slide(&record, now)
-	if !record.renewable && record.expires.Before(record.until) {
-		record.until = record.expires // nothing could renew it
+	if !record.renewable {
+		record.until = min(record.until, record.expires) // nothing could renew it
 	}
 	opened, err := s.write(handle, record, &cold)
 	if err != nil {
@@ -39,8 +39,8 @@ func (s *sessions) begin(record hotRecord, cold coldRecord) (*openSession, error
 
 // slide moves the idle deadline.
 func (s *sessions) slide(record *hotRecord, now time.Time) {
-	record.idleUntil = now.Add(s.idle)
-	record.touchAfter = now.Add(s.idle / 10)
+	record.idleUntil = momentOf(now.Add(s.idle))
+	record.touchAfter = momentOf(now.Add(s.idle / 10))
 }
 
 // write stores both records, or the hot one alone if cold is nil.
@@ -51,7 +51,7 @@ func (s *sessions) write(handle *sessionHandle, record hotRecord, cold *coldReco
 		}
 	}
 	sealed := handle.key.seal(handle.hot(), record.encode(s.book))
-	life := earlier(record.until, record.idleUntil).Sub(s.now())
+	life := min(record.until, record.idleUntil).time().Sub(s.now())
 	if err := s.store.set(handle.hot(), sealed, life); err != nil {
 		return nil, err
 	}
@@ -69,11 +69,8 @@ const longestOutage = 24 * time.Hour
 // that was replaced meanwhile.
 func (s *sessions) writeCold(handle *sessionHandle, record hotRecord, cold *coldRecord) error {
 	now := s.now()
-	last := record.expires
-	if last.Before(now) {
-		last = now
-	}
-	life := earlier(record.until, last.Add(s.idle+longestOutage)).Sub(now)
+	last := max(record.expires, momentOf(now)).time()
+	life := earlier(record.until.time(), last.Add(s.idle+longestOutage)).Sub(now)
 	return s.store.set(handle.cold(), handle.key.seal(handle.cold(), cold.encode()), life)
 }
 
@@ -123,7 +120,7 @@ func (s *sessions) touch(opened *openSession, now time.Time) {
 		}
 	}()
 	fresh, err := s.read(opened.id[:], now)
-	if err != nil || now.Before(fresh.record().touchAfter) {
+	if err != nil || !fresh.touchAfter.passed(now) {
 		return
 	}
 	record := fresh.record()
