@@ -382,22 +382,23 @@ func TestLeaseIsGivenBack(t *testing.T) {
 	storage := newStore()
 	s := serveWith(t, pool, on(storage))
 	alice := s.signIn("alice")
-	mustHaveNoLease := func() {
-		t.Helper()
-		for key := range storage.dump() {
-			if strings.HasPrefix(key, "cognito_lease_") {
-				t.Errorf("%s is left", key)
-			}
-		}
-	}
 	pool.Advance(justExpired)
 	pool.Break(cognitotest.Token, cognitotest.Fault{Times: 1, Match: refreshes, Status: http.StatusServiceUnavailable})
 	s.mustBeUnavailable(asScript("/me", alice))
-	mustHaveNoLease()
+	mustHaveNoLease(t, storage)
 	pool.Advance(time.Minute)
 	s.mustBe("alice", alice)
-	mustHaveNoLease()
+	mustHaveNoLease(t, storage)
 	s.mustRenew(2)
+}
+
+func mustHaveNoLease(t *testing.T, storage *store) {
+	t.Helper()
+	for key := range storage.dump() {
+		if strings.HasPrefix(key, "cognito_lease_") {
+			t.Errorf("%s is left", key)
+		}
+	}
 }
 
 // TestLateComer: a request has read that the tokens are expired, and before it
@@ -442,6 +443,25 @@ func TestLeaseOfADeadInstance(t *testing.T) {
 	b.mustAllBe("alice", heir())
 	held.open()
 	a.mustAllBe("alice", victim())
+}
+
+// TestLeaseThatNeverLapses is the same with a storage that does not keep to
+// lifetimes. The heir waits for as long as a lease may live, once: it clears
+// away what the dead instance has left.
+func TestLeaseThatNeverLapses(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	storage := newStore()
+	s := serveWith(t, pool, on(storage))
+	alice := s.newSession(storage, "alice")
+	left := strings.Replace(alice.hot, "_hot_", "_lease_", 1)
+	if err := storage.Set(left, []byte("of a dead instance"), time.Second); err != nil {
+		t.Fatal(err)
+	}
+	pool.Advance(justExpired)
+	s.mustBe("alice", alice.cookie)
+	s.mustRenew(1)
+	mustHaveNoLease(t, storage)
 }
 
 // mortalStore forgets what has outlived the life that it was given, by the

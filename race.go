@@ -61,12 +61,14 @@ func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *open
 			return nil, fresh, nil
 		}
 	}
-	return nil, nil, nil
+	// It has outlived its holder, in a storage that does not keep to lifetimes.
+	// Ours in its place is given back.
+	return lease, nil, r.sessions.store.set(current.lease(), lease, leaseLife)
 }
 
 // giveBack deletes the lease, if it is still ours.
 func (r *renewals) giveBack(current *openSession, lease []byte) {
-	if holder, err := r.sessions.store.get(current.lease()); err == nil && lease != nil && bytes.Equal(holder, lease) {
+	if holder, err := r.sessions.store.get(current.lease()); err == nil && bytes.Equal(holder, lease) {
 		_ = r.sessions.store.delete(current.lease())
 	}
 }
@@ -94,8 +96,7 @@ func (r *renewals) reconcile(ctx context.Context, handle *sessionHandle, ours *u
 		return current, true, nil
 	}
 	record := ours.record
-	record.serial = max(record.serial, current.serial)
-	record.idleUntil, record.touchAfter = current.record().idleUntil, current.record().touchAfter
+	record.idleUntil, record.touchAfter = current.idleUntil, current.touchAfter
 	session, err = r.keep(handle, record, ours.cold, ours.used)
 	return session, true, err
 }
