@@ -33,8 +33,11 @@ func RequireGroup(anyOf ...string) fiber.Handler { return guard(nearest, hasUser
 func RequireScope(allOf ...string) fiber.Handler { return guard(nearest, hasToken, withScope(allOf)) }
 
 // RequireFreshLogin lets users pass who have proved who they are within the
-// last maxAge. Other page visits are sent through the login, with a password
-// asked for, and back; other requests get a 401.
+// last maxAge, by the "auth_time" of their ID token (OpenID Connect Core section
+// 2). Cognito writes whole seconds there, so a login can count as up to a second
+// older than it is. Other page visits are sent through the login, with a
+// password asked for, and back; other requests get a 401. With a maxAge of less
+// than a second it panics.
 func RequireFreshLogin(maxAge time.Duration) fiber.Handler {
 	return guard(nearest, hasUser, loggedInWithin(maxAge))
 }
