@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bar-tech/cognito/e2e/internal/machine"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
@@ -54,7 +55,7 @@ type visitor struct{ *testing.T }
 // before. Tests of the browser do not run in parallel.
 func openBrowser(t *testing.T) visitor {
 	t.Helper()
-	path := need(t, "chromium", "chromium-browser", "google-chrome")
+	path := machine.Need(t, "chromium", "chromium-browser", "google-chrome")
 	theBrowser.once.Do(func() { startBrowser(path) })
 	if theBrowser.err != nil {
 		t.Fatalf("the browser does not start: %v", theBrowser.err)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/bar-tech/cognito/e2e/internal/machine"
 )
 
 // pool is a user pool outside of the example's process.
@@ -38,7 +39,7 @@ func settingsOf(pool *cognitotest.Pool) map[string]string {
 func TestInstancesShareSessions(t *testing.T) {
 	pool := startPool(t)
 	settings := settingsOf(pool)
-	settings["REDIS_URL"] = startRedis(t).url()
+	settings["REDIS_URL"] = machine.StartRedis(t).URL()
 	start := func() *example {
 		instance := startExample(t, settings)
 		pool.AllowOrigin(instance.url)

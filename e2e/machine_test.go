@@ -5,17 +5,16 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/bar-tech/cognito/e2e/internal/machine"
 	"github.com/gofiber/storage/memory/v2"
 	"go.uber.org/goleak"
 )
@@ -50,34 +49,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// need finds a program by one of its names. Without it the test is skipped, or
-// fails in CI, where a skip would hide that nothing was tested.
-func need(t *testing.T, names ...string) string {
-	t.Helper()
-	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("no %s on PATH, which CI must have", strings.Join(names, ", "))
-	}
-	t.Skipf("needs %s on PATH", strings.Join(names, " or "))
-	return ""
-}
-
-// freePort is a port that nobody listens on, for programs that cannot choose
-// one themselves.
-func freePort(t *testing.T) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
-}
-
 // eventually asks until the answer is yes. It is for what other processes do
 // in their own time.
 func eventually(t *testing.T, what string, done func() bool) {
@@ -101,32 +72,12 @@ var exampleBinary struct {
 func buildExample(t *testing.T) string {
 	t.Helper()
 	exampleBinary.once.Do(func() {
-		arguments := []string{"build", "-o", exampleBinary.path}
-		if raceEnabled() {
-			arguments = append(arguments, "-race")
-		}
-		build := exec.Command("go", append(arguments, ".")...)
-		build.Dir = "../example"
-		if output, err := build.CombinedOutput(); err != nil {
-			exampleBinary.err = fmt.Errorf("building the example: %w\n%s", err, output)
-		}
+		exampleBinary.err = machine.Build("../example", exampleBinary.path)
 	})
 	if exampleBinary.err != nil {
 		t.Fatal(exampleBinary.err)
 	}
 	return exampleBinary.path
-}
-
-// raceEnabled reports whether this test looks for races. Then the example
-// shall, too.
-func raceEnabled() bool {
-	info, _ := debug.ReadBuildInfo()
-	for _, setting := range info.Settings {
-		if setting.Key == "-race" {
-			return setting.Value == "true"
-		}
-	}
-	return false
 }
 
 // exampleCommand is the example with exactly these settings, whatever the
@@ -219,104 +170,6 @@ func (e *example) signal(signal os.Signal) error {
 	case <-time.After(time.Minute):
 		_ = e.command.Process.Kill()
 		return fmt.Errorf("it does not end: %w", <-e.ended)
-	}
-}
-
-// redisServer is a real Redis server, whose data outlive its process.
-type redisServer struct {
-	*testing.T
-	path, dir string
-	port      int
-	process   *exec.Cmd
-}
-
-func startRedis(t *testing.T) *redisServer {
-	t.Helper()
-	s := &redisServer{T: t, path: need(t, "redis-server"), dir: t.TempDir()}
-	t.Cleanup(s.kill)
-	for range 5 {
-		// Somebody may take the port first.
-		s.port = freePort(t)
-		if s.start() {
-			return s
-		}
-	}
-	t.Fatal("redis-server does not start")
-	return nil
-}
-
-// start reports whether the server answers on its port.
-func (s *redisServer) start() bool {
-	s.process = exec.Command(s.path, "--port", fmt.Sprint(s.port), "--bind", "127.0.0.1", "--dir", s.dir,
-		"--save", "", "--appendonly", "yes", "--appendfsync", "always")
-	if err := s.process.Start(); err != nil {
-		s.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func(process *exec.Cmd) {
-		defer close(ended)
-		_ = process.Wait() // it is always killed
-	}(s.process)
-	for {
-		select {
-		case <-ended:
-			return false
-		default:
-		}
-		if s.answers() {
-			return true
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
-// answers reports whether this server, and not whoever has taken its port, is
-// ready.
-func (s *redisServer) answers() bool {
-	connection, err := net.DialTimeout("tcp", s.address(), time.Second)
-	if err != nil {
-		return false
-	}
-	defer connection.Close()
-	_ = connection.SetDeadline(time.Now().Add(time.Second))
-	if _, err := connection.Write([]byte("CONFIG GET dir\r\n")); err != nil {
-		return false
-	}
-	answer := make([]byte, 512)
-	n, _ := connection.Read(answer)
-	return bytes.Contains(answer[:n], []byte(s.dir))
-}
-
-func (s *redisServer) address() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
-
-func (s *redisServer) url() string { return "redis://" + s.address() + "/0" }
-
-// kill ends the server as a power failure would.
-func (s *redisServer) kill() {
-	if s.process == nil {
-		return
-	}
-	_ = s.process.Process.Kill() // it may have ended
-	s.process = nil
-	for range 500 {
-		connection, err := net.Dial("tcp", s.address())
-		if err != nil {
-			return
-		}
-		_ = connection.Close()
-		time.Sleep(10 * time.Millisecond)
-	}
-	s.Error("redis-server does not end")
-}
-
-// hang stops the server without closing its connections; resume lets it go on.
-func (s *redisServer) hang()   { s.send(syscall.SIGSTOP) }
-func (s *redisServer) resume() { s.send(syscall.SIGCONT) }
-
-func (s *redisServer) send(signal os.Signal) {
-	s.Helper()
-	if err := s.process.Process.Signal(signal); err != nil {
-		s.Fatal(err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/bar-tech/cognito/e2e/internal/machine"
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/storage/memory/v2"
 	redisstorage "github.com/gofiber/storage/redis/v3"
@@ -136,9 +137,9 @@ var plainClient = &http.Client{
 }
 
 // openDriver connects the Redis driver as an app does.
-func openDriver(t *testing.T, server *redisServer) *redisstorage.Storage {
+func openDriver(t *testing.T, server *machine.Redis) *redisstorage.Storage {
 	t.Helper()
-	driver := redisstorage.New(redisstorage.Config{URL: server.url()})
+	driver := redisstorage.New(redisstorage.Config{URL: server.URL()})
 	t.Cleanup(func() { _ = driver.Close() })
 	return driver
 }
@@ -153,7 +154,7 @@ func TestJourneyOnEveryDriver(t *testing.T) {
 			t.Cleanup(func() { _ = driver.Close() })
 			return driver
 		},
-		"redis": func(t *testing.T) fiber.Storage { return openDriver(t, startRedis(t)) },
+		"redis": func(t *testing.T) fiber.Storage { return openDriver(t, machine.StartRedis(t)) },
 	}
 	for name, open := range drivers {
 		t.Run(name, func(t *testing.T) { journey(serve(t, open(t))) })
@@ -206,14 +207,14 @@ func journey(s *site) {
 // back nobody can know who they are, so nobody is sent to log in and no cookie
 // is touched; and when it is back, all is as before.
 func TestRedisStopsAndComesBack(t *testing.T) {
-	server := startRedis(t)
+	server := machine.StartRedis(t)
 	s := serve(t, openDriver(t, server))
 	visitor := s.visitor()
 	s.logIn(visitor)
 	before := s.sessionCookie(visitor)
 	logins := s.pool.Calls(cognitotest.Authorize)
 
-	server.kill()
+	server.Kill()
 	page := visitor.Get(s.url + "/me")
 	if page.Status != http.StatusServiceUnavailable || page.Header.Get("Retry-After") == "" {
 		t.Errorf("without Redis the guard answers %d (%v), Retry-After %q", page.Status, page.Err, page.Header.Get("Retry-After"))
@@ -228,9 +229,7 @@ func TestRedisStopsAndComesBack(t *testing.T) {
 		t.Error("the outage changed the session cookie")
 	}
 
-	if !server.start() {
-		t.Fatal("redis-server does not start again")
-	}
+	server.Restart()
 	eventually(t, "the visitor is known again", func() bool {
 		page := visitor.Get(s.url + "/me")
 		if page.Status != http.StatusOK && page.Status != http.StatusServiceUnavailable {
@@ -250,9 +249,9 @@ type patient struct {
 	waiting atomic.Int64
 }
 
-func openPatient(t *testing.T, server *redisServer) *patient {
+func openPatient(t *testing.T, server *machine.Redis) *patient {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: server.address(), ReadTimeout: time.Minute})
+	client := redis.NewClient(&redis.Options{Addr: server.Address(), ReadTimeout: time.Minute})
 	driver := &patient{Storage: redisstorage.NewFromConnection(client)}
 	t.Cleanup(func() { _ = driver.Close() })
 	return driver
@@ -268,15 +267,15 @@ func (p *patient) GetWithContext(ctx context.Context, key string) ([]byte, error
 // which is worse than a server that is gone. Answers must come while the
 // driver still waits, so it is the library that gave up and not the driver.
 func TestRedisHangs(t *testing.T) {
-	server := startRedis(t)
+	server := machine.StartRedis(t)
 	driver := openPatient(t, server)
 	s := serve(t, driver)
 	visitor := s.visitor()
 	s.logIn(visitor)
 	cookie := s.sessionCookie(visitor)
 
-	server.hang()
-	t.Cleanup(server.resume) // or it could not even be killed
+	server.Hang()
+	t.Cleanup(server.Resume) // or it could not even be killed
 	page := visitor.Get(s.url + "/me")
 	if page.Status != http.StatusServiceUnavailable {
 		t.Errorf("while Redis hangs the guard answers %d (%v)", page.Status, page.Err)
@@ -288,7 +287,7 @@ func TestRedisHangs(t *testing.T) {
 		t.Errorf("while Redis hangs the home page says %q (%v)", page.Body, page.Err)
 	}
 
-	server.resume()
+	server.Resume()
 	if page = visitor.Get(s.url + "/me"); page.Status != http.StatusOK || s.sessionCookie(visitor).Value != cookie.Value {
 		t.Errorf("after Redis woke up: %d at %s", page.Status, page.URL)
 	}
@@ -297,7 +296,7 @@ func TestRedisHangs(t *testing.T) {
 // TestRedisKeepsNothingReadable looks at all that Redis holds during a session:
 // whoever steals it learns nothing.
 func TestRedisKeepsNothingReadable(t *testing.T) {
-	server := startRedis(t)
+	server := machine.StartRedis(t)
 	driver := openDriver(t, server)
 	s := serve(t, driver)
 	visitor := s.visitor()

@@ -6,12 +6,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,31 +17,8 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/bar-tech/cognito/e2e/internal/machine"
 )
-
-// need finds a program. Without it the test is skipped, or fails in CI, where a
-// skip would hide that nothing was tested.
-func need(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil && os.Getenv("CI") == "true" {
-		t.Fatalf("no %s on PATH, which CI must have", name)
-	}
-	if err != nil {
-		t.Skipf("needs %s on PATH", name)
-	}
-	return path
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
-}
 
 // process is a program of the test, which ends with it.
 type process struct {
@@ -114,34 +89,6 @@ func (p *process) end(with syscall.Signal) {
 	}
 }
 
-// startRedis runs a server that writes down everything it acknowledges, so that
-// its data outlive a kill.
-func startRedis(t *testing.T) (server *process, url string) {
-	t.Helper()
-	port := fmt.Sprint(freePort(t))
-	address := "127.0.0.1:" + port
-	server = &process{T: t, path: need(t, "redis-server"), args: []string{
-		"--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "", "--appendonly", "yes", "--appendfsync", "everysec",
-	}, ready: func() bool {
-		connection, err := net.DialTimeout("tcp", address, time.Second)
-		if err != nil {
-			return false
-		}
-		defer connection.Close()
-		_ = connection.SetDeadline(time.Now().Add(time.Second))
-		_, _ = connection.Write([]byte("PING\r\n")) // a failure shows below
-		answer := make([]byte, 7)
-		n, _ := connection.Read(answer)
-		return string(answer[:n]) == "+PONG\r\n"
-	}}
-	server.start()
-	t.Cleanup(func() {
-		server.signal(syscall.SIGCONT)
-		server.end(syscall.SIGKILL)
-	})
-	return server, "redis://" + address + "/0"
-}
-
 var appBinary struct {
 	once sync.Once
 	err  error
@@ -152,13 +99,7 @@ func buildApp(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(os.TempDir(), fmt.Sprintf("cognito-soak-%d", os.Getpid()))
 	appBinary.once.Do(func() {
-		arguments := []string{"build", "-o", path}
-		if raceEnabled() {
-			arguments = append(arguments, "-race")
-		}
-		if output, err := exec.Command("go", append(arguments, "./app")...).CombinedOutput(); err != nil {
-			appBinary.err = fmt.Errorf("building the app: %w\n%s", err, output)
-		}
+		appBinary.err = machine.Build("app", path)
 	})
 	if appBinary.err != nil {
 		t.Fatal(appBinary.err)
@@ -172,16 +113,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func raceEnabled() bool {
-	info, _ := debug.ReadBuildInfo()
-	for _, setting := range info.Settings {
-		if setting.Key == "-race" {
-			return setting.Value == "true"
-		}
-	}
-	return false
-}
-
 // instance is one process of the app.
 type instance struct {
 	*process
@@ -192,7 +123,7 @@ type instance struct {
 func startApp(t *testing.T, pool *cognitotest.Pool, redisURL, lostURL string) *instance {
 	t.Helper()
 	config := pool.Config()
-	port := freePort(t)
+	port := machine.FreePort(t)
 	a := &instance{url: fmt.Sprintf("http://localhost:%d", port), address: fmt.Sprintf("127.0.0.1:%d", port)}
 	pool.AllowOrigin(a.url)
 	a.process = &process{T: t, path: buildApp(t), env: []string{

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/bar-tech/cognito/e2e/internal/machine"
 )
 
 const clientID = "1example23456789"
@@ -62,7 +63,7 @@ type run struct {
 	*testing.T
 	size   size
 	pool   *cognitotest.Pool
-	redis  *process
+	redis  *machine.Redis
 	apps   []*instance
 	ledger *ledger
 	tally  *tally
@@ -96,7 +97,7 @@ type tokenFault struct{ chances map[string]float64 }
 // live for a minute, and for one that does not.
 func TestSoak(t *testing.T) {
 	seed := uint64(number(t, "SOAK_SEED", int(time.Now().UnixNano()%1_000_000)))
-	need(t, "redis-server")
+	machine.Need(t, "redis-server")
 	buildApp(t)
 	for i, grace := range []time.Duration{0, time.Minute} {
 		t.Run(fmt.Sprint("grace ", grace), func(t *testing.T) {
@@ -121,12 +122,11 @@ func newRun(t *testing.T, size size, grace time.Duration, seed uint64) *run {
 	t.Cleanup(r.pool.Close)
 	r.ledger = newLedger(r.pool, grace)
 	r.breakTokenEndpoint()
-	var redisURL string
-	r.redis, redisURL = startRedis(t)
+	r.redis = machine.StartRedis(t)
 	lost := httptest.NewServer(r.ledger)
 	t.Cleanup(lost.Close)
 	for range 2 {
-		r.apps = append(r.apps, startApp(t, r.pool, redisURL, lost.URL))
+		r.apps = append(r.apps, startApp(t, r.pool, r.redis.URL(), lost.URL))
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 2 * size.sessions}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -229,15 +229,15 @@ func (r *run) scenes() map[string]func() {
 }
 
 func (r *run) redisHangs() {
-	r.redis.signal(syscall.SIGSTOP)
+	r.redis.Hang()
 	time.Sleep(r.size.scene + 2*time.Second) // longer than a call is waited for
-	r.redis.signal(syscall.SIGCONT)
+	r.redis.Resume()
 }
 
 func (r *run) redisIsKilled() {
-	r.redis.end(syscall.SIGKILL)
+	r.redis.Kill()
 	time.Sleep(r.size.scene)
-	r.redis.start()
+	r.redis.Restart()
 }
 
 func (r *run) appIsKilled() {

@@ -1,0 +1,66 @@
+// Package machine gives tests what is not Go: programs of this machine, ports,
+// and a real Redis server that can be hung, killed and started again.
+package machine
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime/debug"
+	"strings"
+	"testing"
+)
+
+// Need finds a program by one of its names. Without it the test is skipped, or
+// fails in CI, where a skip would hide that nothing was tested.
+func Need(t *testing.T, names ...string) string {
+	t.Helper()
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("no %s on PATH, which CI must have", strings.Join(names, ", "))
+	}
+	t.Skipf("needs %s on PATH", strings.Join(names, " or "))
+	return ""
+}
+
+// FreePort is a port that nobody listens on, for programs that cannot choose
+// one themselves.
+func FreePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// Build builds the program in a directory. If this test looks for races, the
+// program shall, too.
+func Build(dir, path string) error {
+	arguments := []string{"build", "-o", path}
+	if raceEnabled() {
+		arguments = append(arguments, "-race")
+	}
+	build := exec.Command("go", append(arguments, ".")...)
+	build.Dir = dir
+	if output, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", dir, err, output)
+	}
+	return nil
+}
+
+func raceEnabled() bool {
+	info, _ := debug.ReadBuildInfo()
+	for _, setting := range info.Settings {
+		if setting.Key == "-race" {
+			return setting.Value == "true"
+		}
+	}
+	return false
+}
