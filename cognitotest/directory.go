@@ -14,15 +14,27 @@ import (
 
 // Client is an app client of the pool.
 type Client struct {
-	// ID is the client id. Required.
+	// ID is the client id.
+	//
+	// Required.
 	ID string
-	// Secret makes the client confidential. Optional. Default: "", a public client.
+
+	// Secret makes the client confidential.
+	//
+	// Optional. Default: "", a public client.
 	Secret string
 
-	// CallbackURLs are the redirect URIs the client may name, compared byte for byte.
+	// CallbackURLs are the redirect URIs the client may name, compared byte for
+	// byte.
+	//
+	// Optional. Default: none but those of [Pool.AllowOrigin].
 	CallbackURLs []string
+
 	// LogoutURLs are where /logout may send the visitor, compared byte for byte.
+	//
+	// Optional. Default: none but those of [Pool.AllowOrigin].
 	LogoutURLs []string
+
 	// Scopes are the scopes the client may ask for, and gets when it names none.
 	//
 	// Optional. Default: openid email profile phone aws.cognito.signin.user.admin.
@@ -33,8 +45,12 @@ type Client struct {
 	//
 	// Optional. Default: 1 hour.
 	AccessTokenTTL time.Duration
-	// IDTokenTTL is how long ID tokens live. Optional. Default: 1 hour.
+
+	// IDTokenTTL is how long ID tokens live.
+	//
+	// Optional. Default: 1 hour.
 	IDTokenTTL time.Duration
+
 	// RefreshTokenTTL is how long a sign-in can be refreshed, rotation or not.
 	//
 	// Optional. Default: 30 days.
@@ -44,6 +60,7 @@ type Client struct {
 	//
 	// Optional. Default: false, and refresh answers carry no refresh token.
 	RotateRefreshTokens bool
+
 	// RotationGrace is how long a rotated refresh token still works.
 	//
 	// Optional. Default: 0, it dies at once.
@@ -52,23 +69,45 @@ type Client struct {
 
 // User is somebody who can sign in.
 type User struct {
-	// Username is the unique name. Required.
+	// Username is the unique name.
+	//
+	// Required.
 	Username string
-	// Password is the password, in plain text.
+
+	// Password is what the login form asks for, in plain text. Browsers do not
+	// submit an empty one; the helpers that sign in without the form need none.
+	//
+	// Optional. Default: "".
 	Password string
-	// Subject is the sub claim. Optional. Default: a UUID made from Username.
+
+	// Subject is the sub claim.
+	//
+	// Optional. Default: a UUID made from Username.
 	Subject string
 
-	// Email and Name are the claims of these names; empty ones are left out.
+	// Email and Name are the claims of these names.
+	//
+	// Optional. Default: "", and no such claim.
 	Email, Name string
+
 	// EmailVerified is the email_verified claim of a user with an Email.
+	//
+	// Optional. Default: false.
 	EmailVerified bool
-	// Groups are the cognito:groups. Optional. Default: none, and no such claim.
+
+	// Groups are the cognito:groups.
+	//
+	// Optional. Default: none, and no such claim.
 	Groups []string
+
 	// Attributes are further attributes, such as phone_number or custom:plan.
+	//
+	// Optional. Default: none.
 	Attributes map[string]string
 
 	// Disabled keeps the user from signing in and from refreshing.
+	//
+	// Optional. Default: false.
 	Disabled bool
 }
 

@@ -20,37 +20,70 @@ import (
 //
 // Spoilt requests are counted and remembered like all others.
 type Fault struct {
-	// Times is how many requests it spoils; 0 means all until [Pool.Heal].
+	// Times is how many requests it spoils.
+	//
+	// Optional. Default: 0, all until [Pool.Heal].
 	Times int
-	// Match picks the requests; nil means every one. It may be called by
-	// several requests at a time, and may use the pool.
+
+	// Match picks the requests. It may be called by several requests at a time,
+	// and may use the pool.
+	//
+	// Optional. Default: nil, every request.
 	Match func(Request) bool
 
 	// Delay is how long to wait first, in real time.
+	//
+	// Optional. Default: 0.
 	Delay time.Duration
-	// Gate, if not nil, is waited for until it is closed: with it a test holds
-	// requests at a point of its choosing, without guessing at durations.
+
+	// Gate is waited for until it is closed: with it a test holds requests at a
+	// point of its choosing, without guessing at durations.
+	//
+	// Optional. Default: nil, no wait.
 	Gate <-chan struct{}
+
 	// Hang never answers, until the client leaves or the pool closes.
+	//
+	// Optional. Default: false.
 	Hang bool
 
-	// Status, if not 0, is answered instead of doing the work. So are Body and
-	// BodySize; Status is then 200 if nothing else is said.
+	// Status is answered instead of doing the work. So are Body and BodySize.
+	//
+	// Optional. Default: 0, which is 200 with Body or BodySize and otherwise
+	// lets the endpoint do its work.
 	Status int
-	// ContentType is the canned answer's. Default: "application/json".
+
+	// ContentType is the canned answer's.
+	//
+	// Optional. Default: "application/json".
 	ContentType string
+
 	// Body is the canned answer's body.
+	//
+	// Optional. Default: "".
 	Body string
+
 	// Header is added to the canned answer.
+	//
+	// Optional. Default: nil.
 	Header http.Header
-	// BodySize streams a JSON object of that many bytes as the canned answer.
+
+	// BodySize streams a JSON object of that many bytes as the canned answer,
+	// in place of Body.
+	//
+	// Optional. Default: 0, no such object.
 	BodySize int64
 
 	// LoseAnswer does the work and then cuts the connection, so that a code is
 	// spent or a refresh token rotated and the application does not know.
+	//
+	// Optional. Default: false.
 	LoseAnswer bool
+
 	// Rewrite changes a JSON answer after the work, errors included; other
 	// answers stay. Numbers are float64, as package json has them.
+	//
+	// Optional. Default: nil.
 	Rewrite func(answer map[string]any)
 }
 

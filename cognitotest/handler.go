@@ -36,8 +36,8 @@ func (p *Pool) Authorize(r *http.Request, username string, claims map[string]any
 	r.Header.Set("Authorization", "Bearer "+token)
 }
 
-// machineToken is an access token of the first client itself. It lacks all that
-// speaks of a user or of a login.
+// machineToken is an access token of the first client itself. It lacks the names
+// of a user and of their login; its auth_time is when it was issued.
 func (p *Pool) machineToken(claims map[string]any) string {
 	client, ok := p.client("")
 	if !ok {

@@ -47,12 +47,12 @@ func (p *Pool) afterLogout(q url.Values) (string, *refusal) {
 		return "", &refusal{true, "invalid_request",
 			"Required parameters missing: a logout needs logout_uri or redirect_uri."}
 	}
-	return p.backToLogin(q, client)
+	return backToLogin(q, client)
 }
 
 // backToLogin is the second form: the parameters of the next login, of which
 // only the documented ones survive. PKCE is not among them.
-func (p *Pool) backToLogin(q url.Values, client Client) (string, *refusal) {
+func backToLogin(q url.Values, client Client) (string, *refusal) {
 	if !slices.Contains(client.CallbackURLs, q.Get("redirect_uri")) {
 		return "", &refusal{true, "redirect_mismatch", "The redirect URI " +
 			q.Get("redirect_uri") + " is not registered for this app client."}

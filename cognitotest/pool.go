@@ -35,14 +35,15 @@ type Options struct {
 	// Clients are the app clients. The first is the one that [Pool.Config] and
 	// [Pool.SignIn] use unless told otherwise.
 	//
-	// Optional. Default: one public client, "1example23456789", of an
-	// application on http://localhost:8021.
+	// Optional. Default: when empty, nil or not, one public client,
+	// "1example23456789", of an application on http://localhost:8021.
 	Clients []Client
 
-	// Users are the people who can sign in.
+	// Users are the people who can sign in. An empty slice that is not nil
+	// means nobody, until [Pool.SetUser].
 	//
-	// Optional. Default: alice (password "wonderland", group "admin") and bob
-	// (password "builder", no group, e-mail not verified).
+	// Optional. Default: when nil, alice (password "wonderland", group "admin")
+	// and bob (password "builder", no group, e-mail not verified).
 	Users []User
 
 	// ClassicHostedUI makes the pool behave like the older hosted UI, which

@@ -46,6 +46,18 @@ func TestProgrammerErrorsPanic(t *testing.T) {
 	wantPanic(t, "no client", func() { pool.Config("stranger") })
 }
 
+// TestEmptyOptions checks that an empty list of clients is the default one, and
+// an empty list of users nobody.
+func TestEmptyOptions(t *testing.T) {
+	t.Parallel()
+	pool := cognitotest.New(cognitotest.Options{Clients: []cognitotest.Client{}, Users: []cognitotest.User{}})
+	defer pool.Close()
+	if id := pool.Config().ClientID; id != "1example23456789" {
+		t.Errorf("the client is %q, want the default one", id)
+	}
+	wantPanic(t, `no user "alice"`, func() { pool.AccessToken("", "alice", nil) })
+}
+
 // TestAdvance checks that the clock goes on from where it was put.
 func TestAdvance(t *testing.T) {
 	t.Parallel()

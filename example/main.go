@@ -45,29 +45,29 @@ const shutdownTimeout = 10 * time.Second
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl+C does not wait
-	if err := run(ctx, os.Getenv, os.Stdout); err != nil {
+	if err := run(ctx, os.Environ(), os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "example:", err)
 		os.Exit(1)
 	}
 }
 
 // run serves the app until ctx ends.
-func run(ctx context.Context, getenv func(string) string, out io.Writer) (err error) {
-	s, err := readSettings(getenv)
+func run(ctx context.Context, environ []string, out io.Writer) (err error) {
+	s, err := readSettings(environ)
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", s.addr)
+	listener, err := listen(s.addr)
 	if err != nil {
-		return fmt.Errorf("cannot listen on ADDR %q: %w", s.addr, err)
+		return err
 	}
 	defer listener.Close()
 	origin := s.origin(listener.Addr().(*net.TCPAddr).Port)
 
+	var pool *cognitotest.Pool
 	if s.local {
-		pool := cognitotest.New(cognitotest.Options{Users: demoUsers, ShowUsers: true})
+		pool = cognitotest.New(cognitotest.Options{Users: demoUsers, ShowUsers: true})
 		defer pool.Close()
-		pool.AllowOrigin(origin)
 		s.config = usePool(s.config, pool.Config())
 	}
 	if s.redisURL != "" {
@@ -85,9 +85,20 @@ func run(ctx context.Context, getenv func(string) string, out io.Writer) (err er
 	// Close waits for tokens that are just being renewed. It comes after the
 	// last request and before the storage and the pool go.
 	defer func() { err = errors.Join(err, auth.Close()) }()
-
+	if s.local {
+		pool.AllowOrigin(origin) // not earlier: it panics at a BASE_URL that NewAuth refuses
+	}
 	announce(out, origin, s)
 	return serve(ctx, newApp(auth, s), listener)
+}
+
+// listen opens the socket.
+func listen(addr string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf(`cannot listen on ADDR %q: %w; name a free port, like ":8021" or "127.0.0.1:8021"`, addr, err)
+	}
+	return listener, nil
 }
 
 // serve runs the app, and ends it gracefully when ctx ends.
@@ -107,7 +118,8 @@ func serve(ctx context.Context, app *fiber.App, listener net.Listener) error {
 	return <-served
 }
 
-// demoUsers can sign in to the local pool.
+// demoUsers can sign in to the local pool. They are named here, and not left to
+// the pool's defaults, because announce prints them.
 var demoUsers = []cognitotest.User{{
 	Username: "alice", Password: "wonderland", Name: "Alice Liddell",
 	Email: "alice@example.com", EmailVerified: true, Groups: []string{"admin"},

@@ -85,10 +85,14 @@ func TestCannotStart(t *testing.T) {
 	tests := []struct{ name, variable, value, says string }{
 		{"port taken", "ADDR", taken.Addr().String(), "cannot listen on ADDR"},
 		{"no port", "ADDR", "8021x", "cannot listen on ADDR"},
+		{"port without colon", "ADDR", "8021", `":8021" or "127.0.0.1:8021"`},
 		{"Redis down", "REDIS_URL", "redis://:hunter2@" + nobody + "/0", "no Redis answers at " + nobody},
 		{"Redis URL of another kind", "REDIS_URL", "http://:hunter2@localhost", "redis://localhost:6379/0"},
 		{"Redis URL broken", "REDIS_URL", "redis://:hunter2@localhost:port", "redis://localhost:6379/0"},
-		{"public address of a local pool", "BASE_URL", "https://app.example.com", "BASE_URL"},
+		{"public address of a local pool", "BASE_URL", "https://app.example.com", "localhost only"},
+		{"address that is none", "BASE_URL", "foo", `BASE_URL "foo"`},
+		{"address without a scheme", "BASE_URL", "//localhost:8021", `BASE_URL "//localhost:8021": must be an https URL`},
+		{"address with a slash", "BASE_URL", "http://localhost:8021/", "remove the slash"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
