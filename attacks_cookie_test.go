@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/cognitotest"
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
 )
 
 // httpsOrigin is how browsers know an app behind a TLS proxy.
@@ -597,5 +599,58 @@ func cacheLikeFibers(key func(*fiber.Ctx) string) fiber.Handler {
 		defer mu.Unlock()
 		bodies[k] = bytes.Clone(c.Response().Body())
 		return nil
+	}
+}
+
+// TestRefererThatLooksLikeACookie: a link may hold anything, and its address
+// comes with every request of the page that it led to. It must neither sign the
+// visitor out nor keep a logout from ending the session.
+func TestRefererThatLooksLikeACookie(t *testing.T) {
+	s := serve(t)
+	alice := s.signIn("alice")
+	link := s.url + "/?q=1;=" + alice.Name + "=1"
+	for _, name := range []string{"Referer", "X-Forwarded-Uri", "HX-Current-URL"} {
+		for _, value := range []string{link, ";=" + alice.Name + "=1", "=" + alice.Name + "=1"} {
+			res := s.send(request{path: "/me", cookies: []*http.Cookie{alice}, header: map[string]string{name: value}})
+			if res.StatusCode != http.StatusOK {
+				t.Errorf("with %s: %s, /me answers %s", name, value, statusLine(res))
+			}
+		}
+	}
+	out := logOut(alice)
+	out.header = map[string]string{"Referer": link, "Sec-Fetch-Site": "same-origin"}
+	s.mustLogOut(s.send(out))
+	s.mustBe("", alice)
+}
+
+// TestNamelessCookieThroughAnAdaptor is row E3 in an app that is served by
+// net/http: the request comes without its raw headers, and with cookies that
+// fasthttp has split.
+func TestNamelessCookieThroughAnAdaptor(t *testing.T) {
+	s := serve(t)
+	alice := s.signIn("alice")
+	server := httptest.NewServer(adaptor.FiberApp(s.app))
+	defer server.Close()
+	for cookies, want := range map[string]string{
+		alice.Name + "=" + alice.Value:                                          "hello alice@example.com",
+		"=" + alice.Name + "=" + alice.Value:                                    "hello stranger",
+		"a=b; =" + alice.Name + "=" + alice.Value:                               "hello stranger",
+		alice.Name + "=" + alice.Value + "; =" + alice.Name + "=" + alice.Value: "hello stranger",
+		"a=" + alice.Name + "=1; " + alice.Name + "=" + alice.Value + "; b=c":   "hello alice@example.com",
+	} {
+		req, err := http.NewRequest(http.MethodGet, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Cookie", cookies)
+		res, err := server.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if string(body) != want {
+			t.Errorf("Cookie: %s is answered with %q, want %q: %v", cookies, body, want, err)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 )
 
 // cookies knows the name and the attributes of every cookie here, so that a
@@ -50,8 +51,9 @@ func (k *cookies) read(c *fiber.Ctx, name []byte) []byte {
 	if len(first) == 0 {
 		return nil
 	}
-	times, nameless := inRaw(header.RawHeaders(), name)
-	if nameless {
+	raw := header.RawHeaders()
+	times, nameless := inRaw(raw, name)
+	if nameless || (len(raw) == 0 && namelessAmong(header, name)) {
 		return nil
 	}
 	value, found := cookieIn(first, name)
@@ -89,7 +91,9 @@ func cookieIn(header, name []byte) (value []byte, found int) {
 // inRaw counts the places where name stands in the headers as they were sent.
 // It also reports whether there is a cookie without a name whose value is
 // "name=…". Once another handler has read the cookies, fasthttp writes such a
-// one like a cookie of that name; only the raw headers tell them apart.
+// one like a cookie of that name; only the raw headers tell them apart. Other
+// headers do not count, or a link that ends in ";=name=" would sign its visitors
+// out as their Referer.
 func inRaw(raw, name []byte) (times int, nameless bool) {
 	for {
 		i := bytes.Index(raw, name)
@@ -100,12 +104,30 @@ func inRaw(raw, name []byte) (times int, nameless bool) {
 		if end := i + len(name); i > 0 && raw[i-1] == '=' && end < len(raw) && raw[end] == '=' {
 			// Without a name: nothing but the pair's beginning before the "=".
 			before := bytes.TrimRight(raw[:i-1], " \t")
-			if len(before) == 0 || before[len(before)-1] == ';' || before[len(before)-1] == ':' {
+			if begins := len(before) == 0 || before[len(before)-1] == ';' || before[len(before)-1] == ':'; begins && endsInCookies(before) {
 				return times, true
 			}
 		}
 		raw = raw[i+len(name):]
 	}
+}
+
+// endsInCookies reports whether raw headers end within a Cookie header, or may.
+func endsInCookies(raw []byte) bool {
+	line := raw[bytes.LastIndexByte(raw, '\n')+1:]
+	name, _, named := bytes.Cut(line, []byte(":"))
+	return !named || bytes.EqualFold(bytes.TrimSpace(name), headerCookie)
+}
+
+// namelessAmong is the same for a request that came from no server, but by an
+// adaptor of net/http: it has no raw headers, and its cookies are split.
+func namelessAmong(header *fasthttp.RequestHeader, name []byte) bool {
+	for key, value := range header.Cookies() {
+		if len(key) == 0 && bytes.HasPrefix(value, name) && bytes.HasPrefix(value[len(name):], []byte("=")) {
+			return true
+		}
+	}
+	return false
 }
 
 // nextCookie looks for name in a Cookie header and returns its value and what
