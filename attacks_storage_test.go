@@ -798,3 +798,41 @@ func subjectOf(t *testing.T, token string) any {
 	}
 	return decode(t, string(payload))["sub"]
 }
+
+// tenantStore is a driver within a storage of the app's own: Get, Set and Delete
+// put a prefix before every key, and all the driver's other methods shine
+// through.
+type tenantStore struct {
+	contextStore
+	prefix string
+}
+
+func (s tenantStore) Get(key string) ([]byte, error) { return s.store.Get(s.prefix + key) }
+
+func (s tenantStore) Set(key string, value []byte, life time.Duration) error {
+	return s.store.Set(s.prefix+key, value, life)
+}
+
+func (s tenantStore) Delete(key string) error { return s.store.Delete(s.prefix + key) }
+
+// TestStorageAroundADriver: a storage that embeds a driver and adds something of
+// its own, such as a prefix or encryption, is never passed by.
+func TestStorageAroundADriver(t *testing.T) {
+	for name, wrap := range map[string]func(*store) fiber.Storage{
+		"by value":   func(s *store) fiber.Storage { return tenantStore{contextStore{s}, "tenant_"} },
+		"by pointer": func(s *store) fiber.Storage { return &tenantStore{contextStore{s}, "tenant_"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			storage := newStore()
+			s := serve(t, on(wrap(storage)))
+			alice := s.signIn("alice")
+			s.mustBe("alice", alice)
+			s.mustLogOut(s.send(logOut(alice)))
+			for _, call := range storage.asked("") {
+				if !strings.HasPrefix(call.key, "tenant_") {
+					t.Errorf("%s of %s went to the driver itself", call.method, call.key)
+				}
+			}
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -73,8 +74,31 @@ func (s *store) deadline() context.Context {
 func newStore(driver fiber.Storage) *store {
 	s := &store{driver: driver, slots: make(chan struct{}, storageCalls)}
 	_, s.inProcess = driver.(*memory.Storage)
-	s.cancelable, _ = driver.(contextStorage)
+	if !embedsDriver(driver) {
+		s.cancelable, _ = driver.(contextStorage)
+	}
 	return s
+}
+
+// embedsDriver reports whether a storage may have its methods with a context
+// from a driver inside of it, as in struct{ *redis.Storage } with a Get and a Set
+// of its own that put a prefix before the key. They would pass those by.
+func embedsDriver(storage fiber.Storage) bool {
+	t := reflect.TypeOf(storage)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return false
+	}
+	withContext := reflect.TypeFor[contextStorage]()
+	for i := range t.NumField() {
+		inner := t.Field(i)
+		if inner.Anonymous && (inner.Type.Implements(withContext) || reflect.PointerTo(inner.Type).Implements(withContext)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *store) get(key string) ([]byte, error) {
@@ -145,13 +169,8 @@ func (s *store) bounded(work func(context.Context) ([]byte, error)) ([]byte, err
 	ctx := s.deadline()
 	select {
 	case s.slots <- struct{}{}:
-	default:
-		// Every slot is held by a call that has not come back yet.
-		select {
-		case s.slots <- struct{}{}:
-		case <-ctx.Done():
-			return nil, errStorageBusy
-		}
+	case <-ctx.Done():
+		return nil, errStorageBusy // every slot is held by a call that has not come back
 	}
 	done := make(chan storeAnswer, 1)
 	go func() {
@@ -161,6 +180,9 @@ func (s *store) bounded(work func(context.Context) ([]byte, error)) ([]byte, err
 	}()
 	select {
 	case answer := <-done:
+		if answer.err != nil && ctx.Err() != nil { // heeded by the driver
+			return nil, fmt.Errorf("%w: %w", errStorageSlow, answer.err)
+		}
 		return answer.value, answer.err
 	case <-ctx.Done():
 		return nil, errStorageSlow
