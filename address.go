@@ -4,8 +4,19 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 )
+
+// hostPattern is a host as browsers send it, with a port: a name of ASCII, or an
+// address.
+var hostPattern = regexp.MustCompile(`^([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?$`)
+
+func isPort(digits string) bool {
+	port, err := strconv.ParseUint(digits, 10, 16)
+	return err == nil && port > 0
+}
 
 // parseAbsolute parses an https URL, or an http one on a loopback address,
 // that has neither query, fragment nor credentials.
@@ -14,6 +25,8 @@ func parseAbsolute(value string) (*url.URL, error) {
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "":
 		return nil, fmt.Errorf("must be an absolute URL")
+	case !hostPattern.MatchString(u.Host) || u.Port() > "" && !isPort(u.Port()):
+		return nil, fmt.Errorf("must have a host of letters, digits, dots and hyphens (an international name in its xn-- form) and no port or one up to 65535")
 	case u.Scheme != "https" && u.Scheme != "http":
 		return nil, fmt.Errorf("must be an https URL")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):

@@ -1,6 +1,8 @@
 package cognito_test
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -662,4 +665,104 @@ func TestAccessTokenOutlivesLogout(t *testing.T) {
 	if res := s.send(bearer); res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("after it has expired, the token is answered %s, want 401", statusLine(res))
 	}
+}
+
+// TestStrangersLogOutDuringAnOutage: while the storage is down, anybody may log
+// out of sessions that never were. They must not use up the room in which
+// sessions wait to be ended.
+func TestStrangersLogOutDuringAnOutage(t *testing.T) {
+	storage := newStore()
+	s := serve(t, on(storage))
+	alice := s.newSession(storage, "alice")
+	storage.misbehave(func(storeCall) *storeFault { return &storeFault{err: errDown} })
+	for range 1100 {
+		var id [32]byte
+		_, _ = rand.Read(id[:])
+		stranger := &http.Cookie{Name: alice.cookie.Name, Value: base64.RawURLEncoding.EncodeToString(id[:])}
+		s.mustLogOut(s.send(logOut(stranger)))
+	}
+	if tried := strings.Count(s.log.String(), "could not be ended yet"); tried > 1024 {
+		t.Errorf("%d sessions that nobody has seen wait to be ended", tried)
+	}
+	for range 3 {
+		s.mustLogOut(s.send(logOut(alice.cookie)))
+	}
+	storage.misbehave(nil)
+	eventually(t, "the session is over", func() bool { return !storage.has(alice.hot) && !storage.has(alice.cold) })
+	s.mustBe("", alice.cookie)
+}
+
+// TestLogoutWaitsForOneCall: with a storage that hangs, whoever logs out waits for
+// one call to it, and for none of the others that ending a session takes.
+func TestLogoutWaitsForOneCall(t *testing.T) {
+	for name, hangs := range map[string]func(storeCall) bool{
+		"from the first call":  func(storeCall) bool { return true },
+		"from the first write": func(c storeCall) bool { return c.method != "get" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storage := newStore()
+			s := serve(t, on(storage))
+			alice := s.newSession(storage, "alice")
+			hung, times := hang(t), atomic.Int32{}
+			storage.misbehave(func(c storeCall) *storeFault {
+				if hangs(c) {
+					times.Add(1)
+					return hung
+				}
+				return nil
+			})
+			s.mustLogOut(s.send(logOut(alice.cookie)))
+			if waited := times.Load(); waited != 1 {
+				t.Errorf("%d calls were waited for", waited)
+			}
+			storage.misbehave(nil)
+			eventually(t, "the session is over", func() bool { return !storage.has(alice.hot) && !storage.has(alice.cold) })
+			s.mustBe("", alice.cookie)
+		})
+	}
+}
+
+// TestRevocationHangs is row G3 for everybody else: however many logouts wait
+// for the revocation endpoint, logins and renewals find room.
+func TestRevocationHangs(t *testing.T) {
+	s := serve(t)
+	var leaving []*http.Cookie
+	for range 130 {
+		leaving = append(leaving, s.signIn("alice"))
+	}
+	bob := s.signIn("bob")
+	s.pool.Break(cognitotest.Revoke, cognitotest.Fault{Gate: newGate(t).closed})
+	for _, alice := range leaving {
+		s.mustLogOut(s.send(logOut(alice)))
+	}
+	eventually(t, "revocations hang", func() bool { return s.pool.Calls(cognitotest.Revoke) >= 16 })
+	if res := s.send(renewNow(bob)); res.StatusCode != http.StatusOK {
+		t.Errorf("the refresh path answers %s", statusLine(res))
+	}
+	s.mustBe("alice", s.signIn("alice"))
+	if calls := s.pool.Calls(cognitotest.Revoke); calls > 16 {
+		t.Errorf("%d revocations are in flight", calls)
+	}
+}
+
+// TestStorageDownAtTheNextLogin is row B10 with a storage that cannot be told
+// about the session before: it is ended as soon as the storage is back.
+func TestStorageDownAtTheNextLogin(t *testing.T) {
+	storage := newStore()
+	s := serve(t, on(storage))
+	alice := s.newSession(storage, "alice")
+	again := s.answered("alice")
+	storage.misbehave(func(c storeCall) *storeFault {
+		if strings.HasPrefix(c.key, "cognito_tomb_") || c.method == "delete" && (c.key == alice.hot || c.key == alice.cold) {
+			return &storeFault{err: errDown}
+		}
+		return nil
+	})
+	next := s.finish(again, alice.cookie).cookie(isSessionCookie)
+	s.mustBe("alice", alice.cookie) // so long
+	storage.misbehave(nil)
+	eventually(t, "the old session is over", func() bool { return !storage.has(alice.hot) && !storage.has(alice.cold) })
+	s.mustBe("", alice.cookie)
+	s.mustBe("alice", next)
 }

@@ -47,23 +47,28 @@ func (a *Auth) serveCallback(c *fiber.Ctx) error {
 	switch {
 	case result.err == nil:
 		return a.arrive(c, mine, result)
-	case result.used && !errors.Is(result.err, errLoginAgain):
-		a.cookies.clear(c, mine.name)
-		return a.refuse(c, result.err)
-	case errors.Is(result.err, ErrUnavailable):
-		return a.refuse(c, result.err) // nothing changed: the ticket is still good
-	case errors.Is(result.err, ErrStateMismatch):
-		return a.stray(c, result.err)
-	case errors.Is(result.err, ErrAttemptExpired), result.used:
+	case errors.Is(result.err, errLoginAgain), !result.used && errors.Is(result.err, ErrAttemptExpired):
 		return a.again(c, mine, result.err)
+	case !result.used && errors.Is(result.err, ErrUnavailable):
+		return a.refuse(c, result.err) // nothing changed: the ticket is still good
+	case !result.used && errors.Is(result.err, ErrStateMismatch):
+		return a.stray(c, result.err)
 	}
 	a.cookies.clear(c, mine.name)
 	return a.refuse(c, result.err)
 }
 
-// readAnswer reads the query strictly: a parameter that occurs twice, or is no
-// text of the protocol's alphabet, is an attack or a mistake (RFC 6749 section
-// 3.1), and guessing which value counts would let the two be confused.
+// Cognito's codes are UUIDs and our states are far shorter than this. What is
+// longer is not worth looking up.
+const (
+	longestState = 128
+	longestCode  = 2048
+)
+
+// readAnswer reads the query strictly: a parameter that occurs twice, or a code
+// outside the protocol's alphabet, is an attack or a mistake (RFC 6749 section
+// 3.1 and appendix A.11), and guessing which value counts would let the two be
+// confused.
 func (a *Auth) readAnswer(c *fiber.Ctx) (cognitoAnswer, error) {
 	values := map[string]string{}
 	for _, name := range []string{"state", "code", "error", "error_description", "iss"} {
@@ -80,7 +85,7 @@ func (a *Auth) readAnswer(c *fiber.Ctx) (cognitoAnswer, error) {
 		// 9207 section 2.4).
 		return cognitoAnswer{}, because(ErrBadCallback, "the answer names another issuer")
 	}
-	if len(values["state"]) > 128 || !visible(values["code"], 2048) {
+	if len(values["state"]) > longestState || len(values["code"]) > longestCode || !printable(values["code"]) {
 		return cognitoAnswer{}, because(ErrBadCallback, "state or code is not well formed")
 	}
 	answer := cognitoAnswer{state: secret(values["state"]), code: secret(values["code"])}
@@ -90,14 +95,14 @@ func (a *Auth) readAnswer(c *fiber.Ctx) (cognitoAnswer, error) {
 	return answer, nil
 }
 
-// visible reports whether s is made of visible ASCII characters.
-func visible(s string, longest int) bool {
+// printable reports whether s is made of printable ASCII characters.
+func printable(s string) bool {
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] > 0x7e {
 			return false
 		}
 	}
-	return len(s) <= longest
+	return true
 }
 
 // errLoginAgain asks for one more login without a word to the visitor.
@@ -142,8 +147,6 @@ func answerError(reported *ProviderError) error {
 		return because(ErrMisconfigured, "%w; allow every scope of Scopes for the app client", reported)
 	case "unauthorized_client":
 		return because(ErrMisconfigured, "%w; allow the authorization code grant for the app client", reported)
-	case "server_error", "temporarily_unavailable":
-		return because(ErrProvider, "%w", reported)
 	}
 	if linkedJustNow.MatchString(reported.Description) {
 		return because(ErrProvider, "%w: %w", errLoginAgain, reported)
@@ -162,11 +165,7 @@ func (a *Auth) replace(c *fiber.Ctx, opened *openSession) {
 	if !ok {
 		return
 	}
-	refresh, err := a.sessions.end(handle)
-	if err != nil {
-		a.config.Logger.Warn("cognito: the session before this login could not be ended", "error", err)
-	}
-	a.sessions.revokeLater(refresh)
+	a.endNow(handle)
 }
 
 // arrive sends a browser home that has finished its login.

@@ -20,6 +20,8 @@ const (
 	longestAnswer = 1 << 20
 	// callsInFlight bounds the calls to Cognito that wait at the same time.
 	callsInFlight = 128
+	// revocationsInFlight bounds those among them that only tidy up.
+	revocationsInFlight = callsInFlight / 8
 	// closeTimeout bounds how long Close waits for what is in flight: a call,
 	// its repetition after a lost answer, and saving what came of it.
 	closeTimeout = 2*callTimeout + 5*time.Second
@@ -37,6 +39,9 @@ type caller struct {
 	client *http.Client
 	owned  bool // the transport is ours to close
 	slots  chan struct{}
+	// revoking has few places, which are waited for: revocations that hang
+	// must leave the slots to logins and renewals.
+	revoking chan struct{}
 
 	mu      sync.Mutex // guards closed, and Add against Wait
 	closed  bool
@@ -47,7 +52,7 @@ type caller struct {
 }
 
 func newCaller(given *http.Client) *caller {
-	c := &caller{slots: make(chan struct{}, callsInFlight), closing: make(chan struct{})}
+	c := &caller{slots: make(chan struct{}, callsInFlight), revoking: make(chan struct{}, revocationsInFlight), closing: make(chan struct{})}
 	if given == nil {
 		c.owned = true
 		given = &http.Client{Transport: &http.Transport{

@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -39,8 +38,9 @@ type Auth struct {
 	gone    visit // a cookie that leads nowhere
 	foreign visit // a cookie, used by another site
 
-	endings atomic.Int64 // sessions that are being ended in the background
+	endings endings
 	mounted sync.Once
+	nested  sync.Once // below another middleware
 	closing sync.Once
 	closed  error
 }
@@ -66,7 +66,9 @@ func New(config Config) fiber.Handler {
 	return auth.Handler()
 }
 
-// NewAuth is [New] with an error instead of a panic.
+// NewAuth is [New] with an error instead of a panic. Calling [Auth.Close] is
+// needed only where the app does not end by Fiber's Shutdown, or has to know
+// that all is done.
 func NewAuth(config Config) (*Auth, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
@@ -158,6 +160,11 @@ func (a *Auth) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cognito.Auth{%v}", 
 // middleware stands.
 func (a *Auth) mount(c *fiber.Ctx) {
 	a.reportUnreachable(c.Route().Path)
+	select {
+	case <-c.Context().Done():
+		return // the server is stopping, and may be going through its hooks
+	default:
+	}
 	// In a goroutine, and not waited for without end: Fiber holds the lock
 	// that this takes while it drains requests at shutdown, and this very
 	// request may be one of them.
@@ -179,13 +186,22 @@ func (a *Auth) reportUnreachable(mounted string) {
 	if strings.ContainsAny(prefix, ":*+") {
 		return // a pattern: only requests could tell
 	}
-	for _, r := range []struct{ field, path string }{
-		{"LoginPath", a.config.LoginPath}, {"RedirectPath", a.config.RedirectPath},
-		{"LogoutPath", a.config.LogoutPath}, {"RefreshPath", a.config.RefreshPath},
-	} {
+	for _, r := range a.config.paths() {
 		if !strings.HasPrefix(strings.ToLower(r.path)+"/", strings.ToLower(prefix)+"/") {
 			a.config.Logger.Error("cognito: a route is out of reach: the middleware is mounted under another path; settings are full paths",
 				"field", r.field, "path", r.path, "mounted", strings.Clone(mounted))
+		}
+	}
+}
+
+// reportTaken finds routes of ours that another middleware further up answers:
+// its visitors would come back signed in there and not here, and be sent to log
+// in again without end.
+func (a *Auth) reportTaken(above *Auth) {
+	for _, r := range a.config.paths() {
+		if above.route(r.path) != nil {
+			a.config.Logger.Error("cognito: a route is out of reach: another middleware above answers there; give each its own paths",
+				"field", r.field, "path", r.path, "client", a.config.ClientID, "above", above.config.ClientID)
 		}
 	}
 }

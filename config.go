@@ -62,9 +62,12 @@ type Config struct {
 	// http://127.0.0.1 and http://[::1] only, with no proxy in between.
 	BaseURL string
 
-	// LoginPath starts a login. Like all paths here it is the full path of
-	// the request, compared exactly and with case, under a group or a mount
-	// too.
+	// LoginPath starts a login, for a GET that opens a page. Its query may hold
+	// return_to, the path to come back to, and of Cognito's own parameters
+	// login_hint, lang, identity_provider, idp_identifier and prompt. Like all
+	// paths here it is the full path of the request, compared exactly and with
+	// case, under a group or a mount too. Two middlewares in a row need paths
+	// of their own, or the first one answers for both.
 	//
 	// Optional. Default: "/login".
 	LoginPath string
@@ -76,12 +79,17 @@ type Config struct {
 	// Optional. Default: "/login/redirect".
 	RedirectPath string
 
-	// LogoutPath ends the session here and at Cognito.
+	// LogoutPath ends the session here and at Cognito: for a POST of the app's
+	// own pages, or a GET that opens a page. A link from another site is asked
+	// to be confirmed.
 	//
 	// Optional. Default: "/logout".
 	LogoutPath string
 
-	// RefreshPath renews the tokens of the session at once.
+	// RefreshPath renews the tokens of the session at once, for a POST of the
+	// app's own pages. It answers {"expires_at": "2006-01-02T15:04:05Z"}, 401
+	// when there is no session (any more), 403 to another site, and 503 while
+	// that cannot be known.
 	//
 	// Optional. Default: "/token/refresh".
 	RefreshPath string
@@ -101,8 +109,9 @@ type Config struct {
 
 	// AllowedOrigins are further origins, such as "https://admin.example.com",
 	// whose pages may send unsafe requests (POST and the like) with the
-	// session cookie. No CORS headers are sent for them: that stays with the
-	// app.
+	// session cookie. Browsers send the cookie (SameSite=Lax) only along with
+	// requests of the same site, so these are sibling subdomains and other
+	// ports. No CORS headers are sent for them: that stays with the app.
 	//
 	// Optional. Default: none.
 	AllowedOrigins []string
@@ -115,17 +124,19 @@ type Config struct {
 	Storage fiber.Storage
 
 	// CookieName names the session cookie, without prefix: "__Host-" is put
-	// before it when BaseURL is https.
+	// before it when BaseURL is https. Apps that share a host, under paths or
+	// ports of their own, and the same ClientID need a name each: browsers
+	// send all of them the same cookies.
 	//
 	// Optional. Default: "cognito_" and a short hash of ClientID.
 	CookieName string
 
-	// IdleTimeout ends a session that has made no request for so long.
+	// IdleTimeout ends a session this long after its last request.
 	//
 	// Optional. Default: 24h, or AbsoluteTimeout when that is shorter.
 	IdleTimeout time.Duration
 
-	// AbsoluteTimeout ends a session so long after its login, however busy
+	// AbsoluteTimeout ends a session this long after its login, however busy
 	// it is.
 	//
 	// Optional. Default: 168h (7 days).
@@ -152,7 +163,8 @@ type Config struct {
 	Audience string
 
 	// UserInfo also reads /oauth2/userInfo at login and adds the claims that
-	// the ID token lacks to the user.
+	// the ID token lacks to the user. They stay as they are until the next
+	// login.
 	//
 	// Optional. Default: false.
 	UserInfo bool
@@ -212,6 +224,17 @@ type Config struct {
 	//
 	// Optional. Default: time.Now.
 	Now func() time.Time
+}
+
+// configPath is a field of the config that holds a path.
+type configPath struct{ field, path string }
+
+// paths are those that the middleware answers itself.
+func (c Config) paths() []configPath {
+	return []configPath{
+		{"LoginPath", c.LoginPath}, {"RedirectPath", c.RedirectPath},
+		{"LogoutPath", c.LogoutPath}, {"RefreshPath", c.RefreshPath},
+	}
 }
 
 // Format prints the config with the client secret redacted, for every verb.

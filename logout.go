@@ -1,8 +1,10 @@
 package cognito
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -46,9 +48,13 @@ func (a *Auth) serveLogout(c *fiber.Ctx) error {
 func (a *Auth) Logout(c *fiber.Ctx) error {
 	if id := a.cookies.read(c, a.cookies.session); id != nil {
 		if handle, ok := a.sessions.handle(id); ok {
+			end := func() { a.endNow(handle) }
 			// Whatever the app's hook does, the session ends.
-			defer a.endNow(handle)
-			a.farewell(c, id)
+			defer func() { end() }()
+			known := a.sessions.recent.get(handle.id) != nil
+			if err := a.farewell(c, id); errors.Is(err, errStorageSlow) {
+				end = func() { a.endLater(handle, known, err) } // the visitor has waited enough
+			}
 		}
 	}
 	a.cookies.clear(c, string(a.cookies.session))
@@ -66,40 +72,47 @@ func (a *Auth) Logout(c *fiber.Ctx) error {
 }
 
 // farewell tells the app who is leaving, if that can be known.
-func (a *Auth) farewell(c *fiber.Ctx, id []byte) {
+func (a *Auth) farewell(c *fiber.Ctx, id []byte) error {
 	leaving := Event{Kind: EventLogout, OK: true}
-	if s, err := a.sessions.read(id, a.config.Now()); err == nil {
+	s, err := a.sessions.read(id, a.config.Now())
+	if err == nil {
 		leaving.Subject = s.visit.user.Subject()
 		if a.config.OnLogout != nil {
 			a.config.OnLogout(c, s.visit.user)
 		}
 	}
 	a.emit(leaving)
+	return err
 }
-
-// endingsKept bounds the sessions that a storage out of reach has not been told
-// to end yet.
-const endingsKept = 16384
 
 // endNow ends a session here and then at Cognito. A storage that is out of
 // reach is told as soon as it is back, since whoever holds a copy of the cookie
 // is let in until then.
 func (a *Auth) endNow(handle *sessionHandle) {
+	known := a.sessions.recent.get(handle.id) != nil
 	refresh, err := a.sessions.end(handle)
 	a.sessions.revokeLater(refresh)
-	if err == nil {
+	if err != nil {
+		a.endLater(handle, known, err)
+	}
+}
+
+// endLater keeps at ending a session that the storage could not be told to end.
+func (a *Auth) endLater(handle *sessionHandle, known bool, cause error) {
+	name := handle.name()
+	if !a.endings.begin(name, known) {
 		return
 	}
-	a.config.Logger.Error("cognito: a session could not be ended yet; trying again", "session", handle.name()[:8], "error", err)
-	if a.endings.Add(1) > endingsKept || !a.caller.untilClosed(func(closing <-chan struct{}) { a.keepEnding(handle, closing) }) {
-		a.endings.Add(-1)
+	a.config.Logger.Error("cognito: a session could not be ended yet; trying again", "session", name[:8], "error", cause)
+	if !a.caller.untilClosed(func(closing <-chan struct{}) { a.keepEnding(handle, closing) }) {
+		a.endings.done(name)
 	}
 }
 
 // keepEnding tries until the session is ended or has ended by itself, and once
 // more when the app stops.
 func (a *Auth) keepEnding(handle *sessionHandle, closing <-chan struct{}) {
-	defer a.endings.Add(-1)
+	defer a.endings.done(handle.name())
 	defer a.recoverBackground("ending a session")
 	byItself := time.Now().Add(a.config.AbsoluteTimeout)
 	pause := rescuePause
@@ -115,4 +128,46 @@ func (a *Auth) keepEnding(handle *sessionHandle, closing <-chan struct{}) {
 			return
 		}
 	}
+}
+
+// endings are the sessions that a storage out of reach has not been told to end
+// yet, by name. While it is, nobody can tell a session's cookie from one that a
+// stranger has made up, and strangers could fill any list. So there is room of
+// its own for sessions that this process has seen lately.
+type endings struct {
+	mu        sync.Mutex
+	known     map[string]bool
+	strangers int
+}
+
+const (
+	endingsKept        = recentLimit
+	endingsOfStrangers = 1024
+)
+
+// begin reports whether there is room for one more, which is not there yet.
+func (e *endings) begin(name string, known bool) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, under := e.known[name]
+	if under || (known && len(e.known)-e.strangers >= endingsKept) || (!known && e.strangers >= endingsOfStrangers) {
+		return false
+	}
+	if e.known == nil {
+		e.known = map[string]bool{}
+	}
+	e.known[name] = known
+	if !known {
+		e.strangers++
+	}
+	return true
+}
+
+func (e *endings) done(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if known, under := e.known[name]; under && !known {
+		e.strangers--
+	}
+	delete(e.known, name)
 }

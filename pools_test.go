@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -515,5 +516,51 @@ func TestOneMiddlewareInTwoPlaces(t *testing.T) {
 		if page := v.Get(s.url + path); page.Body != "hello alice@example.com" {
 			t.Errorf("%s: %d %s", path, page.Status, page.Body)
 		}
+	}
+}
+
+// TestTwoPoolsOnTheSamePaths: the first of two middlewares answers for both, so
+// nobody could ever sign in to the second pool. The log says so, once, and is
+// silent about two that keep apart.
+func TestTwoPoolsOnTheSamePaths(t *testing.T) {
+	for name, row := range map[string]struct {
+		second func(*cognito.Config)
+		fields []string
+	}{
+		"the same": {func(*cognito.Config) {}, []string{"LoginPath", "RedirectPath", "LogoutPath", "RefreshPath"}},
+		"one of them": {func(c *cognito.Config) {
+			c.LoginPath, c.LogoutPath, c.RefreshPath = "/b/login", "/b/logout", "/b/refresh"
+		}, []string{"RedirectPath"}},
+		"none": {func(c *cognito.Config) {
+			c.LoginPath, c.RedirectPath, c.LogoutPath, c.RefreshPath = "/b/login", "/b/callback", "/b/logout", "/b/refresh"
+		}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			other := newPool(t).Config()
+			log := &lockedBuffer{}
+			other.ClientID, other.Logger = "second", slog.New(slog.NewTextHandler(log, nil))
+			row.second(&other)
+			second, err := cognito.NewAuth(other)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = second.Close() }()
+			s := serveApp(t, func(app *fiber.App, _ *cognito.Auth) {
+				app.Use(second.Handler())
+				pages(app)
+			})
+			for range 3 {
+				s.send(request{path: "/public"})
+			}
+			for _, field := range []string{"LoginPath", "RedirectPath", "LogoutPath", "RefreshPath"} {
+				want := 0
+				if slices.Contains(row.fields, field) {
+					want = 1
+				}
+				if told := strings.Count(log.String(), "field="+field+" "); told != want {
+					t.Errorf("%s is reported %d times, want %d: %s", field, told, want, log.String())
+				}
+			}
+		})
 	}
 }

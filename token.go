@@ -11,8 +11,9 @@ import (
 	"strings"
 )
 
-// Errors of the token endpoint that callers act upon. Everything else is
-// ErrUnavailable (nothing is known) or ErrMisconfigured (the operator's turn).
+// errInvalidGrant is the one verdict of the token endpoint that is about the
+// visitor. Every other error is ErrUnavailable (nothing is known) or
+// ErrMisconfigured (the operator's turn).
 var errInvalidGrant = errors.New("invalid_grant")
 
 // tokenEndpoint speaks for one app client at the token, revocation and
@@ -146,9 +147,15 @@ func (t *tokenEndpoint) fetchUserInfo(ctx context.Context, access secret) ([]byt
 	return body, nil
 }
 
-// end revokes a refresh token and with it every token that was made from it
+// revoke ends a refresh token and with it every token that was made from it
 // (RFC 7009). Access tokens still verify by their signature until they expire.
-func (t *tokenEndpoint) end(ctx context.Context, refresh secret) error {
+func (t *tokenEndpoint) revoke(ctx context.Context, refresh secret) error {
+	select {
+	case t.caller.revoking <- struct{}{}:
+		defer func() { <-t.caller.revoking }()
+	case <-ctx.Done():
+		return unavailable(errCallsFull)
+	}
 	status, _, _, err := t.post(ctx, t.at.revoke, url.Values{"token": {refresh.reveal()}})
 	switch {
 	case err != nil:

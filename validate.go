@@ -46,6 +46,7 @@ var (
 	scopePattern     = regexp.MustCompile(`^[!#-\[\]-~]+$`) // RFC 6749 section 3.3
 	cookieName       = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
 	routePath        = regexp.MustCompile(`^(/[0-9A-Za-z._~-]+)+$`)
+	issuerAddress    = regexp.MustCompile(`(?i)^(https?://)?(issuer-)?cognito-idp[.-][^/]*\.amazonaws\.com`)
 	amazonDomain     = regexp.MustCompile(`^[a-z0-9-]+\.auth(-fips)?\.([a-z0-9-]+)\.amazoncognito\.com$`)
 )
 
@@ -116,16 +117,17 @@ func (k *configCheck) userPoolDomain(c Config) {
 		k.add("UserPoolDomain", "", "is required", remedy)
 		return
 	}
+	if issuerAddress.MatchString(value) { // before its path, which is not what is wrong with it
+		k.add("UserPoolDomain", value, "is the address of the issuer, which has no login pages", remedy)
+		return
+	}
 	u, err := parseOrigin(withScheme(value))
 	if err != nil {
 		k.add("UserPoolDomain", value, err.Error(), remedy)
 		return
 	}
 	host := u.Hostname()
-	switch {
-	case strings.HasPrefix(host, "cognito-idp") || strings.HasPrefix(host, "issuer-cognito-idp"):
-		k.add("UserPoolDomain", value, "is the address of the issuer, which has no login pages", remedy)
-	case !strings.Contains(host, ".") && !isLoopback(host):
+	if !strings.Contains(host, ".") && !isLoopback(host) {
 		k.add("UserPoolDomain", value, "is only the prefix of a domain", "write "+host+".auth."+regionOr(c.UserPoolID, "REGION")+".amazoncognito.com")
 	}
 	if parts := amazonDomain.FindStringSubmatch(host); parts != nil && poolIDWithRegion.MatchString(c.UserPoolID) && parts[2] != regionOr(c.UserPoolID, "") {
@@ -193,12 +195,8 @@ func (k *configCheck) baseURL(c Config) {
 }
 
 func (k *configCheck) paths(c Config) {
-	routes := []struct{ field, path string }{
-		{"LoginPath", c.LoginPath}, {"RedirectPath", c.RedirectPath},
-		{"LogoutPath", c.LogoutPath}, {"RefreshPath", c.RefreshPath},
-	}
 	taken := map[string]string{}
-	for _, r := range routes {
+	for _, r := range c.paths() {
 		switch other, twice := taken[r.path]; {
 		case !routePath.MatchString(r.path) || hasDotSegment(r.path):
 			k.add(r.field, r.path, "must be an absolute path of plain segments, without query, pattern or trailing slash", "write it like /login")
@@ -208,7 +206,7 @@ func (k *configCheck) paths(c Config) {
 			taken[r.path] = r.field
 		}
 	}
-	for _, r := range []struct{ field, path string }{{"AfterLogin", c.AfterLogin}, {"AfterLogout", c.AfterLogout}} {
+	for _, r := range []configPath{{"AfterLogin", c.AfterLogin}, {"AfterLogout", c.AfterLogout}} {
 		clean, ok := localPath(r.path)
 		if !ok || clean != r.path {
 			k.add(r.field, r.path, "must be a path of this app, with an optional query", "write it like /welcome")

@@ -35,6 +35,7 @@ func (a *Auth) setVisit(c *fiber.Ctx, v *visit) {
 	ctx := c.Context()
 	if outer, _ := ctx.UserValue(nearestKey{}).(*visit); outer != nil && outer.auth != a {
 		ctx.SetUserValue(ownKey{outer.auth}, outer) // another pool's, further up
+		a.nested.Do(func() { a.reportTaken(outer.auth) })
 	}
 	a.setNearest(ctx, v)
 }
@@ -138,13 +139,18 @@ func PayloadFrom(c *fiber.Ctx) *Payload { return nearest(c).payloadOrNil() }
 
 // AccessToken returns the user's access token, to call other APIs for this
 // user. It is never expired: if need be it is renewed first. The error is
-// [ErrNotSignedIn] or [ErrSessionEnded] when nobody is signed in and
-// [ErrUnavailable] when no valid token can be had at the moment.
+// [ErrNotSignedIn] or [ErrSessionEnded] when nobody is signed in,
+// [ErrCrossOrigin] when another site sent the request, [ErrInvalidToken] or
+// [ErrBearerMalformed] when it brought a bearer token that does not count,
+// [ErrUnavailable] when no valid token can be had at the moment, and
+// [ErrMisconfigured] when no middleware runs before the handler.
 func AccessToken(c *fiber.Ctx) (string, error) { return accessTokenOf(c, nearest(c)) }
 
 // Err says why there is no user although there might be one: the storage or
-// Cognito is out of reach ([ErrUnavailable]), or another site sent the request
-// ([ErrCrossOrigin]). It is nil when nobody has signed in.
+// Cognito is out of reach ([ErrUnavailable]), another site sent the request
+// ([ErrCrossOrigin]), or its bearer token does not count ([ErrInvalidToken],
+// [ErrBearerMalformed]). It is nil when nobody has signed in, and when the
+// session has ended.
 func Err(c *fiber.Ctx) error { return errOf(nearest(c)) }
 
 // UserFrom is [UserFrom] for the users of this middleware.

@@ -2,6 +2,7 @@ package cognito
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
 	"time"
 )
@@ -106,9 +107,9 @@ func (s *sessions) undoIfEnded(handle *sessionHandle) error {
 // touch moves the idle deadline of a session in use, at most once per tenth
 // of it and by one request at a time. It works on a fresh read, since the
 // session may have been renewed or ended since the request came in. Should it
-// still cross a renewal and put back an older hot record, the tokens are
-// merely renewed once more. A storage that fails now is asked again by the
-// next request.
+// still cross a renewal and put back an older hot record, whoever renewed finds
+// that when it looks again (lookLater). A storage that fails now is asked again
+// by the next request.
 func (s *sessions) touch(opened *openSession, now time.Time) {
 	if _, busy := s.touching.LoadOrStore(opened.name(), true); busy {
 		return
@@ -153,6 +154,9 @@ func (s *sessions) end(handle *sessionHandle) (refresh secret, err error) {
 	// The tombstone first: a renewal that stores a new refresh token after
 	// this reads the record will find it, and revoke that token itself.
 	err = s.store.set(handle.tomb(), sealedTombstone, tombstoneLife)
+	if errors.Is(err, errStorageSlow) {
+		return "", err // somebody waits, and all the rest would take as long again
+	}
 	cold, readErr := s.readCold(handle)
 	if held := s.auth.renewals.take(handle.name()); held != nil {
 		if readErr == nil && held.cold.refresh != cold.refresh {
@@ -189,11 +193,14 @@ func (s *sessions) revokeLater(refresh secret) {
 	if refresh == "" {
 		return
 	}
-	s.auth.caller.background(func(ctx context.Context) {
-		if err := s.auth.endpoint.end(ctx, refresh); err != nil {
+	told := func(err error) {
+		if err != nil {
 			s.auth.config.Logger.Warn("cognito: a refresh token could not be revoked", "error", err)
 		}
-	})
+	}
+	if !s.auth.caller.background(func(ctx context.Context) { told(s.auth.endpoint.revoke(ctx, refresh)) }) {
+		told(errClosed)
+	}
 }
 
 func earlier(a, b time.Time) time.Time {
