@@ -864,3 +864,24 @@ func TestBearerPastTheDoor(t *testing.T) {
 			s.send(request{method: method, path: "/me", cookies: []*http.Cookie{v.sessionCookie()}, header: foreign}))
 	}
 }
+
+// TestBearerIsNoVisitor: whoever brings a bearer token gets a problem to read,
+// whatever it says that it accepts, and words that are not about a login.
+func TestBearerIsNoVisitor(t *testing.T) {
+	s := serve(t, takesBearer)
+	for _, token := range []string{"Bearer x.y.z", "Bearer", "Bearer a b"} {
+		for _, header := range []map[string]string{{"Accept": "text/html"}, {"Sec-Fetch-Mode": "navigate"}, {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}} {
+			header["Authorization"] = token
+			for _, path := range []string{"/me", "/login/redirect"} {
+				res := s.send(request{path: path, header: header})
+				if kind := res.Header.Get("Content-Type"); kind != "application/problem+json" || strings.Contains(res.body, "verified") {
+					t.Errorf("%s with %v: %s of type %s", path, header, statusLine(res), kind)
+				}
+			}
+		}
+	}
+	res := s.send(request{path: "/login/redirect", header: asPage})
+	if kind := res.Header.Get("Content-Type"); !strings.HasPrefix(kind, "text/html") {
+		t.Errorf("a visitor gets %s", kind)
+	}
+}

@@ -454,7 +454,7 @@ func TestAmbiguousLoginParameters(t *testing.T) {
 		"login_hint=" + strings.Repeat("a", 257),
 	} {
 		res := s.send(request{path: "/login?" + query})
-		if err := refused.take(); !errors.Is(err, cognito.ErrBadCallback) {
+		if err := refused.take(); !errors.Is(err, cognito.ErrBadLogin) {
 			t.Errorf("%.60q was answered with %v, %s", query, err, statusLine(res))
 		}
 		setsNothing(t, query, res)

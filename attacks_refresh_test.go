@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -584,10 +583,11 @@ func TestTouchCrossesRenewal(t *testing.T) {
 	pool.Advance(150 * time.Minute) // to be prolonged, and not renewed yet
 
 	writing, held := make(chan struct{}), newGate(t)
-	var once sync.Once
+	var touched atomic.Bool
 	storage.misbehave(func(c storeCall) *storeFault {
-		if c.method == "set" && c.key == alice.hot {
-			once.Do(func() { close(writing); <-held.closed })
+		if c.method == "set" && c.key == alice.hot && touched.CompareAndSwap(false, true) {
+			close(writing)
+			<-held.closed
 		}
 		return nil
 	})
@@ -782,4 +782,63 @@ func TestRefreshPath(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTouchPutsClaimsBack: a request prolongs the session, its write is delayed,
+// and the tokens are renewed meanwhile, without the group that a guard asks for.
+// The write comes last and puts the old claims back, but not for long.
+func TestTouchPutsClaimsBack(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	clock, storage := stopClock(pool), newStore()
+	s := serveWith(t, pool, clock.hook, on(storage), func(c *cognito.Config) { c.IdleTimeout = time.Hour })
+	alice := s.newSession(storage, "alice")
+	clock.advance(7 * time.Minute) // use is noted, and the tokens are not due
+	regroup(pool, "new")
+	held, delayed := newGate(t), make(chan struct{})
+	var touched atomic.Bool
+	storage.misbehave(func(c storeCall) *storeFault {
+		if c.method == "set" && c.key == alice.hot && touched.CompareAndSwap(false, true) {
+			close(delayed)
+			<-held.closed
+		}
+		return nil
+	})
+	touching := s.later(1, asScript("/me", alice.cookie))
+	<-delayed
+	if res := s.send(renewNow(alice.cookie)); res.StatusCode != http.StatusOK {
+		t.Fatalf("the refresh path answers %s", statusLine(res))
+	}
+	if groups := groupsOf(s.me(alice.cookie)); groups != "new" {
+		t.Fatalf("after the renewal /me shows %s", groups)
+	}
+	held.open()
+	s.mustAllBe("alice", touching())
+	if groups := groupsOf(s.me(alice.cookie)); groups == "new" {
+		t.Error("the delayed write put nothing back; the test proves nothing")
+	}
+	eventually(t, "the new claims are back", func() bool { return groupsOf(s.me(alice.cookie)) == "new" })
+	s.mustRenew(1)
+}
+
+// TestUserInfoDoesNotBringClaimsBack is row D6 with UserInfo: what the ID token
+// said at login and says no more is gone, whatever userInfo said then.
+func TestUserInfoDoesNotBringClaimsBack(t *testing.T) {
+	pool := newPool(t)
+	s := serveWith(t, pool, func(c *cognito.Config) { c.UserInfo = true })
+	carol := cognitotest.User{Username: "carol", Password: passwordOf("carol"), Email: "carol@example.com", Attributes: map[string]string{"custom:role": "owner"}}
+	pool.SetUser(carol)
+	pool.Break(cognitotest.UserInfo, cognitotest.Fault{Rewrite: func(claims map[string]any) { claims["custom:team"] = "blue" }})
+	cookie := s.signIn("carol")
+	if me := s.me(cookie).body; !strings.Contains(me, `"custom:role":"owner"`) || !strings.Contains(me, `"custom:team":"blue"`) {
+		t.Fatalf("/me shows %s, want claims of the ID token and of userInfo", me)
+	}
+	carol.Attributes = nil
+	pool.SetUser(carol)
+	if res := s.send(renewNow(cookie)); res.StatusCode != http.StatusOK {
+		t.Fatalf("the refresh path answers %s", statusLine(res))
+	}
+	if me := s.me(cookie).body; strings.Contains(me, "owner") || !strings.Contains(me, `"custom:team":"blue"`) {
+		t.Errorf("after the renewal /me shows %s, want no role and still the team", me)
+	}
 }

@@ -29,8 +29,8 @@ type verifiedToken struct {
 	keys    *keySnapshot // what it was verified with
 }
 
-// VerifyAccessToken verifies an access token of this pool and of the clients
-// that [Config.Bearer] admits, for code that receives tokens outside of HTTP
+// VerifyAccessToken verifies an access token of this pool, issued to
+// [Config.ClientID] or one of [Config.BearerClientIDs], for code that receives tokens outside of HTTP
 // requests, over WebSockets, gRPC or queues. The error matches
 // [ErrInvalidToken] if the token is to be refused, and [ErrUnavailable] if the
 // pool's signing keys are out of reach, so that nothing is known.
@@ -104,7 +104,7 @@ func (a *Auth) identifyBearer(raw []byte, now time.Time) *visit {
 	defer cancel()
 	verified, err := a.verifier.bearerToken(ctx, secret(text))
 	if err != nil {
-		return &visit{auth: a, bearer: true, err: err}
+		return &visit{auth: a, bearer: true, err: forProgram(err)}
 	}
 	if keys == nil {
 		keys = a.keys.current.Load() // this very token made them load
@@ -117,6 +117,16 @@ func (a *Auth) identifyBearer(raw []byte, now time.Time) *visit {
 		a.tokens.put(entry)
 	}
 	return &entry.value.visit
+}
+
+// forProgram words the refusal of a token for whoever sent it, who has no login
+// to repeat.
+func forProgram(err error) error {
+	refused := *asError(err)
+	if refused.reason == ErrInvalidToken {
+		refused.message = "The access token is not valid here, or it has expired. Get a new one."
+	}
+	return &refused
 }
 
 // bearerVisit is a visit by access token. A machine client's token has no user

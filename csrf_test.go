@@ -238,3 +238,28 @@ func TestNoCORSOfOurOwn(t *testing.T) {
 	}
 	v.mustBeSignedIn()
 }
+
+// TestCrossSiteWebSocketHijacking is row E6 for a WebSocket: it begins with a GET
+// that carries the cookie, and afterwards the page that opened it may say
+// anything. So the GET is judged like what comes after it.
+func TestCrossSiteWebSocketHijacking(t *testing.T) {
+	s := serve(t, func(c *cognito.Config) { c.AllowedOrigins = []string{sibling} })
+	alice := s.signIn("alice")
+	for _, row := range forgeryRows {
+		header := map[string]string{"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+		if row.site != absent {
+			header["Sec-Fetch-Site"] = row.site
+		}
+		if row.origin != absent {
+			header["Origin"] = strings.ReplaceAll(row.origin, ownPage, s.url)
+		}
+		want := http.StatusOK
+		if row.refusedFromSibling {
+			want = http.StatusForbidden
+		}
+		if res := s.send(request{path: "/me", cookies: []*http.Cookie{alice}, header: header}); res.StatusCode != want {
+			t.Errorf("%s from %s: %s, want %d", row.site, row.origin, statusLine(res), want)
+		}
+	}
+	s.mustBe("alice", alice)
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -21,7 +22,8 @@ type Reason struct {
 // Error names the reason.
 func (r *Reason) Error() string { return "cognito: " + r.code }
 
-// Reasons. Every error that leaves this package matches one of them.
+// Reasons. Every refusal, and every error of an accessor or of
+// [Auth.VerifyAccessToken], matches one of them.
 var (
 	// ErrNotSignedIn is a guard's reason when nobody is signed in.
 	ErrNotSignedIn = &Reason{"not_signed_in", http.StatusUnauthorized,
@@ -37,14 +39,19 @@ var (
 	ErrSessionEnded = &Reason{"session_ended", http.StatusUnauthorized,
 		"You have been signed out", "Your session has ended. Please sign in again."}
 	// ErrStaleLogin is a guard's reason when the user has to prove anew who
-	// they are (RFC 9470), and the reason why a login is refused that was to
-	// do so and did not: the classic hosted UI ignores the wish.
+	// they are (RFC 9470). A login that was begun for that is refused with it
+	// if Cognito asked for no password: the classic hosted UI never does while
+	// it knows the user.
 	ErrStaleLogin = &Reason{"fresh_login_required", http.StatusUnauthorized,
 		"Please sign in again", "This needs a fresh sign-in. If you are brought back here, sign out first and then sign in again."}
 	// ErrBearerMalformed means that an Authorization header cannot be read
 	// (RFC 6750 section 3.1, invalid_request).
 	ErrBearerMalformed = &Reason{"invalid_request", http.StatusBadRequest,
 		"Bad request", "The Authorization header must hold exactly one bearer token."}
+	// ErrNotAdmitted means that [Config.OnLogin] turned away a user whom Cognito
+	// had verified.
+	ErrNotAdmitted = &Reason{"not_admitted", http.StatusForbidden,
+		"You cannot sign in here", "You signed in, but this app does not let you in."}
 	// ErrDenied means that the visitor, or the identity provider, declined
 	// the login (RFC 6749 section 4.1.2.1, access_denied).
 	ErrDenied = &Reason{"access_denied", http.StatusForbidden,
@@ -57,6 +64,10 @@ var (
 	// as a Lambda trigger that refused it.
 	ErrProvider = &Reason{"provider_error", http.StatusBadRequest,
 		"Sign-in failed", "The sign-in service could not sign you in. Please try again."}
+	// ErrBadLogin means that a link to LoginPath has a parameter that is
+	// repeated, too long or holds control characters.
+	ErrBadLogin = &Reason{"bad_login", http.StatusBadRequest,
+		"This sign-in link does not work", "It was not copied or built correctly. You can sign in without it."}
 	// ErrStateMismatch means that a callback belongs to no login that this
 	// browser has begun: a bookmark, another browser, or an attack.
 	ErrStateMismatch = &Reason{"state_mismatch", http.StatusBadRequest,
@@ -202,5 +213,5 @@ func newProviderError(code, description string) *ProviderError {
 	if !providerCode.MatchString(code) {
 		code = "unknown"
 	}
-	return &ProviderError{Code: code, Description: string([]byte(description)[:min(len(description), 200)])}
+	return &ProviderError{Code: code, Description: strings.Clone(description[:min(len(description), 200)])}
 }

@@ -12,7 +12,7 @@ type EventKind string
 
 // The kinds of events.
 const (
-	EventLogin   EventKind = "login"   // a callback was dealt with
+	EventLogin   EventKind = "login"   // a login ended, well or badly
 	EventRefresh EventKind = "refresh" // the tokens of a session were, or were not, renewed
 	EventLogout  EventKind = "logout"  // a visitor logged out
 	EventRefuse  EventKind = "refuse"  // a guard or a route turned a request away; a failed login is one as well
@@ -29,7 +29,8 @@ type Event struct {
 	Reason string
 	// Subject is the "sub" of the user concerned, or "" if there is none.
 	Subject string
-	// Duration is how long it took, where that means anything.
+	// Duration is how long a login or a refresh took, calls to Cognito
+	// included; 0 for the other kinds.
 	Duration time.Duration
 	// Err is the whole cause of a failure, or nil.
 	Err error

@@ -46,7 +46,7 @@ func fuzzVerifier(t testing.TB) *verifier {
 	}
 	now := func() time.Time { return fuzzTime }
 	set := newKeySet(newCaller(nil), "http://127.0.0.1:1/", now)
-	set.tokens = 0
+	set.allowed = 0
 	set.current.Store(&keySnapshot{keys: keys, fetched: fuzzTime})
 	v, err := newVerifier(Config{Issuer: fuzzIssuer, ClientID: "us", Now: now}, set)
 	if err != nil {

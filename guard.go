@@ -24,12 +24,14 @@ type demand func(v *visit) *Error
 func RequireUser() fiber.Handler { return guard(nearest, hasUser) }
 
 // RequireGroup lets users pass who are in at least one of the groups, by their
-// exact names. Others who are signed in get a 403. Without a group it panics.
+// exact names. Others who are signed in get a 403. Without a group, or with an
+// empty name, it panics.
 func RequireGroup(anyOf ...string) fiber.Handler { return guard(nearest, hasUser, inGroup(anyOf)) }
 
 // RequireScope lets requests pass whose access token was granted all of the
 // scopes, by their exact names: also those of machine clients, which have no
-// user. Without a scope it panics.
+// user. Without a scope, or with one that cannot be one (RFC
+// 6749 section 3.3), it panics.
 func RequireScope(allOf ...string) fiber.Handler { return guard(nearest, hasToken, withScope(allOf)) }
 
 // RequireFreshLogin lets users pass who have proved who they are within the
@@ -43,7 +45,7 @@ func RequireFreshLogin(maxAge time.Duration) fiber.Handler {
 }
 
 // Require lets users pass for whom allowed returns true. It is the guard for
-// everything that the others cannot say.
+// everything that the others cannot say. Without a function it panics.
 func Require(allowed func(*User) bool) fiber.Handler { return guard(nearest, hasUser, meets(allowed)) }
 
 // RequireUser is [RequireUser] for the users of this middleware.
@@ -142,7 +144,8 @@ func loggedInWithin(maxAge time.Duration) demand {
 	}
 	return func(v *visit) *Error {
 		proved := v.user.AuthTime()
-		if age := v.auth.config.Now().Sub(proved); !proved.IsZero() && age <= maxAge {
+		// A login in the future shows a clock that was set back, and no age.
+		if age := v.auth.config.Now().Sub(proved); !proved.IsZero() && age <= maxAge && age >= -leeway {
 			return nil
 		}
 		e := because(ErrStaleLogin, "the user last logged in at %s, more than %s ago", proved.UTC().Format(time.RFC3339), maxAge)

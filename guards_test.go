@@ -655,7 +655,7 @@ func TestErrorHandlerAnswersForGuards(t *testing.T) {
 		t.Errorf("got %s with challenge %q", statusLine(res), res.Header.Get("WWW-Authenticate"))
 	}
 	res = s.bring("/me", "junk")
-	if res.StatusCode != http.StatusUnauthorized || strings.Contains(res.body, "JWT") || res.body != "Your sign-in could not be verified. Please try again." {
+	if res.StatusCode != http.StatusUnauthorized || strings.Contains(res.body, "JWT") || res.body != "The access token is not valid here, or it has expired. Get a new one." {
 		t.Errorf("got %s", statusLine(res))
 	}
 	// A route of ours has no handler of the app behind it.
@@ -668,5 +668,69 @@ func TestErrorHandlerAnswersForGuards(t *testing.T) {
 	}
 	if bytes.Contains([]byte(s.log.String()), []byte(token)) {
 		t.Error("the log holds a token")
+	}
+}
+
+// TestFreshLoginWithAClockSetBack: a login in the future has no age. A minute is
+// forgiven, as with tokens.
+func TestFreshLoginWithAClockSetBack(t *testing.T) {
+	pool := newPool(t)
+	clock := stopClock(pool)
+	s := serveAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(auth.Handler())
+		pages(app)
+		app.Get("/vault", cognito.RequireFreshLogin(time.Minute), func(c *fiber.Ctx) error { return c.SendString("gold") })
+	}, clock.hook)
+	alice := s.signIn("alice")
+	for _, step := range []struct {
+		by   time.Duration
+		want int
+	}{
+		{0, http.StatusOK},
+		{10 * time.Minute, http.StatusUnauthorized},
+		{-30 * time.Minute, http.StatusUnauthorized},
+		{20*time.Minute - 30*time.Second, http.StatusOK},
+	} {
+		clock.advance(step.by)
+		if res := s.send(asScript("/vault", alice)); res.StatusCode != step.want {
+			t.Errorf("after %s more: %s, want %d", step.by, statusLine(res), step.want)
+		}
+	}
+	clock.advance(30 * time.Second)
+}
+
+// TestWaysOnFromARefusal: a page offers what can help. A login does not help
+// against another site's form or a link with the wrong method; and whoever is
+// not allowed somewhere need not become somebody else to go on.
+func TestWaysOnFromARefusal(t *testing.T) {
+	s := serveApp(t, func(app *fiber.App, _ *cognito.Auth) {
+		app.Get("/admin", cognito.RequireGroup("nobody's"), tellWho)
+	}, func(c *cognito.Config) { c.AfterLogin = "/home" })
+	alice := s.signIn("alice")
+	const again, home = `href="/login">Try again<`, `href="/home">Back to the app<`
+	for _, row := range []struct {
+		name    string
+		request request
+		want    string
+		not     string
+	}{
+		{"not allowed", request{path: "/admin"}, home, again},
+		{"wrong method", request{path: "/token/refresh"}, home, again},
+		{"another site's form", request{path: "/logout", method: http.MethodPost, header: map[string]string{"Origin": "https://evil.example"}}, home, again},
+		{"a login that is not ours", request{path: "/login/redirect?state=x&code=y", header: map[string]string{}}, again, home},
+		{"a broken link to the login", request{path: "/login?prompt=a&prompt=b"}, again, home},
+	} {
+		r := row.request
+		header := map[string]string{"Sec-Fetch-Mode": "navigate", "Accept": "text/html"}
+		for name, value := range r.header {
+			header[name] = value
+		}
+		r.header = header
+		if r.path != "/login/redirect?state=x&code=y" { // whoever is signed in just goes on there
+			r.cookies = []*http.Cookie{alice}
+		}
+		if res := s.send(r); !strings.Contains(res.body, row.want) || strings.Contains(res.body, row.not) {
+			t.Errorf("%s: %s", row.name, statusLine(res))
+		}
 	}
 }

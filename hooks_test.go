@@ -72,7 +72,7 @@ func TestOnLoginSeesTheUser(t *testing.T) {
 // begins, the refresh token that nobody will use is revoked, and the visitor
 // reads what the app has to say and nothing that it did not mean for them.
 func TestOnLoginRefuses(t *testing.T) {
-	const bland = "The sign-in was cancelled or not allowed. You can try again."
+	const bland = "You signed in, but this app does not let you in."
 	for _, row := range []struct {
 		name   string
 		says   error
@@ -441,7 +441,7 @@ func TestAuditTrail(t *testing.T) {
 	diary.mustHold(t, "login failed unavailable ", "refuse failed unavailable ")
 	pool.SetUser(cognitotest.User{Username: "bob", Password: passwordOf("bob"), Groups: []string{"banned"}})
 	s.arrives(s.answered("bob"))
-	diary.mustHold(t, "login failed access_denied bob", "refuse failed access_denied bob")
+	diary.mustHold(t, "login failed not_admitted bob", "refuse failed not_admitted bob")
 	pool.SetUser(cognitotest.User{Username: "bob", Password: passwordOf("bob"), Email: "bob@example.com"})
 	denied := s.begin()
 	s.send(request{path: "/login/redirect?error=access_denied&error_description=no&state=" + denied.state, cookies: []*http.Cookie{denied.cookie}})

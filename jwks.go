@@ -44,8 +44,8 @@ type keySet struct {
 
 	mu      sync.Mutex // guards what follows
 	flight  *keyFlight // the fetch under way, or nil
-	tokens  int        // fetches that unknown kids may still force
-	filled  time.Time  // when tokens was last refilled
+	allowed int        // fetches that unknown kids may still force
+	filled  time.Time  // when allowed was last refilled
 	waiting int
 }
 
@@ -66,7 +66,7 @@ type keyFlight struct {
 }
 
 func newKeySet(caller *caller, url string, now func() time.Time) *keySet {
-	return &keySet{Storage: jwkset.NewMemoryStorage(), caller: caller, url: url, now: now, tokens: keysBurst, filled: now()}
+	return &keySet{Storage: jwkset.NewMemoryStorage(), caller: caller, url: url, now: now, allowed: keysBurst, filled: now()}
 }
 
 // KeyRead finds the key named kid. It fails with ErrUnavailable when no keys
@@ -175,16 +175,16 @@ func (s *keySet) takeTurn() bool {
 		s.filled = now // the clock was set back
 	}
 	if refill := int(now.Sub(s.filled) / keysFloor); refill > 0 {
-		s.tokens = min(keysBurst, s.tokens+refill)
+		s.allowed = min(keysBurst, s.allowed+refill)
 		s.filled = s.filled.Add(time.Duration(refill) * keysFloor)
 	}
-	if s.tokens == 0 {
+	if s.allowed == 0 {
 		return false
 	}
-	if s.tokens == keysBurst {
+	if s.allowed == keysBurst {
 		s.filled = now
 	}
-	s.tokens--
+	s.allowed--
 	return true
 }
 

@@ -43,7 +43,7 @@ func (a *Auth) serveLogin(c *fiber.Ctx) error {
 	}
 	var begun attempt
 	if slices.Contains(strings.Fields(passed.Get("prompt")), "login") {
-		// Scripts and HTMX come this way to a fresh login (guard.go). Whoever
+		// Scripts and HTMX come this way to a fresh login (answer.go). Whoever
 		// is signed in must come back with a later one, for the classic hosted
 		// UI ignores the wish, and an element that asks again would do so
 		// without end.
@@ -69,7 +69,7 @@ func passedParameters(c *fiber.Ctx) (url.Values, error) {
 		case len(values) == 0:
 			continue
 		case len(values) > 1, len(values[0]) > longestLoginParameter, strings.ContainsFunc(string(values[0]), isControl):
-			return nil, because(ErrBadCallback, "login parameter %s is repeated, too long or holds control characters", name)
+			return nil, because(ErrBadLogin, "login parameter %s is repeated, too long or holds control characters", name)
 		}
 		passed.Set(name, string(values[0]))
 	}

@@ -32,14 +32,14 @@ func (a *attempts) once(c *fiber.Ctx, state string, t ticket, work func() outcom
 	key := string(sum[:])
 	a.mu.Lock()
 	a.forgetFinished()
-	if earlier := a.flights[key]; earlier != nil {
-		late := !earlier.finished.IsZero()
+	if first := a.flights[key]; first != nil {
+		late := !first.finished.IsZero()
 		a.mu.Unlock()
-		if late && (c.Context().ConnRequestNum() > 1 || !c.Context().ConnTime().Before(earlier.finished)) {
+		if late && (c.Context().ConnRequestNum() > 1 || !c.Context().ConnTime().Before(first.finished)) {
 			return work()
 		}
-		<-earlier.done
-		return earlier.outcome
+		<-first.done
+		return first.outcome
 	}
 	mine := &callback{key: key, done: make(chan struct{}), outcome: outcome{err: &Error{reason: ErrInternal}}}
 	a.flights[key] = mine

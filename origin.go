@@ -1,7 +1,6 @@
 package cognito
 
 import (
-	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
@@ -14,15 +13,18 @@ import (
 // while BaseURL is empty.
 var localHost = regexp.MustCompile(`^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$`)
 
-// errBaseURLMissing is ErrMisconfigured with words that help a newcomer, whose
-// first look is at the browser.
-var errBaseURLMissing = &Reason{"misconfigured", fiber.StatusInternalServerError,
-	"Sign-in needs a BaseURL", "This app was opened under a public address while its BaseURL setting is empty. Set BaseURL to that address."}
-
 var (
-	errNotLocal    = fmt.Errorf("%w: BaseURL is empty and the request is not for http://localhost, 127.0.0.1 or [::1]; set BaseURL to the app's public address", ErrMisconfigured)
-	errBehindProxy = fmt.Errorf("%w: BaseURL is empty and a proxy forwarded the request; set BaseURL to the address that browsers see", ErrMisconfigured)
+	errNotLocal    = baseURLMissing("the request is not for http://localhost, 127.0.0.1 or [::1]; set BaseURL to the app's public address")
+	errBehindProxy = baseURLMissing("a proxy forwarded the request; set BaseURL to the address that browsers see")
 )
+
+// baseURLMissing is ErrMisconfigured with words that help a newcomer, whose
+// first look is at the browser.
+func baseURLMissing(cause string) *Error {
+	e := because(ErrMisconfigured, "BaseURL is empty and %s", cause)
+	e.message = "This app was opened under a public address while its BaseURL setting is empty. Set BaseURL to that address."
+	return e
+}
 
 // baseURL is the app's public origin, with its path prefix. Without a BaseURL
 // it is the visitor's own machine or nothing: a proxy in front talks to us as
@@ -34,12 +36,12 @@ func (a *Auth) baseURL(c *fiber.Ctx) (string, error) {
 	header := &c.Request().Header
 	host := string(header.Host())
 	if !localHost.MatchString(host) || !strings.HasPrefix(c.OriginalURL(), "/") || c.Context().IsTLS() {
-		return "", &Error{reason: errBaseURLMissing, cause: errNotLocal}
+		return "", errNotLocal
 	}
 	for name := range header.All() {
 		switch lower := strings.ToLower(string(name)); {
 		case lower == "forwarded", lower == "via", strings.HasPrefix(lower, "x-forwarded-"):
-			return "", &Error{reason: errBaseURLMissing, cause: errBehindProxy}
+			return "", errBehindProxy
 		}
 	}
 	return "http://" + host, nil
@@ -75,7 +77,11 @@ func trustedOrigins(c Config) []string {
 func (a *Auth) crossOrigin(c *fiber.Ctx) bool {
 	switch c.Method() {
 	case fiber.MethodGet, fiber.MethodHead, fiber.MethodOptions:
-		return false
+		// A WebSocket begins with a GET, and lets its page do anything after
+		// that, without CORS (RFC 6455 section 10.2).
+		if c.Get(fiber.HeaderUpgrade) == "" {
+			return false
+		}
 	}
 	trusted := a.origins(c)
 	origin := c.Get(fiber.HeaderOrigin)
@@ -85,8 +91,8 @@ func (a *Auth) crossOrigin(c *fiber.Ctx) bool {
 	case "":
 		return origin != "" && !slices.Contains(trusted, origin)
 	}
-	// An origin of AllowedOrigins is another site by definition, so here only
-	// the list decides. Our own origin cannot be cross-site to itself.
+	// A sibling subdomain is "same-site", and what only AllowedOrigins knows is
+	// never "same-origin", so here the list decides.
 	return !slices.Contains(trusted, origin)
 }
 

@@ -82,7 +82,9 @@ func (r *renewals) reconcile(ctx context.Context, handle *sessionHandle, ours *u
 	case isUnknown(err):
 		return nil, false, err
 	case err != nil: // the session has ended
-		r.sessions.revokeLater(ours.cold.refresh)
+		if ours.cold.refresh != ours.used { // else whoever ended it has seen to that
+			r.sessions.revokeLater(ours.cold.refresh)
+		}
 		_ = r.sessions.undoIfEnded(handle) // and what we wrote may have come after
 		return nil, true, err
 	case ours.rivals(stored):
@@ -126,9 +128,10 @@ func (r *renewals) contest(ctx context.Context, current *openSession, stored col
 	return session, true, err
 }
 
-// lookLater looks once more when a rival that was about to store its tokens
-// must have done so. Neither had seen the other's, and ours, though valid, may
-// have been overwritten. The one whose tokens stand finds them and is done,
+// lookLater looks once more when a rival that was about to store its tokens, or
+// somebody who was about to prolong the session as it was, must have done so.
+// Neither had seen the other's, and ours, though valid, may have been
+// overwritten. The one whose tokens stand finds them and is done,
 // unless an answer was lost on the way to them: then the session is renewed
 // once more, while the spare still works. Tokens that have been renewed here
 // since are not looked for; their successors will be.

@@ -34,8 +34,8 @@ type recent[K comparable, V any] struct {
 	mu    sync.Mutex // for those who change anything
 	count int
 	hand  int
-	// turned holds hashes of keys that were turned away. One that is mistaken
-	// for another is let in a turn too early, nothing else.
+	// turned holds hashes of keys that were turned away. If two keys have the
+	// same one, the second is let in a turn too early, nothing else.
 	turned []uint32
 }
 

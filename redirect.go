@@ -1,6 +1,9 @@
 package cognito
 
-import "strings"
+import (
+	"net/url"
+	"strings"
+)
 
 // longestReturnPath bounds what one login makes the storage keep.
 const longestReturnPath = 1024
@@ -15,7 +18,7 @@ func (a *Auth) returnPath(raw string) string {
 		return a.config.AfterLogin
 	}
 	path, _, _ := strings.Cut(clean, "?")
-	if a.route(path) != nil {
+	if decoded, err := url.PathUnescape(path); err != nil || a.route(decoded) != nil { // a proxy, or Fiber, may decode it
 		return a.config.AfterLogin
 	}
 	return clean

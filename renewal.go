@@ -211,7 +211,7 @@ func (r *renewals) keep(handle *sessionHandle, record hotRecord, cold coldRecord
 	saved, err := r.sessions.save(handle, record, &cold)
 	switch {
 	case err == nil:
-		if cold.refresh != used && (!r.alone || cold.spare != "") {
+		if !r.alone || cold.spare != "" {
 			r.lookLater(handle, &unsaved{record: record, cold: cold, used: used})
 		}
 		return saved, nil

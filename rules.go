@@ -46,9 +46,9 @@ func ruleIssuedAt(_ *verifier, t *token) error {
 	return nil
 }
 
-// ruleFresh applies at login, where the token was issued just now: one from
+// ruleNotFromFuture applies at login, where the token was issued just now: one from
 // the future shows a clock that is wrong.
-func ruleFresh(v *verifier, t *token) error {
+func ruleNotFromFuture(v *verifier, t *token) error {
 	issued, _ := t.moment("iat")
 	if ahead := issued.Sub(v.now()); ahead > leeway {
 		return fmt.Errorf("%w: issued %s ahead of this machine's clock; set the clock (NTP)", ErrTokenIssuedAt, ahead.Truncate(time.Second))

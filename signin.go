@@ -40,14 +40,14 @@ func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*openS
 
 // admit verifies the tokens and stores the session.
 func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted grant, begun attempt) (*openSession, error) {
-	id, err := a.verifier.idToken(ctx, granted.id, ruleFresh, ruleNonce(secret(begun.Nonce)), ruleAccessTokenHash(granted.access))
+	id, err := a.verifier.idToken(ctx, granted.id, ruleNotFromFuture, ruleNonce(secret(begun.Nonce)), ruleAccessTokenHash(granted.access))
 	if err != nil {
 		return nil, err
 	}
 	if begun.Fresh && !provedAnew(id, begun) {
 		return nil, because(ErrStaleLogin, "Cognito was asked for a fresh login and did not ask the visitor; the classic hosted UI ignores prompt=login")
 	}
-	access, err := a.verifier.accessToken(ctx, granted.access, ruleFresh, ruleSameSubject(id.text("sub")))
+	access, err := a.verifier.accessToken(ctx, granted.access, ruleNotFromFuture, ruleSameSubject(id.text("sub")))
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +55,9 @@ func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted grant, begun att
 	if a.config.UserInfo {
 		if userInfo, err = a.readUserInfo(ctx, granted.access, id.text("sub")); err != nil {
 			return nil, err
+		}
+		if userInfo, err = claimsBeyond(id.payload, userInfo); err != nil {
+			return nil, because(ErrInvalidToken, "userInfo: %w", ErrTokenMalformed)
 		}
 	}
 	user, err := userClaims(id.payload, userInfo)
@@ -91,7 +94,7 @@ func (a *Auth) welcome(c *fiber.Ctx, user []byte) error {
 	if err == nil {
 		return nil
 	}
-	refused := because(ErrDenied, "OnLogin: %w", err)
+	refused := because(ErrNotAdmitted, "OnLogin: %w", err)
 	refused.subject = visitor.Subject()
 	var spoken *fiber.Error
 	if errors.As(err, &spoken) {

@@ -2,6 +2,7 @@ package cognito
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -264,6 +265,18 @@ func DecodeClaims[T any](from interface{ Decode(any) error }) (T, error) {
 // protocolClaims are about the ID token, not about the user.
 var protocolClaims = []string{
 	"iss", "aud", "exp", "iat", "nonce", "at_hash", "jti", "origin_jti", "event_id", "token_use",
+}
+
+// claimsBeyond are the claims of userInfo that the ID token lacks. Only those
+// are kept for the session: a claim of both that is gone from a later ID token
+// must not come back from what userInfo said at login.
+func claimsBeyond(idToken, userInfo []byte) ([]byte, error) {
+	var known, further map[string]json.RawMessage
+	if err := errors.Join(json.Unmarshal(idToken, &known), json.Unmarshal(userInfo, &further)); err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(further, func(name string, _ json.RawMessage) bool { return known[name] != nil })
+	return json.Marshal(further)
 }
 
 // userClaims merges the claims of the ID token with those of userInfo, which
