@@ -836,3 +836,19 @@ func TestStorageAroundADriver(t *testing.T) {
 		})
 	}
 }
+
+// TestDriverThatCanBeCalledBack is row K2 with a driver whose calls take a
+// context: those that nobody waits for any more are ended.
+func TestDriverThatCanBeCalledBack(t *testing.T) {
+	t.Parallel()
+	storage := newStore()
+	s := serve(t, on(contextStore{storage}))
+	alice := s.signIn("alice")
+	hung := hang(t)
+	storage.misbehave(func(storeCall) *storeFault { return hung })
+	s.mustBeUnavailable(asScript("/me", alice))
+	s.mustBeUnavailable(renewNow(alice))
+	eventually(t, "no call is in the driver", func() bool { return storage.waiting.Load() == 0 })
+	storage.misbehave(nil)
+	s.mustBe("alice", alice)
+}

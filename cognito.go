@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -39,8 +40,10 @@ type Auth struct {
 	foreign visit // a cookie, used by another site
 
 	endings endings
-	mounted sync.Once
-	nested  sync.Once // below another middleware
+	app     atomic.Pointer[fiber.App] // the one that the last request came from
+	apps    sync.Map                  // all that any came from
+	serving atomic.Int32              // how many of them have not shut down
+	nested  sync.Once                 // below another middleware
 	closing sync.Once
 	closed  error
 }
@@ -156,9 +159,13 @@ func (a *Auth) Close() error {
 // Format prints the Auth without its secrets, for every verb.
 func (a *Auth) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cognito.Auth{%v}", a.config) }
 
-// mount runs at the first request, when it is known where in the app the
+// mount runs at the first request from an app, when it is known where in it the
 // middleware stands.
 func (a *Auth) mount(c *fiber.Ctx) {
+	a.app.Store(c.App())
+	if _, known := a.apps.LoadOrStore(c.App(), true); known {
+		return
+	}
 	a.reportUnreachable(c.Route().Path)
 	select {
 	case <-c.Context().Done():
@@ -171,12 +178,21 @@ func (a *Auth) mount(c *fiber.Ctx) {
 	hooks, registered := c.App().Hooks(), make(chan struct{})
 	go func() {
 		defer close(registered)
-		hooks.OnShutdown(a.Close)
+		a.serving.Add(1)
+		hooks.OnShutdown(a.leave)
 	}()
 	select {
 	case <-registered:
 	case <-time.After(100 * time.Millisecond):
 	}
+}
+
+// leave closes a middleware whose apps have all shut down.
+func (a *Auth) leave() error {
+	if a.serving.Add(-1) > 0 {
+		return nil
+	}
+	return a.Close()
 }
 
 // reportUnreachable finds routes of ours outside the path that the middleware

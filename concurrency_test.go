@@ -8,7 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"sync"
@@ -532,5 +534,78 @@ func TestLoginAfterClose(t *testing.T) {
 	}
 	if _, err := s.auth.VerifyAccessToken(t.Context(), s.pool.AccessToken("", "alice", nil)); err != nil && !errors.Is(err, cognito.ErrUnavailable) {
 		t.Errorf("VerifyAccessToken() = %v, want nil or ErrUnavailable", err)
+	}
+}
+
+// TestOneOfTwoAppsShutsDown: two apps share one middleware. The shutdown of one
+// takes nothing from the other; the last one's waits for what is in flight.
+func TestOneOfTwoAppsShutsDown(t *testing.T) {
+	s := serve(t)
+	alice := s.signIn("alice")
+	admin := fiber.New(fiber.Config{DisableStartupMessage: true})
+	admin.Use(s.auth.Handler())
+	pages(admin)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- admin.Listener(listener) }()
+	other := &site{T: t, pool: s.pool, url: "http://" + listener.Addr().String()}
+	for range 3 {
+		other.mustBe("alice", alice)
+		s.mustBe("alice", alice)
+	}
+	if err := admin.Shutdown(); err != nil {
+		t.Fatal(err)
+	}
+	<-served
+	if res := s.send(renewNow(alice)); res.StatusCode != http.StatusOK {
+		t.Errorf("after the other app's shutdown the refresh path answers %s", statusLine(res))
+	}
+	if err := s.app.Shutdown(); err != nil {
+		t.Fatal(err)
+	}
+	late := httptest.NewRequest(http.MethodPost, "/token/refresh", nil)
+	late.AddCookie(alice)
+	if res, err := s.app.Test(late); err != nil || res.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("after both shutdowns a renewal begins: %v, %v", res, err)
+	}
+}
+
+// TestFirstRequestAtShutdown: an app is stopped before anybody has come by, and
+// its first request is just being served. It is answered, and what Fiber does at
+// a shutdown is left alone: under the race detector this test would see it.
+func TestFirstRequestAtShutdown(t *testing.T) {
+	for range 5 {
+		auth, err := cognito.NewAuth(newPool(t).Config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		app := fiber.New(fiber.Config{DisableStartupMessage: true})
+		came := make(chan struct{})
+		app.Use(func(c *fiber.Ctx) error { close(came); <-c.Context().Done(); return c.Next() })
+		app.Use(auth.Handler())
+		pages(app)
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		served, down := make(chan error, 1), make(chan error, 1)
+		go func() { served <- app.Listener(listener) }()
+		s := &site{T: t, url: "http://" + listener.Addr().String()}
+		answers := s.later(1, request{path: "/public"})
+		<-came
+		go func() { down <- app.Shutdown() }()
+		if got := answers()[0]; got.response == nil || got.response.body != "public" {
+			t.Errorf("the request is answered with %s", got)
+		}
+		if err := <-down; err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		<-served
+		if err := auth.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
 	}
 }

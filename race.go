@@ -82,9 +82,7 @@ func (r *renewals) reconcile(ctx context.Context, handle *sessionHandle, ours *u
 	case isUnknown(err):
 		return nil, false, err
 	case err != nil: // the session has ended
-		if ours.cold.refresh != ours.used { // else whoever ended it has seen to that
-			r.sessions.revokeLater(ours.cold.refresh)
-		}
+		r.sessions.revokeLater(ours.cold.refresh)
 		_ = r.sessions.undoIfEnded(handle) // and what we wrote may have come after
 		return nil, true, err
 	case ours.rivals(stored):

@@ -14,7 +14,9 @@ func (a *Auth) handle(c *fiber.Ctx) error {
 	if a.config.Next != nil && a.config.Next(c) {
 		return c.Next()
 	}
-	a.mounted.Do(func() { a.mount(c) })
+	if a.app.Load() != c.App() {
+		a.mount(c)
+	}
 	if r := a.route(c.Path()); r != nil {
 		return a.serve(c, r)
 	}
