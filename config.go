@@ -118,7 +118,9 @@ type Config struct {
 
 	// Storage keeps sessions and logins in progress, sealed with keys that
 	// only the visitors' cookies hold. Apps with more than one process need
-	// one that they share, such as Redis. It is never closed here.
+	// one that they share, such as Redis. It is never closed here. Methods with
+	// a context are used where a driver has them, but for one that is embedded
+	// in a storage of your own, whose Get, Set and Delete may do more.
 	//
 	// Optional. Default: a new github.com/gofiber/storage/memory/v2.
 	Storage fiber.Storage

@@ -21,7 +21,7 @@ h1{margin:0 0 .5rem;font-size:1.375rem;line-height:1.3}
 p{margin:0 0 1.75rem;color:var(--soft)}
 a,button{display:inline-block;padding:.6rem 1.2rem;border:0;border-radius:.5rem;background:var(--deed);color:#fff;font:inherit;font-weight:600;text-decoration:none;cursor:pointer}
 @media(prefers-color-scheme:dark){a,button{color:#0c1116}}
-a.home{background:none;color:var(--deed)}
+a.home{display:table;margin-top:.75rem;padding:.25rem 0;background:none;color:var(--deed)}
 a:focus-visible,button:focus-visible{outline:3px solid var(--deed);outline-offset:3px}
 `
 

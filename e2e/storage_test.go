@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -257,10 +256,10 @@ func openPatient(t *testing.T, server *machine.Redis) *patient {
 	return driver
 }
 
-func (p *patient) GetWithContext(ctx context.Context, key string) ([]byte, error) {
+func (p *patient) Get(key string) ([]byte, error) {
 	p.waiting.Add(1)
 	defer p.waiting.Add(-1)
-	return p.Storage.GetWithContext(ctx, key)
+	return p.Storage.Get(key)
 }
 
 // TestRedisHangs freezes Redis: connections stay open and nothing answers,
