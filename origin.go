@@ -79,7 +79,7 @@ func (a *Auth) crossOrigin(c *fiber.Ctx) bool {
 	case fiber.MethodGet, fiber.MethodHead, fiber.MethodOptions:
 		// A WebSocket begins with a GET, and lets its page do anything after
 		// that, without CORS (RFC 6455 section 10.2).
-		if c.Get(fiber.HeaderUpgrade) == "" {
+		if len(c.Request().Header.PeekCanonical(headerUpgrade)) == 0 {
 			return false
 		}
 	}

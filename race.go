@@ -14,6 +14,22 @@ import (
 // and waits for the winner's tokens (renewal.go). Within the grace both get a
 // child of the same refresh token, and only the child minted last stays valid,
 // whichever is stored last: then the children are told apart here.
+//
+// Newly issued tokens are in one of three places: in the storage, where all
+// instances find them; held in memory, while the storage does not take them
+// (unsaved.go); or in the storage and still to be looked for once more, lest
+// somebody who had not seen them has written over them (lookLater). Whenever
+// held tokens are offered, or stored ones looked for, reconcile compares them
+// with the refresh token that the storage holds now:
+//
+//	the one that was spent for ours   ours are stored
+//	ours                              they stand, with ours or newer claims
+//	one that has come of ours         it stands: somebody renewed once more
+//	a rival, none of these            contest: ours are renewed once more; if
+//	                                  that works they are stored, else the
+//	                                  rival stands
+//	none, the session has ended       ours are revoked
+//	not to be known                   ours are held
 
 const (
 	// pollPause is how often another instance's renewal is looked for, and
