@@ -22,10 +22,14 @@ const (
 	// renewalsInFlight bounds the renewals that call Cognito at the same
 	// time. Others wait for their turn; logins have places of their own.
 	renewalsInFlight = callsInFlight / 2
+	// flightsKept bounds the memory of those that wait: with more sessions
+	// due while Cognito is slow, the rest is told at once to come back.
+	flightsKept = 16384
 )
 
 var (
 	errPaused         = errors.New("the last renewal failed; waiting before the next")
+	errManyWait       = errors.New("too many renewals are waiting for their turn")
 	errTooLong        = errors.New("renewing the tokens takes too long")
 	errExpiredArrival = errors.New("the tokens that Cognito issued had already expired")
 	errFlightPanicked = unavailable(errors.New("renewing the tokens panicked"))
@@ -122,6 +126,9 @@ func (r *renewals) start(s *openSession) (*renewal, error) {
 	}
 	if p := r.pauses[name]; p != nil && r.now().Before(p.until) {
 		return nil, unavailable(errPaused)
+	}
+	if len(r.flights) >= flightsKept {
+		return nil, unavailable(errManyWait)
 	}
 	flight := &renewal{done: make(chan struct{})}
 	r.flights[name] = flight

@@ -115,3 +115,25 @@ func TestAsUnknown(t *testing.T) {
 		t.Errorf("an outage becomes %v", got)
 	}
 }
+
+// TestManyWaitingRenewals: when as many renewals wait as there is room for, one
+// more is told to come back, and a session whose renewal waits still joins it.
+func TestManyWaitingRenewals(t *testing.T) {
+	r := &renewals{now: time.Now, flights: map[string]*renewal{}, pauses: map[string]*pause{}}
+	waiting := &openSession{}
+	r.flights[waiting.name()] = &renewal{}
+	for i := range flightsKept - 1 {
+		r.flights[fmt.Sprint(i)] = &renewal{}
+	}
+	if joined, err := r.start(waiting); err != nil || joined != r.flights[waiting.name()] {
+		t.Errorf("a session whose renewal waits does not join it: %v", err)
+	}
+	other := &openSession{}
+	other.hotKey[len(hotPrefix)] = 'x'
+	if _, err := r.start(other); !errors.Is(err, ErrUnavailable) || !errors.Is(err, errManyWait) {
+		t.Errorf("one more: %v, want %v", err, errManyWait)
+	}
+	if len(r.flights) != flightsKept {
+		t.Errorf("%d renewals wait", len(r.flights))
+	}
+}
