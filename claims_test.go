@@ -3,6 +3,7 @@ package cognito
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
 	"slices"
@@ -152,6 +153,11 @@ func TestTypedClaims(t *testing.T) {
 			Plan int `json:"custom:plan"`
 		}](from); err == nil {
 			t.Error("a text was decoded as a number")
+		}
+	}
+	for _, nobody := range []interface{ Decode(any) error }{(*User)(nil), (*Payload)(nil)} {
+		if _, err := DecodeClaims[tenant](nobody); !errors.Is(err, ErrNotSignedIn) {
+			t.Errorf("a stranger's claims: %v, want %v", err, ErrNotSignedIn)
 		}
 	}
 }

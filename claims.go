@@ -1,0 +1,153 @@
+package cognito
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// claimSet is one token's claims. It keeps what came in and parses it when
+// somebody first asks, since most requests ask for nothing. It never changes,
+// so requests share it by pointer.
+type claimSet struct {
+	subject string // "sub", if it is known without parsing
+	source  claimText
+	once    sync.Once
+	values  map[string]any
+}
+
+func (s *claimSet) parsed() map[string]any {
+	s.once.Do(func() {
+		if s.values != nil {
+			return // parsed already, to verify the token
+		}
+		if json.Unmarshal(s.source.whole(), &s.values) != nil {
+			s.values = nil // no claims: every accessor answers with its zero value
+		}
+	})
+	return s.values
+}
+
+// sub is the one claim that nearly every handler asks for.
+func (s *claimSet) sub() string {
+	if s.subject != "" {
+		return s.subject
+	}
+	return s.text("sub")
+}
+
+func (s *claimSet) text(name string) string {
+	value, _ := s.parsed()[name].(string)
+	return value
+}
+
+// truth is strict: of "email_verified": "false", only the type is true.
+func (s *claimSet) truth(name string) bool {
+	value, _ := s.parsed()[name].(bool)
+	return value
+}
+
+func (s *claimSet) time(name string) time.Time {
+	seconds, ok := s.parsed()[name].(float64)
+	if !ok {
+		return time.Time{}
+	}
+	return time.Unix(int64(seconds), 0)
+}
+
+// texts reads a claim that is an array of strings. Anything else is no such
+// claim: a string "admin" is not the group admin.
+func (s *claimSet) texts(name string) []string {
+	list, _ := s.parsed()[name].([]any)
+	texts := make([]string, 0, len(list))
+	for _, item := range list {
+		text, ok := item.(string)
+		if !ok {
+			return nil
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+func (s *claimSet) contains(name, text string) bool {
+	list, _ := s.parsed()[name].([]any)
+	found := false
+	for _, item := range list {
+		value, ok := item.(string)
+		if !ok {
+			return false
+		}
+		found = found || value == text
+	}
+	return found
+}
+
+// copied returns a claim that the caller may change without others seeing it.
+func (s *claimSet) copied(name string) any { return deepCopy(s.parsed()[name]) }
+
+func deepCopy(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		copied := maps.Clone(value)
+		for name := range copied {
+			copied[name] = deepCopy(copied[name])
+		}
+		return copied
+	case []any:
+		copied := slices.Clone(value)
+		for i := range copied {
+			copied[i] = deepCopy(copied[i])
+		}
+		return copied
+	}
+	return value
+}
+
+// protocolClaims are about the ID token, not about the user.
+var protocolClaims = []string{
+	"iss", "aud", "exp", "iat", "nonce", "at_hash", "jti", "origin_jti", "event_id", "token_use",
+}
+
+// claimsBeyond are the claims of userInfo that the ID token lacks. Only those
+// are kept for the session: a claim of both that is gone from a later ID token
+// must not come back from what userInfo said at login.
+func claimsBeyond(idToken, userInfo []byte) ([]byte, error) {
+	var known, further map[string]json.RawMessage
+	if err := errors.Join(json.Unmarshal(idToken, &known), json.Unmarshal(userInfo, &further)); err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(further, func(name string, _ json.RawMessage) bool { return known[name] != nil })
+	return json.Marshal(further)
+}
+
+// userClaims merges the claims of the ID token with those of userInfo, which
+// may be nil. The ID token's win, since they are signed. Values are copied as
+// they stand, so that no number loses digits on the way.
+func userClaims(idToken, userInfo []byte, without ...string) ([]byte, error) {
+	merged := map[string]json.RawMessage{}
+	for _, source := range [][]byte{userInfo, idToken} {
+		if len(source) == 0 {
+			continue
+		}
+		if err := json.Unmarshal(source, &merged); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range slices.Concat(protocolClaims, without) {
+		delete(merged, name)
+	}
+	for _, name := range []string{"email_verified", "phone_number_verified"} {
+		// userInfo sends these as strings, the ID token as booleans.
+		switch string(merged[name]) {
+		case `"true"`:
+			merged[name] = json.RawMessage("true")
+		case `"false"`:
+			merged[name] = json.RawMessage("false")
+		}
+	}
+	return json.Marshal(merged)
+}
