@@ -167,11 +167,6 @@ func (a *Auth) mount(c *fiber.Ctx) {
 		return
 	}
 	a.reportUnreachable(c.Route().Path)
-	select {
-	case <-c.Context().Done():
-		return // the server is stopping, and may be going through its hooks
-	default:
-	}
 	// In a goroutine, and not waited for without end: Fiber holds the lock
 	// that this takes while it drains requests at shutdown, and this very
 	// request may be one of them.
