@@ -67,7 +67,7 @@ func originOf(u *url.URL) string {
 // isLoopback reports whether a host name can only mean this machine. Of names,
 // localhost alone qualifies (RFC 6761 section 6.3).
 func isLoopback(host string) bool {
-	if host == "localhost" {
+	if strings.EqualFold(host, "localhost") {
 		return true
 	}
 	ip := net.ParseIP(host)

@@ -79,6 +79,8 @@ func (a *Auth) pageFor(e *Error) page {
 	switch e.reason {
 	case ErrForbidden:
 		p.Link, p.Label, p.Home = a.loginAddress(e.returnTo, "login"), "Sign in as someone else", home
+	case ErrNotAdmitted:
+		p.Link, p.Label = a.loginAddress(e.returnTo, "login"), "Sign in as someone else"
 	case ErrMethod, ErrCrossOrigin:
 		p.Link, p.Label = home, "Back to the app"
 	}

@@ -684,6 +684,9 @@ func TestStrangersLogOutDuringAnOutage(t *testing.T) {
 	if tried := strings.Count(s.log.String(), "could not be ended yet"); tried > 1024 {
 		t.Errorf("%d sessions that nobody has seen wait to be ended", tried)
 	}
+	if told := strings.Count(s.log.String(), "too many wait for that"); told != 1100-1024 {
+		t.Errorf("of %d sessions that there is no room for, %d are in the log", 1100-1024, told)
+	}
 	for range 3 {
 		s.mustLogOut(s.send(logOut(alice.cookie)))
 	}
@@ -765,4 +768,119 @@ func TestStorageDownAtTheNextLogin(t *testing.T) {
 	eventually(t, "the old session is over", func() bool { return !storage.has(alice.hot) && !storage.has(alice.cold) })
 	s.mustBe("", alice.cookie)
 	s.mustBe("alice", next)
+}
+
+// TestLogoutWithSlowWrites is row G3 with a storage that does what it is told,
+// and always says so too late: the session ends all the same.
+func TestLogoutWithSlowWrites(t *testing.T) {
+	t.Parallel()
+	storage := newStore()
+	s := serve(t, on(storage))
+	alice := s.newSession(storage, "alice")
+	var slow sync.WaitGroup
+	storage.misbehave(func(c storeCall) *storeFault {
+		if c.method != "get" {
+			slow.Add(1)
+			defer slow.Done()
+			time.Sleep(2 * time.Second)
+		}
+		return nil
+	})
+	s.mustLogOut(s.send(logOut(alice.cookie)))
+	eventually(t, "the session is over", func() bool { return !storage.has(alice.hot) && !storage.has(alice.cold) })
+	s.mustBe("", alice.cookie)
+	storage.misbehave(nil)
+	slow.Wait()
+}
+
+// TestLogoutOfHeldTokens is row G3 while the newest tokens are in memory alone:
+// there is no need to wait for a storage that hangs to forget and revoke them.
+func TestLogoutOfHeldTokens(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t, rotating(0))
+	tokens := recordIssued(pool)
+	storage := newStore()
+	s := serveWith(t, pool, on(storage))
+	alice := s.newSession(storage, "alice")
+	hung := hang(t)
+	storage.misbehave(func(c storeCall) *storeFault {
+		if c.method != "get" && !strings.HasPrefix(c.key, "cognito_lease_") {
+			return hung
+		}
+		return nil
+	})
+	pool.Advance(justExpired)
+	s.mustBe("alice", alice.cookie)
+	s.mustLogOut(s.send(logOut(alice.cookie)))
+	eventually(t, "the newest refresh token is revoked", func() bool { return slices.Contains(revoked(pool), tokens.newest()) })
+	if res := s.send(asScript("/token", alice.cookie)); res.StatusCode == http.StatusOK {
+		t.Error("a copy of the cookie still gets an access token")
+	}
+	storage.misbehave(nil)
+	eventually(t, "the session is over", func() bool { return !storage.has(alice.hot) && !storage.has(alice.cold) })
+	s.mustBe("", alice.cookie)
+}
+
+// TestLogoutAfterClose: an app that is stopping can do nothing later, so what a
+// slow answer of the storage would put off is done at once.
+func TestLogoutAfterClose(t *testing.T) {
+	t.Parallel()
+	storage := newStore()
+	s := serve(t, on(storage))
+	alice := s.newSession(storage, "alice")
+	if err := s.auth.Close(); err != nil {
+		t.Fatal(err)
+	}
+	hung, asked := hang(t), atomic.Bool{}
+	storage.misbehave(func(storeCall) *storeFault {
+		if asked.CompareAndSwap(false, true) {
+			return hung
+		}
+		return nil
+	})
+	s.mustLogOut(s.send(logOut(alice.cookie)))
+	if storage.has(alice.hot) || storage.has(alice.cold) {
+		t.Error("records of the session are left")
+	}
+	s.mustBe("", alice.cookie)
+}
+
+// TestLogoutWithABusyStorage is TestLogoutWaitsForOneCall when every call that
+// may be made is under way already.
+func TestLogoutWithABusyStorage(t *testing.T) {
+	t.Parallel()
+	storage := newStore()
+	s := serve(t, on(storage))
+	alice := s.newSession(storage, "alice")
+	hung := hang(t)
+	storage.misbehave(func(storeCall) *storeFault { return hung })
+	answers := s.later(300, asScript("/me", alice.cookie))
+	eventually(t, "all calls are under way", func() bool { return storage.waiting.Load() >= 256 })
+	s.mustLogOut(s.send(logOut(alice.cookie)))
+	const cause = "storage get: too many calls" // which is the first that it makes
+	if log := s.log.String(); !strings.Contains(log, "could not be ended yet") || !strings.Contains(log, cause) {
+		t.Errorf("the session is not put off because of %q: %s", cause, log)
+	}
+	answers()
+}
+
+// TestCloseDoesNotWaitForRevocations: those that have not begun only tidy up.
+func TestCloseDoesNotWaitForRevocations(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	var leaving []*http.Cookie
+	for range 60 {
+		leaving = append(leaving, s.signIn("alice"))
+	}
+	s.pool.Break(cognitotest.Revoke, cognitotest.Fault{Gate: newGate(t).closed})
+	for _, alice := range leaving {
+		s.mustLogOut(s.send(logOut(alice)))
+	}
+	eventually(t, "revocations hang", func() bool { return s.pool.Calls(cognitotest.Revoke) >= 16 })
+	if err := s.auth.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	if told := strings.Count(s.log.String(), "could not be revoked"); told != len(leaving) {
+		t.Errorf("of %d revocations that came to nothing %d are in the log", len(leaving), told)
+	}
 }

@@ -842,3 +842,28 @@ func TestUserInfoDoesNotBringClaimsBack(t *testing.T) {
 		t.Errorf("after the renewal /me shows %s, want no role and still the team", me)
 	}
 }
+
+// TestLookInVain: a renewal looks again whether its tokens still stand, and the
+// storage cannot say. Where no refresh token is at stake there is nothing to
+// hold, and nothing to alarm anybody with.
+func TestLookInVain(t *testing.T) {
+	t.Parallel()
+	for name, client := range map[string]cognitotest.Client{"rotating": rotating(0), "not rotating": {}} {
+		pool := newPool(t, client)
+		storage := newStore()
+		s := serveWith(t, pool, on(storage))
+		alice := s.newSession(storage, "alice")
+		pool.Advance(justExpired)
+		s.mustBe("alice", alice.cookie)
+		before := len(storage.asked("get"))
+		storage.misbehave(func(storeCall) *storeFault { return &storeFault{err: errDown} })
+		eventually(t, "it is looked again", func() bool { return len(storage.asked("get")) > before })
+		if name == "rotating" {
+			eventually(t, "the operator is told", func() bool { return strings.Contains(s.log.String(), "may not be stored") })
+		} else if err := s.auth.Close(); err != nil || strings.Contains(s.log.String(), "may not be stored") {
+			t.Errorf("%s: Close says %v, and the log %s", name, err, s.log.String())
+		}
+		storage.misbehave(nil)
+		s.mustBe("alice", alice.cookie)
+	}
+}

@@ -22,6 +22,7 @@ const (
 	callsInFlight = 128
 	// revocationsInFlight bounds those among them that only tidy up.
 	revocationsInFlight = callsInFlight / 8
+	revocationsKept     = 4096
 	// closeTimeout bounds how long Close waits for what is in flight: a call,
 	// its repetition after a lost answer, and saving what came of it.
 	closeTimeout = 2*callTimeout + 5*time.Second
@@ -39,9 +40,10 @@ type caller struct {
 	client *http.Client
 	owned  bool // the transport is ours to close
 	slots  chan struct{}
-	// revoking has few places, which are waited for: revocations that hang
-	// must leave the slots to logins and renewals.
+	// revoking has few places, for which toRevoke are waiting: revocations
+	// that hang must leave the slots to logins and renewals.
 	revoking chan struct{}
+	toRevoke chan struct{}
 
 	mu      sync.Mutex // guards closed, and Add against Wait
 	closed  bool
@@ -52,7 +54,7 @@ type caller struct {
 }
 
 func newCaller(given *http.Client) *caller {
-	c := &caller{slots: make(chan struct{}, callsInFlight), revoking: make(chan struct{}, revocationsInFlight), closing: make(chan struct{})}
+	c := &caller{slots: make(chan struct{}, callsInFlight), revoking: make(chan struct{}, revocationsInFlight), toRevoke: make(chan struct{}, revocationsKept), closing: make(chan struct{})}
 	if given == nil {
 		c.owned = true
 		given = &http.Client{Transport: &http.Transport{
@@ -71,6 +73,30 @@ func newCaller(given *http.Client) *caller {
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c.client = &client
 	return c
+}
+
+// takeRevocation waits for a place among the revocations, but not beyond Close.
+func (c *caller) takeRevocation(ctx context.Context) (giveBack func(), err error) {
+	select {
+	case c.toRevoke <- struct{}{}:
+		defer func() { <-c.toRevoke }()
+	default:
+		return nil, errCallsFull
+	}
+	giveBack = func() { <-c.revoking }
+	select {
+	case c.revoking <- struct{}{}:
+		return giveBack, nil // even while closing: it was about to begin
+	default:
+	}
+	select {
+	case c.revoking <- struct{}{}:
+		return giveBack, nil
+	case <-c.closing:
+		return nil, errClosed
+	case <-ctx.Done():
+		return nil, errCallsFull
+	}
 }
 
 // do sends one request, once: neither a code nor a refresh token may be spent

@@ -41,8 +41,8 @@ type Auth struct {
 
 	endings endings
 	app     atomic.Pointer[fiber.App] // the one that the last request came from
-	apps    sync.Map                  // all that any came from
-	serving atomic.Int32              // how many of them have not shut down
+	apps    sync.Map                  // all that any came from and have not shut down
+	serving atomic.Int32              // how many those are
 	nested  sync.Once                 // below another middleware
 	closing sync.Once
 	closed  error
@@ -170,11 +170,11 @@ func (a *Auth) mount(c *fiber.Ctx) {
 	// In a goroutine, and not waited for without end: Fiber holds the lock
 	// that this takes while it drains requests at shutdown, and this very
 	// request may be one of them.
-	hooks, registered := c.App().Hooks(), make(chan struct{})
+	app, registered := c.App(), make(chan struct{})
 	go func() {
 		defer close(registered)
 		a.serving.Add(1)
-		hooks.OnShutdown(a.leave)
+		app.Hooks().OnShutdown(func() error { return a.leave(app) })
 	}()
 	select {
 	case <-registered:
@@ -182,9 +182,11 @@ func (a *Auth) mount(c *fiber.Ctx) {
 	}
 }
 
-// leave closes a middleware whose apps have all shut down.
-func (a *Auth) leave() error {
-	if a.serving.Add(-1) > 0 {
+// leave closes a middleware whose apps have all shut down: those that have had a
+// request, since no other is known. Fiber calls it at every Shutdown, also at the
+// second one of an app.
+func (a *Auth) leave(app *fiber.App) error {
+	if _, serving := a.apps.LoadAndDelete(app); !serving || a.serving.Add(-1) > 0 {
 		return nil
 	}
 	return a.Close()

@@ -22,6 +22,7 @@ import (
 	"github.com/bar-tech/cognito/cognitotest"
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/storage/memory/v2"
+	"github.com/valyala/fasthttp"
 )
 
 // account is one of many users, with the cookie they have at the moment.
@@ -560,6 +561,7 @@ func TestOneOfTwoAppsShutsDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-served
+	_ = admin.Shutdown() // once more, as by a defer: Fiber calls its hooks again
 	if res := s.send(renewNow(alice)); res.StatusCode != http.StatusOK {
 		t.Errorf("after the other app's shutdown the refresh path answers %s", statusLine(res))
 	}
@@ -570,5 +572,24 @@ func TestOneOfTwoAppsShutsDown(t *testing.T) {
 	late.AddCookie(alice)
 	if res, err := s.app.Test(late); err != nil || res.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("after both shutdowns a renewal begins: %v, %v", res, err)
+	}
+}
+
+// TestRequestWithoutAServer: apps are also driven by their handler alone, in
+// benchmarks and on other servers.
+func TestRequestWithoutAServer(t *testing.T) {
+	auth, err := cognito.NewAuth(newPool(t).Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = auth.Close() }()
+	app := fiber.New()
+	app.Use(auth.Handler())
+	pages(app)
+	var ctx fasthttp.RequestCtx
+	ctx.Request.SetRequestURI("/public")
+	app.Handler()(&ctx)
+	if ctx.Response.StatusCode() != http.StatusOK || string(ctx.Response.Body()) != "public" {
+		t.Errorf("answered with %d %s", ctx.Response.StatusCode(), ctx.Response.Body())
 	}
 }

@@ -261,5 +261,10 @@ func TestCrossSiteWebSocketHijacking(t *testing.T) {
 			t.Errorf("%s from %s: %s, want %d", row.site, row.origin, statusLine(res), want)
 		}
 	}
+	// What a client offers besides, for the connection alone, gives no page anything.
+	link := map[string]string{"Upgrade": "h2c", "Connection": "Upgrade, HTTP2-Settings", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+	if res := s.send(request{path: "/me", cookies: []*http.Cookie{alice}, header: link}); res.StatusCode != http.StatusOK {
+		t.Errorf("a link that a proxy follows with h2c on offer: %s", statusLine(res))
+	}
 	s.mustBe("alice", alice)
 }

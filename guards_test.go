@@ -718,6 +718,7 @@ func TestWaysOnFromARefusal(t *testing.T) {
 		{"wrong method", request{path: "/token/refresh"}, home, again},
 		{"another site's form", request{path: "/logout", method: http.MethodPost, header: map[string]string{"Origin": "https://evil.example"}}, home, again},
 		{"a login that is not ours", request{path: "/login/redirect?state=x&code=y", header: map[string]string{}}, again, home},
+
 		{"a broken link to the login", request{path: "/login?prompt=a&prompt=b"}, again, home},
 	} {
 		r := row.request

@@ -1,7 +1,6 @@
 package cognito
 
 import (
-	"errors"
 	"math/rand/v2"
 	"net/url"
 	"sync"
@@ -52,7 +51,7 @@ func (a *Auth) Logout(c *fiber.Ctx) error {
 			// Whatever the app's hook does, the session ends.
 			defer func() { end() }()
 			known := a.sessions.recent.get(handle.id) != nil
-			if err := a.farewell(c, id); errors.Is(err, errStorageSlow) {
+			if err := a.farewell(c, id); isSlow(err) {
 				end = func() { a.endLater(handle, known, err) } // the visitor has waited enough
 			}
 		}
@@ -90,22 +89,35 @@ func (a *Auth) farewell(c *fiber.Ctx, id []byte) error {
 // is let in until then.
 func (a *Auth) endNow(handle *sessionHandle) {
 	known := a.sessions.recent.get(handle.id) != nil
-	refresh, err := a.sessions.end(handle)
-	a.sessions.revokeLater(refresh)
+	err := a.sessions.entomb(handle)
+	if !isSlow(err) { // else all the rest would take as long again, and somebody waits
+		var refresh secret
+		refresh, err = a.sessions.bury(handle, err)
+		a.sessions.revokeLater(refresh)
+	}
 	if err != nil {
 		a.endLater(handle, known, err)
 	}
 }
 
 // endLater keeps at ending a session that the storage could not be told to end.
+// What takes no storage is done at once.
 func (a *Auth) endLater(handle *sessionHandle, known bool, cause error) {
-	name := handle.name()
-	if !a.endings.begin(name, known) {
-		return
+	if held := a.renewals.take(handle.name()); held != nil {
+		a.sessions.revokeLater(held.cold.refresh)
 	}
-	a.config.Logger.Error("cognito: a session could not be ended yet; trying again", "session", name[:8], "error", cause)
-	if !a.caller.untilClosed(func(closing <-chan struct{}) { a.keepEnding(handle, closing) }) {
-		a.endings.done(name)
+	a.sessions.recent.forget(handle.id)
+	log := a.config.Logger.With("session", handle.name()[:8], "error", cause)
+	switch under, room := a.endings.begin(handle.name(), known); {
+	case under:
+	case !room:
+		log.Error("cognito: a session could not be ended, and too many wait for that; it ends by itself")
+	case a.caller.untilClosed(func(closing <-chan struct{}) { a.keepEnding(handle, closing) }):
+		log.Error("cognito: a session could not be ended yet; trying again")
+	default: // closed, so that nothing can be done later
+		log.Error("cognito: a session could not be ended; trying once more")
+		_, _ = a.sessions.end(handle)
+		a.endings.done(handle.name())
 	}
 }
 
@@ -145,13 +157,16 @@ const (
 	endingsOfStrangers = 1024
 )
 
-// begin reports whether there is room for one more, which is not there yet.
-func (e *endings) begin(name string, known bool) bool {
+// begin notes a session. It reports whether it is there already, and else
+// whether there was room.
+func (e *endings) begin(name string, known bool) (under, room bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	_, under := e.known[name]
-	if under || (known && len(e.known)-e.strangers >= endingsKept) || (!known && e.strangers >= endingsOfStrangers) {
-		return false
+	if _, under := e.known[name]; under {
+		return true, true
+	}
+	if (known && len(e.known)-e.strangers >= endingsKept) || (!known && e.strangers >= endingsOfStrangers) {
+		return false, false
 	}
 	if e.known == nil {
 		e.known = map[string]bool{}
@@ -160,7 +175,7 @@ func (e *endings) begin(name string, known bool) bool {
 	if !known {
 		e.strangers++
 	}
-	return true
+	return false, true
 }
 
 func (e *endings) done(name string) {

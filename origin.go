@@ -1,6 +1,7 @@
 package cognito
 
 import (
+	"bytes"
 	"net/url"
 	"regexp"
 	"slices"
@@ -79,7 +80,8 @@ func (a *Auth) crossOrigin(c *fiber.Ctx) bool {
 	case fiber.MethodGet, fiber.MethodHead, fiber.MethodOptions:
 		// A WebSocket begins with a GET, and lets its page do anything after
 		// that, without CORS (RFC 6455 section 10.2).
-		if len(c.Request().Header.PeekCanonical(headerUpgrade)) == 0 {
+		upgrade := c.Request().Header.PeekCanonical(headerUpgrade)
+		if len(upgrade) == 0 || !bytes.Contains(bytes.ToLower(upgrade), []byte("websocket")) {
 			return false
 		}
 	}

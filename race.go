@@ -154,19 +154,23 @@ func (r *renewals) lookLater(handle *sessionHandle, ours *unsaved) {
 	r.mu.Lock()
 	r.looks[name] = ours
 	r.mu.Unlock()
+	// Without a new refresh token only claims are at stake.
+	rotated := ours.cold.refresh != ours.used || ours.cold.spare != ""
 	started := r.auth.caller.untilClosed(func(closing <-chan struct{}) {
+		stopping := false
 		select {
 		case <-time.After(lookPause):
 		case <-closing:
+			stopping = true
 		}
-		if !r.takeLook(name, ours) {
+		if !r.takeLook(name, ours) || stopping && !rotated {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 2*callTimeout)
 		defer cancel()
 		session, settled, err := r.reconcile(ctx, handle, ours)
 		switch {
-		case !settled && r.peek(name) == nil:
+		case !settled && rotated && r.peek(name) == nil:
 			r.hold(handle, ours, err)
 		case err == nil && ours.cold.spare != "" && session.serial == ours.record.serial:
 			_, _ = r.start(session)

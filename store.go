@@ -30,6 +30,12 @@ var (
 	errStorageBusy = errors.New("too many calls without an answer")
 )
 
+// isSlow reports whether a call was waited for in vain, so that the next one
+// would be, too.
+func isSlow(err error) bool {
+	return errors.Is(err, errStorageSlow) || errors.Is(err, errStorageBusy)
+}
+
 // contextStorage is what drivers offer whose calls can be cut short.
 type contextStorage interface {
 	GetWithContext(ctx context.Context, key string) ([]byte, error)

@@ -150,12 +150,11 @@ func (t *tokenEndpoint) fetchUserInfo(ctx context.Context, access secret) ([]byt
 // revoke ends a refresh token and with it every token that was made from it
 // (RFC 7009). Access tokens still verify by their signature until they expire.
 func (t *tokenEndpoint) revoke(ctx context.Context, refresh secret) error {
-	select {
-	case t.caller.revoking <- struct{}{}:
-		defer func() { <-t.caller.revoking }()
-	case <-ctx.Done():
-		return unavailable(errCallsFull)
+	giveBack, err := t.caller.takeRevocation(ctx)
+	if err != nil {
+		return unavailable(err)
 	}
+	defer giveBack()
 	status, _, _, err := t.post(ctx, t.at.revoke, url.Values{"token": {refresh.reveal()}})
 	switch {
 	case err != nil:

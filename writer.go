@@ -2,7 +2,6 @@ package cognito
 
 import (
 	"context"
-	"errors"
 	"hash/maphash"
 	"time"
 )
@@ -151,12 +150,20 @@ func (s *sessions) undoLater(handle *sessionHandle, then func()) bool {
 // end ends a session everywhere, and returns its refresh token, if it could
 // be read, for revocation. The error says that the storage could not be told.
 func (s *sessions) end(handle *sessionHandle) (refresh secret, err error) {
-	// The tombstone first: a renewal that stores a new refresh token after
-	// this reads the record will find it, and revoke that token itself.
-	err = s.store.set(handle.tomb(), sealedTombstone, tombstoneLife)
-	if errors.Is(err, errStorageSlow) {
-		return "", err // somebody waits, and all the rest would take as long again
-	}
+	return s.bury(handle, s.entomb(handle))
+}
+
+// entomb is the first step of ending a session: a renewal that stores a new
+// refresh token after the next step has read the record will find the tombstone,
+// and revoke that token itself.
+func (s *sessions) entomb(handle *sessionHandle) error {
+	return s.store.set(handle.tomb(), sealedTombstone, tombstoneLife)
+}
+
+// bury does the rest, whatever came of the first step: a storage that takes no
+// tombstone may well delete.
+func (s *sessions) bury(handle *sessionHandle, entombed error) (refresh secret, err error) {
+	err = entombed
 	cold, readErr := s.readCold(handle)
 	if held := s.auth.renewals.take(handle.name()); held != nil {
 		if readErr == nil && held.cold.refresh != cold.refresh {

@@ -100,7 +100,7 @@ func configFrom(env map[string]string) cognito.Config {
 // nobody has set.
 func notLocal(baseURL string) []string {
 	u, err := url.Parse(baseURL)
-	if baseURL == "" || err == nil && (u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()) {
+	if baseURL == "" || err == nil && (strings.EqualFold(u.Hostname(), "localhost") || net.ParseIP(u.Hostname()).IsLoopback()) {
 		return nil
 	}
 	return []string{fmt.Sprintf("BASE_URL %q: the local test pool works for localhost only; name a real pool by %s, %s and %s, or unset BASE_URL",
