@@ -116,7 +116,8 @@ func (a *Auth) endLater(handle *sessionHandle, known bool, cause error) {
 		log.Error("cognito: a session could not be ended yet; trying again")
 	default: // closed, so that nothing can be done later
 		log.Error("cognito: a session could not be ended; trying once more")
-		_, _ = a.sessions.end(handle)
+		refresh, _ := a.sessions.end(handle)
+		a.sessions.revokeLater(refresh) // which the log says, as it cannot
 		a.endings.done(handle.name())
 	}
 }
