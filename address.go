@@ -25,7 +25,7 @@ func parseAbsolute(value string) (*url.URL, error) {
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "":
 		return nil, fmt.Errorf("must be an absolute URL")
-	case !hostPattern.MatchString(u.Host) || u.Port() > "" && !isPort(u.Port()):
+	case !hostPattern.MatchString(u.Host) || u.Port() != "" && !isPort(u.Port()):
 		return nil, fmt.Errorf("must have a host of letters, digits, dots and hyphens (an international name in its xn-- form) and no port or one up to 65535")
 	case u.Scheme != "https" && u.Scheme != "http":
 		return nil, fmt.Errorf("must be an https URL")

@@ -123,8 +123,10 @@ func forFiber(err error) error {
 // it was.
 type blandError struct{ inner *Error }
 
+// Error is what Fiber's own error handler shows to strangers.
 func (b blandError) Error() string { return b.inner.Detail() }
 
+// Unwrap lets Fiber find the status, and the app's error handler our error.
 func (b blandError) Unwrap() []error {
 	return []error{fiber.NewError(b.inner.Status(), b.inner.Detail()), b.inner}
 }

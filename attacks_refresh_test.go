@@ -867,3 +867,23 @@ func TestLookInVain(t *testing.T) {
 		s.mustBe("alice", alice.cookie)
 	}
 }
+
+// TestCloseLooksForRefreshTokensAlone: a shutdown does not wait for looks at
+// which only claims are at stake.
+func TestCloseLooksForRefreshTokensAlone(t *testing.T) {
+	for name, client := range map[string]cognitotest.Client{"rotating": rotating(0), "not rotating": {}} {
+		pool := newPool(t, client)
+		storage := newStore()
+		s := serveWith(t, pool, on(storage))
+		alice := s.signIn("alice")
+		pool.Advance(justExpired)
+		s.mustBe("alice", alice)
+		before := len(storage.asked("get"))
+		if err := s.auth.Close(); err != nil {
+			t.Errorf("%s: Close: %v", name, err)
+		}
+		if looked := len(storage.asked("get")) > before; looked != (name == "rotating") {
+			t.Errorf("%s: looked is %t", name, looked)
+		}
+	}
+}

@@ -30,10 +30,10 @@ type verifiedToken struct {
 }
 
 // VerifyAccessToken verifies an access token of this pool, issued to
-// [Config.ClientID] or one of [Config.BearerClientIDs], for code that receives tokens outside of HTTP
-// requests, over WebSockets, gRPC or queues. The error matches
-// [ErrInvalidToken] if the token is to be refused, and [ErrUnavailable] if the
-// pool's signing keys are out of reach, so that nothing is known.
+// [Config.ClientID] or one of [Config.BearerClientIDs], for code that receives
+// tokens outside of HTTP requests, over WebSockets, gRPC or queues. The error
+// matches [ErrInvalidToken] if the token is to be refused, and [ErrUnavailable]
+// if the pool's signing keys are out of reach, so that nothing is known.
 func (a *Auth) VerifyAccessToken(ctx context.Context, raw string) (*Payload, error) {
 	verified, err := a.verifier.bearerToken(ctx, secret(raw))
 	if err != nil {

@@ -20,7 +20,8 @@ const (
 	longestAnswer = 1 << 20
 	// callsInFlight bounds the calls to Cognito that wait at the same time.
 	callsInFlight = 128
-	// revocationsInFlight bounds those among them that only tidy up.
+	// revocationsInFlight bounds those among them that only tidy up, and
+	// revocationsKept how many more of that kind wait for their turn.
 	revocationsInFlight = callsInFlight / 8
 	revocationsKept     = 4096
 	// closeTimeout bounds how long Close waits for what is in flight: a call,
@@ -54,7 +55,10 @@ type caller struct {
 }
 
 func newCaller(given *http.Client) *caller {
-	c := &caller{slots: make(chan struct{}, callsInFlight), revoking: make(chan struct{}, revocationsInFlight), toRevoke: make(chan struct{}, revocationsKept), closing: make(chan struct{})}
+	c := &caller{
+		slots: make(chan struct{}, callsInFlight), closing: make(chan struct{}),
+		revoking: make(chan struct{}, revocationsInFlight), toRevoke: make(chan struct{}, revocationsKept),
+	}
 	if given == nil {
 		c.owned = true
 		given = &http.Client{Transport: &http.Transport{

@@ -133,6 +133,7 @@ func TestConfigRules(t *testing.T) {
 		{"BaseURL with a delimiter in its name", func(c *c) { c.BaseURL = "https://exa;mple.com" }, "BaseURL", "host of letters"},
 		{"BaseURL over http", func(c *c) { c.BaseURL = "http://app.example.com" }, "BaseURL", "https"},
 		{"BaseURL over http on this machine", func(c *c) { c.BaseURL = "http://localhost:8021" }, "", ""},
+		{"BaseURL over http on this machine, in capitals", func(c *c) { c.BaseURL = "http://LOCALHOST:8021" }, "", ""},
 		{"BaseURL without scheme", func(c *c) { c.BaseURL = "app.example.com" }, "BaseURL", "absolute"},
 		{"BaseURL with a slash", func(c *c) { c.BaseURL = "https://app.example.com/" }, "BaseURL", "remove the slash"},
 		{"BaseURL with prefix and slash", func(c *c) { c.BaseURL = "https://app.example.com/shop/" }, "BaseURL", "remove the slash"},

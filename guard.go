@@ -30,8 +30,8 @@ func RequireGroup(anyOf ...string) fiber.Handler { return guard(nearest, hasUser
 
 // RequireScope lets requests pass whose access token was granted all of the
 // scopes, by their exact names: also those of machine clients, which have no
-// user. Without a scope, or with one that cannot be one (RFC
-// 6749 section 3.3), it panics.
+// user. Without a scope, or with one that cannot be one (RFC 6749 section 3.3),
+// it panics.
 func RequireScope(allOf ...string) fiber.Handler { return guard(nearest, hasToken, withScope(allOf)) }
 
 // RequireFreshLogin lets users pass who have proved who they are within the

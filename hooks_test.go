@@ -102,6 +102,9 @@ func TestOnLoginRefuses(t *testing.T) {
 			if res.StatusCode != row.status || !strings.Contains(res.body, "<p>"+row.text+"</p>") || strings.Contains(res.body, "hunter2") {
 				t.Errorf("the visitor got %s", statusLine(res))
 			}
+			if !strings.Contains(res.body, `prompt=login`) {
+				t.Errorf("the page leads to the same login once more: %s", res.body)
+			}
 			if res.cookie(isSessionCookie) != nil || len(storage.dump()) != 0 {
 				t.Errorf("a session was begun: %v", storage.dump())
 			}
