@@ -8,8 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/tasks"
 )
 
 const (
@@ -27,16 +28,20 @@ const (
 	// closeTimeout bounds how long Close waits for what is in flight: a call,
 	// its repetition after a lost answer, and saving what came of it.
 	closeTimeout = 2*callTimeout + 5*time.Second
+	// backgroundTimeout is the time of several calls.
+	backgroundTimeout = 6 * callTimeout
+	// tasksInFlight bounds everything that runs in the background: above what
+	// each kind of it is bounded to.
+	tasksInFlight = 1 << 16
 )
 
 var (
-	errClosed    = errors.New("closed")
 	errNoAnswer  = errors.New("no answer")
 	errCallsFull = errors.New("too many calls to Cognito in flight")
 )
 
-// caller makes all calls to Cognito: with a deadline, without redirects, with
-// a bounded answer, and counted, so that Close can wait for them.
+// caller makes all calls to Cognito: with a deadline, without redirects,
+// and with a bounded answer.
 type caller struct {
 	client *http.Client
 	owned  bool // the transport is ours to close
@@ -46,17 +51,12 @@ type caller struct {
 	revoking chan struct{}
 	toRevoke chan struct{}
 
-	mu      sync.Mutex // guards closed, and Add against Wait
-	closed  bool
-	closing chan struct{} // closed when closed is set
-	work    sync.WaitGroup
-
-	panicked func(doing string, p any) // tells of a panic in the background
+	closing <-chan struct{} // no revocation begins to wait after that
 }
 
-func newCaller(given *http.Client) *caller {
+func newCaller(given *http.Client, closing <-chan struct{}) *caller {
 	c := &caller{
-		slots: make(chan struct{}, callsInFlight), closing: make(chan struct{}),
+		slots: make(chan struct{}, callsInFlight), closing: closing,
 		revoking: make(chan struct{}, revocationsInFlight), toRevoke: make(chan struct{}, revocationsKept),
 	}
 	if given == nil {
@@ -97,7 +97,7 @@ func (c *caller) takeRevocation(ctx context.Context) (giveBack func(), err error
 	case c.revoking <- struct{}{}:
 		return giveBack, nil
 	case <-c.closing:
-		return nil, errClosed
+		return nil, tasks.ErrClosed
 	case <-ctx.Done():
 		return nil, errCallsFull
 	}
@@ -139,59 +139,11 @@ func callError(err error) error {
 	return err
 }
 
-// background runs work apart from any request, with the time of several calls,
-// and reports whether it could: after Close nothing new begins.
-func (c *caller) background(work func(context.Context)) bool {
-	return c.untilClosed(func(<-chan struct{}) {
-		ctx, cancel := context.WithTimeout(context.Background(), 6*callTimeout)
-		defer cancel()
-		work(ctx)
-	})
-}
-
-// untilClosed is background for work without a time of its own. It has to end
-// soon after closing is closed.
-func (c *caller) untilClosed(work func(closing <-chan struct{})) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return false
-	}
-	c.work.Go(func() {
-		defer func() {
-			if p := recover(); p != nil {
-				c.panicked("working in the background", p)
-			}
-		}()
-		work(c.closing)
-	})
-	return true
-}
-
-// close waits for what runs in the background, up to a bound.
-func (c *caller) close() error {
-	c.mu.Lock()
-	if !c.closed {
-		c.closed = true
-		close(c.closing)
-	}
-	c.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		c.work.Wait()
-	}()
-	timer := time.NewTimer(closeTimeout)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-		return fmt.Errorf("cognito: calls to Cognito still in flight after %s", closeTimeout)
-	}
+// closeIdle ends the connections that nothing uses any more.
+func (c *caller) closeIdle() {
 	if c.owned {
 		c.client.CloseIdleConnections()
 	}
-	return nil
 }
 
 // unavailable wraps a cause that says nothing about the visitor.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/tasks"
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/storage/memory/v2"
 )
@@ -25,6 +26,7 @@ type Auth struct {
 	routes     []route
 	cookies    cookies
 	store      *store
+	tasks      *tasks.Group // all that runs apart from a request
 	caller     *caller
 	endpoint   *tokenEndpoint
 	keys       *keySet
@@ -79,10 +81,11 @@ func NewAuth(config Config) (*Auth, error) {
 	c := config.withDefaults()
 	a := &Auth{
 		config: c, endpoints: newEndpoints(c), cookies: newCookies(c), trusted: trustedOrigins(c),
-		binding: c.Issuer + "\x00" + c.UserPoolID + "\x00" + c.ClientID,
-		caller:  newCaller(c.HTTPClient), ownClock: config.Now == nil,
+		binding:  c.Issuer + "\x00" + c.UserPoolID + "\x00" + c.ClientID,
+		ownClock: config.Now == nil,
 	}
-	a.caller.panicked = a.logPanic
+	a.tasks = tasks.New(tasksInFlight, a.logPanic)
+	a.caller = newCaller(c.HTTPClient, a.tasks.Closing())
 	if base, err := url.Parse(c.BaseURL); err == nil {
 		a.pathPrefix = base.Path
 	}
@@ -95,7 +98,7 @@ func NewAuth(config Config) (*Auth, error) {
 	}
 	a.store = newStore(c.Storage)
 	a.endpoint = &tokenEndpoint{caller: a.caller, at: a.endpoints, clientID: c.ClientID, clientSecret: secret(c.ClientSecret)}
-	a.keys = newKeySet(a.caller, a.endpoints.jwks, c.Now)
+	a.keys = newKeySet(a.caller, a.tasks, a.endpoints.jwks, c.Now)
 	a.tokens = newRecent[string, verifiedToken](recentLimit)
 	verifier, err := newVerifier(c, a.keys)
 	if err != nil {
@@ -148,7 +151,10 @@ func (a *Auth) Handler() fiber.Handler { return a.handle }
 // again does nothing.
 func (a *Auth) Close() error {
 	a.closing.Do(func() {
-		a.closed = a.caller.close()
+		if err := a.tasks.Close(closeTimeout); err != nil {
+			a.closed = fmt.Errorf("cognito: calls to Cognito still in flight: %w", err)
+		}
+		a.caller.closeIdle()
 		if a.ownStorage != nil {
 			_ = a.ownStorage.Close() // once only: a second call would block
 		}

@@ -29,7 +29,8 @@
 // The legs stand on cookie.go (names and attributes of every cookie), secret.go
 // (strings that never print), seal.go (what makes the storage worthless to a
 // thief), store.go (the storage, with deadlines), recent.go (what is open
-// already), caller.go (calls to Cognito, with bounds), endpoints.go (the pool's
+// already), caller.go (calls to Cognito, with bounds), internal/tasks (what runs
+// apart from a request), endpoints.go (the pool's
 // addresses), redirect.go (where a login may return to), origin.go (who is
 // asking), answer.go and page.go (how a refusal is told), errors.go (why
 // something was refused), event.go (what is told to the app), config.go, validate.go and

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/MicahParks/jwkset"
+	"github.com/bar-tech/cognito/internal/tasks"
 	"github.com/golang-jwt/jwt/v5"
 )
 
@@ -45,7 +46,7 @@ func fuzzVerifier(t testing.TB) *verifier {
 		t.Fatal(err)
 	}
 	now := func() time.Time { return fuzzTime }
-	set := newKeySet(newCaller(nil), "http://127.0.0.1:1/", now)
+	set := newKeySet(newCaller(nil, nil), tasks.New(tasksInFlight, nil), "http://127.0.0.1:1/", now)
 	set.allowed = 0
 	set.current.Store(&keySnapshot{keys: keys, fetched: fuzzTime})
 	v, err := newVerifier(Config{Issuer: fuzzIssuer, ClientID: "us", Now: now}, set)

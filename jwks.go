@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/MicahParks/jwkset"
+	"github.com/bar-tech/cognito/internal/tasks"
 )
 
 const (
@@ -37,6 +38,7 @@ type keySet struct {
 	jwkset.Storage // the methods that nobody calls here
 
 	caller *caller
+	tasks  *tasks.Group
 	url    string
 	now    func() time.Time
 
@@ -65,8 +67,8 @@ type keyFlight struct {
 	err  error
 }
 
-func newKeySet(caller *caller, url string, now func() time.Time) *keySet {
-	return &keySet{Storage: jwkset.NewMemoryStorage(), caller: caller, url: url, now: now, allowed: keysBurst, filled: now()}
+func newKeySet(caller *caller, background *tasks.Group, url string, now func() time.Time) *keySet {
+	return &keySet{Storage: jwkset.NewMemoryStorage(), caller: caller, tasks: background, url: url, now: now, allowed: keysBurst, filled: now()}
 }
 
 // KeyRead finds the key named kid. It fails with ErrUnavailable when no keys
@@ -192,7 +194,7 @@ func (s *keySet) takeTurn() bool {
 func (s *keySet) start() *keyFlight {
 	flight := &keyFlight{done: make(chan struct{})}
 	s.flight = flight
-	started := s.caller.background(func(ctx context.Context) {
+	started := s.tasks.Within(backgroundTimeout, "reading the key set", func(ctx context.Context) {
 		err := errKeysPanicked
 		defer func() { s.land(flight, err) }()
 		var keys map[string]jwkset.JWK
@@ -200,8 +202,8 @@ func (s *keySet) start() *keyFlight {
 			s.current.Store(&keySnapshot{keys: keys, fetched: s.now()})
 		}
 	})
-	if !started {
-		flight.err = errClosed
+	if started != nil {
+		flight.err = started
 		close(flight.done)
 		s.flight = nil
 	}

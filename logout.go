@@ -112,9 +112,9 @@ func (a *Auth) endLater(handle *sessionHandle, known bool, cause error) {
 	case under:
 	case !room:
 		log.Error("cognito: a session could not be ended, and too many wait for that; it ends by itself")
-	case a.caller.untilClosed(func(closing <-chan struct{}) { a.keepEnding(handle, closing) }):
+	case a.tasks.Go("ending a session", func(closing <-chan struct{}) { a.keepEnding(handle, closing) }) == nil:
 		log.Error("cognito: a session could not be ended yet; trying again")
-	default: // closed, so that nothing can be done later
+	default: // closed, or busy beyond measure: nothing can be done later
 		log.Error("cognito: a session could not be ended; trying once more")
 		refresh, _ := a.sessions.end(handle)
 		a.sessions.revokeLater(refresh) // which the log says, as it cannot

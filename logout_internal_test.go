@@ -40,7 +40,7 @@ func TestEndings(t *testing.T) {
 // TestRevocationsThatWait: their number is bounded, and one that has its turn
 // gives it back.
 func TestRevocationsThatWait(t *testing.T) {
-	c := newCaller(nil)
+	c := newCaller(nil, nil)
 	for range revocationsInFlight + 1 {
 		giveBack, err := c.takeRevocation(t.Context())
 		if err != nil {

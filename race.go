@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/tasks"
 )
 
 // Two instances may renew one session at the same time, since fiber.Storage
@@ -64,8 +66,8 @@ func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *open
 			}
 		}
 		select {
-		case <-r.auth.caller.closing:
-			return nil, nil, unavailable(errClosed) // no time to begin a call
+		case <-r.tasks.Closing():
+			return nil, nil, unavailable(tasks.ErrClosed) // no time to begin a call
 		case <-time.After(leasePause):
 		}
 		fresh, err := r.sessions.read(current.id[:], r.now())
@@ -156,7 +158,7 @@ func (r *renewals) lookLater(handle *sessionHandle, ours *unsaved) {
 	r.mu.Unlock()
 	// Without a new refresh token only claims are at stake.
 	rotated := ours.cold.refresh != ours.used || ours.cold.spare != ""
-	started := r.auth.caller.untilClosed(func(closing <-chan struct{}) {
+	started := r.tasks.Go("looking for renewed tokens", func(closing <-chan struct{}) {
 		stopping := false
 		select {
 		case <-time.After(lookPause):
@@ -176,7 +178,7 @@ func (r *renewals) lookLater(handle *sessionHandle, ours *unsaved) {
 			_, _ = r.start(session)
 		}
 	})
-	if !started {
+	if started != nil {
 		r.takeLook(name, ours)
 	}
 }

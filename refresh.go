@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/tasks"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -40,6 +41,7 @@ var (
 // shutdown loses a refresh token that Cognito has already replaced.
 type renewals struct {
 	auth     *Auth
+	tasks    *tasks.Group
 	endpoint *tokenEndpoint
 	verifier *verifier
 	sessions *sessions
@@ -59,7 +61,7 @@ type renewals struct {
 
 func newRenewals(a *Auth) *renewals {
 	return &renewals{
-		auth: a, endpoint: a.endpoint, verifier: a.verifier, sessions: a.sessions, now: a.config.Now,
+		auth: a, tasks: a.tasks, endpoint: a.endpoint, verifier: a.verifier, sessions: a.sessions, now: a.config.Now,
 		turns: make(chan struct{}, renewalsInFlight), alone: a.ownStorage != nil,
 		flights: map[string]*renewal{}, pauses: map[string]*pause{}, held: map[string]*unsaved{}, looks: map[string]*unsaved{}, rescuing: map[string]bool{},
 	}
@@ -132,16 +134,16 @@ func (r *renewals) start(s *openSession) (*renewal, error) {
 	}
 	flight := &renewal{done: make(chan struct{})}
 	r.flights[name] = flight
-	started := r.auth.caller.untilClosed(func(<-chan struct{}) {
+	started := r.tasks.Go("renewing a session", func(<-chan struct{}) {
 		began := time.Now()
 		session, err := r.flySafely(s)
 		r.land(name, flight, session, err)
 		defer r.auth.recoverBackground("telling of a renewal")
 		r.tell(s, session, err, time.Since(began))
 	})
-	if !started {
+	if started != nil {
 		delete(r.flights, name)
-		return nil, unavailable(errClosed)
+		return nil, unavailable(started)
 	}
 	return flight, nil
 }
@@ -180,8 +182,8 @@ func (r *renewals) takeTurn() error {
 		return nil
 	case <-timer.C:
 		return unavailable(errTooLong)
-	case <-r.auth.caller.closing:
-		return unavailable(errClosed)
+	case <-r.tasks.Closing():
+		return unavailable(tasks.ErrClosed)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/tasks"
 	"github.com/gofiber/fiber/v2/utils"
 )
 
@@ -90,6 +91,7 @@ func (o *openSession) record() hotRecord {
 // sessions keeps sessions in the storage.
 type sessions struct {
 	auth    *Auth
+	tasks   *tasks.Group
 	store   *store
 	boundTo string // see sealedFor
 	now     func() time.Time
@@ -104,7 +106,7 @@ type sessions struct {
 
 func newSessions(a *Auth) *sessions {
 	return &sessions{
-		auth: a, store: a.store, boundTo: sealedFor("session", a.binding), now: a.config.Now,
+		auth: a, tasks: a.tasks, store: a.store, boundTo: sealedFor("session", a.binding), now: a.config.Now,
 		idle: a.config.IdleTimeout, total: a.config.AbsoluteTimeout,
 		recent: newRecent[sessionID, openSession](recentLimit), book: newPhrasebook(a.config), seed: maphash.MakeSeed(),
 	}

@@ -39,7 +39,7 @@ func (r *renewals) hold(handle *sessionHandle, tokens *unsaved, cause error) boo
 	if r.rescuing[name] {
 		return true
 	}
-	r.rescuing[name] = r.auth.caller.untilClosed(func(closing <-chan struct{}) { r.rescue(handle, closing) })
+	r.rescuing[name] = r.tasks.Go("saving renewed tokens", func(closing <-chan struct{}) { r.rescue(handle, closing) }) == nil
 	r.auth.config.Logger.Error("cognito: renewed tokens may not be stored; they are kept in memory until they are", "session", name[:8], "error", cause)
 	return r.rescuing[name]
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/tasks"
 	"github.com/golang-jwt/jwt/v5"
 )
 
@@ -143,7 +144,7 @@ func TestOutageIsNoVerdict(t *testing.T) {
 	if _, err := v.accessToken(context.Background(), secret(raw)); err != nil {
 		t.Fatalf("with keys: %v", err)
 	}
-	empty := newKeySet(newCaller(nil), "http://127.0.0.1:1/", v.now)
+	empty := newKeySet(newCaller(nil, nil), tasks.New(tasksInFlight, nil), "http://127.0.0.1:1/", v.now)
 	unkeyed, err := newVerifier(Config{Issuer: v.issuer, ClientID: v.clientID, Now: v.now}, empty)
 	if err != nil {
 		t.Fatal(err)

@@ -135,7 +135,7 @@ func (s *sessions) touch(opened *openSession, now time.Time) {
 // have been done or given up: it may have come after a logout. It reports
 // whether it will, and calls then afterwards, if there is one.
 func (s *sessions) undoLater(handle *sessionHandle, then func()) bool {
-	return s.auth.caller.untilClosed(func(closing <-chan struct{}) {
+	return s.tasks.Go("looking for a tombstone", func(closing <-chan struct{}) {
 		if then != nil {
 			defer then()
 		}
@@ -144,7 +144,7 @@ func (s *sessions) undoLater(handle *sessionHandle, then func()) bool {
 		case <-closing:
 		}
 		_ = s.undoIfEnded(handle)
-	})
+	}) == nil
 }
 
 // end ends a session everywhere, and returns its refresh token, if it could
@@ -205,8 +205,9 @@ func (s *sessions) revokeLater(refresh secret) {
 			s.auth.config.Logger.Warn("cognito: a refresh token could not be revoked", "error", err)
 		}
 	}
-	if !s.auth.caller.background(func(ctx context.Context) { told(s.auth.endpoint.revoke(ctx, refresh)) }) {
-		told(errClosed)
+	started := s.tasks.Within(backgroundTimeout, "revoking a refresh token", func(ctx context.Context) { told(s.auth.endpoint.revoke(ctx, refresh)) })
+	if started != nil {
+		told(started)
 	}
 }
 
