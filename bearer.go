@@ -23,10 +23,10 @@ const bearerMemory = 5 * time.Minute
 // remembered whole, so a hit means the very same bytes; its expiry is checked
 // at every hit.
 type verifiedToken struct {
-	visit   visit
-	expires time.Time
-	recheck time.Time
-	keys    *keySnapshot // what it was verified with
+	identity identity
+	expires  time.Time
+	recheck  time.Time
+	keys     *keySnapshot // what it was verified with
 }
 
 // VerifyAccessToken verifies an access token of this pool, issued to
@@ -90,13 +90,13 @@ var (
 )
 
 // identifyBearer finds out who sent a bearer token.
-func (a *Auth) identifyBearer(raw []byte, now time.Time) *visit {
+func (a *Auth) identifyBearer(raw []byte, now time.Time) *identity {
 	keys := a.keys.current.Load()
 	if known := a.tokens.get(utils.UnsafeString(raw)); known != nil && known.keys == keys && now.Before(known.expires) && now.Before(known.recheck) {
-		return &known.visit
+		return &known.identity
 	}
 	if len(raw) == 0 || bytes.ContainsAny(raw, " \t,") {
-		return &visit{auth: a, bearer: true, err: errNotOneToken}
+		return &identity{bearer: true, err: errNotOneToken}
 	}
 	// A copy: the header's bytes change when the request ends.
 	text := strings.Clone(string(raw))
@@ -104,19 +104,19 @@ func (a *Auth) identifyBearer(raw []byte, now time.Time) *visit {
 	defer cancel()
 	verified, err := a.verifier.bearerToken(ctx, secret(text))
 	if err != nil {
-		return &visit{auth: a, bearer: true, err: forProgram(err)}
+		return &identity{bearer: true, err: forProgram(err)}
 	}
 	if keys == nil {
 		keys = a.keys.current.Load() // this very token made them load
 	}
 	entry := &recentEntry[string, verifiedToken]{
 		key:   text,
-		value: verifiedToken{visit: a.bearerVisit(verified), expires: verified.expires(), recheck: now.Add(bearerMemory), keys: keys},
+		value: verifiedToken{identity: bearerIdentity(verified), expires: verified.expires(), recheck: now.Add(bearerMemory), keys: keys},
 	}
 	if now.Before(entry.value.expires) { // not within the leeway
 		a.tokens.put(entry)
 	}
-	return &entry.value.visit
+	return &entry.value.identity
 }
 
 // forProgram words the refusal of a token for whoever sent it, who has no login
@@ -129,18 +129,18 @@ func forProgram(err error) error {
 	return &refused
 }
 
-// bearerVisit is a visit by access token. A machine client's token has no user
+// bearerIdentity is that of an access token. A machine client's token has no user
 // in it (RFC 6749 section 4.4): its subject is the client itself.
-func (a *Auth) bearerVisit(verified *token) visit {
-	v := visit{auth: a, bearer: true, raw: verified.raw, payload: verified.asPayload()}
+func bearerIdentity(verified *token) identity {
+	id := identity{bearer: true, raw: verified.raw, payload: verified.asPayload()}
 	if verified.text("username") == "" || verified.text("sub") == verified.text("client_id") {
-		return v
+		return id
 	}
 	claims, err := userClaims(verified.payload, nil, "client_id", "scope", "version")
 	if err == nil {
-		v.user = &User{claimSet{source: claimText{text: claims}, subject: verified.text("sub")}}
+		id.user = &User{claimSet{source: claimText{text: claims}, subject: verified.text("sub")}}
 	}
-	return v
+	return id
 }
 
 // bearerToken verifies an access token that came from outside.

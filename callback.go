@@ -122,7 +122,7 @@ func (a *Auth) finish(c *fiber.Ctx, answer cognitoAnswer, mine ticket) outcome {
 	if err != nil {
 		a.emit(Event{Kind: EventLogin, Subject: asError(err).subject, Duration: time.Since(began)}.failed(err))
 	} else {
-		a.emit(Event{Kind: EventLogin, OK: true, Subject: opened.visit.user.Subject(), Duration: time.Since(began)})
+		a.emit(Event{Kind: EventLogin, OK: true, Subject: opened.identity.user.Subject(), Duration: time.Since(began)})
 	}
 	switch {
 	case begun.Silent && asError(err).reason == ErrLoginRequired:

@@ -37,10 +37,6 @@ type Auth struct {
 	renewals   *renewals
 	ownStorage *memory.Storage // ours to close, or nil
 
-	nobody  visit // no cookie
-	gone    visit // a cookie that leads nowhere
-	foreign visit // a cookie, used by another site
-
 	endings endings
 	app     atomic.Pointer[fiber.App] // the one that the last request came from
 	apps    sync.Map                  // all that any came from and have not shut down
@@ -108,9 +104,6 @@ func NewAuth(config Config) (*Auth, error) {
 	a.attempts = newAttempts(a)
 	a.sessions = newSessions(a)
 	a.renewals = newRenewals(a)
-	a.nobody = visit{auth: a}
-	a.gone = visit{auth: a, cookie: true, stale: true}
-	a.foreign = visit{auth: a, cookie: true, err: &Error{reason: ErrCrossOrigin}}
 	a.mountRoutes()
 	return a, nil
 }

@@ -14,25 +14,29 @@ import (
 // Guards are ordinary handlers on routes and groups. The package-level ones
 // speak of the nearest middleware above, the methods of their own.
 
-// A demand is what a guard asks of a visit that passed the first hurdle. It
+// A demand is what a guard asks of an identity that passed the first hurdle. It
 // only judges.
-type demand func(v *visit) *Error
+type demand func(id *identity, now func() time.Time) *Error
 
 // RequireUser lets a request pass when somebody is signed in. Otherwise a page
 // visit is sent to log in and comes back afterwards; every other request gets
 // a 401, or a 503 when it cannot be known who is there.
-func RequireUser() fiber.Handler { return guard(nearest, hasUser) }
+func RequireUser() fiber.Handler { return guard(nearestIdentity, hasUser) }
 
 // RequireGroup lets users pass who are in at least one of the groups, by their
 // exact names. Others who are signed in get a 403. Without a group, or with an
 // empty name, it panics.
-func RequireGroup(anyOf ...string) fiber.Handler { return guard(nearest, hasUser, inGroup(anyOf)) }
+func RequireGroup(anyOf ...string) fiber.Handler {
+	return guard(nearestIdentity, hasUser, inGroup(anyOf))
+}
 
 // RequireScope lets requests pass whose access token was granted all of the
 // scopes, by their exact names: also those of machine clients, which have no
 // user. Without a scope, or with one that cannot be one (RFC 6749 section 3.3),
 // it panics.
-func RequireScope(allOf ...string) fiber.Handler { return guard(nearest, hasToken, withScope(allOf)) }
+func RequireScope(allOf ...string) fiber.Handler {
+	return guard(nearestIdentity, hasToken, withScope(allOf))
+}
 
 // RequireFreshLogin lets users pass who have proved who they are within the
 // last maxAge, by the "auth_time" of their ID token (OpenID Connect Core section
@@ -41,61 +45,63 @@ func RequireScope(allOf ...string) fiber.Handler { return guard(nearest, hasToke
 // password asked for, and back; other requests get a 401. With a maxAge of less
 // than a second it panics.
 func RequireFreshLogin(maxAge time.Duration) fiber.Handler {
-	return guard(nearest, hasUser, loggedInWithin(maxAge))
+	return guard(nearestIdentity, hasUser, loggedInWithin(maxAge))
 }
 
 // Require lets users pass for whom allowed returns true. It is the guard for
 // everything that the others cannot say. Without a function it panics.
-func Require(allowed func(*User) bool) fiber.Handler { return guard(nearest, hasUser, meets(allowed)) }
+func Require(allowed func(*User) bool) fiber.Handler {
+	return guard(nearestIdentity, hasUser, meets(allowed))
+}
 
 // RequireUser is [RequireUser] for the users of this middleware.
-func (a *Auth) RequireUser() fiber.Handler { return guard(a.own, hasUser) }
+func (a *Auth) RequireUser() fiber.Handler { return guard(a.askedIdentity, hasUser) }
 
 // RequireGroup is [RequireGroup] for the users of this middleware.
 func (a *Auth) RequireGroup(anyOf ...string) fiber.Handler {
-	return guard(a.own, hasUser, inGroup(anyOf))
+	return guard(a.askedIdentity, hasUser, inGroup(anyOf))
 }
 
 // RequireScope is [RequireScope] for the tokens of this middleware.
 func (a *Auth) RequireScope(allOf ...string) fiber.Handler {
-	return guard(a.own, hasToken, withScope(allOf))
+	return guard(a.askedIdentity, hasToken, withScope(allOf))
 }
 
 // RequireFreshLogin is [RequireFreshLogin] for the users of this middleware.
 func (a *Auth) RequireFreshLogin(maxAge time.Duration) fiber.Handler {
-	return guard(a.own, hasUser, loggedInWithin(maxAge))
+	return guard(a.askedIdentity, hasUser, loggedInWithin(maxAge))
 }
 
 // Require is [Require] for the users of this middleware.
 func (a *Auth) Require(allowed func(*User) bool) fiber.Handler {
-	return guard(a.own, hasUser, meets(allowed))
+	return guard(a.askedIdentity, hasUser, meets(allowed))
 }
 
-func guard(find func(*fiber.Ctx) *visit, demands ...demand) fiber.Handler {
+func guard(find func(*fiber.Ctx) (*Auth, *identity), demands ...demand) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		v := find(c)
-		if v == nil {
+		a, id := find(c)
+		if id == nil {
 			return refuseUncovered(c)
 		}
 		for _, demand := range demands {
-			if e := demand(v); e != nil {
-				return v.auth.turnAway(c, v, e)
+			if e := demand(id, a.config.Now); e != nil {
+				return a.turnAway(c, id, e)
 			}
 		}
 		return c.Next()
 	}
 }
 
-func hasUser(v *visit) *Error {
-	if v.user == nil {
-		return v.refusal()
+func hasUser(id *identity, _ func() time.Time) *Error {
+	if id.user == nil {
+		return id.refusal()
 	}
 	return nil
 }
 
-func hasToken(v *visit) *Error {
-	if v.payload == nil {
-		return v.refusal()
+func hasToken(id *identity, _ func() time.Time) *Error {
+	if id.payload == nil {
+		return id.refusal()
 	}
 	return nil
 }
@@ -103,8 +109,8 @@ func hasToken(v *visit) *Error {
 func inGroup(anyOf []string) demand {
 	mustName("RequireGroup", "group", anyOf)
 	anyOf = slices.Clone(anyOf)
-	return func(v *visit) *Error {
-		if slices.ContainsFunc(anyOf, v.user.InGroup) {
+	return func(id *identity, _ func() time.Time) *Error {
+		if slices.ContainsFunc(anyOf, id.user.InGroup) {
 			return nil
 		}
 		return because(ErrForbidden, "the user is in none of the groups %q", anyOf)
@@ -114,9 +120,9 @@ func inGroup(anyOf []string) demand {
 func withScope(allOf []string) demand {
 	mustName("RequireScope", "scope", allOf)
 	allOf = slices.Clone(allOf)
-	return func(v *visit) *Error {
+	return func(id *identity, _ func() time.Time) *Error {
 		for _, scope := range allOf {
-			if !v.payload.HasScope(scope) {
+			if !id.payload.HasScope(scope) {
 				e := because(ErrForbidden, "the access token lacks the scope %q", scope)
 				e.scope = strings.Join(allOf, " ")
 				return e
@@ -142,10 +148,10 @@ func loggedInWithin(maxAge time.Duration) demand {
 	if maxAge < time.Second {
 		panic("cognito: RequireFreshLogin needs a maxAge of at least a second")
 	}
-	return func(v *visit) *Error {
-		proved := v.user.AuthTime()
+	return func(id *identity, now func() time.Time) *Error {
+		proved := id.user.AuthTime()
 		// A login in the future shows a clock that was set back, and no age.
-		if age := v.auth.config.Now().Sub(proved); !proved.IsZero() && age <= maxAge && age >= -leeway {
+		if age := now().Sub(proved); !proved.IsZero() && age <= maxAge && age >= -leeway {
 			return nil
 		}
 		e := because(ErrStaleLogin, "the user last logged in at %s, more than %s ago", proved.UTC().Format(time.RFC3339), maxAge)
@@ -158,8 +164,8 @@ func meets(allowed func(*User) bool) demand {
 	if allowed == nil {
 		panic("cognito: Require needs a function")
 	}
-	return func(v *visit) *Error {
-		if allowed(v.user) {
+	return func(id *identity, _ func() time.Time) *Error {
+		if allowed(id.user) {
 			return nil
 		}
 		return because(ErrForbidden, "the app's own rule does not allow this user")
@@ -167,9 +173,9 @@ func meets(allowed func(*User) bool) demand {
 }
 
 // turnAway answers a request that a guard does not let pass.
-func (a *Auth) turnAway(c *fiber.Ctx, v *visit, e *Error) error {
-	page := isNavigation(c) && !v.bearer
-	if v.ended || (v.stale && page) {
+func (a *Auth) turnAway(c *fiber.Ctx, id *identity, e *Error) error {
+	page := isNavigation(c) && !id.bearer
+	if id.ended || (id.stale && page) {
 		// Only here, and never for a script's dead cookie: its answer may
 		// arrive after a login in another tab and delete the new session.
 		a.cookies.clear(c, string(a.cookies.session))
@@ -177,13 +183,13 @@ func (a *Auth) turnAway(c *fiber.Ctx, v *visit, e *Error) error {
 	switch {
 	case !page || e.Status() != fiber.StatusUnauthorized:
 		e := *e
-		e.returnTo, e.subject = a.returnPath(c.OriginalURL()), v.subject()
+		e.returnTo, e.subject = a.returnPath(c.OriginalURL()), id.subject()
 		return a.refuse(c, &e)
 	case e.reason == ErrStaleLogin:
-		a.emit(Event{Kind: EventRefuse, Subject: v.subject()}.failed(e))
-		return a.sendToCognito(c, a.returnPath(c.OriginalURL()), url.Values{"prompt": {"login"}}, provingAnew(v.user), 0)
+		a.emit(Event{Kind: EventRefuse, Subject: id.subject()}.failed(e))
+		return a.sendToCognito(c, a.returnPath(c.OriginalURL()), url.Values{"prompt": {"login"}}, provingAnew(id.user), 0)
 	}
-	a.emit(Event{Kind: EventRefuse, Subject: v.subject()}.failed(e))
+	a.emit(Event{Kind: EventRefuse, Subject: id.subject()}.failed(e))
 	sealResponse(c)
 	return c.Redirect(a.loginAddress(a.returnPath(c.OriginalURL()), ""), fiber.StatusFound)
 }

@@ -58,7 +58,7 @@ func (a *Auth) Logout(c *fiber.Ctx) error {
 	}
 	a.cookies.clear(c, string(a.cookies.session))
 	a.cookies.clear(c, a.cookies.trips)
-	a.changeVisit(c, &a.nobody)
+	a.replaceIdentity(c, anonymous)
 	base, err := a.baseURL(c)
 	if err != nil {
 		return a.refuse(c, asError(err))
@@ -75,9 +75,9 @@ func (a *Auth) farewell(c *fiber.Ctx, id []byte) error {
 	leaving := Event{Kind: EventLogout, OK: true}
 	s, err := a.sessions.read(id, a.config.Now())
 	if err == nil {
-		leaving.Subject = s.visit.user.Subject()
+		leaving.Subject = s.identity.user.Subject()
 		if a.config.OnLogout != nil {
-			a.config.OnLogout(c, s.visit.user)
+			a.config.OnLogout(c, s.identity.user)
 		}
 	}
 	a.emit(leaving)

@@ -200,7 +200,7 @@ func TestInternalsPrintWithoutSecrets(t *testing.T) {
 		ticket{secret: canary}, &ticket{secret: canary},
 		tokenEndpoint{clientSecret: canary}, &tokenEndpoint{clientSecret: canary},
 		auth.config, auth, token{raw: canary}, &token{raw: canary},
-		keyring{sealingKey: key}, &keyring{sealingKey: key}, key, &key, *handle, handle, &openSession{sessionHandle: *handle}, visit{session: &openSession{sessionHandle: *handle}},
+		keyring{sealingKey: key}, &keyring{sealingKey: key}, key, &key, *handle, handle, &openSession{sessionHandle: *handle}, identity{session: &openSession{sessionHandle: *handle}},
 	} {
 		forms := printedForms(value)
 		for _, spelling := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), strings.Trim(fmt.Sprint([]byte(canary)), "[]"), goldenID, fmt.Sprintf("%x", goldenID)} {

@@ -203,14 +203,14 @@ func (r *renewals) land(name string, flight *renewal, session *openSession, err 
 
 // tell reports how a renewal ended to whoever wants to know.
 func (r *renewals) tell(before, after *openSession, err error, took time.Duration) {
-	event := Event{Kind: EventRefresh, OK: true, Subject: before.visit.subject(), Duration: took}
+	event := Event{Kind: EventRefresh, OK: true, Subject: before.identity.subject(), Duration: took}
 	if err != nil {
 		r.auth.emit(event.failed(err))
 		return
 	}
 	r.auth.emit(event)
 	if r.auth.config.OnRefresh != nil && after.serial != before.serial {
-		r.auth.config.OnRefresh(after.visit.user)
+		r.auth.config.OnRefresh(after.identity.user)
 	}
 }
 

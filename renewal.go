@@ -166,7 +166,7 @@ func (r *renewals) accept(ctx context.Context, current *openSession, cold coldRe
 // renewed verifies the tokens that wait in cold, like those at login but for
 // the nonce, which Cognito may leave out here, and builds the new hot record.
 func (r *renewals) renewed(ctx context.Context, current *openSession, cold coldRecord) (hotRecord, error) {
-	subject := current.visit.user.Subject()
+	subject := current.identity.user.Subject()
 	access, err := r.verifier.accessToken(ctx, cold.unverifiedAccess, ruleSameSubject(subject))
 	if err != nil {
 		return hotRecord{}, err

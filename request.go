@@ -20,18 +20,18 @@ func (a *Auth) handle(c *fiber.Ctx) error {
 	if r := a.route(c.Path()); r != nil {
 		return a.serve(c, r)
 	}
-	v := &a.nobody
+	id := anonymous
 	// Without a cookie there is nobody to identify, and no need for a net under it.
 	if len(c.Request().Header.PeekCanonical(headerCookie)) > 0 || a.config.Bearer {
 		var err *Error
-		if v, err = a.identifySafely(c); err != nil {
+		if id, err = a.identifySafely(c); err != nil {
 			return a.refuse(c, err)
 		}
 	}
-	a.setVisit(c, v)
+	a.attach(c, id)
 	err := forFiber(c.Next())
-	if v.cookie || v.bearer {
-		markPersonal(c, v)
+	if id.cookie || id.bearer {
+		markPersonal(c, id)
 	}
 	return err
 }
@@ -56,7 +56,7 @@ func (a *Auth) serve(c *fiber.Ctx, r *route) (err error) {
 	return a.refuse(c, &Error{reason: ErrMethod})
 }
 
-func (a *Auth) identifySafely(c *fiber.Ctx) (v *visit, err *Error) {
+func (a *Auth) identifySafely(c *fiber.Ctx) (id *identity, err *Error) {
 	defer func() {
 		if p := recover(); p != nil {
 			a.logPanic("reading a session", p)
@@ -67,12 +67,12 @@ func (a *Auth) identifySafely(c *fiber.Ctx) (v *visit, err *Error) {
 }
 
 // identify finds out who sent a request. It never refuses it.
-func (a *Auth) identify(c *fiber.Ctx) *visit {
+func (a *Auth) identify(c *fiber.Ctx) *identity {
 	if a.config.Bearer {
 		token, sent, err := bearerOf(c)
 		switch {
 		case err != nil:
-			return &visit{auth: a, bearer: true, err: err}
+			return &identity{bearer: true, err: err}
 		case sent:
 			return a.identifyBearer(token, a.clock(c))
 		}
@@ -93,21 +93,21 @@ func (a *Auth) clock(c *fiber.Ctx) time.Time {
 }
 
 // identifyCookie finds out whose session a request belongs to.
-func (a *Auth) identifyCookie(c *fiber.Ctx) *visit {
-	id := a.cookies.read(c, a.cookies.session)
-	if id == nil {
-		return &a.nobody
+func (a *Auth) identifyCookie(c *fiber.Ctx) *identity {
+	value := a.cookies.read(c, a.cookies.session)
+	if value == nil {
+		return anonymous
 	}
 	now := a.clock(c)
-	s, err := a.sessions.read(id, now)
+	s, err := a.sessions.read(value, now)
 	if err != nil {
-		return a.without(err)
+		return unidentified(err)
 	}
 	if a.crossOrigin(c) {
-		return &a.foreign
+		return crossSite
 	}
 	if !s.calmUntil.passed(now) {
-		return &s.visit
+		return &s.identity
 	}
 	if s.touchAfter.passed(now) {
 		a.sessions.touch(s, now)
@@ -116,44 +116,44 @@ func (a *Auth) identifyCookie(c *fiber.Ctx) *visit {
 		if s.renewAfter.passed(now) {
 			a.renewals.ahead(s)
 		}
-		return &s.visit
+		return &s.identity
 	}
-	return a.late(s, now)
+	return a.renewExpired(s, now)
 }
 
-// late is identify for a session whose tokens have expired: the request has to
+// renewExpired is identify for a session whose tokens have expired: the request has to
 // wait for new ones.
-func (a *Auth) late(s *openSession, now time.Time) *visit {
+func (a *Auth) renewExpired(s *openSession, now time.Time) *identity {
 	if !s.renewAfter.passed(now) {
 		// Cognito issues tokens that are expired on arrival. Asking on every
 		// request would not help.
-		return a.without(unavailable(errPaused))
+		return unidentified(unavailable(errPaused))
 	}
 	renewed, err := a.renewals.wait(s)
 	if err != nil {
-		v := a.without(err)
-		if v == &a.gone {
-			return &visit{auth: a, cookie: true, stale: true, ended: true}
+		id := unidentified(err)
+		if id == staleCookie {
+			return &identity{cookie: true, stale: true, ended: true}
 		}
-		return v
+		return id
 	}
-	return &renewed.visit
+	return &renewed.identity
 }
 
-// without is a visit whose cookie signs nobody in.
-func (a *Auth) without(err error) *visit {
+// unidentified is for a cookie that signs nobody in.
+func unidentified(err error) *identity {
 	if isUnknown(err) {
-		return &visit{auth: a, cookie: true, err: err}
+		return &identity{cookie: true, err: err}
 	}
-	return &a.gone
+	return staleCookie
 }
 
 // markPersonal keeps answers that depend on who is there out of shared caches,
 // unless the app has decided on that itself.
-func markPersonal(c *fiber.Ctx, v *visit) {
+func markPersonal(c *fiber.Ctx, id *identity) {
 	header := &c.Response().Header
 	by := headerCookie
-	if v.bearer {
+	if id.bearer {
 		by = headerAuthorization
 	}
 	if len(header.PeekCanonical(headerVary)) == 0 {
@@ -161,7 +161,7 @@ func markPersonal(c *fiber.Ctx, v *visit) {
 	} else {
 		c.Vary(string(by))
 	}
-	if v.payload != nil && len(header.PeekCanonical(headerCacheControl)) == 0 {
+	if id.payload != nil && len(header.PeekCanonical(headerCacheControl)) == 0 {
 		header.SetCanonical(headerCacheControl, privateNoStore)
 	}
 }

@@ -50,7 +50,7 @@ func (keyring) Format(f fmt.State, _ rune)       { hide(f, "key") }
 func (sealingKey) Format(f fmt.State, _ rune)    { hide(f, "key") }
 func (sessionHandle) Format(f fmt.State, _ rune) { hide(f, "session") }
 func (*openSession) Format(f fmt.State, _ rune)  { hide(f, "session") }
-func (visit) Format(f fmt.State, _ rune)         { hide(f, "visit") }
+func (identity) Format(f fmt.State, _ rune)      { hide(f, "identity") }
 func (tokenEndpoint) Format(f fmt.State, _ rune) { hide(f, "token endpoint") }
 
 func hide(f fmt.State, what string) { fmt.Fprintf(f, "%s %s", what, redacted) }

@@ -67,9 +67,9 @@ type openSession struct {
 	calmUntil moment // before this nothing is due
 	digest    uint64 // of the hot record's bytes in the storage
 	sessionHandle
-	visit   visit
-	user    User
-	payload Payload
+	identity identity
+	user     User
+	payload  Payload
 
 	// What is left of the record. See there.
 	serial uint64
@@ -228,7 +228,7 @@ func (s *sessions) fill(opened *openSession, handle *sessionHandle, record hotRe
 	opened.user.claims.source, opened.user.claims.subject = record.user, record.subject
 	opened.payload.claims.source, opened.payload.claims.subject = record.payload, record.subject
 	opened.serial, opened.renewable, opened.userInfo = record.serial, record.renewable, record.userInfo
-	opened.visit = visit{auth: s.auth, session: opened, cookie: true, user: &opened.user, payload: &opened.payload}
+	opened.identity = identity{session: opened, cookie: true, user: &opened.user, payload: &opened.payload}
 }
 
 // readCold opens the cold record. The outcomes are those of read.

@@ -1,0 +1,99 @@
+package cognito
+
+import "github.com/gofiber/fiber/v2"
+
+// UserFrom returns the user who is signed in, or nil. It speaks of the nearest
+// middleware above; an app with several uses [Auth.UserFrom].
+func UserFrom(c *fiber.Ctx) *User { return userBehind(nearestIdentity(c)) }
+
+// PayloadFrom returns the verified access token's claims, or nil.
+func PayloadFrom(c *fiber.Ctx) *Payload { return payloadBehind(nearestIdentity(c)) }
+
+// AccessToken returns the user's access token, to call other APIs for this
+// user. It is never expired: if need be it is renewed first. The error is
+// [ErrNotSignedIn] or [ErrSessionEnded] when nobody is signed in,
+// [ErrCrossOrigin] when another site sent the request, [ErrInvalidToken] or
+// [ErrBearerMalformed] when it brought a bearer token that does not count,
+// [ErrUnavailable] when no valid token can be had at the moment, and
+// [ErrMisconfigured] when no middleware runs before the handler.
+func AccessToken(c *fiber.Ctx) (string, error) {
+	a, id := nearestIdentity(c)
+	return a.accessToken(c, id)
+}
+
+// Err says why there is no user although there might be one: the storage or
+// Cognito is out of reach ([ErrUnavailable]), another site sent the request
+// ([ErrCrossOrigin]), or its bearer token does not count ([ErrInvalidToken],
+// [ErrBearerMalformed]). It is nil when nobody has signed in, and when the
+// session has ended.
+func Err(c *fiber.Ctx) error { return errBehind(nearestIdentity(c)) }
+
+// UserFrom is [UserFrom] for the users of this middleware.
+func (a *Auth) UserFrom(c *fiber.Ctx) *User { return userBehind(a.askedIdentity(c)) }
+
+// PayloadFrom is [PayloadFrom] for the users of this middleware.
+func (a *Auth) PayloadFrom(c *fiber.Ctx) *Payload { return payloadBehind(a.askedIdentity(c)) }
+
+// AccessToken is [AccessToken] for the users of this middleware.
+func (a *Auth) AccessToken(c *fiber.Ctx) (string, error) {
+	_, id := a.askedIdentity(c)
+	return a.accessToken(c, id)
+}
+
+// Err is [Err] for the users of this middleware.
+func (a *Auth) Err(c *fiber.Ctx) error { return errBehind(a.askedIdentity(c)) }
+
+func userBehind(_ *Auth, id *identity) *User {
+	if id == nil {
+		return nil
+	}
+	return id.user
+}
+
+func payloadBehind(_ *Auth, id *identity) *Payload {
+	if id == nil {
+		return nil
+	}
+	return id.payload
+}
+
+func errBehind(_ *Auth, id *identity) error {
+	if id == nil {
+		return nil
+	}
+	return id.err
+}
+
+// accessToken is for an identity that a found out. Without one there is no a
+// either.
+func (a *Auth) accessToken(c *fiber.Ctx, id *identity) (string, error) {
+	if id == nil {
+		return "", errUncovered
+	}
+	if id.bearer && id.payload != nil {
+		if err := id.checkBearerExpiry(a.config.Now()); err != nil {
+			return "", err
+		}
+		return id.raw.reveal(), nil
+	}
+	if id.session == nil {
+		return "", id.refusal()
+	}
+	current := id.session
+	if current.expires.passed(a.config.Now()) {
+		renewed, err := a.renewals.wait(current)
+		if err != nil {
+			return "", err
+		}
+		a.replaceIdentity(c, &renewed.identity)
+		current = renewed
+	}
+	if current.unsaved != nil {
+		return current.unsaved.access.reveal(), nil
+	}
+	cold, err := a.sessions.readCold(&current.sessionHandle)
+	if err != nil {
+		return "", err
+	}
+	return cold.access.reveal(), nil
+}
