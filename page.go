@@ -1,10 +1,10 @@
 package cognito
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
-	"html/template"
+	"html"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 )
@@ -40,27 +40,47 @@ type page struct {
 	Home   string // where a second link leads, back to the app, or ""
 }
 
-var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
+// html writes the page. Templates would do that too, but whatever looks methods
+// up by name makes the linker keep every method of every type, which costs a
+// program more than all the rest of this package.
+func (p page) html() []byte {
+	referrer, way := "", `<a href="`+link(p.Link)+`">`+html.EscapeString(p.Label)+"</a>\n"
+	if p.Action != "" {
+		referrer = `<meta name="referrer" content="same-origin">` + "\n"
+		way = `<form method="post" action="` + link(p.Action) + `"><button>` + html.EscapeString(p.Label) + "</button></form>\n"
+	}
+	home := ""
+	if p.Home != "" {
+		home = `<a class="home" href="` + link(p.Home) + `">Back to the app</a>` + "\n"
+	}
+	title := html.EscapeString(p.Title)
+	return []byte(`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-{{if .Page.Action}}<meta name="referrer" content="same-origin">
-{{end}}<title>{{.Page.Title}}</title>
-<style>{{.Style}}</style>
+` + referrer + `<title>` + title + `</title>
+<style>` + pageStyle + `</style>
 </head>
 <body>
 <main>
-<h1>{{.Page.Title}}</h1>
-<p>{{.Page.Detail}}</p>
-{{if .Page.Action}}<form method="post" action="{{.Page.Action}}"><button>{{.Page.Label}}</button></form>
-{{else}}<a href="{{.Page.Link}}">{{.Page.Label}}</a>
-{{end}}{{if .Page.Home}}<a class="home" href="{{.Page.Home}}">Back to the app</a>
-{{end}}</main>
+<h1>` + title + `</h1>
+<p>` + html.EscapeString(p.Detail) + `</p>
+` + way + home + `</main>
 </body>
 </html>
-`))
+`)
+}
+
+// link is an address as the value of a quoted attribute. It leads to a web page
+// or nowhere: no address is a script, whatever it was made of.
+func link(address string) string {
+	if !strings.HasPrefix(address, "/") && !strings.HasPrefix(address, "https://") && !strings.HasPrefix(address, "http://") {
+		return "#"
+	}
+	return html.EscapeString(address)
+}
 
 // sendPage writes a page. A page with a form tells browsers to name its origin
 // to us: under no-referrer they would send "Origin: null", as another site's
@@ -68,13 +88,6 @@ var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
 // two apart. Forms may post to us and follow our redirect to formTarget, which
 // browsers check against the policy too.
 func sendPage(c *fiber.Ctx, status int, p page, formTarget string) error {
-	var b bytes.Buffer
-	if err := pageTemplate.Execute(&b, struct {
-		Page  page
-		Style template.CSS
-	}{p, pageStyle}); err != nil {
-		return err
-	}
 	policy := "default-src 'none'; style-src '" + pageStyleHash + "'; base-uri 'none'; frame-ancestors 'none'; form-action "
 	if p.Action == "" {
 		policy += "'none'"
@@ -83,5 +96,5 @@ func sendPage(c *fiber.Ctx, status int, p page, formTarget string) error {
 	}
 	c.Set(fiber.HeaderContentSecurityPolicy, policy)
 	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
-	return c.Status(status).Send(b.Bytes())
+	return c.Status(status).Send(p.html())
 }
