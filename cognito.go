@@ -218,12 +218,6 @@ func (a *Auth) reportTaken(above *Auth) {
 	}
 }
 
-func (a *Auth) recoverBackground(doing string) {
-	if p := recover(); p != nil {
-		a.logPanic(doing, p)
-	}
-}
-
 // logPanic records a defect of ours. The value of a panic may quote what was
 // being processed, so only its type is logged, with the stack.
 func (a *Auth) logPanic(doing string, p any) {

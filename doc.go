@@ -22,7 +22,7 @@
 //     Programs bring an access token instead (bearer.go). Guards decide who may
 //     (guard.go).
 //  4. Before the tokens lapse they are renewed in the background (refresh.go,
-//     renewal.go, race.go, unsaved.go).
+//     renewal.go, race.go, unsaved.go, ending.go).
 //  5. The visitor opens LogoutPath. The session ends here, then its refresh
 //     token, then Cognito's own session (logout.go).
 //

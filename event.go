@@ -88,3 +88,39 @@ func (e Event) failed(err error) Event {
 	e.OK, e.Reason, e.Err = false, reason.Code(), err
 	return e
 }
+
+// What happens to sessions apart from any request.
+
+var (
+	_ sessionObserver = (*Auth)(nil)
+	_ renewalObserver = (*Auth)(nil)
+)
+
+func (a *Auth) tampered(cause error) {
+	a.emit(Event{Kind: EventTamper}.failed(&Error{reason: ErrSessionEnded, cause: cause}))
+}
+
+func (a *Auth) notProlonged(cause error) {
+	a.config.Logger.Warn("cognito: a session in use could not be prolonged", "error", cause)
+}
+
+// renewed tells whoever wants to know how a renewal ended.
+func (a *Auth) renewed(before, after *openSession, err error, took time.Duration) {
+	event := Event{Kind: EventRefresh, OK: true, Subject: before.identity.subject(), Duration: took}
+	if err != nil {
+		a.emit(event.failed(err))
+		return
+	}
+	a.emit(event)
+	if a.config.OnRefresh != nil && after.serial != before.serial {
+		a.config.OnRefresh(after.identity.user)
+	}
+}
+
+func (a *Auth) unsaved(session string, cause error) {
+	a.config.Logger.Error("cognito: renewed tokens may not be stored; they are kept in memory until they are", "session", session[:8], "error", cause)
+}
+
+func (a *Auth) notRevoked(cause error) {
+	a.config.Logger.Warn("cognito: a refresh token could not be revoked", "error", cause)
+}

@@ -89,11 +89,11 @@ func (a *Auth) farewell(c *fiber.Ctx, id []byte) error {
 // is let in until then.
 func (a *Auth) endNow(handle *sessionHandle) {
 	known := a.sessions.recent.get(handle.id) != nil
-	err := a.sessions.entomb(handle)
+	err := a.sessions.markEnded(handle)
 	if !isSlow(err) { // else all the rest would take as long again, and somebody waits
 		var refresh secret
-		refresh, err = a.sessions.bury(handle, err)
-		a.sessions.revokeLater(refresh)
+		refresh, err = a.renewals.removeEnded(handle, err)
+		a.renewals.revokeLater(refresh)
 	}
 	if err != nil {
 		a.endLater(handle, known, err)
@@ -104,7 +104,7 @@ func (a *Auth) endNow(handle *sessionHandle) {
 // What takes no storage is done at once.
 func (a *Auth) endLater(handle *sessionHandle, known bool, cause error) {
 	if held := a.renewals.take(handle.name()); held != nil {
-		a.sessions.revokeLater(held.cold.refresh)
+		a.renewals.revokeLater(held.cold.refresh)
 	}
 	a.sessions.recent.forget(handle.id)
 	log := a.config.Logger.With("session", handle.name()[:8], "error", cause)
@@ -116,8 +116,8 @@ func (a *Auth) endLater(handle *sessionHandle, known bool, cause error) {
 		log.Error("cognito: a session could not be ended yet; trying again")
 	default: // closed, or busy beyond measure: nothing can be done later
 		log.Error("cognito: a session could not be ended; trying once more")
-		refresh, _ := a.sessions.end(handle)
-		a.sessions.revokeLater(refresh) // which the log says, as it cannot
+		refresh, _ := a.renewals.end(handle)
+		a.renewals.revokeLater(refresh) // which the log says, as it cannot
 		a.endings.done(handle.name())
 	}
 }
@@ -126,7 +126,6 @@ func (a *Auth) endLater(handle *sessionHandle, known bool, cause error) {
 // more when the app stops.
 func (a *Auth) keepEnding(handle *sessionHandle, closing <-chan struct{}) {
 	defer a.endings.done(handle.name())
-	defer a.recoverBackground("ending a session")
 	byItself := time.Now().Add(a.config.AbsoluteTimeout)
 	pause := rescuePause
 	for last := false; !last && time.Now().Before(byItself); pause = min(2*pause, longestRescuePause) {
@@ -135,8 +134,8 @@ func (a *Auth) keepEnding(handle *sessionHandle, closing <-chan struct{}) {
 		case <-closing:
 			last = true
 		}
-		refresh, err := a.sessions.end(handle)
-		a.sessions.revokeLater(refresh)
+		refresh, err := a.renewals.end(handle)
+		a.renewals.revokeLater(refresh)
 		if !isUnknown(err) {
 			return
 		}

@@ -100,7 +100,7 @@ func (r *renewals) reconcile(ctx context.Context, handle *sessionHandle, ours *u
 	case isUnknown(err):
 		return nil, false, err
 	case err != nil: // the session has ended
-		r.sessions.revokeLater(ours.cold.refresh)
+		r.revokeLater(ours.cold.refresh)
 		_ = r.sessions.undoIfEnded(handle) // and what we wrote may have come after
 		return nil, true, err
 	case ours.rivals(stored):

@@ -36,11 +36,20 @@ var (
 	errFlightPanicked = unavailable(errors.New("renewing the tokens panicked"))
 )
 
+// renewalObserver is told how renewals go. It is never called under a lock: what
+// an app does with it, and a log that blocks, must not hold up other sessions.
+type renewalObserver interface {
+	renewed(before, after *openSession, err error, took time.Duration)
+	unsaved(session string, cause error) // new tokens exist in memory alone
+	notRevoked(cause error)
+	logPanic(doing string, p any)
+}
+
 // renewals renews the tokens of sessions: one flight per session in this
 // process, apart from any request, so that neither a closed tab nor a
 // shutdown loses a refresh token that Cognito has already replaced.
 type renewals struct {
-	auth     *Auth
+	observer renewalObserver
 	tasks    *tasks.Group
 	endpoint *tokenEndpoint
 	verifier *verifier
@@ -61,7 +70,7 @@ type renewals struct {
 
 func newRenewals(a *Auth) *renewals {
 	return &renewals{
-		auth: a, tasks: a.tasks, endpoint: a.endpoint, verifier: a.verifier, sessions: a.sessions, now: a.config.Now,
+		observer: a, tasks: a.tasks, endpoint: a.endpoint, verifier: a.verifier, sessions: a.sessions, now: a.config.Now,
 		turns: make(chan struct{}, renewalsInFlight), alone: a.ownStorage != nil,
 		flights: map[string]*renewal{}, pauses: map[string]*pause{}, held: map[string]*unsaved{}, looks: map[string]*unsaved{}, rescuing: map[string]bool{},
 	}
@@ -138,8 +147,7 @@ func (r *renewals) start(s *openSession) (*renewal, error) {
 		began := time.Now()
 		session, err := r.flySafely(s)
 		r.land(name, flight, session, err)
-		defer r.auth.recoverBackground("telling of a renewal")
-		r.tell(s, session, err, time.Since(began))
+		r.observer.renewed(s, session, err, time.Since(began))
 	})
 	if started != nil {
 		delete(r.flights, name)
@@ -159,7 +167,11 @@ func landed(session *openSession) *renewal {
 // and the time that it has, must not grow old in a queue.
 func (r *renewals) flySafely(s *openSession) (session *openSession, err error) {
 	err = errFlightPanicked
-	defer r.auth.recoverBackground("renewing a session")
+	defer func() {
+		if p := recover(); p != nil {
+			r.observer.logPanic("renewing a session", p)
+		}
+	}()
 	if err := r.takeTurn(); err != nil {
 		return nil, err
 	}
@@ -199,19 +211,6 @@ func (r *renewals) land(name string, flight *renewal, session *openSession, err 
 	}
 	flight.session, flight.err = session, err
 	close(flight.done)
-}
-
-// tell reports how a renewal ended to whoever wants to know.
-func (r *renewals) tell(before, after *openSession, err error, took time.Duration) {
-	event := Event{Kind: EventRefresh, OK: true, Subject: before.identity.subject(), Duration: took}
-	if err != nil {
-		r.auth.emit(event.failed(err))
-		return
-	}
-	r.auth.emit(event)
-	if r.auth.config.OnRefresh != nil && after.serial != before.serial {
-		r.auth.config.OnRefresh(after.identity.user)
-	}
 }
 
 // pauseAfterFailure doubles the pause, with jitter so that sessions that

@@ -137,7 +137,7 @@ func (r *renewals) accept(ctx context.Context, current *openSession, cold coldRe
 	handle := &current.sessionHandle
 	stored := r.sessions.saveCold(handle, current.record(), cold)
 	if stored != nil && !isUnknown(stored) {
-		r.sessions.revokeLater(cold.refresh) // ended while the call was under way
+		r.revokeLater(cold.refresh) // ended while the call was under way
 		return nil, stored
 	}
 	record, err := r.renewed(ctx, current, cold)
@@ -150,7 +150,7 @@ func (r *renewals) accept(ctx context.Context, current *openSession, cold coldRe
 	// now, are worthless but no reason to doubt the session.
 	worthless := errors.Is(err, ErrTokenExpired) || errors.Is(err, ErrTokenKey)
 	if errors.Is(err, ErrInvalidToken) && !worthless {
-		r.sessions.revokeLater(cold.refresh)
+		r.revokeLater(cold.refresh)
 		return r.dead(handle, err)
 	}
 	if worthless {
@@ -225,13 +225,13 @@ func (r *renewals) keep(handle *sessionHandle, record hotRecord, cold coldRecord
 		time.Sleep(rescuePause)
 		return r.sessions.save(handle, record, &cold)
 	}
-	r.sessions.revokeLater(cold.refresh) // ended while the call was under way
+	r.revokeLater(cold.refresh) // ended while the call was under way
 	return nil, err
 }
 
 // dead ends a session that Cognito will not renew.
 func (r *renewals) dead(handle *sessionHandle, cause error) (*openSession, error) {
-	if _, err := r.sessions.end(handle); err != nil {
+	if _, err := r.end(handle); err != nil {
 		return nil, err
 	}
 	return nil, &Error{reason: ErrSessionEnded, cause: cause}

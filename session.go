@@ -88,25 +88,31 @@ func (o *openSession) record() hotRecord {
 	}
 }
 
+// sessionObserver is told what an operator should know of sessions.
+type sessionObserver interface {
+	tampered(cause error)     // a record did not open
+	notProlonged(cause error) // the idle deadline of a session in use did not move
+}
+
 // sessions keeps sessions in the storage.
 type sessions struct {
-	auth    *Auth
-	tasks   *tasks.Group
-	store   *store
-	boundTo string // see sealedFor
-	now     func() time.Time
-	idle    time.Duration
-	total   time.Duration
-	recent  *recent[sessionID, openSession]
-	book    *phrasebook
-	seed    maphash.Seed
+	observer sessionObserver
+	tasks    *tasks.Group
+	store    *store
+	boundTo  string // see sealedFor
+	now      func() time.Time
+	idle     time.Duration
+	total    time.Duration
+	recent   *recent[sessionID, openSession]
+	book     *phrasebook
+	seed     maphash.Seed
 
 	touching sync.Map // names of sessions whose idle deadline is being moved
 }
 
 func newSessions(a *Auth) *sessions {
 	return &sessions{
-		auth: a, tasks: a.tasks, store: a.store, boundTo: sealedFor("session", a.binding), now: a.config.Now,
+		observer: a, tasks: a.tasks, store: a.store, boundTo: sealedFor("session", a.binding), now: a.config.Now,
 		idle: a.config.IdleTimeout, total: a.config.AbsoluteTimeout,
 		recent: newRecent[sessionID, openSession](recentLimit), book: newPhrasebook(a.config), seed: maphash.MakeSeed(),
 	}
@@ -200,7 +206,7 @@ func (s *sessions) open(handle *sessionHandle, sealed []byte) (*openSession, err
 		return nil, errNoSuchSession
 	}
 	// Only this cookie leads to this record, so nobody else loses anything.
-	s.auth.emit(Event{Kind: EventTamper}.failed(&Error{reason: ErrSessionEnded, cause: err}))
+	s.observer.tampered(err)
 	s.drop(handle)
 	return nil, errNoSuchSession
 }

@@ -30,7 +30,7 @@ func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*openS
 	admitted := false
 	defer func() {
 		if !admitted { // or the app's hook panicked: nobody will ever use it
-			a.sessions.revokeLater(granted.refresh)
+			a.renewals.revokeLater(granted.refresh)
 		}
 	}()
 	opened, err := a.admit(ctx, c, granted, begun)

@@ -32,16 +32,25 @@ func (u *unsaved) session(s *sessions, handle *sessionHandle) *openSession {
 // hold keeps tokens in memory and has them offered to the storage. It reports
 // whether there is somebody to do so.
 func (r *renewals) hold(handle *sessionHandle, tokens *unsaved, cause error) bool {
+	offered, first := r.offer(handle, tokens)
+	if first {
+		r.observer.unsaved(handle.name(), cause) // not under the lock: a log may block
+	}
+	return offered
+}
+
+// offer is hold without telling of it. It reports whether there is somebody to
+// offer the tokens to the storage, and whether that somebody is new.
+func (r *renewals) offer(handle *sessionHandle, tokens *unsaved) (offered, first bool) {
 	name := handle.name()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held[name] = tokens
 	if r.rescuing[name] {
-		return true
+		return true, false
 	}
 	r.rescuing[name] = r.tasks.Go("saving renewed tokens", func(closing <-chan struct{}) { r.rescue(handle, closing) }) == nil
-	r.auth.config.Logger.Error("cognito: renewed tokens may not be stored; they are kept in memory until they are", "session", name[:8], "error", cause)
-	return r.rescuing[name]
+	return r.rescuing[name], true
 }
 
 // peek looks at what is held. It stays there until it is saved: meanwhile
@@ -85,7 +94,6 @@ func (r *renewals) peekOrStop(name string) *unsaved {
 // rescue offers tokens to the storage until none are held: it has taken them,
 // or the session has ended. When the app stops it tries once more.
 func (r *renewals) rescue(handle *sessionHandle, closing <-chan struct{}) {
-	defer r.auth.recoverBackground("saving renewed tokens")
 	pause := rescuePause
 	for last := false; !last; pause = min(2*pause, longestRescuePause) {
 		select {

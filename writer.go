@@ -1,7 +1,6 @@
 package cognito
 
 import (
-	"context"
 	"hash/maphash"
 	"time"
 )
@@ -127,7 +126,7 @@ func (s *sessions) touch(opened *openSession, now time.Time) {
 	s.slide(&record, now)
 	if _, err := s.save(&opened.sessionHandle, record, nil); err != nil {
 		done = !s.undoLater(&opened.sessionHandle, func() { s.touching.Delete(opened.name()) })
-		s.auth.config.Logger.Warn("cognito: a session in use could not be prolonged", "error", err)
+		s.observer.notProlonged(err)
 	}
 }
 
@@ -147,37 +146,11 @@ func (s *sessions) undoLater(handle *sessionHandle, then func()) bool {
 	}) == nil
 }
 
-// end ends a session everywhere, and returns its refresh token, if it could
-// be read, for revocation. The error says that the storage could not be told.
-func (s *sessions) end(handle *sessionHandle) (refresh secret, err error) {
-	return s.bury(handle, s.entomb(handle))
-}
-
-// entomb is the first step of ending a session: a renewal that stores a new
+// markEnded is the first step of ending a session: a renewal that stores a new
 // refresh token after the next step has read the record will find the tombstone,
 // and revoke that token itself.
-func (s *sessions) entomb(handle *sessionHandle) error {
+func (s *sessions) markEnded(handle *sessionHandle) error {
 	return s.store.set(handle.tomb(), sealedTombstone, tombstoneLife)
-}
-
-// bury does the rest, whatever came of the first step: a storage that takes no
-// tombstone may well delete.
-func (s *sessions) bury(handle *sessionHandle, entombed error) (refresh secret, err error) {
-	err = entombed
-	cold, readErr := s.readCold(handle)
-	if held := s.auth.renewals.take(handle.name()); held != nil {
-		if readErr == nil && held.cold.refresh != cold.refresh {
-			s.revokeLater(cold.refresh) // which of the two is the living one is not known
-		}
-		cold.refresh = held.cold.refresh
-	}
-	if dropErr := s.remove(handle); err == nil {
-		err = dropErr
-	}
-	if readErr != nil && err == nil && isUnknown(readErr) {
-		err = readErr
-	}
-	return cold.refresh, err
 }
 
 // remove deletes both records.
@@ -193,23 +166,6 @@ func (s *sessions) remove(handle *sessionHandle) error {
 // drop removes what is of no use any more. If that fails the storage's own
 // expiry does it.
 func (s *sessions) drop(handle *sessionHandle) { _ = s.remove(handle) }
-
-// revokeLater tells Cognito in the background that a refresh token is done
-// with. The session has ended here already, whatever comes of it.
-func (s *sessions) revokeLater(refresh secret) {
-	if refresh == "" {
-		return
-	}
-	told := func(err error) {
-		if err != nil {
-			s.auth.config.Logger.Warn("cognito: a refresh token could not be revoked", "error", err)
-		}
-	}
-	started := s.tasks.Within(backgroundTimeout, "revoking a refresh token", func(ctx context.Context) { told(s.auth.endpoint.revoke(ctx, refresh)) })
-	if started != nil {
-		told(started)
-	}
-}
 
 func earlier(a, b time.Time) time.Time {
 	if a.Before(b) {
