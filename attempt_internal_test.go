@@ -8,7 +8,7 @@ import (
 )
 
 // The limit of logins in progress is proved here, where ten minutes and 65,536
-// strangers cost nothing; attacks_login_test.go proves over sockets that the
+// strangers cost nothing; flood_test.go proves over sockets that the
 // login heeds it. The functions below let that test bring the strangers along.
 
 // FillAttempts begins logins in the default memory storage, as strangers would
@@ -29,9 +29,6 @@ func (a *Auth) StoredInMemory() int {
 	keys, _ := a.ownStorage.Keys()
 	return len(keys)
 }
-
-// AttemptCookie is the name of the cookie that a login with this state has.
-func (a *Auth) AttemptCookie(state string) string { return a.cookies.attempt + attemptKey(state) }
 
 var ledgerStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
