@@ -8,29 +8,30 @@ import (
 
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/bar-tech/cognito/internal/lab"
 )
 
 // TestJourney tells the whole story as a visitor's browser lives it: a guarded
 // page, the login, a wrong password, the right one, the page at last, and the
 // way out.
 func TestJourney(t *testing.T) {
-	s := serve(t)
-	v := s.visitor()
+	s := lab.Serve(t)
+	v := s.Visitor()
 
-	v.mustBeStranger()
-	page := v.Get(s.url + "/me?tab=2")
-	if !strings.HasPrefix(page.URL.String(), s.pool.URL()) {
+	v.MustBeStranger()
+	page := v.Get(s.URL + "/me?tab=2")
+	if !strings.HasPrefix(page.URL.String(), s.Pool.URL()) {
 		t.Fatalf("a guarded page led to %s, want the pool's login page", page.URL)
 	}
-	page = v.Login(s.url+"/me?tab=2", "alice", "wrong")
-	if !strings.HasPrefix(page.URL.String(), s.pool.URL()) {
+	page = v.Login(s.URL+"/me?tab=2", "alice", "wrong")
+	if !strings.HasPrefix(page.URL.String(), s.Pool.URL()) {
 		t.Fatalf("a wrong password led to %s", page.URL)
 	}
-	page = v.Login(s.url+"/me?tab=2", "alice", passwordOf("alice"))
-	if page.URL.String() != s.url+"/me?tab=2" || page.Status != http.StatusOK {
+	page = v.Login(s.URL+"/me?tab=2", "alice", lab.PasswordOf("alice"))
+	if page.URL.String() != s.URL+"/me?tab=2" || page.Status != http.StatusOK {
 		t.Fatalf("the login ended on %s with %d, want the page it began at", page.URL, page.Status)
 	}
-	user := decode(t, page.Body)
+	user := lab.Decode(t, page.Body)
 	if user["email"] != "alice@example.com" || user["email_verified"] != true {
 		t.Errorf("/me shows %v", user)
 	}
@@ -39,23 +40,23 @@ func TestJourney(t *testing.T) {
 			t.Errorf("/me shows the protocol's own claim %s", name)
 		}
 	}
-	payload := decode(t, v.Get(s.url+"/payload").Body)
-	if payload["token_use"] != "access" || payload["client_id"] != s.pool.Config().ClientID || payload["username"] != "alice" {
+	payload := lab.Decode(t, v.Get(s.URL+"/payload").Body)
+	if payload["token_use"] != "access" || payload["client_id"] != s.Pool.Config().ClientID || payload["username"] != "alice" {
 		t.Errorf("/payload shows %v", payload)
 	}
-	token := v.Get(s.url + "/token").Body
-	if _, err := s.auth.VerifyAccessToken(t.Context(), token); err != nil {
+	token := v.Get(s.URL + "/token").Body
+	if _, err := s.Auth.VerifyAccessToken(t.Context(), token); err != nil {
 		t.Errorf("the access token does not verify: %v", err)
 	}
-	if s.pool.Calls(cognitotest.Token) != 1 || s.pool.Calls(cognitotest.UserInfo) != 0 {
-		t.Errorf("the login took %d token calls and %d of userInfo, want 1 and 0", s.pool.Calls(cognitotest.Token), s.pool.Calls(cognitotest.UserInfo))
+	if s.Pool.Calls(cognitotest.Token) != 1 || s.Pool.Calls(cognitotest.UserInfo) != 0 {
+		t.Errorf("the login took %d token calls and %d of userInfo, want 1 and 0", s.Pool.Calls(cognitotest.Token), s.Pool.Calls(cognitotest.UserInfo))
 	}
 
-	page = v.Post(s.url+"/logout", nil)
-	if page.URL.String() != s.url+"/" || page.Body != "hello stranger" {
+	page = v.Post(s.URL+"/logout", nil)
+	if page.URL.String() != s.URL+"/" || page.Body != "hello stranger" {
 		t.Errorf("logging out led to %s, which says %q", page.URL, page.Body)
 	}
-	if page = v.Get(s.url + "/login"); !strings.Contains(page.Body, `type="password"`) {
+	if page = v.Get(s.URL + "/login"); !strings.Contains(page.Body, `type="password"`) {
 		t.Errorf("after logging out, the login asks for no password: %d at %s", page.Status, page.URL)
 	}
 }
@@ -65,46 +66,42 @@ func TestConfidentialClient(t *testing.T) {
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	pool.SetClient(cognitotest.Client{ID: "confidential", Secret: "s3cret/with+odd=characters"})
-	s := serveWith(t, pool, func(c *cognito.Config) {
+	s := lab.ServeWith(t, pool, func(c *cognito.Config) {
 		c.ClientID, c.ClientSecret, c.UserInfo = "confidential", "s3cret/with+odd=characters", true
 	})
-	v := s.visitor()
-	v.logIn()
+	v := s.Visitor()
+	v.LogIn()
 	sent := pool.Requests(cognitotest.Token)
 	if len(sent) != 1 {
 		t.Fatalf("%d token requests, want 1", len(sent))
 	}
-	id, secret, ok := basicAuth(sent[0].Header)
+	id, secret, ok := lab.BasicAuth(sent[0].Header)
 	if !ok || id != "confidential" || secret != "s3cret/with+odd=characters" {
 		t.Errorf("the client authenticated as %q", id)
 	}
 	if sent[0].Form.Has("client_secret") || sent[0].Form.Has("client_id") {
 		t.Error("credentials are in the body as well")
 	}
-	user := decode(t, v.Get(s.url+"/me").Body)
+	user := lab.Decode(t, v.Get(s.URL+"/me").Body)
 	if user["email_verified"] != true {
 		t.Errorf("email_verified is %v (%T), want the boolean", user["email_verified"], user["email_verified"])
 	}
-	if strings.Contains(s.log.String(), "s3cret") {
+	if strings.Contains(s.Logged.String(), "s3cret") {
 		t.Error("the client secret is in the log")
 	}
-}
-
-func basicAuth(header http.Header) (id, secret string, ok bool) {
-	return (&http.Request{Header: header}).BasicAuth()
 }
 
 // TestStaysSignedIn spends a working day: tokens expire and are renewed, and
 // nobody notices.
 func TestStaysSignedIn(t *testing.T) {
-	s := serve(t)
-	v := s.visitor()
-	v.logIn()
+	s := lab.Serve(t)
+	v := s.Visitor()
+	v.LogIn()
 	for range 9 {
-		s.pool.Advance(61 * time.Minute)
-		v.mustBeSignedIn()
+		s.Pool.Advance(61 * time.Minute)
+		v.MustBeSignedIn()
 	}
-	if calls := s.pool.Calls(cognitotest.Token); calls != 10 {
+	if calls := s.Pool.Calls(cognitotest.Token); calls != 10 {
 		t.Errorf("%d token calls in nine hours, want 10", calls)
 	}
 }

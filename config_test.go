@@ -14,6 +14,7 @@ import (
 
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/bar-tech/cognito/internal/lab"
 )
 
 // goodConfig is one for a pool that exists nowhere.
@@ -182,16 +183,16 @@ func TestConfigRules(t *testing.T) {
 		{"CookieName with an equals sign", func(c *c) { c.CookieName = "a=b" }, "CookieName", "letters"},
 		{"CookieName of 65 characters", func(c *c) { c.CookieName = strings.Repeat("a", 65) }, "CookieName", "64"},
 
-		{"timeouts", timeouts(time.Second, time.Second), "", ""},
+		{"timeouts", lab.Timeouts(time.Second, time.Second), "", ""},
 		{"IdleTimeout in milliseconds", func(c *c) { c.IdleTimeout = 999 * time.Millisecond }, "IdleTimeout", "1s"},
 		{"IdleTimeout without a unit", func(c *c) { c.IdleTimeout = 3600 }, "IdleTimeout", "time.Hour"},
 		{"IdleTimeout below zero", func(c *c) { c.IdleTimeout = -time.Hour }, "IdleTimeout", "1s"},
-		{"IdleTimeout beyond AbsoluteTimeout", timeouts(2*time.Hour, time.Hour), "IdleTimeout", "AbsoluteTimeout"},
-		{"AbsoluteTimeout alone, short", timeouts(0, time.Hour), "", ""},
-		{"AbsoluteTimeout without a unit", timeouts(0, 3600), "AbsoluteTimeout", "time.Hour"},
-		{"AbsoluteTimeout below zero", timeouts(0, -time.Hour), "AbsoluteTimeout", "1s"},
-		{"AbsoluteTimeout of 400 days", timeouts(0, 400*24*time.Hour), "", ""},
-		{"AbsoluteTimeout beyond 400 days", timeouts(0, 400*24*time.Hour+time.Second), "AbsoluteTimeout", "400 days"},
+		{"IdleTimeout beyond AbsoluteTimeout", lab.Timeouts(2*time.Hour, time.Hour), "IdleTimeout", "AbsoluteTimeout"},
+		{"AbsoluteTimeout alone, short", lab.Timeouts(0, time.Hour), "", ""},
+		{"AbsoluteTimeout without a unit", lab.Timeouts(0, 3600), "AbsoluteTimeout", "time.Hour"},
+		{"AbsoluteTimeout below zero", lab.Timeouts(0, -time.Hour), "AbsoluteTimeout", "1s"},
+		{"AbsoluteTimeout of 400 days", lab.Timeouts(0, 400*24*time.Hour), "", ""},
+		{"AbsoluteTimeout beyond 400 days", lab.Timeouts(0, 400*24*time.Hour+time.Second), "AbsoluteTimeout", "400 days"},
 
 		{"bearer", func(c *c) {
 			c.Bearer, c.BearerClientIDs, c.Audience = true, []string{"machine"}, "https://api.example.com"
@@ -235,9 +236,9 @@ func TestConfigSecureByItsScheme(t *testing.T) {
 		if config.Validate() != nil {
 			continue // refused is as good
 		}
-		s := serveWith(t, pool, func(c *cognito.Config) { c.BaseURL = config.BaseURL })
+		s := lab.ServeWith(t, pool, func(c *cognito.Config) { c.BaseURL = config.BaseURL })
 		pool.AllowOrigin(config.BaseURL)
-		cookie := s.send(request{path: "/login"}).cookie(isLoginCookie)
+		cookie := s.Send(lab.Request{Path: "/login"}).Cookie(lab.IsLoginCookie)
 		if cookie == nil || !cookie.Secure || !strings.HasPrefix(cookie.Name, "__Host-") {
 			t.Errorf("with BaseURL %s:// the cookie is %v, want it Secure and __Host-", scheme, cookie)
 		}
@@ -295,19 +296,19 @@ func TestNewPanics(t *testing.T) {
 // nobody else's business.
 func TestConfigIsCopied(t *testing.T) {
 	var config cognito.Config
-	s := serve(t, func(c *cognito.Config) {
+	s := lab.Serve(t, func(c *cognito.Config) {
 		c.Scopes, c.AllowedOrigins = []string{"openid", "email"}, []string{"https://admin.example.com"}
 		config = *c
 	})
 	config.Scopes[0], config.AllowedOrigins[0], config.ClientID = "evil", "https://evil.example.com", "evil"
-	authorize := s.send(request{path: "/login"}).location().Query()
+	authorize := s.Send(lab.Request{Path: "/login"}).Target().Query()
 	if authorize.Get("scope") != "openid email" || authorize.Get("client_id") == "evil" {
 		t.Errorf("the login asks for %v", authorize)
 	}
-	alice := s.finish(s.answered("alice")).cookie(isSessionCookie)
+	alice := s.Finish(s.Answered("alice")).Cookie(lab.IsSessionCookie)
 	for origin, status := range map[string]int{"https://admin.example.com": 200, "https://evil.example.com": 403} {
-		res := s.send(request{path: "/me", method: http.MethodPost, cookies: []*http.Cookie{alice}, header: map[string]string{"Origin": origin}})
-		s.mustAnswer(res, status)
+		res := s.Send(lab.Request{Path: "/me", Method: http.MethodPost, Cookies: []*http.Cookie{alice}, Header: map[string]string{"Origin": origin}})
+		s.MustAnswer(res, status)
 	}
 }
 
@@ -316,9 +317,9 @@ func TestConfigIsCopied(t *testing.T) {
 func TestConstructionIsOffline(t *testing.T) {
 	dialed := 0
 	config := goodConfig()
-	config.HTTPClient = &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+	config.HTTPClient = &http.Client{Transport: lab.RoundTripper(func(*http.Request) (*http.Response, error) {
 		dialed++
-		return nil, errDown
+		return nil, lab.ErrDown
 	})}
 	auth, err := cognito.NewAuth(config)
 	if err != nil {
@@ -330,21 +331,17 @@ func TestConstructionIsOffline(t *testing.T) {
 	if dialed > 0 {
 		t.Errorf("%d calls were made at construction", dialed)
 	}
-	s := serve(t)
-	s.send(request{path: "/public"})
-	s.send(request{path: "/me"})
-	s.send(request{path: "/login"})
+	s := lab.Serve(t)
+	s.Send(lab.Request{Path: "/public"})
+	s.Send(lab.Request{Path: "/me"})
+	s.Send(lab.Request{Path: "/login"})
 	for _, endpoint := range []cognitotest.Endpoint{cognitotest.Discovery, cognitotest.JWKS, cognitotest.Token} {
-		if calls := s.pool.Calls(endpoint); calls > 0 {
+		if calls := s.Pool.Calls(endpoint); calls > 0 {
 			t.Errorf("%d calls of %s before anybody logged in", calls, endpoint)
 		}
 	}
-	s.mustBe("alice", s.finish(s.answered("alice")).cookie(isSessionCookie))
+	s.MustBe("alice", s.Finish(s.Answered("alice")).Cookie(lab.IsSessionCookie))
 }
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // closedPort is an address at which nobody listens.
 func closedPort(t *testing.T) string {
@@ -361,10 +358,10 @@ func closedPort(t *testing.T) string {
 // answered with what to change: at construction, on the page that the newcomer
 // is looking at, or in the log.
 func TestNewcomersMistakes(t *testing.T) {
-	logIn := func(s *site) (page string) {
-		v := s.visitor()
-		landed := v.Login(s.url+"/login", "alice", passwordOf("alice"))
-		return landed.Body + s.log.String()
+	logIn := func(s *lab.Site) (page string) {
+		v := s.Visitor()
+		landed := v.Login(s.URL+"/login", "alice", lab.PasswordOf("alice"))
+		return landed.Body + s.Logged.String()
 	}
 	invalid := func(spoil func(*cognito.Config)) func(*testing.T) string {
 		return func(*testing.T) string {
@@ -386,51 +383,51 @@ func TestNewcomersMistakes(t *testing.T) {
 		{"secret missing for a confidential client", func(t *testing.T) string {
 			pool := cognitotest.New(cognitotest.Options{})
 			t.Cleanup(pool.Close)
-			pool.SetClient(cognitotest.Client{ID: "confidential", Secret: clientSecret})
-			return logIn(serveWith(t, pool, func(c *cognito.Config) { c.ClientID = "confidential" }))
+			pool.SetClient(cognitotest.Client{ID: "confidential", Secret: lab.ClientSecret})
+			return logIn(lab.ServeWith(t, pool, func(c *cognito.Config) { c.ClientID = "confidential" }))
 		}, []string{"level=ERROR", "ClientSecret", "must send it"}},
 		{"wrong secret", func(t *testing.T) string {
 			pool := cognitotest.New(cognitotest.Options{})
 			t.Cleanup(pool.Close)
-			pool.SetClient(cognitotest.Client{ID: "confidential", Secret: clientSecret})
-			return logIn(serveWith(t, pool, func(c *cognito.Config) { c.ClientID, c.ClientSecret = "confidential", "wrong" }))
+			pool.SetClient(cognitotest.Client{ID: "confidential", Secret: lab.ClientSecret})
+			return logIn(lab.ServeWith(t, pool, func(c *cognito.Config) { c.ClientID, c.ClientSecret = "confidential", "wrong" }))
 		}, []string{"level=ERROR", "check ClientID and ClientSecret"}},
 		{"callback not registered", func(t *testing.T) string {
-			return logIn(serve(t, func(c *cognito.Config) { c.RedirectPath = "/auth/callback" }))
+			return logIn(lab.Serve(t, func(c *cognito.Config) { c.RedirectPath = "/auth/callback" }))
 		}, []string{"/auth/callback", "not registered", "byte for byte"}}, // the pool's page, as Cognito's
 		{"wrong client id", func(t *testing.T) string {
-			return logIn(serve(t, func(c *cognito.Config) { c.ClientID = "0wrong0" }))
+			return logIn(lab.Serve(t, func(c *cognito.Config) { c.ClientID = "0wrong0" }))
 		}, []string{"no app client with the id 0wrong0"}}, // the pool's page
 		{"clock ten minutes slow", func(t *testing.T) string {
-			return logIn(serve(t, skewed(-10*time.Minute)))
+			return logIn(lab.Serve(t, skewed(-10*time.Minute)))
 		}, []string{"ahead of this machine's clock", "set the clock (NTP)"}},
 		{"clock two hours fast", func(t *testing.T) string {
-			return logIn(serve(t, skewed(2*time.Hour)))
+			return logIn(lab.Serve(t, skewed(2*time.Hour)))
 		}, []string{"token has expired", "by this machine's clock"}},
 		{"storage down", func(t *testing.T) string {
-			storage := newStore()
-			storage.misbehave(func(storeCall) *storeFault { return &storeFault{err: errDown} })
-			return logIn(serve(t, on(storage)))
-		}, []string{"storage", errDown.Error(), "Temporarily unavailable"}},
+			storage := lab.NewStore()
+			storage.Misbehave(func(lab.StoreCall) *lab.StoreFault { return &lab.StoreFault{Err: lab.ErrDown} })
+			return logIn(lab.Serve(t, lab.On(storage)))
+		}, []string{"storage", lab.ErrDown.Error(), "Temporarily unavailable"}},
 		{"Cognito unreachable", func(t *testing.T) string {
 			closed := closedPort(t)
-			s := serve(t, func(c *cognito.Config) {
-				c.HTTPClient = &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+			s := lab.Serve(t, func(c *cognito.Config) {
+				c.HTTPClient = &http.Client{Transport: lab.RoundTripper(func(*http.Request) (*http.Response, error) {
 					return http.Get("http://" + closed)
 				})}
 			})
 			return logIn(s)
 		}, []string{"token endpoint", "connection refused", "Temporarily unavailable"}},
 		{"scope that the client may not ask for", func(t *testing.T) string {
-			return logIn(serve(t, func(c *cognito.Config) { c.Scopes = []string{"openid", "billing"} }))
+			return logIn(lab.Serve(t, func(c *cognito.Config) { c.Scopes = []string{"openid", "billing"} }))
 		}, []string{"level=ERROR", "allow every scope of Scopes"}},
 		{"public address without BaseURL", func(t *testing.T) string {
-			s := serve(t)
-			return s.send(request{path: "/login", header: map[string]string{"Host": "app.example.com", "Accept": "text/html"}}).body + s.log.String()
+			s := lab.Serve(t)
+			return s.Send(lab.Request{Path: "/login", Header: map[string]string{"Host": "app.example.com", "Accept": "text/html"}}).Text + s.Logged.String()
 		}, []string{"level=ERROR", "set BaseURL to the app's public address", "Set BaseURL"}},
 		{"proxy without BaseURL", func(t *testing.T) string {
-			s := serve(t)
-			return s.send(request{path: "/login", header: map[string]string{"X-Forwarded-Host": "app.example.com"}}).body + s.log.String()
+			s := lab.Serve(t)
+			return s.Send(lab.Request{Path: "/login", Header: map[string]string{"X-Forwarded-Host": "app.example.com"}}).Text + s.Logged.String()
 		}, []string{"level=ERROR", "set BaseURL to the address that browsers see", "Set BaseURL"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -150,3 +150,23 @@ func TestDocNamesEveryFile(t *testing.T) {
 		}
 	}
 }
+
+// TestContributingNamesEveryRoom keeps the map of the test rooms complete, and
+// has each of them look for goroutines that were left behind.
+func TestContributingNamesEveryRoom(t *testing.T) {
+	mains, err := filepath.Glob("*/main_test.go")
+	if err != nil || len(mains) == 0 {
+		t.Fatal("no rooms", err)
+	}
+	contributing := readFile(t, "CONTRIBUTING.md")
+	for _, room := range []string{"attacks", "faults"} {
+		if !slices.Contains(mains, filepath.Join(room, "main_test.go")) || !strings.Contains(readFile(t, filepath.Join(room, "main_test.go")), "lab.Main(m)") {
+			t.Errorf("%s does not look for goroutines left behind", room)
+		}
+	}
+	for _, main := range mains {
+		if room := filepath.ToSlash(filepath.Dir(main)); !strings.Contains(contributing, "`"+room+"/`") {
+			t.Errorf("CONTRIBUTING.md does not name the room %s", room)
+		}
+	}
+}

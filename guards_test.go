@@ -6,17 +6,16 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
-	"maps"
 	"math"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/bar-tech/cognito/internal/lab"
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/cors"
 )
@@ -28,10 +27,10 @@ import (
 // whole name, letter by letter, in a list of names; anything else in its place
 // is no group at all.
 func TestGroupLookalikes(t *testing.T) {
-	s := serveApp(t, func(app *fiber.App, auth *cognito.Auth) {
-		app.Get("/one", cognito.RequireGroup("admin"), tellWho)
-		app.Get("/two", auth.RequireGroup("editor", "admin"), tellWho)
-	}, takesBearer)
+	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
+		app.Get("/one", cognito.RequireGroup("admin"), lab.TellWho)
+		app.Get("/two", auth.RequireGroup("editor", "admin"), lab.TellWho)
+	}, lab.TakesBearer)
 	for _, row := range []struct {
 		name   string
 		groups any
@@ -63,15 +62,15 @@ func TestGroupLookalikes(t *testing.T) {
 		{"a null among them", []any{nil, "admin"}, 403},
 		{"true", true, 403},
 	} {
-		token := s.pool.AccessToken("", "bob", map[string]any{"cognito:groups": row.groups})
+		token := s.Pool.AccessToken("", "bob", map[string]any{"cognito:groups": row.groups})
 		for _, path := range []string{"/one", "/two"} {
-			if res := s.bring(path, token); res.StatusCode != row.status {
-				t.Errorf("%s: %s got %s, want %d", row.name, path, statusLine(res), row.status)
+			if res := s.Bring(path, token); res.StatusCode != row.status {
+				t.Errorf("%s: %s got %s, want %d", row.name, path, lab.StatusLine(res), row.status)
 			}
 		}
 	}
-	editor := s.pool.AccessToken("", "bob", map[string]any{"cognito:groups": []string{"editor"}})
-	if one, two := s.bring("/one", editor), s.bring("/two", editor); one.StatusCode != 403 || two.StatusCode != 200 {
+	editor := s.Pool.AccessToken("", "bob", map[string]any{"cognito:groups": []string{"editor"}})
+	if one, two := s.Bring("/one", editor), s.Bring("/two", editor); one.StatusCode != 403 || two.StatusCode != 200 {
 		t.Errorf("any of several groups: %d and %d, want 403 and 200", one.StatusCode, two.StatusCode)
 	}
 }
@@ -79,7 +78,7 @@ func TestGroupLookalikes(t *testing.T) {
 // TestScopeLookalikes is the scope half of row H11: scopes are a text with
 // blanks between, and nothing else separates them (RFC 6749 section 3.3).
 func TestScopeLookalikes(t *testing.T) {
-	s := serveAPI(t)
+	s := lab.ServeAPI(t)
 	for _, row := range []struct {
 		name  string
 		scope any
@@ -108,8 +107,8 @@ func TestScopeLookalikes(t *testing.T) {
 		{"an object", map[string]any{"api/read": true}, 403, 403},
 		{"true", true, 403, 403},
 	} {
-		token := s.pool.AccessToken("", "bob", map[string]any{"scope": row.scope})
-		if read, write := s.bring("/read", token), s.bring("/write", token); read.StatusCode != row.read || write.StatusCode != row.write {
+		token := s.Pool.AccessToken("", "bob", map[string]any{"scope": row.scope})
+		if read, write := s.Bring("/read", token), s.Bring("/write", token); read.StatusCode != row.read || write.StatusCode != row.write {
 			t.Errorf("%s: %d and %d, want %d and %d", row.name, read.StatusCode, write.StatusCode, row.read, row.write)
 		}
 	}
@@ -121,28 +120,28 @@ func TestGuardsOfASession(t *testing.T) {
 	named := func(name string) func(*cognito.User) bool {
 		return func(user *cognito.User) bool { return user.Username() == name }
 	}
-	s := serveApp(t, func(app *fiber.App, auth *cognito.Auth) {
-		app.Get("/admin", cognito.RequireGroup("admin"), tellWho)
-		app.Get("/email", cognito.RequireScope("email"), tellWho)
-		app.Get("/phone", auth.RequireScope("openid", "phone"), tellWho)
-		app.Get("/alice", cognito.Require(named("alice")), tellWho)
-		app.Get("/bob", auth.Require(named("bob")), tellWho)
-		app.Get("/all", cognito.RequireUser(), auth.RequireGroup("admin"), cognito.RequireScope("openid"), auth.Require(named("alice")), tellWho)
+	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
+		app.Get("/admin", cognito.RequireGroup("admin"), lab.TellWho)
+		app.Get("/email", cognito.RequireScope("email"), lab.TellWho)
+		app.Get("/phone", auth.RequireScope("openid", "phone"), lab.TellWho)
+		app.Get("/alice", cognito.Require(named("alice")), lab.TellWho)
+		app.Get("/bob", auth.Require(named("bob")), lab.TellWho)
+		app.Get("/all", cognito.RequireUser(), auth.RequireGroup("admin"), cognito.RequireScope("openid"), auth.Require(named("alice")), lab.TellWho)
 	})
 	want := map[string]map[string]int{
 		"alice": {"/admin": 200, "/email": 200, "/phone": 403, "/alice": 200, "/bob": 403, "/all": 200},
 		"bob":   {"/admin": 403, "/email": 200, "/phone": 403, "/alice": 403, "/bob": 200, "/all": 403},
 	}
 	for name, statuses := range want {
-		v := s.visitor()
-		v.Login(s.url+"/login", name, passwordOf(name))
+		v := s.Visitor()
+		v.Login(s.URL+"/login", name, lab.PasswordOf(name))
 		for path, status := range statuses {
-			res := s.send(request{path: path, cookies: []*http.Cookie{v.sessionCookie()}})
+			res := s.Send(lab.Request{Path: path, Cookies: []*http.Cookie{v.SessionCookie()}})
 			if res.StatusCode != status || res.Header.Get("WWW-Authenticate") != "" {
-				t.Errorf("%s at %s: %s, want %d", name, path, statusLine(res), status)
+				t.Errorf("%s at %s: %s, want %d", name, path, lab.StatusLine(res), status)
 			}
-			if stranger := s.send(request{path: path}); stranger.StatusCode != http.StatusUnauthorized {
-				t.Errorf("a stranger at %s: %s, want 401", path, statusLine(stranger))
+			if stranger := s.Send(lab.Request{Path: path}); stranger.StatusCode != http.StatusUnauthorized {
+				t.Errorf("a stranger at %s: %s, want 401", path, lab.StatusLine(stranger))
 			}
 		}
 	}
@@ -207,20 +206,20 @@ func idleAuth(t *testing.T) *cognito.Auth {
 // the caller's slice does.
 func TestGuardsKeepTheirNames(t *testing.T) {
 	groups, scopes := []string{"admin"}, []string{"api/read"}
-	s := serveApp(t, func(app *fiber.App, auth *cognito.Auth) {
-		app.Get("/admin", auth.RequireGroup(groups...), tellWho)
-		app.Get("/read", cognito.RequireScope(scopes...), tellWho)
-	}, takesBearer)
+	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
+		app.Get("/admin", auth.RequireGroup(groups...), lab.TellWho)
+		app.Get("/read", cognito.RequireScope(scopes...), lab.TellWho)
+	}, lab.TakesBearer)
 	groups[0], scopes[0] = "user", "openid"
-	token := s.pool.AccessToken("", "bob", map[string]any{"cognito:groups": []string{"user"}, "scope": "openid"})
+	token := s.Pool.AccessToken("", "bob", map[string]any{"cognito:groups": []string{"user"}, "scope": "openid"})
 	for _, path := range []string{"/admin", "/read"} {
-		if res := s.bring(path, token); res.StatusCode != http.StatusForbidden {
-			t.Errorf("%s got %s, want 403", path, statusLine(res))
+		if res := s.Bring(path, token); res.StatusCode != http.StatusForbidden {
+			t.Errorf("%s got %s, want 403", path, lab.StatusLine(res))
 		}
 	}
-	token = s.pool.AccessToken("", "bob", map[string]any{"cognito:groups": []string{"admin"}, "scope": "api/read"})
+	token = s.Pool.AccessToken("", "bob", map[string]any{"cognito:groups": []string{"admin"}, "scope": "api/read"})
 	for _, path := range []string{"/admin", "/read"} {
-		s.mustSay("bob", s.bring(path, token))
+		s.MustSay("bob", s.Bring(path, token))
 	}
 }
 
@@ -234,7 +233,7 @@ func TestGuardOnUncoveredRoute(t *testing.T) {
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	secret := func(c *fiber.Ctx) error { return c.SendString("secret") }
-	s := serveAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+	s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
 		app.Get("/early/user", cognito.RequireUser(), secret)
 		app.Get("/early/group", cognito.RequireGroup("admin"), secret)
 		app.Get("/early/scope", auth.RequireScope("openid"), secret)
@@ -244,33 +243,33 @@ func TestGuardOnUncoveredRoute(t *testing.T) {
 		app.Get("/other", other.RequireUser(), secret)
 		app.Get("/skipped", cognito.RequireUser(), secret)
 		app.Get("/covered", cognito.RequireUser(), secret)
-	}, takesBearer, func(c *cognito.Config) {
+	}, lab.TakesBearer, func(c *cognito.Config) {
 		c.Next = func(c *fiber.Ctx) bool { return c.Path() == "/skipped" }
 	})
-	token := s.pool.AccessToken("", "alice", nil)
+	token := s.Pool.AccessToken("", "alice", nil)
 	for _, path := range []string{"/early/user", "/early/group", "/early/scope", "/early/fresh", "/early/any", "/other", "/skipped"} {
-		for _, res := range []*response{s.bring(path, token), s.send(request{path: path, header: asPage})} {
-			if res.StatusCode != http.StatusInternalServerError || strings.Contains(res.body, "secret") {
-				t.Errorf("%s got %s, want 500", path, statusLine(res))
+		for _, res := range []*lab.Answer{s.Bring(path, token), s.Send(lab.Request{Path: path, Header: lab.AsPage})} {
+			if res.StatusCode != http.StatusInternalServerError || strings.Contains(res.Text, "secret") {
+				t.Errorf("%s got %s, want 500", path, lab.StatusLine(res))
 			}
-			if strings.Contains(res.body, "app.Use") || res.Header.Get("Cache-Control") != "no-store" {
-				t.Errorf("%s tells a stranger %q, Cache-Control %q", path, res.body, res.Header.Get("Cache-Control"))
+			if strings.Contains(res.Text, "app.Use") || res.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s tells a stranger %q, Cache-Control %q", path, res.Text, res.Header.Get("Cache-Control"))
 			}
 		}
 		if text := heard.String(); !strings.Contains(text, "path="+path) || !strings.Contains(text, "app.Use") {
 			t.Errorf("the log does not say what is wrong with %s: %s", path, text)
 		}
 	}
-	if res := s.bring("/covered", token); res.body != "secret" {
-		t.Errorf("the covered route got %s", statusLine(res))
+	if res := s.Bring("/covered", token); res.Text != "secret" {
+		t.Errorf("the covered route got %s", lab.StatusLine(res))
 	}
 }
 
 // hearDefaultLog has the process's default logger write to a buffer until the
 // test ends.
-func hearDefaultLog(t *testing.T) *lockedBuffer {
+func hearDefaultLog(t *testing.T) *lab.LockedBuffer {
 	t.Helper()
-	heard := &lockedBuffer{}
+	heard := &lab.LockedBuffer{}
 	logger, output, flags := slog.Default(), log.Writer(), log.Flags()
 	slog.SetDefault(slog.New(slog.NewTextHandler(heard, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	t.Cleanup(func() {
@@ -285,64 +284,64 @@ func hearDefaultLog(t *testing.T) *lockedBuffer {
 // look like page visits and are none: they are told 401 and where to log in,
 // for an event stream or a WebSocket cannot follow a redirect to a page.
 func TestStreamsAndPrerenders(t *testing.T) {
-	s := serve(t)
+	s := lab.Serve(t)
 	const html = "text/html,application/xhtml+xml,*/*;q=0.8"
 	for name, header := range map[string]map[string]string{
 		"event stream":                {"Accept": "text/event-stream", "Cache-Control": "no-cache"},
 		"event stream of a browser":   {"Accept": "text/event-stream", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"},
 		"WebSocket of a browser":      {"Sec-Fetch-Mode": "websocket", "Upgrade": "websocket", "Connection": "Upgrade", "Accept": html},
-		"prerender":                   asPageWith(map[string]string{"Sec-Purpose": "prefetch;prerender"}),
+		"prerender":                   lab.AsPageWith(map[string]string{"Sec-Purpose": "prefetch;prerender"}),
 		"WebSocket of an old browser": {"Upgrade": "websocket", "Connection": "Upgrade", "Accept": html},
-		"prefetch of a proxy":         asPageWith(map[string]string{"Sec-Purpose": "prefetch;anonymous-client-ip"}),
+		"prefetch of a proxy":         lab.AsPageWith(map[string]string{"Sec-Purpose": "prefetch;anonymous-client-ip"}),
 		"prefetch of an old Firefox":  {"X-Moz": "prefetch", "Accept": html},
 		"jQuery":                      {"X-Requested-With": "xmlhttprequest", "Accept": html},
-		"boosted link":                asPageWith(map[string]string{"HX-Request": "true", "HX-Boosted": "true"}),
+		"boosted link":                lab.AsPageWith(map[string]string{"HX-Request": "true", "HX-Boosted": "true"}),
 	} {
-		res := s.send(request{path: "/me", header: header})
+		res := s.Send(lab.Request{Path: "/me", Header: header})
 		if res.StatusCode != http.StatusUnauthorized || res.Header.Get("Location") != "" || len(res.Cookies()) != 0 {
-			t.Errorf("%s: %s to %q with %v, want 401", name, statusLine(res), res.Header.Get("Location"), res.Cookies())
+			t.Errorf("%s: %s to %q with %v, want 401", name, lab.StatusLine(res), res.Header.Get("Location"), res.Cookies())
 			continue
 		}
-		if problem := res.problem(t); problem["code"] != "not_signed_in" || problem["title"] != "Please sign in" || problem["login_url"] != "/login" {
+		if problem := res.Problem(t); problem["code"] != "not_signed_in" || problem["title"] != "Please sign in" || problem["login_url"] != "/login" {
 			t.Errorf("%s: the problem is %v", name, problem)
 		}
 	}
-	if res := s.send(request{path: "/me", header: asPage}); res.StatusCode != http.StatusFound {
-		t.Errorf("a person: %s, want the login", statusLine(res))
+	if res := s.Send(lab.Request{Path: "/me", Header: lab.AsPage}); res.StatusCode != http.StatusFound {
+		t.Errorf("a person: %s, want the login", lab.StatusLine(res))
 	}
 }
 
 // TestHTMXComesBack proves that an HTMX page is sent to log in as a whole, and
 // then comes back to where it was, not to the fragment that it asked for.
 func TestHTMXComesBack(t *testing.T) {
-	s := serve(t)
+	s := lab.Serve(t)
 	for current, back := range map[string]string{
-		s.url + "/cart?item=7#top":              "/cart?item=7",
+		s.URL + "/cart?item=7#top":              "/cart?item=7",
 		"https://proxied.example/cart":          "/cart", // the path is ours, by whatever name
-		s.url + "/":                             "",
-		s.url + "/logout":                       "",
+		s.URL + "/":                             "",
+		s.URL + "/logout":                       "",
 		"":                                      "",
 		"mailto:cart@evil.example":              "",
-		s.url + "/" + strings.Repeat("x", 2000): "",
+		s.URL + "/" + strings.Repeat("x", 2000): "",
 	} {
-		res := s.send(request{path: "/me", header: map[string]string{"HX-Request": "true", "HX-Current-URL": current}})
+		res := s.Send(lab.Request{Path: "/me", Header: map[string]string{"HX-Request": "true", "HX-Current-URL": current}})
 		login, err := url.Parse(res.Header.Get("HX-Redirect"))
 		if err != nil || res.StatusCode != http.StatusUnauthorized || login.Path != "/login" || login.Query().Get("return_to") != back {
 			t.Errorf("%.60q: %d and %q, want to come back to %q", current, res.StatusCode, login, back)
 		}
-		if problem := res.problem(t); problem["login_url"] != login.String() {
+		if problem := res.Problem(t); problem["login_url"] != login.String() {
 			t.Errorf("login_url is %v, want %q", problem["login_url"], login)
 		}
 	}
-	plain := s.send(request{path: "/me", header: map[string]string{"HX-Current-URL": s.url + "/cart"}})
-	if plain.Header.Get("HX-Redirect") != "" || plain.problem(t)["login_url"] != "/login" {
-		t.Errorf("without HTMX: %q, %s", plain.Header.Get("HX-Redirect"), plain.body)
+	plain := s.Send(lab.Request{Path: "/me", Header: map[string]string{"HX-Current-URL": s.URL + "/cart"}})
+	if plain.Header.Get("HX-Redirect") != "" || plain.Problem(t)["login_url"] != "/login" {
+		t.Errorf("without HTMX: %q, %s", plain.Header.Get("HX-Redirect"), plain.Text)
 	}
-	v := s.visitor()
-	v.logIn()
-	me := s.send(request{path: "/me", cookies: []*http.Cookie{v.sessionCookie()}, header: map[string]string{"HX-Request": "true"}})
+	v := s.Visitor()
+	v.LogIn()
+	me := s.Send(lab.Request{Path: "/me", Cookies: []*http.Cookie{v.SessionCookie()}, Header: map[string]string{"HX-Request": "true"}})
 	if me.StatusCode != http.StatusOK || me.Header.Get("HX-Redirect") != "" {
-		t.Errorf("signed in: %s, HX-Redirect %q", statusLine(me), me.Header.Get("HX-Redirect"))
+		t.Errorf("signed in: %s, HX-Redirect %q", lab.StatusLine(me), me.Header.Get("HX-Redirect"))
 	}
 }
 
@@ -350,12 +349,12 @@ func TestHTMXComesBack(t *testing.T) {
 // allowed: a person gets a page with a way to be somebody else, a script a
 // problem. Neither says what would be needed.
 func TestForbiddenPage(t *testing.T) {
-	s := serveApp(t, func(app *fiber.App, _ *cognito.Auth) {
-		app.All("/admin", cognito.RequireGroup("top-secret-group"), tellWho)
+	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
+		app.All("/admin", cognito.RequireGroup("top-secret-group"), lab.TellWho)
 	})
-	v := s.visitor()
-	v.Login(s.url+"/login", "bob", passwordOf("bob"))
-	page := v.Get(s.url + "/admin?page=2&q=<script>")
+	v := s.Visitor()
+	v.Login(s.URL+"/login", "bob", lab.PasswordOf("bob"))
+	page := v.Get(s.URL + "/admin?page=2&q=<script>")
 	if page.Status != http.StatusForbidden || !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") {
 		t.Fatalf("bob got %d %s", page.Status, page.Header.Get("Content-Type"))
 	}
@@ -368,31 +367,31 @@ func TestForbiddenPage(t *testing.T) {
 			t.Errorf("the page has no %s", header)
 		}
 	}
-	res := s.send(request{method: "POST", path: "/admin", cookies: []*http.Cookie{v.sessionCookie()}})
-	if problem := res.problem(t); res.StatusCode != http.StatusForbidden || problem["code"] != "forbidden" || problem["login_url"] != nil {
-		t.Errorf("a script got %s", statusLine(res))
+	res := s.Send(lab.Request{Method: "POST", Path: "/admin", Cookies: []*http.Cookie{v.SessionCookie()}})
+	if problem := res.Problem(t); res.StatusCode != http.StatusForbidden || problem["code"] != "forbidden" || problem["login_url"] != nil {
+		t.Errorf("a script got %s", lab.StatusLine(res))
 	}
-	for _, body := range []string{page.Body, res.body} {
+	for _, body := range []string{page.Body, res.Text} {
 		if strings.Contains(body, "top-secret-group") {
 			t.Errorf("the group's name is told: %s", body)
 		}
 	}
 	// The way that the page offers ends where bob wanted to go, as alice.
-	s.pool.SetUser(cognitotest.User{Username: "alice", Password: passwordOf("alice"), Groups: []string{"top-secret-group"}})
-	after := v.Login(s.url+"/login?prompt=login&return_to=/admin", "alice", passwordOf("alice"))
-	if after.URL.Path != "/admin" || decode(t, after.Body)["user"] != "alice" {
+	s.Pool.SetUser(cognitotest.User{Username: "alice", Password: lab.PasswordOf("alice"), Groups: []string{"top-secret-group"}})
+	after := v.Login(s.URL+"/login?prompt=login&return_to=/admin", "alice", lab.PasswordOf("alice"))
+	if after.URL.Path != "/admin" || lab.Decode(t, after.Body)["user"] != "alice" {
 		t.Errorf("as alice: %d at %s: %s", after.Status, after.URL, after.Body)
 	}
 }
 
 // serveVault is an app with a page that wants a fresh login.
-func serveVault(t *testing.T, options cognitotest.Options, maxAge time.Duration, hooks ...func(*cognito.Config)) *site {
+func serveVault(t *testing.T, options cognitotest.Options, maxAge time.Duration, hooks ...func(*cognito.Config)) *lab.Site {
 	t.Helper()
 	pool := cognitotest.New(options)
 	t.Cleanup(pool.Close)
-	return serveAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+	return lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
 		app.Use(auth.Handler())
-		pages(app)
+		lab.Pages(app)
 		app.Get("/vault", cognito.RequireFreshLogin(maxAge), func(c *fiber.Ctx) error { return c.SendString("gold") })
 	}, hooks...)
 }
@@ -402,35 +401,35 @@ func serveVault(t *testing.T, options cognitotest.Options, maxAge time.Duration,
 // visitor is brought back to the page.
 func TestFreshLogin(t *testing.T) {
 	s := serveVault(t, cognitotest.Options{}, 10*time.Minute)
-	v := s.visitor()
-	v.logIn()
-	if page := v.Get(s.url + "/vault"); page.Body != "gold" {
+	v := s.Visitor()
+	v.LogIn()
+	if page := v.Get(s.URL + "/vault"); page.Body != "gold" {
 		t.Fatalf("just logged in: %d %s", page.Status, page.Body)
 	}
-	s.pool.Advance(9 * time.Minute)
-	if page := v.Get(s.url + "/vault"); page.Body != "gold" {
+	s.Pool.Advance(9 * time.Minute)
+	if page := v.Get(s.URL + "/vault"); page.Body != "gold" {
 		t.Errorf("after nine minutes: %d %s", page.Status, page.Body)
 	}
-	s.pool.Advance(2 * time.Minute)
-	script := s.send(request{path: "/vault", cookies: []*http.Cookie{v.sessionCookie()}})
-	if problem := script.problem(t); script.StatusCode != http.StatusUnauthorized || problem["code"] != "fresh_login_required" || problem["login_url"] != "/login?prompt=login" {
-		t.Errorf("a script got %s", statusLine(script))
+	s.Pool.Advance(2 * time.Minute)
+	script := s.Send(lab.Request{Path: "/vault", Cookies: []*http.Cookie{v.SessionCookie()}})
+	if problem := script.Problem(t); script.StatusCode != http.StatusUnauthorized || problem["code"] != "fresh_login_required" || problem["login_url"] != "/login?prompt=login" {
+		t.Errorf("a script got %s", lab.StatusLine(script))
 	}
-	if page := v.Get(s.url + "/vault?door=2"); !strings.Contains(page.Body, `type="password"`) {
+	if page := v.Get(s.URL + "/vault?door=2"); !strings.Contains(page.Body, `type="password"`) {
 		t.Fatalf("after eleven minutes the visitor is at %s: %d", page.URL, page.Status)
 	}
-	v.mustBeSignedIn() // as before, if they turn back here
-	page := v.Login(s.url+"/vault?door=2", "alice", passwordOf("alice"))
+	v.MustBeSignedIn() // as before, if they turn back here
+	page := v.Login(s.URL+"/vault?door=2", "alice", lab.PasswordOf("alice"))
 	if page.Body != "gold" || page.URL.RequestURI() != "/vault?door=2" {
 		t.Errorf("with the password again: %d %s at %s", page.Status, page.Body, page.URL)
 	}
-	s.pool.Advance(61 * time.Minute) // the tokens are renewed, the login is old
-	v.mustBeSignedIn()
-	if page := v.Get(s.url + "/vault"); !strings.Contains(page.Body, `type="password"`) {
+	s.Pool.Advance(61 * time.Minute) // the tokens are renewed, the login is old
+	v.MustBeSignedIn()
+	if page := v.Get(s.URL + "/vault"); !strings.Contains(page.Body, `type="password"`) {
 		t.Errorf("after a renewal the visitor is at %s: %d %s", page.URL, page.Status, page.Body)
 	}
-	stranger := s.visitor().Get(s.url + "/vault")
-	if !strings.HasPrefix(stranger.URL.String(), s.pool.URL()) {
+	stranger := s.Visitor().Get(s.URL + "/vault")
+	if !strings.HasPrefix(stranger.URL.String(), s.Pool.URL()) {
 		t.Errorf("a stranger is at %s", stranger.URL)
 	}
 }
@@ -438,15 +437,15 @@ func TestFreshLogin(t *testing.T) {
 // TestFreshLoginWithoutAuthTime proves that a token which does not say when
 // its user logged in is never fresh.
 func TestFreshLoginWithoutAuthTime(t *testing.T) {
-	s := serveVault(t, cognitotest.Options{}, math.MaxInt64, takesBearer)
-	for _, claim := range []any{nil, "1", true, json.RawMessage("null"), []int64{s.pool.Now().Unix()}} {
-		token := s.pool.AccessToken("", "alice", map[string]any{"auth_time": claim})
-		if res := s.bring("/vault", token); res.StatusCode != http.StatusUnauthorized {
-			t.Errorf("auth_time %v: %s, want 401", claim, statusLine(res))
+	s := serveVault(t, cognitotest.Options{}, math.MaxInt64, lab.TakesBearer)
+	for _, claim := range []any{nil, "1", true, json.RawMessage("null"), []int64{s.Pool.Now().Unix()}} {
+		token := s.Pool.AccessToken("", "alice", map[string]any{"auth_time": claim})
+		if res := s.Bring("/vault", token); res.StatusCode != http.StatusUnauthorized {
+			t.Errorf("auth_time %v: %s, want 401", claim, lab.StatusLine(res))
 		}
 	}
-	if res := s.bring("/vault", s.pool.AccessToken("", "alice", nil)); res.body != "gold" {
-		t.Errorf("with auth_time: %s", statusLine(res))
+	if res := s.Bring("/vault", s.Pool.AccessToken("", "alice", nil)); res.Text != "gold" {
+		t.Errorf("with auth_time: %s", lab.StatusLine(res))
 	}
 }
 
@@ -465,27 +464,27 @@ func TestFreshLoginOnTheClassicHostedUI(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s old, %s wanted", row.since, row.maxAge), func(t *testing.T) {
 			s := serveVault(t, cognitotest.Options{ClassicHostedUI: true}, row.maxAge)
-			v := s.visitor()
-			v.logIn()
-			cookie, calls := v.sessionCookie(), s.pool.Calls(cognitotest.Token)
-			s.pool.Advance(row.since)
-			page := v.Get(s.url + "/vault")
+			v := s.Visitor()
+			v.LogIn()
+			cookie, calls := v.SessionCookie(), s.Pool.Calls(cognitotest.Token)
+			s.Pool.Advance(row.since)
+			page := v.Get(s.URL + "/vault")
 			if page.Err != nil || page.Status != http.StatusUnauthorized || len(page.Trail) != 3 {
 				t.Fatalf("the visitor is at %s after %d steps: %d %v", page.URL, len(page.Trail), page.Status, page.Err)
 			}
 			if !strings.Contains(page.Body, "sign out first") || !strings.Contains(page.Body, `href="/login?return_to=%2Fvault"`) {
 				t.Errorf("the page says %s", page.Body)
 			}
-			if got := s.pool.Calls(cognitotest.Token) - calls; got != 1 {
+			if got := s.Pool.Calls(cognitotest.Token) - calls; got != 1 {
 				t.Errorf("%d codes were exchanged, want 1", got)
 			}
-			if now := v.sessionCookie(); now == nil || now.Value != cookie.Value {
+			if now := v.SessionCookie(); now == nil || now.Value != cookie.Value {
 				t.Errorf("the session cookie is %v, want %v", now, cookie)
 			}
-			v.mustBeSignedIn()
+			v.MustBeSignedIn()
 			// The way out that the page names.
-			v.Post(s.url+"/logout", nil)
-			if page := v.Login(s.url+"/vault", "alice", passwordOf("alice")); page.Body != "gold" {
+			v.Post(s.URL+"/logout", nil)
+			if page := v.Login(s.URL+"/vault", "alice", lab.PasswordOf("alice")); page.Body != "gold" {
 				t.Errorf("after signing out and in: %d %s at %s", page.Status, page.Body, page.URL)
 			}
 		})
@@ -497,32 +496,32 @@ func TestFreshLoginOnTheClassicHostedUI(t *testing.T) {
 func TestFreshLoginByScript(t *testing.T) {
 	t.Run("classic hosted UI", func(t *testing.T) {
 		s := serveVault(t, cognitotest.Options{ClassicHostedUI: true}, 10*time.Minute)
-		v := s.visitor()
-		v.logIn()
-		s.pool.Advance(11 * time.Minute)
-		res := s.send(request{path: "/vault", cookies: []*http.Cookie{v.sessionCookie()}, header: map[string]string{"HX-Request": "true", "HX-Current-URL": s.url + "/vault"}})
+		v := s.Visitor()
+		v.LogIn()
+		s.Pool.Advance(11 * time.Minute)
+		res := s.Send(lab.Request{Path: "/vault", Cookies: []*http.Cookie{v.SessionCookie()}, Header: map[string]string{"HX-Request": "true", "HX-Current-URL": s.URL + "/vault"}})
 		to := res.Header.Get("HX-Redirect")
 		if !strings.Contains(to, "prompt=login") {
-			t.Fatalf("HTMX got %s, to %q", statusLine(res), to)
+			t.Fatalf("HTMX got %s, to %q", lab.StatusLine(res), to)
 		}
-		page := v.Get(s.url + to)
+		page := v.Get(s.URL + to)
 		if page.Status != http.StatusUnauthorized || !strings.Contains(page.Body, "sign out first") {
 			t.Errorf("the visitor is at %s: %d %s", page.URL, page.Status, page.Body)
 		}
-		v.mustBeSignedIn()
+		v.MustBeSignedIn()
 	})
 	t.Run("managed login", func(t *testing.T) {
 		s := serveVault(t, cognitotest.Options{}, 10*time.Minute)
-		v := s.visitor()
-		v.logIn()
-		s.pool.Advance(11 * time.Minute)
-		if page := v.Login(s.url+"/login?prompt=login&return_to=/vault", "alice", passwordOf("alice")); page.Body != "gold" {
+		v := s.Visitor()
+		v.LogIn()
+		s.Pool.Advance(11 * time.Minute)
+		if page := v.Login(s.URL+"/login?prompt=login&return_to=/vault", "alice", lab.PasswordOf("alice")); page.Body != "gold" {
 			t.Errorf("with the password again: %d %s at %s", page.Status, page.Body, page.URL)
 		}
 	})
 	t.Run("a stranger has nothing to prove", func(t *testing.T) {
 		s := serveVault(t, cognitotest.Options{ClassicHostedUI: true}, 10*time.Minute)
-		if page := s.visitor().Login(s.url+"/login?prompt=login&return_to=/vault", "alice", passwordOf("alice")); page.Body != "gold" {
+		if page := s.Visitor().Login(s.URL+"/login?prompt=login&return_to=/vault", "alice", lab.PasswordOf("alice")); page.Body != "gold" {
 			t.Errorf("a first login: %d %s at %s", page.Status, page.Body, page.URL)
 		}
 	})
@@ -544,64 +543,57 @@ func TestPreflight(t *testing.T) {
 			app.Post("/api/data", func(c *fiber.Ctx) error { return c.SendString("data") })
 		}
 	}
-	plain := serveAppWith(t, pool, furnish(), takesBearer)
-	open := serveAppWith(t, pool, furnish(cors.New(cors.Config{AllowOrigins: "https://spa.example.com", AllowHeaders: "Authorization"})), takesBearer)
-	ask := request{method: "OPTIONS", path: "/api/data", header: map[string]string{
+	plain := lab.ServeAppWith(t, pool, furnish(), lab.TakesBearer)
+	open := lab.ServeAppWith(t, pool, furnish(cors.New(cors.Config{AllowOrigins: "https://spa.example.com", AllowHeaders: "Authorization"})), lab.TakesBearer)
+	ask := lab.Request{Method: "OPTIONS", Path: "/api/data", Header: map[string]string{
 		"Origin": "https://spa.example.com", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization",
 	}}
-	bare := request{method: "OPTIONS", path: "/api/data"}
-	for name, r := range map[string]request{"preflight": ask, "bare OPTIONS": bare} {
-		res := plain.send(r)
-		if res.StatusCode != http.StatusUnauthorized || strings.Contains(res.body, "data\"") || hasCORS(res.Header) {
-			t.Errorf("%s without CORS middleware: %s %v", name, statusLine(res), res.Header)
+	bare := lab.Request{Method: "OPTIONS", Path: "/api/data"}
+	for name, r := range map[string]lab.Request{"preflight": ask, "bare OPTIONS": bare} {
+		res := plain.Send(r)
+		if res.StatusCode != http.StatusUnauthorized || strings.Contains(res.Text, "data\"") || lab.HasCORS(res.Header) {
+			t.Errorf("%s without CORS middleware: %s %v", name, lab.StatusLine(res), res.Header)
 		}
 	}
-	res := open.send(ask)
-	if res.StatusCode != http.StatusNoContent || res.body != "" || res.Header.Get("Access-Control-Allow-Origin") != "https://spa.example.com" {
-		t.Errorf("preflight with CORS middleware: %s %v", statusLine(res), res.Header)
+	res := open.Send(ask)
+	if res.StatusCode != http.StatusNoContent || res.Text != "" || res.Header.Get("Access-Control-Allow-Origin") != "https://spa.example.com" {
+		t.Errorf("preflight with CORS middleware: %s %v", lab.StatusLine(res), res.Header)
 	}
-	for _, s := range []*site{plain, open} {
+	for _, s := range []*lab.Site{plain, open} {
 		token := map[string]string{"Origin": "https://spa.example.com", "Authorization": "Bearer " + pool.AccessToken("", "alice", nil)}
-		if res := s.send(request{method: "POST", path: "/api/data", header: token}); res.body != "data" {
-			t.Errorf("the request itself: %s", statusLine(res))
+		if res := s.Send(lab.Request{Method: "POST", Path: "/api/data", Header: token}); res.Text != "data" {
+			t.Errorf("the request itself: %s", lab.StatusLine(res))
 		}
 	}
-}
-
-// hasCORS reports whether any header of the CORS protocol is set.
-func hasCORS(header http.Header) bool {
-	return slices.ContainsFunc(slices.Collect(maps.Keys(header)), func(name string) bool {
-		return strings.HasPrefix(name, "Access-Control-")
-	})
 }
 
 // TestChangesAtThePool is row D6: what an administrator changes is seen when
 // the tokens are next renewed, which is when they expire at the latest.
 func TestChangesAtThePool(t *testing.T) {
-	s := serveApp(t, func(app *fiber.App, _ *cognito.Auth) {
-		pages(app)
-		app.Get("/admin", cognito.RequireGroup("admin"), tellWho)
+	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
+		lab.Pages(app)
+		app.Get("/admin", cognito.RequireGroup("admin"), lab.TellWho)
 	})
-	admin := func(v *visitor) int {
-		return s.send(request{path: "/admin", cookies: []*http.Cookie{v.sessionCookie()}}).StatusCode
+	admin := func(v *lab.Visitor) int {
+		return s.Send(lab.Request{Path: "/admin", Cookies: []*http.Cookie{v.SessionCookie()}}).StatusCode
 	}
-	alice := cognitotest.User{Username: "alice", Password: passwordOf("alice"), Email: "alice@example.com", Groups: []string{"admin"}}
+	alice := cognitotest.User{Username: "alice", Password: lab.PasswordOf("alice"), Email: "alice@example.com", Groups: []string{"admin"}}
 	t.Run("group removed", func(t *testing.T) {
-		v := s.visitor()
-		v.logIn()
+		v := s.Visitor()
+		v.LogIn()
 		demoted := alice
 		demoted.Groups = nil
-		s.pool.SetUser(demoted)
+		s.Pool.SetUser(demoted)
 		if got := admin(v); got != http.StatusOK {
 			t.Errorf("with a token of before: %d", got)
 		}
-		s.pool.Advance(61 * time.Minute)
+		s.Pool.Advance(61 * time.Minute)
 		if got := admin(v); got != http.StatusForbidden {
 			t.Errorf("after the tokens expired: %d, want 403", got)
 		}
-		v.mustBeSignedIn()
-		s.pool.SetUser(alice)
-		s.pool.Advance(61 * time.Minute)
+		v.MustBeSignedIn()
+		s.Pool.SetUser(alice)
+		s.Pool.Advance(61 * time.Minute)
 		if got := admin(v); got != http.StatusOK {
 			t.Errorf("with the group back: %d", got)
 		}
@@ -610,27 +602,27 @@ func TestChangesAtThePool(t *testing.T) {
 		"user disabled": func() {
 			disabled := alice
 			disabled.Disabled = true
-			s.pool.SetUser(disabled)
+			s.Pool.SetUser(disabled)
 		},
-		"user removed":          func() { s.pool.RemoveUser("alice") },
-		"signed out everywhere": func() { s.pool.EndSessions("alice") },
+		"user removed":          func() { s.Pool.RemoveUser("alice") },
+		"signed out everywhere": func() { s.Pool.EndSessions("alice") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.pool.SetUser(alice)
-			v, w := s.visitor(), s.visitor()
-			v.logIn()
-			w.logIn("bob")
+			s.Pool.SetUser(alice)
+			v, w := s.Visitor(), s.Visitor()
+			v.LogIn()
+			w.LogIn("bob")
 			end()
-			v.mustBeSignedIn() // for the life of the token
-			s.pool.Advance(61 * time.Minute)
-			res := s.send(request{path: "/admin", cookies: []*http.Cookie{v.sessionCookie()}})
-			if res.StatusCode != http.StatusUnauthorized || res.problem(t)["code"] != "session_ended" {
-				t.Errorf("after the tokens expired: %s", statusLine(res))
+			v.MustBeSignedIn() // for the life of the token
+			s.Pool.Advance(61 * time.Minute)
+			res := s.Send(lab.Request{Path: "/admin", Cookies: []*http.Cookie{v.SessionCookie()}})
+			if res.StatusCode != http.StatusUnauthorized || res.Problem(t)["code"] != "session_ended" {
+				t.Errorf("after the tokens expired: %s", lab.StatusLine(res))
 			}
-			v.mustBeStranger()
-			w.mustBeSignedIn()
-			s.pool.SetUser(alice)
-			v.logIn()
+			v.MustBeStranger()
+			w.MustBeSignedIn()
+			s.Pool.SetUser(alice)
+			v.LogIn()
 		})
 	}
 }
@@ -640,7 +632,7 @@ func TestChangesAtThePool(t *testing.T) {
 // returns tells a stranger no cause.
 func TestErrorHandlerAnswersForGuards(t *testing.T) {
 	var own []string
-	s := serveAPI(t, func(c *cognito.Config) {
+	s := lab.ServeAPI(t, func(c *cognito.Config) {
 		c.ErrorHandler = func(c *fiber.Ctx, err error) error {
 			own = append(own, err.Error())
 			if c.Path() != "/read" {
@@ -649,24 +641,24 @@ func TestErrorHandlerAnswersForGuards(t *testing.T) {
 			return c.Status(http.StatusTeapot).SendString("no")
 		}
 	})
-	token := s.pool.AccessToken("", "bob", map[string]any{"scope": "openid"})
-	res := s.bring("/read", token)
-	if res.StatusCode != http.StatusTeapot || res.body != "no" || res.Header.Get("WWW-Authenticate") == "" {
-		t.Errorf("got %s with challenge %q", statusLine(res), res.Header.Get("WWW-Authenticate"))
+	token := s.Pool.AccessToken("", "bob", map[string]any{"scope": "openid"})
+	res := s.Bring("/read", token)
+	if res.StatusCode != http.StatusTeapot || res.Text != "no" || res.Header.Get("WWW-Authenticate") == "" {
+		t.Errorf("got %s with challenge %q", lab.StatusLine(res), res.Header.Get("WWW-Authenticate"))
 	}
-	res = s.bring("/me", "junk")
-	if res.StatusCode != http.StatusUnauthorized || strings.Contains(res.body, "JWT") || res.body != "The access token is not valid here, or it has expired. Get a new one." {
-		t.Errorf("got %s", statusLine(res))
+	res = s.Bring("/me", "junk")
+	if res.StatusCode != http.StatusUnauthorized || strings.Contains(res.Text, "JWT") || res.Text != "The access token is not valid here, or it has expired. Get a new one." {
+		t.Errorf("got %s", lab.StatusLine(res))
 	}
 	// A route of ours has no handler of the app behind it.
-	res = s.send(request{path: "/login/redirect?state=x&code=y"})
-	if res.StatusCode != http.StatusBadRequest || res.body != "It was not started in this browser, or too long ago. Please sign in again." {
-		t.Errorf("a stray callback got %s", statusLine(res))
+	res = s.Send(lab.Request{Path: "/login/redirect?state=x&code=y"})
+	if res.StatusCode != http.StatusBadRequest || res.Text != "It was not started in this browser, or too long ago. Please sign in again." {
+		t.Errorf("a stray callback got %s", lab.StatusLine(res))
 	}
 	if len(own) != 3 || !strings.Contains(own[0], "api/read") || !strings.Contains(own[1], "not a signed JWT") {
 		t.Errorf("the handler saw %q", own)
 	}
-	if bytes.Contains([]byte(s.log.String()), []byte(token)) {
+	if bytes.Contains([]byte(s.Logged.String()), []byte(token)) {
 		t.Error("the log holds a token")
 	}
 }
@@ -674,14 +666,14 @@ func TestErrorHandlerAnswersForGuards(t *testing.T) {
 // TestFreshLoginWithAClockSetBack: a login in the future has no age. A minute is
 // forgiven, as with tokens.
 func TestFreshLoginWithAClockSetBack(t *testing.T) {
-	pool := newPool(t)
-	clock := stopClock(pool)
-	s := serveAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+	pool := lab.NewPool(t)
+	clock := lab.StopClock(pool)
+	s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
 		app.Use(auth.Handler())
-		pages(app)
+		lab.Pages(app)
 		app.Get("/vault", cognito.RequireFreshLogin(time.Minute), func(c *fiber.Ctx) error { return c.SendString("gold") })
-	}, clock.hook)
-	alice := s.signIn("alice")
+	}, clock.Hook)
+	alice := s.SignIn("alice")
 	for _, step := range []struct {
 		by   time.Duration
 		want int
@@ -691,47 +683,47 @@ func TestFreshLoginWithAClockSetBack(t *testing.T) {
 		{-30 * time.Minute, http.StatusUnauthorized},
 		{20*time.Minute - 30*time.Second, http.StatusOK},
 	} {
-		clock.advance(step.by)
-		if res := s.send(asScript("/vault", alice)); res.StatusCode != step.want {
-			t.Errorf("after %s more: %s, want %d", step.by, statusLine(res), step.want)
+		clock.Advance(step.by)
+		if res := s.Send(lab.AsScript("/vault", alice)); res.StatusCode != step.want {
+			t.Errorf("after %s more: %s, want %d", step.by, lab.StatusLine(res), step.want)
 		}
 	}
-	clock.advance(30 * time.Second)
+	clock.Advance(30 * time.Second)
 }
 
 // TestWaysOnFromARefusal: a page offers what can help. A login does not help
 // against another site's form or a link with the wrong method; and whoever is
 // not allowed somewhere need not become somebody else to go on.
 func TestWaysOnFromARefusal(t *testing.T) {
-	s := serveApp(t, func(app *fiber.App, _ *cognito.Auth) {
-		app.Get("/admin", cognito.RequireGroup("nobody's"), tellWho)
+	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
+		app.Get("/admin", cognito.RequireGroup("nobody's"), lab.TellWho)
 	}, func(c *cognito.Config) { c.AfterLogin = "/home" })
-	alice := s.signIn("alice")
+	alice := s.SignIn("alice")
 	const again, home = `href="/login">Try again<`, `href="/home">Back to the app<`
 	for _, row := range []struct {
 		name    string
-		request request
+		request lab.Request
 		want    string
 		not     string
 	}{
-		{"not allowed", request{path: "/admin"}, home, again},
-		{"wrong method", request{path: "/token/refresh"}, home, again},
-		{"another site's form", request{path: "/logout", method: http.MethodPost, header: map[string]string{"Origin": "https://evil.example"}}, home, again},
-		{"a login that is not ours", request{path: "/login/redirect?state=x&code=y", header: map[string]string{}}, again, home},
+		{"not allowed", lab.Request{Path: "/admin"}, home, again},
+		{"wrong method", lab.Request{Path: "/token/refresh"}, home, again},
+		{"another site's form", lab.Request{Path: "/logout", Method: http.MethodPost, Header: map[string]string{"Origin": "https://evil.example"}}, home, again},
+		{"a login that is not ours", lab.Request{Path: "/login/redirect?state=x&code=y", Header: map[string]string{}}, again, home},
 
-		{"a broken link to the login", request{path: "/login?prompt=a&prompt=b"}, again, home},
+		{"a broken link to the login", lab.Request{Path: "/login?prompt=a&prompt=b"}, again, home},
 	} {
 		r := row.request
 		header := map[string]string{"Sec-Fetch-Mode": "navigate", "Accept": "text/html"}
-		for name, value := range r.header {
+		for name, value := range r.Header {
 			header[name] = value
 		}
-		r.header = header
-		if r.path != "/login/redirect?state=x&code=y" { // whoever is signed in just goes on there
-			r.cookies = []*http.Cookie{alice}
+		r.Header = header
+		if r.Path != "/login/redirect?state=x&code=y" { // whoever is signed in just goes on there
+			r.Cookies = []*http.Cookie{alice}
 		}
-		if res := s.send(r); !strings.Contains(res.body, row.want) || strings.Contains(res.body, row.not) {
-			t.Errorf("%s: %s", row.name, statusLine(res))
+		if res := s.Send(r); !strings.Contains(res.Text, row.want) || strings.Contains(res.Text, row.not) {
+			t.Errorf("%s: %s", row.name, lab.StatusLine(res))
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/bar-tech/cognito/internal/lab"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -28,20 +29,20 @@ func onLogin(hook func(*fiber.Ctx, *cognito.User) error) func(*cognito.Config) {
 }
 
 // arrives sends a callback as a browser does.
-func (s *site) arrives(p *pendingLogin, more ...*http.Cookie) *response {
+func arrives(s *lab.Site, p *lab.PendingLogin, more ...*http.Cookie) *lab.Answer {
 	s.Helper()
-	return s.send(request{path: p.callback, cookies: append(more, p.cookie), header: asPageWith(map[string]string{"Sec-Fetch-Site": "cross-site"})})
+	return s.Send(lab.Request{Path: p.Callback, Cookies: append(more, p.Cookie), Header: lab.AsPageWith(map[string]string{"Sec-Fetch-Site": "cross-site"})})
 }
 
 // TestOnLoginSeesTheUser proves that the hook runs once, before the session,
 // with the verified user and the request, and that the app may keep the user:
 // nothing of it is overwritten by later requests.
 func TestOnLoginSeesTheUser(t *testing.T) {
-	storage := newStore()
+	storage := lab.NewStore()
 	var seen []*cognito.User
 	var early []string
-	s := serve(t, on(storage), onLogin(func(c *fiber.Ctx, user *cognito.User) error {
-		for key := range storage.dump() {
+	s := lab.Serve(t, lab.On(storage), onLogin(func(c *fiber.Ctx, user *cognito.User) error {
+		for key := range storage.Dump() {
 			early = append(early, key)
 		}
 		if cognito.UserFrom(c) != nil {
@@ -52,16 +53,16 @@ func TestOnLoginSeesTheUser(t *testing.T) {
 		return nil
 	}))
 	for _, name := range []string{"alice", "bob"} {
-		res := s.arrives(s.answered(name))
-		if res.cookie(isSessionCookie) == nil || res.Header.Get("X-Welcome") != name {
-			t.Errorf("%s: %s with X-Welcome %q", name, statusLine(res), res.Header.Get("X-Welcome"))
+		res := arrives(s, s.Answered(name))
+		if res.Cookie(lab.IsSessionCookie) == nil || res.Header.Get("X-Welcome") != name {
+			t.Errorf("%s: %s with X-Welcome %q", name, lab.StatusLine(res), res.Header.Get("X-Welcome"))
 		}
 	}
 	if len(seen) != 2 || seen[0].Email() != "alice@example.com" || seen[1].Email() != "bob@example.com" || !seen[0].InGroup("admin") {
 		t.Errorf("the hook saw %v", seen)
 	}
 	sessions := slices.DeleteFunc(early, func(key string) bool {
-		return !strings.HasPrefix(key, hotPrefix) && !strings.HasPrefix(key, coldPrefix)
+		return !strings.HasPrefix(key, lab.HotPrefix) && !strings.HasPrefix(key, lab.ColdPrefix)
 	})
 	if len(sessions) != 2 { // alice's two records, when bob came
 		t.Errorf("when the hook ran, there were %q", sessions)
@@ -89,38 +90,38 @@ func TestOnLoginRefuses(t *testing.T) {
 		{"as if foreign", cognito.ErrStateMismatch, 403, bland},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			storage := newStore()
+			storage := lab.NewStore()
 			refuse := true
-			transport, spied := spy(t)
-			s := serve(t, on(storage), spied, onLogin(func(_ *fiber.Ctx, user *cognito.User) error {
+			transport, spied := lab.Spy(t)
+			s := lab.Serve(t, lab.On(storage), spied, onLogin(func(_ *fiber.Ctx, user *cognito.User) error {
 				if refuse && user.Username() == "alice" {
 					return row.says
 				}
 				return nil
 			}))
-			res := s.arrives(s.answered("alice"))
-			if res.StatusCode != row.status || !strings.Contains(res.body, "<p>"+row.text+"</p>") || strings.Contains(res.body, "hunter2") {
-				t.Errorf("the visitor got %s", statusLine(res))
+			res := arrives(s, s.Answered("alice"))
+			if res.StatusCode != row.status || !strings.Contains(res.Text, "<p>"+row.text+"</p>") || strings.Contains(res.Text, "hunter2") {
+				t.Errorf("the visitor got %s", lab.StatusLine(res))
 			}
-			if !strings.Contains(res.body, `prompt=login`) {
-				t.Errorf("the page leads to the same login once more: %s", res.body)
+			if !strings.Contains(res.Text, `prompt=login`) {
+				t.Errorf("the page leads to the same login once more: %s", res.Text)
 			}
-			if res.cookie(isSessionCookie) != nil || len(storage.dump()) != 0 {
-				t.Errorf("a session was begun: %v", storage.dump())
+			if res.Cookie(lab.IsSessionCookie) != nil || len(storage.Dump()) != 0 {
+				t.Errorf("a session was begun: %v", storage.Dump())
 			}
-			if logged := strings.ReplaceAll(s.log.String(), `\"`, `"`); !strings.Contains(logged, row.says.Error()) {
-				t.Errorf("the log does not say why: %s", s.log.String())
+			if logged := strings.ReplaceAll(s.Logged.String(), `\"`, `"`); !strings.Contains(logged, row.says.Error()) {
+				t.Errorf("the log does not say why: %s", s.Logged.String())
 			}
-			eventually(t, "the refresh token is revoked", func() bool {
-				sent := s.pool.Requests(cognitotest.Revoke)
-				return len(sent) == 1 && slices.Contains(transport.tokens(), sent[0].Form.Get("token"))
+			lab.Eventually(t, "the refresh token is revoked", func() bool {
+				sent := s.Pool.Requests(cognitotest.Revoke)
+				return len(sent) == 1 && slices.Contains(transport.Tokens(), sent[0].Form.Get("token"))
 			})
-			if bob := s.arrives(s.answered("bob")); bob.cookie(isSessionCookie) == nil {
-				t.Errorf("bob got %s", statusLine(bob))
+			if bob := arrives(s, s.Answered("bob")); bob.Cookie(lab.IsSessionCookie) == nil {
+				t.Errorf("bob got %s", lab.StatusLine(bob))
 			}
 			refuse = false
-			if again := s.arrives(s.answered("alice")); again.cookie(isSessionCookie) == nil {
-				t.Errorf("when she is let in, alice gets %s", statusLine(again))
+			if again := arrives(s, s.Answered("alice")); again.Cookie(lab.IsSessionCookie) == nil {
+				t.Errorf("when she is let in, alice gets %s", lab.StatusLine(again))
 			}
 		})
 	}
@@ -129,18 +130,18 @@ func TestOnLoginRefuses(t *testing.T) {
 // TestRefusedLoginKeepsTheOldSession proves that somebody who is signed in
 // stays so when they try to sign in as somebody who is not let in.
 func TestRefusedLoginKeepsTheOldSession(t *testing.T) {
-	s := serve(t, onLogin(func(_ *fiber.Ctx, user *cognito.User) error {
+	s := lab.Serve(t, onLogin(func(_ *fiber.Ctx, user *cognito.User) error {
 		if user.Username() == "bob" {
 			return fiber.ErrForbidden
 		}
 		return nil
 	}))
-	alice := s.arrives(s.answered("alice")).cookie(isSessionCookie)
-	res := s.arrives(s.answered("bob"), alice)
-	if res.StatusCode != http.StatusForbidden || slices.ContainsFunc(res.Cookies(), func(c *http.Cookie) bool { return isSessionCookie(c.Name) }) {
-		t.Errorf("bob got %s with %v", statusLine(res), res.Cookies())
+	alice := arrives(s, s.Answered("alice")).Cookie(lab.IsSessionCookie)
+	res := arrives(s, s.Answered("bob"), alice)
+	if res.StatusCode != http.StatusForbidden || slices.ContainsFunc(res.Cookies(), func(c *http.Cookie) bool { return lab.IsSessionCookie(c.Name) }) {
+		t.Errorf("bob got %s with %v", lab.StatusLine(res), res.Cookies())
 	}
-	s.mustBe("alice", alice)
+	s.MustBe("alice", alice)
 }
 
 // TestHooksThatPanic proves that a hook's panic ends its request, not the
@@ -161,39 +162,39 @@ func TestHooksThatPanic(t *testing.T) {
 		defer mu.Unlock()
 		broken[hook] = is
 	}
-	storage := newStore()
-	transport, spied := spy(t)
-	s := serve(t, on(storage), spied, func(c *cognito.Config) {
+	storage := lab.NewStore()
+	transport, spied := lab.Spy(t)
+	s := lab.Serve(t, lab.On(storage), spied, func(c *cognito.Config) {
 		c.OnLogin = func(*fiber.Ctx, *cognito.User) error { breaks("login"); return nil }
 		c.OnLogout = func(*fiber.Ctx, *cognito.User) { breaks("logout") }
 		c.OnRefresh = func(*cognito.User) { breaks("refresh") }
 	})
 	set("login", true)
-	res := s.arrives(s.answered("alice"))
-	if res.StatusCode != http.StatusInternalServerError || res.cookie(isSessionCookie) != nil || len(storage.dump()) != 0 {
-		t.Errorf("a login in a panic: %s with %v", statusLine(res), storage.dump())
+	res := arrives(s, s.Answered("alice"))
+	if res.StatusCode != http.StatusInternalServerError || res.Cookie(lab.IsSessionCookie) != nil || len(storage.Dump()) != 0 {
+		t.Errorf("a login in a panic: %s with %v", lab.StatusLine(res), storage.Dump())
 	}
-	eventually(t, "the refresh token is revoked", func() bool {
-		sent := s.pool.Requests(cognitotest.Revoke)
-		return len(sent) == 1 && slices.Contains(transport.tokens(), sent[0].Form.Get("token"))
+	lab.Eventually(t, "the refresh token is revoked", func() bool {
+		sent := s.Pool.Requests(cognitotest.Revoke)
+		return len(sent) == 1 && slices.Contains(transport.Tokens(), sent[0].Form.Get("token"))
 	})
 	set("login", false)
-	alice := s.arrives(s.answered("alice")).cookie(isSessionCookie)
+	alice := arrives(s, s.Answered("alice")).Cookie(lab.IsSessionCookie)
 
 	set("refresh", true)
-	s.pool.Advance(61 * time.Minute)
-	s.mustBe("alice", alice)
-	s.pool.Advance(61 * time.Minute)
-	s.mustBe("alice", alice) // no lock is held
+	s.Pool.Advance(61 * time.Minute)
+	s.MustBe("alice", alice)
+	s.Pool.Advance(61 * time.Minute)
+	s.MustBe("alice", alice) // no lock is held
 
 	set("logout", true)
-	res = s.send(request{method: "POST", path: "/logout", cookies: []*http.Cookie{alice}})
+	res = s.Send(lab.Request{Method: "POST", Path: "/logout", Cookies: []*http.Cookie{alice}})
 	if res.StatusCode != http.StatusInternalServerError {
-		t.Errorf("a logout in a panic: %s", statusLine(res))
+		t.Errorf("a logout in a panic: %s", lab.StatusLine(res))
 	}
-	s.mustBe("", alice)
-	eventually(t, "all panics are logged", func() bool { return strings.Count(s.log.String(), "recovered from a panic") >= 4 })
-	if strings.Contains(s.log.String(), "hook login") {
+	s.MustBe("", alice)
+	lab.Eventually(t, "all panics are logged", func() bool { return strings.Count(s.Logged.String(), "recovered from a panic") >= 4 })
+	if strings.Contains(s.Logged.String(), "hook login") {
 		t.Error("the panic's value is logged, which may quote anything")
 	}
 }
@@ -214,42 +215,42 @@ func TestOnLogoutAndOnRefresh(t *testing.T) {
 		defer func() { told = nil }()
 		return slices.Sorted(slices.Values(told))
 	}
-	s := serve(t, func(c *cognito.Config) {
+	s := lab.Serve(t, func(c *cognito.Config) {
 		c.OnLogin = func(_ *fiber.Ctx, user *cognito.User) error { note("login", user); return nil }
 		c.OnLogout = func(c *fiber.Ctx, user *cognito.User) { note("logout at "+c.Path(), user) }
 		c.OnRefresh = func(user *cognito.User) { note("refresh", user) }
 	})
-	alice := s.arrives(s.answered("alice")).cookie(isSessionCookie)
-	bob := s.arrives(s.answered("bob")).cookie(isSessionCookie)
+	alice := arrives(s, s.Answered("alice")).Cookie(lab.IsSessionCookie)
+	bob := arrives(s, s.Answered("bob")).Cookie(lab.IsSessionCookie)
 	if got := fmt.Sprint(take()); got != "[login alice [admin] login bob []]" {
 		t.Errorf("the logins: %s", got)
 	}
-	s.mustBe("alice", alice)
+	s.MustBe("alice", alice)
 	if got := take(); len(got) != 0 {
 		t.Errorf("a mere visit: %s", got)
 	}
 	// As Cognito describes her now.
-	s.pool.SetUser(cognitotest.User{Username: "alice", Password: passwordOf("alice"), Email: "alice@example.com", Groups: []string{"editor"}})
-	s.pool.Advance(61 * time.Minute)
-	s.mustBe("alice", alice)
-	s.mustBe("bob", bob)
+	s.Pool.SetUser(cognitotest.User{Username: "alice", Password: lab.PasswordOf("alice"), Email: "alice@example.com", Groups: []string{"editor"}})
+	s.Pool.Advance(61 * time.Minute)
+	s.MustBe("alice", alice)
+	s.MustBe("bob", bob)
 	var refreshed []string
-	eventually(t, "two users are refreshed", func() bool { refreshed = append(refreshed, take()...); return len(refreshed) >= 2 })
+	lab.Eventually(t, "two users are refreshed", func() bool { refreshed = append(refreshed, take()...); return len(refreshed) >= 2 })
 	slices.Sort(refreshed)
 	if got := fmt.Sprint(refreshed); got != "[refresh alice [editor] refresh bob []]" {
 		t.Errorf("the refreshes: %s", got)
 	}
-	s.pool.Break(cognitotest.Token, cognitotest.Fault{Status: 503})
-	s.pool.Advance(61 * time.Minute)
-	if res := s.me(bob); res.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("while Cognito is down: %s", statusLine(res))
+	s.Pool.Break(cognitotest.Token, cognitotest.Fault{Status: 503})
+	s.Pool.Advance(61 * time.Minute)
+	if res := s.Me(bob); res.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("while Cognito is down: %s", lab.StatusLine(res))
 	}
-	s.pool.Heal()
+	s.Pool.Heal()
 	if got := take(); len(got) != 0 {
 		t.Errorf("a refresh that failed: %s", got)
 	}
 	for _, cookies := range [][]*http.Cookie{{alice}, {alice}, nil, {{Name: alice.Name, Value: strings.Repeat("A", 43)}}} {
-		s.send(request{method: "POST", path: "/logout", cookies: cookies})
+		s.Send(lab.Request{Method: "POST", Path: "/logout", Cookies: cookies})
 	}
 	if got := fmt.Sprint(take()); got != "[logout at /logout alice [editor]]" {
 		t.Errorf("one logout, once more, of nobody, and of a dead cookie: %s", got)
@@ -261,12 +262,12 @@ func TestOnLogoutAndOnRefresh(t *testing.T) {
 // at work, and so is the next renewal.
 func TestOnRefreshKeepsNobodyWaiting(t *testing.T) {
 	answered := make(chan struct{})
-	s := serve(t, func(c *cognito.Config) { c.OnRefresh = func(*cognito.User) { <-answered } })
+	s := lab.Serve(t, func(c *cognito.Config) { c.OnRefresh = func(*cognito.User) { <-answered } })
 	defer close(answered)
-	alice := s.arrives(s.answered("alice")).cookie(isSessionCookie)
+	alice := arrives(s, s.Answered("alice")).Cookie(lab.IsSessionCookie)
 	for range 2 {
-		s.pool.Advance(61 * time.Minute)
-		s.mustBe("alice", alice)
+		s.Pool.Advance(61 * time.Minute)
+		s.MustBe("alice", alice)
 	}
 }
 
@@ -276,8 +277,8 @@ func TestOnRefreshKeepsNobodyWaiting(t *testing.T) {
 func TestLogoutFromAHandler(t *testing.T) {
 	diary := &eventDiary{}
 	left := ""
-	s := serveApp(t, func(app *fiber.App, auth *cognito.Auth) {
-		pages(app)
+	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
+		lab.Pages(app)
 		app.Post("/leave", func(c *fiber.Ctx) error {
 			err := auth.Logout(c)
 			if cognito.UserFrom(c) != nil || c.Locals("user") != nil {
@@ -288,14 +289,14 @@ func TestLogoutFromAHandler(t *testing.T) {
 	}, diary.keep, func(c *cognito.Config) {
 		c.OnLogout = func(_ *fiber.Ctx, user *cognito.User) { left = user.Username() }
 	})
-	alice := s.arrives(s.answered("alice")).cookie(isSessionCookie)
+	alice := arrives(s, s.Answered("alice")).Cookie(lab.IsSessionCookie)
 	diary.take()
-	res := s.send(request{method: "POST", path: "/leave", cookies: []*http.Cookie{alice}})
-	if res.StatusCode != http.StatusSeeOther || !strings.HasPrefix(res.Header.Get("Location"), s.pool.URL()+"/logout?") || left != "alice" {
+	res := s.Send(lab.Request{Method: "POST", Path: "/leave", Cookies: []*http.Cookie{alice}})
+	if res.StatusCode != http.StatusSeeOther || !strings.HasPrefix(res.Header.Get("Location"), s.Pool.URL()+"/logout?") || left != "alice" {
 		t.Errorf("%d to %q, and %q has left", res.StatusCode, res.Header.Get("Location"), left)
 	}
 	diary.mustHold(t, "logout ok  alice")
-	s.mustBe("", alice)
+	s.MustBe("", alice)
 }
 
 // eventDiary keeps the events of an app.
@@ -325,7 +326,7 @@ func (d *eventDiary) take() []cognito.Event {
 func (d *eventDiary) mustHold(t *testing.T, want ...string) {
 	t.Helper()
 	var events []cognito.Event
-	eventually(t, fmt.Sprintf("%d events: %v", len(want), want), func() bool {
+	lab.Eventually(t, fmt.Sprintf("%d events: %v", len(want), want), func() bool {
 		events = append(events, d.take()...)
 		return len(events) >= len(want)
 	})
@@ -386,133 +387,133 @@ var wellKnownSubjects = sync.OnceValue(func() map[string]string {
 func TestAuditTrail(t *testing.T) {
 	t.Parallel()
 	diary := &eventDiary{}
-	storage := newStore()
+	storage := lab.NewStore()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
-	s := serveAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+	s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
 		app.Use(auth.Handler())
-		pages(app)
-		app.All("/admin", cognito.RequireGroup("admin"), tellWho)
-		app.All("/fresh", cognito.RequireFreshLogin(time.Hour), tellWho)
-	}, takesBearer, on(storage), diary.keep, onLogin(func(_ *fiber.Ctx, user *cognito.User) error {
+		lab.Pages(app)
+		app.All("/admin", cognito.RequireGroup("admin"), lab.TellWho)
+		app.All("/fresh", cognito.RequireFreshLogin(time.Hour), lab.TellWho)
+	}, lab.TakesBearer, lab.On(storage), diary.keep, onLogin(func(_ *fiber.Ctx, user *cognito.User) error {
 		if user.InGroup("banned") {
 			return errors.New("banned")
 		}
 		return nil
 	}))
 
-	alice := s.newSession(storage, "alice")
-	bob := s.newSession(storage, "bob")
+	alice := s.NewSession(storage, "alice")
+	bob := s.NewSession(storage, "bob")
 	diary.mustHold(t, "login ok  alice", "login ok  bob")
-	with := func(cookie *http.Cookie, path string, header map[string]string) *response {
-		return s.send(request{path: path, cookies: []*http.Cookie{cookie}, header: header})
+	with := func(cookie *http.Cookie, path string, header map[string]string) *lab.Answer {
+		return s.Send(lab.Request{Path: path, Cookies: []*http.Cookie{cookie}, Header: header})
 	}
 
-	with(alice.cookie, "/me", nil)
-	s.send(request{path: "/public"})
+	with(alice.Cookie, "/me", nil)
+	s.Send(lab.Request{Path: "/public"})
 	diary.mustHold(t) // what is all right is not worth a word
 
-	s.send(request{path: "/me"})
+	s.Send(lab.Request{Path: "/me"})
 	diary.mustHold(t, "refuse failed not_signed_in ")
-	s.send(request{path: "/me", header: asPage})
+	s.Send(lab.Request{Path: "/me", Header: lab.AsPage})
 	diary.mustHold(t, "refuse failed not_signed_in ")
-	with(bob.cookie, "/admin", nil)
+	with(bob.Cookie, "/admin", nil)
 	diary.mustHold(t, "refuse failed forbidden bob")
-	with(bob.cookie, "/admin", asPage)
+	with(bob.Cookie, "/admin", lab.AsPage)
 	diary.mustHold(t, "refuse failed forbidden bob")
-	s.bring("/admin", pool.AccessToken("", "bob", nil))
+	s.Bring("/admin", pool.AccessToken("", "bob", nil))
 	diary.mustHold(t, "refuse failed forbidden bob")
-	s.bring("/admin", "junk")
+	s.Bring("/admin", "junk")
 	diary.mustHold(t, "refuse failed invalid_token ")
-	s.send(request{path: "/me", header: map[string]string{"Authorization": "Bearer"}})
+	s.Send(lab.Request{Path: "/me", Header: map[string]string{"Authorization": "Bearer"}})
 	diary.mustHold(t, "refuse failed invalid_request ")
-	s.send(request{method: "POST", path: "/me", cookies: []*http.Cookie{alice.cookie}, header: from("cross-site", absent)})
+	s.Send(lab.Request{Method: "POST", Path: "/me", Cookies: []*http.Cookie{alice.Cookie}, Header: lab.From("cross-site", lab.Absent)})
 	diary.mustHold(t, "refuse failed cross_origin ")
-	s.send(request{method: "DELETE", path: "/login"})
+	s.Send(lab.Request{Method: "DELETE", Path: "/login"})
 	diary.mustHold(t, "refuse failed method_not_allowed ")
-	s.send(request{path: "/login", header: map[string]string{"Sec-Fetch-Mode": "cors"}})
+	s.Send(lab.Request{Path: "/login", Header: map[string]string{"Sec-Fetch-Mode": "cors"}})
 	diary.mustHold(t, "refuse failed not_a_navigation ")
-	s.send(request{path: "/login/redirect?state=x&code=y"})
+	s.Send(lab.Request{Path: "/login/redirect?state=x&code=y"})
 	diary.mustHold(t, "refuse failed state_mismatch ")
-	s.send(request{path: "/login/redirect?code=x&code=y"})
+	s.Send(lab.Request{Path: "/login/redirect?code=x&code=y"})
 	diary.mustHold(t, "refuse failed bad_callback ")
 
 	// Logins that fail: one event of the login, one of the refused request.
-	failing := s.answered("alice")
+	failing := s.Answered("alice")
 	pool.Break(cognitotest.Token, cognitotest.Fault{Times: 1, Status: 503})
-	s.arrives(failing)
+	arrives(s, failing)
 	diary.mustHold(t, "login failed unavailable ", "refuse failed unavailable ")
-	pool.SetUser(cognitotest.User{Username: "bob", Password: passwordOf("bob"), Groups: []string{"banned"}})
-	s.arrives(s.answered("bob"))
+	pool.SetUser(cognitotest.User{Username: "bob", Password: lab.PasswordOf("bob"), Groups: []string{"banned"}})
+	arrives(s, s.Answered("bob"))
 	diary.mustHold(t, "login failed not_admitted bob", "refuse failed not_admitted bob")
-	pool.SetUser(cognitotest.User{Username: "bob", Password: passwordOf("bob"), Email: "bob@example.com"})
-	denied := s.begin()
-	s.send(request{path: "/login/redirect?error=access_denied&error_description=no&state=" + denied.state, cookies: []*http.Cookie{denied.cookie}})
+	pool.SetUser(cognitotest.User{Username: "bob", Password: lab.PasswordOf("bob"), Email: "bob@example.com"})
+	denied := s.Begin()
+	s.Send(lab.Request{Path: "/login/redirect?error=access_denied&error_description=no&state=" + denied.State, Cookies: []*http.Cookie{denied.Cookie}})
 	diary.mustHold(t, "login failed access_denied ", "refuse failed access_denied ")
 
 	// Time passes.
 	pool.Advance(50 * time.Minute)
-	with(alice.cookie, "/me", nil)
+	with(alice.Cookie, "/me", nil)
 	diary.mustHold(t, "refresh ok  alice")
 	pool.Advance(61 * time.Minute)
 	pool.Break(cognitotest.Token, cognitotest.Fault{Status: 503})
-	with(alice.cookie, "/me", nil)
+	with(alice.Cookie, "/me", nil)
 	diary.mustHold(t, "refresh failed unavailable alice", "refuse failed unavailable ")
 	pool.Heal()
 	pool.EndSessions("bob")
-	with(bob.cookie, "/me", nil)
+	with(bob.Cookie, "/me", nil)
 	diary.mustHold(t, "refresh failed session_ended bob", "refuse failed session_ended ")
 	pool.Advance(time.Minute)
-	with(alice.cookie, "/fresh", nil)
+	with(alice.Cookie, "/fresh", nil)
 	diary.mustHold(t, "refresh ok  alice", "refuse failed fresh_login_required alice")
-	with(alice.cookie, "/fresh", asPage)
+	with(alice.Cookie, "/fresh", lab.AsPage)
 	diary.mustHold(t, "refuse failed fresh_login_required alice")
 
 	// The storage fails, or is meddled with.
-	storage.misbehave(func(storeCall) *storeFault { return &storeFault{err: errDown} })
-	with(alice.cookie, "/me", nil)
+	storage.Misbehave(func(lab.StoreCall) *lab.StoreFault { return &lab.StoreFault{Err: lab.ErrDown} })
+	with(alice.Cookie, "/me", nil)
 	diary.mustHold(t, "refuse failed unavailable ")
-	storage.misbehave(nil)
-	storage.flipBit(alice.hot)
-	with(alice.cookie, "/me", nil)
+	storage.Misbehave(nil)
+	flipBit(storage, alice.Hot)
+	with(alice.Cookie, "/me", nil)
 	diary.mustHold(t, "tamper failed session_ended ", "refuse failed session_ended ")
 
 	// And they leave.
-	again := s.newSession(storage, "alice")
+	again := s.NewSession(storage, "alice")
 	diary.mustHold(t, "login ok  alice")
-	s.send(request{method: "POST", path: "/logout", cookies: []*http.Cookie{again.cookie}})
+	s.Send(lab.Request{Method: "POST", Path: "/logout", Cookies: []*http.Cookie{again.Cookie}})
 	diary.mustHold(t, "logout ok  alice")
 }
 
 // flipBit changes one bit of an entry, as a failing disk or an attacker would.
-func (s *store) flipBit(key string) {
-	value := s.dump()[key]
+func flipBit(s *lab.Store, key string) {
+	value := s.Dump()[key]
 	value[len(value)/2] ^= 1
-	s.plant(key, value)
+	s.Plant(key, value)
 }
 
 // TestEventsTellNoSecrets is row M4's limit: whatever happens, an event holds
 // no token, code, cookie or address, in any way of printing it.
 func TestEventsTellNoSecrets(t *testing.T) {
 	diary := &eventDiary{}
-	transport, spied := spy(t)
-	s := serve(t, takesBearer, spied, diary.keep)
-	v := s.visitor()
-	v.logIn()
-	cookie := v.sessionCookie()
-	bearer := s.pool.AccessToken("", "alice", nil)
-	s.bring("/me", bearer+"x")
-	s.bring("/me", bearer+","+bearer)
-	s.bring("/me", s.pool.IDToken("", "alice", nil))
+	transport, spied := lab.Spy(t)
+	s := lab.Serve(t, lab.TakesBearer, spied, diary.keep)
+	v := s.Visitor()
+	v.LogIn()
+	cookie := v.SessionCookie()
+	bearer := s.Pool.AccessToken("", "alice", nil)
+	s.Bring("/me", bearer+"x")
+	s.Bring("/me", bearer+","+bearer)
+	s.Bring("/me", s.Pool.IDToken("", "alice", nil))
 	for _, fault := range []cognitotest.Fault{{Status: 400, Body: `{"error":"invalid_grant"}`}, {Status: 500}, {LoseAnswer: true}, {Body: `{"access_token":"secret-of-the-pool"}`}} {
-		pending := s.answered("alice")
-		s.pool.Break(cognitotest.Token, fault)
-		s.arrives(pending)
-		s.pool.Heal()
+		pending := s.Answered("alice")
+		s.Pool.Break(cognitotest.Token, fault)
+		arrives(s, pending)
+		s.Pool.Heal()
 	}
-	s.pool.Advance(61 * time.Minute)
-	v.mustBeSignedIn()
-	v.Post(s.url+"/logout", nil)
+	s.Pool.Advance(61 * time.Minute)
+	v.MustBeSignedIn()
+	v.Post(s.URL+"/logout", nil)
 	events := diary.take()
 	if len(events) < 10 {
 		t.Fatalf("only %d events", len(events))
@@ -521,8 +522,8 @@ func TestEventsTellNoSecrets(t *testing.T) {
 		var lines bytes.Buffer
 		slog.New(slog.NewJSONHandler(&lines, nil)).Info("event", "event", e)
 		printed := fmt.Sprintf("%v %+v %#v %s", e, e, e, lines.String())
-		s.noSecretsIn(printed, "an event")
-		for _, secret := range append(transport.tokens(), cookie.Value, bearer, "secret-of-the-pool", "alice@example.com") {
+		s.NoSecretsIn(printed, "an event")
+		for _, secret := range append(transport.Tokens(), cookie.Value, bearer, "secret-of-the-pool", "alice@example.com") {
 			if secret != "" && strings.Contains(printed, secret) {
 				t.Errorf("an event holds %.12q…: %s", secret, printed)
 			}
@@ -534,21 +535,21 @@ func TestEventsTellNoSecrets(t *testing.T) {
 // with the noise of every day at the lowest level and what needs somebody's
 // attention above.
 func TestEventsInTheLog(t *testing.T) {
-	storage := newStore()
-	s := serve(t, on(storage), takesBearer)
-	alice := s.newSession(storage, "alice")
+	storage := lab.NewStore()
+	s := lab.Serve(t, lab.On(storage), lab.TakesBearer)
+	alice := s.NewSession(storage, "alice")
 	subject := wellKnownSubjects()["alice"]
-	s.send(request{path: "/me"})
-	s.bring("/me", "junk")
-	s.pool.Advance(50 * time.Minute)
-	s.mustBe("alice", alice.cookie)
-	eventually(t, "the refresh is logged", func() bool { return strings.Contains(s.log.String(), "event.kind=refresh") })
-	storage.misbehave(func(storeCall) *storeFault { return &storeFault{err: errDown} })
-	s.me(alice.cookie)
-	storage.misbehave(nil)
-	s.send(request{path: "/login", header: map[string]string{"Host": "app.example.com"}})
-	storage.flipBit(alice.hot)
-	s.me(alice.cookie)
+	s.Send(lab.Request{Path: "/me"})
+	s.Bring("/me", "junk")
+	s.Pool.Advance(50 * time.Minute)
+	s.MustBe("alice", alice.Cookie)
+	lab.Eventually(t, "the refresh is logged", func() bool { return strings.Contains(s.Logged.String(), "event.kind=refresh") })
+	storage.Misbehave(func(lab.StoreCall) *lab.StoreFault { return &lab.StoreFault{Err: lab.ErrDown} })
+	s.Me(alice.Cookie)
+	storage.Misbehave(nil)
+	s.Send(lab.Request{Path: "/login", Header: map[string]string{"Host": "app.example.com"}})
+	flipBit(storage, alice.Hot)
+	s.Me(alice.Cookie)
 	for _, line := range []string{
 		"level=INFO msg=cognito event.kind=login event.ok=true event.subject=" + subject + " event.duration=",
 		"level=DEBUG msg=cognito event.kind=refuse event.ok=false event.reason=not_signed_in event.error=",
@@ -558,20 +559,20 @@ func TestEventsInTheLog(t *testing.T) {
 		"level=ERROR msg=cognito event.kind=refuse event.ok=false event.reason=misconfigured event.error=",
 		"level=WARN msg=cognito event.kind=tamper event.ok=false event.reason=session_ended event.error=",
 	} {
-		if !strings.Contains(s.log.String(), line) {
+		if !strings.Contains(s.Logged.String(), line) {
 			t.Errorf("the log has no line %q", line)
 		}
 	}
 	if t.Failed() {
-		t.Log(s.log.String())
+		t.Log(s.Logged.String())
 	}
 }
 
 // TestDefaultLog proves that without a Logger events go to slog's default.
 func TestDefaultLog(t *testing.T) {
 	heard := hearDefaultLog(t)
-	s := serve(t, func(c *cognito.Config) { c.Logger = nil })
-	s.visitor().logIn()
+	s := lab.Serve(t, func(c *cognito.Config) { c.Logger = nil })
+	s.Visitor().LogIn()
 	if !strings.Contains(heard.String(), "event.kind=login event.ok=true") {
 		t.Errorf("the default log holds %q", heard.String())
 	}

@@ -1,83 +1,15 @@
 package cognito_test
 
 import (
-	"flag"
-	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
-	"regexp"
-	"runtime"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/bar-tech/cognito/internal/lab"
 )
 
-// leakOnPurpose is set for the child process of TestLeakCheckCanFail.
-const leakOnPurpose = "COGNITO_TEST_LEAK_ON_PURPOSE"
-
-// TestMain fails the run if any goroutine outlives the tests: after Close
-// nothing of an Auth may run on, and tests clean up after themselves.
-func TestMain(m *testing.M) {
-	// Parallel tests wait for time-outs more than they compute.
-	flag.Parse()
-	if flag.Lookup("test.parallel").Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
-		_ = flag.Set("test.parallel", "12")
-	}
-	status := m.Run()
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	patience := 5 * time.Second
-	if os.Getenv(leakOnPurpose) != "" {
-		patience = 100 * time.Millisecond
-	}
-	if status == 0 {
-		if left := goroutinesLeft(patience); len(left) > 0 {
-			fmt.Printf("%d goroutines left after all tests:\n%s\n", len(left), strings.Join(left, "\n\n"))
-			status = 1
-		}
-	}
-	os.Exit(status)
-}
-
-// nobodysLeak matches goroutines of the test binary itself, and of libraries
-// that start them once and never end them, or end them when they next wake up.
-var nobodysLeak = regexp.MustCompile(strings.Join([]string{
-	`(?m)^testing\.`,
-	`(?m)^internal/fuzz\.`,
-	`(?m)^os/signal\.`,
-	`StartTimeStampUpdater`,                    // of Fiber and its memory driver: one a process
-	`fasthttp\.updateServerDate`,               // one a process
-	`fasthttp\.\(\*workerPool\)\.Start\.func2`, // the cleaner of a stopped server sleeps ten seconds
-}, "|"))
-
-// goroutinesLeft returns the stacks of goroutines that should have ended. What
-// has been told to end may take a moment, so it looks again for a while.
-func goroutinesLeft(patience time.Duration) []string {
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		var left []string
-		for _, stack := range otherGoroutines() {
-			if !nobodysLeak.MatchString(stack) {
-				left = append(left, stack)
-			}
-		}
-		if len(left) == 0 || time.Now().After(deadline) {
-			return left
-		}
-	}
-}
-
-// otherGoroutines returns the stack of every goroutine but the caller's.
-func otherGoroutines() []string {
-	dump := make([]byte, 1<<20)
-	for {
-		n := runtime.Stack(dump, true)
-		if n < len(dump) {
-			return strings.Split(strings.TrimSpace(string(dump[:n])), "\n\n")[1:]
-		}
-		dump = make([]byte, 2*len(dump))
-	}
-}
+func TestMain(m *testing.M) { lab.Main(m) }
 
 // TestLeakCheckCanFail runs this very binary with a test that leaks, and wants
 // it to fail for that reason and no other.
@@ -90,20 +22,20 @@ func TestLeakCheckCanFail(t *testing.T) {
 		{leak: "yes", passes: false},
 	} {
 		child := exec.Command(os.Args[0], "-test.run=^TestLeaksWhenAsked$", "-test.count=1")
-		child.Env = append(os.Environ(), leakOnPurpose+"="+row.leak)
+		child.Env = append(os.Environ(), lab.LeakOnPurpose+"="+row.leak)
 		output, err := child.CombinedOutput()
 		if passed := err == nil; passed != row.passes {
-			t.Errorf("with %s=%q the run passes: %t, want %t\n%s", leakOnPurpose, row.leak, passed, row.passes, output)
+			t.Errorf("with %s=%q the run passes: %t, want %t\n%s", lab.LeakOnPurpose, row.leak, passed, row.passes, output)
 		}
 		if named := strings.Contains(string(output), "leakyFunction"); named == row.passes {
-			t.Errorf("with %s=%q the report names the leak: %t\n%s", leakOnPurpose, row.leak, named, output)
+			t.Errorf("with %s=%q the report names the leak: %t\n%s", lab.LeakOnPurpose, row.leak, named, output)
 		}
 	}
 }
 
 // TestLeaksWhenAsked is the other half of TestLeakCheckCanFail.
 func TestLeaksWhenAsked(*testing.T) {
-	if os.Getenv(leakOnPurpose) != "" {
+	if os.Getenv(lab.LeakOnPurpose) != "" {
 		go leakyFunction()
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/bar-tech/cognito/internal/lab"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -26,19 +27,19 @@ import (
 // same names, and may share a storage.
 type twoPools struct {
 	*testing.T
-	staff, customers *site
+	staff, customers *lab.Site
 }
 
 func serveTwoPools(t *testing.T, hooks ...func(*cognito.Config)) *twoPools {
 	t.Helper()
 	two := &twoPools{T: t}
 	app := fiber.New(fiber.Config{DisableStartupMessage: true, ReadBufferSize: 16 << 10})
-	begin := func(client string, paths func(*cognito.Config)) *site {
+	begin := func(client string, paths func(*cognito.Config)) *lab.Site {
 		pool := cognitotest.New(cognitotest.Options{UserPoolID: "eu-west-2_" + client, Clients: []cognitotest.Client{{ID: client}}})
 		t.Cleanup(pool.Close)
-		s := &site{T: t, pool: pool, app: app, log: &lockedBuffer{}}
+		s := &lab.Site{T: t, Pool: pool, App: app, Logged: &lab.LockedBuffer{}}
 		config := pool.Config()
-		config.Logger = slog.New(slog.NewTextHandler(s.log, nil))
+		config.Logger = slog.New(slog.NewTextHandler(s.Logged, nil))
 		for _, hook := range append([]func(*cognito.Config){paths}, hooks...) {
 			hook(&config)
 		}
@@ -47,7 +48,7 @@ func serveTwoPools(t *testing.T, hooks ...func(*cognito.Config)) *twoPools {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = auth.Close() })
-		s.auth = auth
+		s.Auth = auth
 		app.Use(auth.Handler())
 		return s
 	}
@@ -56,16 +57,16 @@ func serveTwoPools(t *testing.T, hooks ...func(*cognito.Config)) *twoPools {
 	})
 	two.customers = begin("customers", func(*cognito.Config) {})
 	two.furnish(app)
-	address := listen(t, app)
-	for _, s := range []*site{two.staff, two.customers} {
-		s.url = address
-		s.pool.SetClient(cognitotest.Client{
-			ID:           s.pool.Config().ClientID,
+	address := lab.Listen(t, app)
+	for _, s := range []*lab.Site{two.staff, two.customers} {
+		s.URL = address
+		s.Pool.SetClient(cognitotest.Client{
+			ID:           s.Pool.Config().ClientID,
 			CallbackURLs: []string{address + "/login/redirect", address + "/staff/login/redirect"},
 			LogoutURLs:   []string{address + "/"},
 		})
 		for _, name := range []string{"alice", "bob"} {
-			s.pool.SetUser(cognitotest.User{Username: name, Password: passwordOf(name), Email: name + "@" + s.pool.Config().ClientID + ".example"})
+			s.Pool.SetUser(cognitotest.User{Username: name, Password: lab.PasswordOf(name), Email: name + "@" + s.Pool.Config().ClientID + ".example"})
 		}
 	}
 	return two
@@ -81,39 +82,39 @@ func (two *twoPools) furnish(app *fiber.App) {
 		return user.Email()
 	}
 	app.All("/who", func(c *fiber.Ctx) error {
-		return c.SendString(emailOf(two.staff.auth.UserFrom(c)) + " " + emailOf(two.customers.auth.UserFrom(c)) + " " + emailOf(cognito.UserFrom(c)))
+		return c.SendString(emailOf(two.staff.Auth.UserFrom(c)) + " " + emailOf(two.customers.Auth.UserFrom(c)) + " " + emailOf(cognito.UserFrom(c)))
 	})
-	app.All("/staff/only", two.staff.auth.RequireUser(), func(c *fiber.Ctx) error { return c.SendString(emailOf(two.staff.auth.UserFrom(c))) })
-	app.All("/customers/only", two.customers.auth.RequireUser(), func(c *fiber.Ctx) error {
-		return c.SendString(emailOf(two.customers.auth.UserFrom(c)))
+	app.All("/staff/only", two.staff.Auth.RequireUser(), func(c *fiber.Ctx) error { return c.SendString(emailOf(two.staff.Auth.UserFrom(c))) })
+	app.All("/customers/only", two.customers.Auth.RequireUser(), func(c *fiber.Ctx) error {
+		return c.SendString(emailOf(two.customers.Auth.UserFrom(c)))
 	})
 	app.All("/nearest", cognito.RequireUser(), func(c *fiber.Ctx) error { return c.SendString(emailOf(cognito.UserFrom(c))) })
 	app.All("/after/:what", func(c *fiber.Ctx) error {
 		switch c.Params("what") {
 		case "expiry": // while the handler is at work
-			two.staff.pool.Advance(61 * time.Minute)
-			if _, err := two.staff.auth.AccessToken(c); err != nil {
+			two.staff.Pool.Advance(61 * time.Minute)
+			if _, err := two.staff.Auth.AccessToken(c); err != nil {
 				return err
 			}
 		case "logout":
-			_ = two.staff.auth.Logout(c)
+			_ = two.staff.Auth.Logout(c)
 		}
 		nearest, _ := c.Locals("user").(*cognito.User)
 		return c.Status(http.StatusOK).SendString(strings.Join([]string{
-			emailOf(two.staff.auth.UserFrom(c)), emailOf(two.customers.auth.UserFrom(c)), emailOf(cognito.UserFrom(c)), emailOf(nearest),
+			emailOf(two.staff.Auth.UserFrom(c)), emailOf(two.customers.Auth.UserFrom(c)), emailOf(cognito.UserFrom(c)), emailOf(nearest),
 		}, " "))
 	})
 	app.All("/tokens", func(c *fiber.Ctx) error {
-		a, _ := two.staff.auth.AccessToken(c)
-		b, _ := two.customers.auth.AccessToken(c)
+		a, _ := two.staff.Auth.AccessToken(c)
+		b, _ := two.customers.Auth.AccessToken(c)
 		return c.SendString(a + " " + b)
 	})
 }
 
 // login takes a user through a login by raw requests.
-func (two *twoPools) login(s *site, path, user string) *http.Cookie {
+func (two *twoPools) login(s *lab.Site, path, user string) *http.Cookie {
 	two.Helper()
-	cookie := s.finish(two.answered(s, path, user)).cookie(isSessionCookie)
+	cookie := s.Finish(two.answered(s, path, user)).Cookie(lab.IsSessionCookie)
 	if cookie == nil {
 		two.Fatalf("%s could not log in at %s", user, path)
 	}
@@ -121,41 +122,41 @@ func (two *twoPools) login(s *site, path, user string) *http.Cookie {
 }
 
 // answered is a login at a path that the pool has answered.
-func (two *twoPools) answered(s *site, path, user string) *pendingLogin {
+func (two *twoPools) answered(s *lab.Site, path, user string) *lab.PendingLogin {
 	two.Helper()
-	res := s.send(request{path: path})
-	authorize := res.location()
-	begun := &pendingLogin{state: authorize.Query().Get("state"), cookie: res.cookie(isLoginCookie), query: authorize.Query()}
-	browser := s.pool.NewBrowser()
-	stop := &stopAt{prefix: begun.query.Get("redirect_uri"), next: browser.Client.Transport}
+	res := s.Send(lab.Request{Path: path})
+	authorize := res.Target()
+	begun := &lab.PendingLogin{State: authorize.Query().Get("state"), Cookie: res.Cookie(lab.IsLoginCookie), Query: authorize.Query()}
+	browser := s.Pool.NewBrowser()
+	stop := &lab.StopAt{Prefix: begun.Query.Get("redirect_uri"), Next: browser.Client.Transport}
 	browser.Client.Transport = stop
-	browser.Login(authorize.String(), user, passwordOf(user))
-	landed, err := url.Parse(stop.landed)
+	browser.Login(authorize.String(), user, lab.PasswordOf(user))
+	landed, err := url.Parse(stop.Landed)
 	if err != nil || landed.Path == "" {
-		two.Fatalf("%s was sent back from %s to %q", user, authorize, stop.landed)
+		two.Fatalf("%s was sent back from %s to %q", user, authorize, stop.Landed)
 	}
-	begun.callback = landed.RequestURI()
+	begun.Callback = landed.RequestURI()
 	return begun
 }
 
 func (two *twoPools) mustRead(path, want string, cookies ...*http.Cookie) {
 	two.Helper()
-	if res := two.staff.send(request{path: path, cookies: cookies}); res.body != want {
-		two.Errorf("%s says %s, want %s", path, statusLine(res), want)
+	if res := two.staff.Send(lab.Request{Path: path, Cookies: cookies}); res.Text != want {
+		two.Errorf("%s says %s, want %s", path, lab.StatusLine(res), want)
 	}
 }
 
 func (two *twoPools) mustRefuse(path string, cookies ...*http.Cookie) {
 	two.Helper()
-	if res := two.staff.send(request{path: path, cookies: cookies}); res.StatusCode != http.StatusUnauthorized {
-		two.Errorf("%s says %s, want 401", path, statusLine(res))
+	if res := two.staff.Send(lab.Request{Path: path, Cookies: cookies}); res.StatusCode != http.StatusUnauthorized {
+		two.Errorf("%s says %s, want 401", path, lab.StatusLine(res))
 	}
 }
 
 // TestTwoPoolsSideBySide is row O3: a visitor may be signed in to both, to
 // one, or to none, and each guard and accessor speaks of its own.
 func TestTwoPoolsSideBySide(t *testing.T) {
-	for name, hook := range map[string]func(*cognito.Config){"storages of their own": func(*cognito.Config) {}, "one storage": on(newStore())} {
+	for name, hook := range map[string]func(*cognito.Config){"storages of their own": func(*cognito.Config) {}, "one storage": lab.On(lab.NewStore())} {
 		t.Run(name, func(t *testing.T) {
 			two := serveTwoPools(t, hook)
 			staff := two.login(two.staff, "/staff/login", "alice")
@@ -179,24 +180,24 @@ func TestTwoPoolsSideBySide(t *testing.T) {
 			two.mustRefuse("/customers/only", &http.Cookie{Name: customer.Name, Value: staff.Value})
 			two.mustRead("/who", "alice@staff.example alice@customers.example alice@customers.example", staff, customer)
 
-			tokens := strings.Fields(two.staff.send(request{path: "/tokens", cookies: []*http.Cookie{staff, customer}}).body)
+			tokens := strings.Fields(two.staff.Send(lab.Request{Path: "/tokens", Cookies: []*http.Cookie{staff, customer}}).Text)
 			if len(tokens) != 2 {
 				t.Fatalf("%d tokens", len(tokens))
 			}
-			mustJudge(t, two.staff.auth, tokens[0], nil)
-			mustJudge(t, two.customers.auth, tokens[1], nil)
-			mustJudge(t, two.staff.auth, tokens[1], cognito.ErrTokenKey)
+			lab.MustJudge(t, two.staff.Auth, tokens[0], nil)
+			lab.MustJudge(t, two.customers.Auth, tokens[1], nil)
+			lab.MustJudge(t, two.staff.Auth, tokens[1], cognito.ErrTokenKey)
 
 			// Each page leads to its own login.
 			for path, login := range map[string]string{"/staff/only": "/staff/login", "/customers/only": "/login", "/nearest": "/login"} {
-				res := two.staff.send(request{path: path, header: asPage})
-				if got := res.location().Path; got != login {
+				res := two.staff.Send(lab.Request{Path: path, Header: lab.AsPage})
+				if got := res.Target().Path; got != login {
 					t.Errorf("%s leads to %s, want %s", path, got, login)
 				}
 			}
 			// Leaving one is not leaving the other.
-			res := two.staff.send(request{method: "POST", path: "/staff/logout", cookies: []*http.Cookie{staff, customer}})
-			if to := res.location(); !strings.HasPrefix(to.String(), two.staff.pool.URL()) || to.Query().Get("client_id") != "staff" {
+			res := two.staff.Send(lab.Request{Method: "POST", Path: "/staff/logout", Cookies: []*http.Cookie{staff, customer}})
+			if to := res.Target(); !strings.HasPrefix(to.String(), two.staff.Pool.URL()) || to.Query().Get("client_id") != "staff" {
 				t.Errorf("the staff's logout leads to %s", to)
 			}
 			for _, cookie := range res.Cookies() {
@@ -206,9 +207,9 @@ func TestTwoPoolsSideBySide(t *testing.T) {
 			}
 			two.mustRead("/who", "nobody alice@customers.example alice@customers.example", staff, customer)
 			for path, status := range map[string]int{"/staff/token/refresh": 401, "/token/refresh": 200} {
-				res := two.staff.send(request{method: "POST", path: path, cookies: []*http.Cookie{staff, customer}})
+				res := two.staff.Send(lab.Request{Method: "POST", Path: path, Cookies: []*http.Cookie{staff, customer}})
 				if res.StatusCode != status {
-					t.Errorf("%s: %s, want %d", path, statusLine(res), status)
+					t.Errorf("%s: %s, want %d", path, lab.StatusLine(res), status)
 				}
 			}
 		})
@@ -233,37 +234,37 @@ func TestOnePoolChangesInAHandler(t *testing.T) {
 // cookies, brings the ticket under the name that is looked for. No code goes
 // to a pool that did not issue it.
 func TestLoginMixUp(t *testing.T) {
-	for name, hook := range map[string]func(*cognito.Config){"storages of their own": func(*cognito.Config) {}, "one storage": on(newStore())} {
+	for name, hook := range map[string]func(*cognito.Config){"storages of their own": func(*cognito.Config) {}, "one storage": lab.On(lab.NewStore())} {
 		t.Run(name, func(t *testing.T) {
 			two := serveTwoPools(t, hook)
 			staff, customer := two.answered(two.staff, "/staff/login", "alice"), two.answered(two.customers, "/login", "alice")
-			prefixOf := func(p *pendingLogin, other *pendingLogin) *http.Cookie {
+			prefixOf := func(p *lab.PendingLogin, other *lab.PendingLogin) *http.Cookie {
 				// The names end in a hash of the state, of one length.
-				hash := len(p.cookie.Name) - 24
-				return &http.Cookie{Name: other.cookie.Name[:hash] + p.cookie.Name[hash:], Value: p.cookie.Value}
+				hash := len(p.Cookie.Name) - 24
+				return &http.Cookie{Name: other.Cookie.Name[:hash] + p.Cookie.Name[hash:], Value: p.Cookie.Value}
 			}
 			for _, row := range []struct {
 				name, path string
-				from       *pendingLogin
+				from       *lab.PendingLogin
 				cookies    []*http.Cookie
 			}{
-				{"staff's answer at the customers'", "/login/redirect", staff, []*http.Cookie{staff.cookie}},
-				{"customers' answer at the staff's", "/staff/login/redirect", customer, []*http.Cookie{customer.cookie}},
-				{"with both tickets", "/login/redirect", staff, []*http.Cookie{staff.cookie, customer.cookie}},
+				{"staff's answer at the customers'", "/login/redirect", staff, []*http.Cookie{staff.Cookie}},
+				{"customers' answer at the staff's", "/staff/login/redirect", customer, []*http.Cookie{customer.Cookie}},
+				{"with both tickets", "/login/redirect", staff, []*http.Cookie{staff.Cookie, customer.Cookie}},
 				{"with the ticket renamed", "/login/redirect", staff, []*http.Cookie{prefixOf(staff, customer)}},
 				{"the other way round", "/staff/login/redirect", customer, []*http.Cookie{prefixOf(customer, staff)}},
 			} {
-				_, query, _ := strings.Cut(row.from.callback, "?")
-				res := two.staff.send(request{path: row.path + "?" + query, cookies: row.cookies})
-				if res.cookie(isSessionCookie) != nil || res.StatusCode == http.StatusOK {
-					t.Errorf("%s: %s with %v", row.name, statusLine(res), res.Cookies())
+				_, query, _ := strings.Cut(row.from.Callback, "?")
+				res := two.staff.Send(lab.Request{Path: row.path + "?" + query, Cookies: row.cookies})
+				if res.Cookie(lab.IsSessionCookie) != nil || res.StatusCode == http.StatusOK {
+					t.Errorf("%s: %s with %v", row.name, lab.StatusLine(res), res.Cookies())
 				}
 			}
-			if calls := two.staff.pool.Calls(cognitotest.Token) + two.customers.pool.Calls(cognitotest.Token); calls != 0 {
+			if calls := two.staff.Pool.Calls(cognitotest.Token) + two.customers.Pool.Calls(cognitotest.Token); calls != 0 {
 				t.Errorf("%d codes were sent", calls)
 			}
-			two.mustRead("/staff/only", "alice@staff.example", two.staff.finish(staff).cookie(isSessionCookie))
-			two.mustRead("/customers/only", "alice@customers.example", two.customers.finish(customer).cookie(isSessionCookie))
+			two.mustRead("/staff/only", "alice@staff.example", two.staff.Finish(staff).Cookie(lab.IsSessionCookie))
+			two.mustRead("/customers/only", "alice@customers.example", two.customers.Finish(customer).Cookie(lab.IsSessionCookie))
 		})
 	}
 }
@@ -273,11 +274,11 @@ func TestLoginMixUp(t *testing.T) {
 func TestLoginsOfTwoPoolsAtOnce(t *testing.T) {
 	two := serveTwoPools(t)
 	staff := two.answered(two.staff, "/staff/login", "alice")
-	cookies := []*http.Cookie{staff.cookie}
+	cookies := []*http.Cookie{staff.Cookie}
 	for range 6 {
-		res := two.customers.send(request{path: "/login", cookies: cookies})
+		res := two.customers.Send(lab.Request{Path: "/login", Cookies: cookies})
 		for _, cookie := range res.Cookies() {
-			if cookie.Name == staff.cookie.Name {
+			if cookie.Name == staff.Cookie.Name {
 				t.Fatalf("the staff's login is dropped: %v", cookie)
 			}
 			if cookie.Value != "" {
@@ -285,26 +286,26 @@ func TestLoginsOfTwoPoolsAtOnce(t *testing.T) {
 			}
 		}
 	}
-	two.mustRead("/staff/only", "alice@staff.example", two.staff.finish(staff).cookie(isSessionCookie))
+	two.mustRead("/staff/only", "alice@staff.example", two.staff.Finish(staff).Cookie(lab.IsSessionCookie))
 }
 
 // TestBearerTokensOfTwoPools proves that a token is its own pool's user's and
 // the other pool's nobody, though both are asked about every request.
 func TestBearerTokensOfTwoPools(t *testing.T) {
-	two := serveTwoPools(t, takesBearer)
+	two := serveTwoPools(t, lab.TakesBearer)
 	for _, row := range []struct {
-		of, other *site
+		of, other *lab.Site
 		path      string
 		elsewhere string
 	}{
 		{two.staff, two.customers, "/staff/only", "/customers/only"},
 		{two.customers, two.staff, "/customers/only", "/staff/only"},
 	} {
-		token := row.of.pool.AccessToken("", "alice", nil)
-		if res := row.of.bring(row.path, token); res.StatusCode != http.StatusOK {
-			t.Errorf("%s: %s", row.path, statusLine(res))
+		token := row.of.Pool.AccessToken("", "alice", nil)
+		if res := row.of.Bring(row.path, token); res.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", row.path, lab.StatusLine(res))
 		}
-		row.of.mustChallenge(row.of.bring(row.elsewhere, token), http.StatusUnauthorized, invalidToken)
+		row.of.MustChallenge(row.of.Bring(row.elsewhere, token), http.StatusUnauthorized, lab.InvalidToken)
 	}
 }
 
@@ -380,21 +381,21 @@ func TestPlacesInAnApp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			pool := cognitotest.New(cognitotest.Options{})
 			t.Cleanup(pool.Close)
-			s := serveAppWith(t, pool, place.furnish, below(place.prefix))
-			allowPaths(pool, s.url+place.prefix)
-			s.mustVisit(s.url+place.prefix, place.prefix)
-			if strings.Contains(s.log.String(), "out of reach") {
-				t.Errorf("the log complains: %s", s.log.String())
+			s := lab.ServeAppWith(t, pool, place.furnish, below(place.prefix))
+			allowPaths(pool, s.URL+place.prefix)
+			mustVisit(s, s.URL+place.prefix, place.prefix)
+			if strings.Contains(s.Logged.String(), "out of reach") {
+				t.Errorf("the log complains: %s", s.Logged.String())
 			}
 		})
 	}
 }
 
 // mustVisit is a whole visit to an app that browsers find under an address.
-func (s *site) mustVisit(address, prefix string) {
+func mustVisit(s *lab.Site, address, prefix string) {
 	s.Helper()
-	v := s.visitor()
-	page := v.Login(address+"/home?tab=2", "alice", passwordOf("alice"))
+	v := s.Visitor()
+	page := v.Login(address+"/home?tab=2", "alice", lab.PasswordOf("alice"))
 	if page.Body != "hello alice@example.com" || page.URL.String() != address+"/home?tab=2" {
 		s.Fatalf("the login ends at %s with %d %s", page.URL, page.Status, page.Body)
 	}
@@ -402,7 +403,7 @@ func (s *site) mustVisit(address, prefix string) {
 	if want := `href="` + prefix + `/login?prompt=login&amp;return_to=`; page.Status != http.StatusForbidden || !strings.Contains(page.Body, want) {
 		s.Errorf("the 403 page has no %s: %d %s", want, page.Status, page.Body)
 	}
-	s.pool.Advance(61 * time.Minute)
+	s.Pool.Advance(61 * time.Minute)
 	if page := v.Get(address + "/home"); page.Body != "hello alice@example.com" {
 		s.Errorf("an hour later: %d %s", page.Status, page.Body)
 	}
@@ -416,7 +417,7 @@ func (s *site) mustVisit(address, prefix string) {
 	if page.URL.String() != address+"/bye" || page.Body != "bye true" {
 		s.Errorf("the logout ends at %s with %d %s", page.URL, page.Status, page.Body)
 	}
-	page = v.Login(address+"/login", "alice", passwordOf("alice"))
+	page = v.Login(address+"/login", "alice", lab.PasswordOf("alice"))
 	if page.URL.String() != address+"/home" {
 		s.Errorf("a login without a place to return to ends at %s", page.URL)
 	}
@@ -448,24 +449,24 @@ func TestPathPrefixOfAProxy(t *testing.T) {
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	proxy := newStripper(t, "/app")
-	s := serveAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+	s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
 		app.Use(auth.Handler())
 		homeAt(app, auth)
 	}, below(""), func(c *cognito.Config) { c.BaseURL = proxy.url + "/app" })
-	proxy.target.Store(s.url)
+	proxy.target.Store(s.URL)
 	allowPaths(pool, proxy.url+"/app")
-	s.url = proxy.url
-	s.mustVisit(proxy.url+"/app", "/app")
-	res := s.send(request{path: "/app/home"})
-	if problem := res.problem(t); problem["login_url"] != "/app/login" {
+	s.URL = proxy.url
+	mustVisit(s, proxy.url+"/app", "/app")
+	res := s.Send(lab.Request{Path: "/app/home"})
+	if problem := res.Problem(t); problem["login_url"] != "/app/login" {
 		t.Errorf("scripts are sent to %v", problem["login_url"])
 	}
-	res = s.send(request{path: "/app/home", header: map[string]string{"HX-Request": "true", "HX-Current-URL": proxy.url + "/app/home?tab=3"}})
+	res = s.Send(lab.Request{Path: "/app/home", Header: map[string]string{"HX-Request": "true", "HX-Current-URL": proxy.url + "/app/home?tab=3"}})
 	if got := res.Header.Get("HX-Redirect"); got != "/app/login?return_to=%2Fhome%3Ftab%3D3" {
 		t.Errorf("HTMX is sent to %s", got)
 	}
 	for _, elsewhere := range []string{"/application/x", "/other", "/", "/app", "/app//evil.example", "/APP/x"} {
-		res := s.send(request{path: "/app/home", header: map[string]string{"HX-Request": "true", "HX-Current-URL": proxy.url + elsewhere}})
+		res := s.Send(lab.Request{Path: "/app/home", Header: map[string]string{"HX-Request": "true", "HX-Current-URL": proxy.url + elsewhere}})
 		u, err := url.Parse(res.Header.Get("HX-Redirect"))
 		if back := u.Query().Get("return_to"); err != nil || u.Path != "/app/login" || strings.HasPrefix(back, "//") || (back != "" && back[0] != '/') {
 			t.Errorf("from %s HTMX is sent to %s", elsewhere, u)
@@ -484,14 +485,14 @@ func TestRouteOutOfReach(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			pool := cognitotest.New(cognitotest.Options{})
 			t.Cleanup(pool.Close)
-			s := serveAppWith(t, pool, place.furnish, func(c *cognito.Config) {
+			s := lab.ServeAppWith(t, pool, place.furnish, func(c *cognito.Config) {
 				c.LoginPath, c.LogoutPath = place.prefix+"/login", strings.ToUpper(place.prefix)+"/logout" // Fiber's prefixes have no case
 			})
-			s.send(request{path: place.prefix + "/bye"})
-			s.send(request{path: place.prefix + "/bye"})
+			s.Send(lab.Request{Path: place.prefix + "/bye"})
+			s.Send(lab.Request{Path: place.prefix + "/bye"})
 			for field, times := range map[string]int{"LoginPath": 0, "LogoutPath": 0, "RedirectPath": 1, "RefreshPath": 1} {
-				if got := strings.Count(s.log.String(), "field="+field+" "); got != times {
-					t.Errorf("%s is reported %d times, want %d: %s", field, got, times, s.log.String())
+				if got := strings.Count(s.Logged.String(), "field="+field+" "); got != times {
+					t.Errorf("%s is reported %d times, want %d: %s", field, got, times, s.Logged.String())
 				}
 			}
 		})
@@ -503,17 +504,17 @@ func TestRouteOutOfReach(t *testing.T) {
 func TestOneMiddlewareInTwoPlaces(t *testing.T) {
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
-	s := serveAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+	s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
 		for _, prefix := range []string{"/shop", "/forum"} {
 			group := app.Group(prefix, auth.Handler())
 			homeAt(group, auth)
 		}
 	}, below("/shop"))
-	allowPaths(pool, s.url+"/shop")
-	v := s.visitor()
-	v.Login(s.url+"/shop/home", "alice", passwordOf("alice"))
+	allowPaths(pool, s.URL+"/shop")
+	v := s.Visitor()
+	v.Login(s.URL+"/shop/home", "alice", lab.PasswordOf("alice"))
 	for _, path := range []string{"/shop/home", "/forum/home"} {
-		if page := v.Get(s.url + path); page.Body != "hello alice@example.com" {
+		if page := v.Get(s.URL + path); page.Body != "hello alice@example.com" {
 			t.Errorf("%s: %d %s", path, page.Status, page.Body)
 		}
 	}
@@ -536,8 +537,8 @@ func TestTwoPoolsOnTheSamePaths(t *testing.T) {
 		}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			other := newPool(t).Config()
-			log := &lockedBuffer{}
+			other := lab.NewPool(t).Config()
+			log := &lab.LockedBuffer{}
 			other.ClientID, other.Logger = "second", slog.New(slog.NewTextHandler(log, nil))
 			row.second(&other)
 			second, err := cognito.NewAuth(other)
@@ -545,12 +546,12 @@ func TestTwoPoolsOnTheSamePaths(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = second.Close() }()
-			s := serveApp(t, func(app *fiber.App, _ *cognito.Auth) {
+			s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
 				app.Use(second.Handler())
-				pages(app)
+				lab.Pages(app)
 			})
 			for range 3 {
-				s.send(request{path: "/public"})
+				s.Send(lab.Request{Path: "/public"})
 			}
 			for _, field := range []string{"LoginPath", "RedirectPath", "LogoutPath", "RefreshPath"} {
 				want := 0

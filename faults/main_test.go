@@ -1,0 +1,9 @@
+package faults_test
+
+import (
+	"testing"
+
+	"github.com/bar-tech/cognito/internal/lab"
+)
+
+func TestMain(m *testing.M) { lab.Main(m) }

@@ -1,0 +1,77 @@
+package lab
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/gofiber/fiber/v2"
+)
+
+// ServeApp is Serve for an app that the test furnishes itself, below the
+// middleware.
+func ServeApp(t *testing.T, furnish func(*fiber.App, *cognito.Auth), hooks ...func(*cognito.Config)) *Site {
+	t.Helper()
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	return ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(auth.Handler())
+		furnish(app, auth)
+	}, hooks...)
+}
+
+// ServeAppWith leaves the middleware to furnish as well.
+func ServeAppWith(t *testing.T, pool *cognitotest.Pool, furnish func(*fiber.App, *cognito.Auth), hooks ...func(*cognito.Config)) *Site {
+	t.Helper()
+	s := &Site{T: t, Pool: pool, Logged: &LockedBuffer{}}
+	config := pool.Config()
+	config.Logger = slog.New(slog.NewTextHandler(s.Logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	for _, hook := range hooks {
+		hook(&config)
+	}
+	auth, err := cognito.NewAuth(config)
+	if err != nil {
+		t.Fatalf("NewAuth: %v", err)
+	}
+	s.Auth = auth
+	s.App = fiber.New(fiber.Config{DisableStartupMessage: true, ReadBufferSize: 16 << 10})
+	furnish(s.App, auth)
+	s.URL = Listen(t, s.App)
+	pool.AllowOrigin(s.URL)
+	t.Cleanup(func() {
+		if err := auth.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		s.NoSecretsIn(s.Logged.String(), "the log")
+	})
+	return s
+}
+
+// Listen serves an app until the test ends, and returns its address.
+func Listen(t *testing.T, app *fiber.App) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- app.Listener(listener) }()
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		if err := app.Shutdown(); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		<-served
+	})
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return "http://localhost:" + port
+}
+
+// Timeouts sets the limits of sessions.
+func Timeouts(idle, absolute time.Duration) func(*cognito.Config) {
+	return func(c *cognito.Config) { c.IdleTimeout, c.AbsoluteTimeout = idle, absolute }
+}
