@@ -47,3 +47,25 @@ func (r *renewals) revokeLater(refresh secret) {
 		told(started)
 	}
 }
+
+// endedNames are sessions that have ended here lately. The ended name wins
+// everywhere (F23): a renewal that is still under way must not hold its tokens
+// afterwards, and while the storage cannot be told, a copy of the cookie must
+// not renew. The newest are remembered, so made-up cookies fill nothing.
+type endedNames struct{ latest, before map[string]struct{} }
+
+// endedKept is how many are remembered at least.
+const endedKept = 16384
+
+func (e *endedNames) add(name string) {
+	if e.latest == nil || len(e.latest) >= endedKept {
+		e.latest, e.before = map[string]struct{}{}, e.latest
+	}
+	e.latest[name] = struct{}{}
+}
+
+func (e *endedNames) has(name string) bool {
+	_, latest := e.latest[name]
+	_, before := e.before[name]
+	return latest || before
+}

@@ -66,6 +66,7 @@ type renewals struct {
 	held     map[string]*unsaved
 	looks    map[string]*unsaved // to be looked for again
 	rescuing map[string]bool     // somebody offers what is held to the storage
+	ended    endedNames          // sessions that have ended here
 }
 
 func newRenewals(a *Auth) *renewals {
@@ -130,6 +131,9 @@ func (r *renewals) start(s *openSession) (*renewal, error) {
 	defer r.mu.Unlock()
 	if flight := r.flights[name]; flight != nil {
 		return flight, nil
+	}
+	if r.ended.has(name) {
+		return nil, errNoSuchSession
 	}
 	if held := r.held[name]; held != nil && !held.record.expires.passed(r.now()) {
 		// Good tokens, though the storage has not taken them yet.

@@ -32,7 +32,11 @@ func (u *unsaved) session(s *sessions, handle *sessionHandle) *openSession {
 // hold keeps tokens in memory and has them offered to the storage. It reports
 // whether there is somebody to do so.
 func (r *renewals) hold(handle *sessionHandle, tokens *unsaved, cause error) bool {
-	offered, first := r.offer(handle, tokens)
+	offered, first, ended := r.offer(handle, tokens)
+	if ended {
+		r.revokeLater(tokens.cold.refresh)
+		return true // nobody will miss them
+	}
 	if first {
 		r.observer.unsaved(handle.name(), cause) // not under the lock: a log may block
 	}
@@ -40,17 +44,21 @@ func (r *renewals) hold(handle *sessionHandle, tokens *unsaved, cause error) boo
 }
 
 // offer is hold without telling of it. It reports whether there is somebody to
-// offer the tokens to the storage, and whether that somebody is new.
-func (r *renewals) offer(handle *sessionHandle, tokens *unsaved) (offered, first bool) {
+// offer the tokens to the storage, whether that somebody is new, and whether the
+// session has ended, so that nothing is held.
+func (r *renewals) offer(handle *sessionHandle, tokens *unsaved) (offered, first, ended bool) {
 	name := handle.name()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.ended.has(name) {
+		return false, false, true
+	}
 	r.held[name] = tokens
 	if r.rescuing[name] {
-		return true, false
+		return true, false, false
 	}
 	r.rescuing[name] = r.tasks.Go("saving renewed tokens", func(closing <-chan struct{}) { r.rescue(handle, closing) }) == nil
-	return r.rescuing[name], true
+	return r.rescuing[name], true, false
 }
 
 // peek looks at what is held. It stays there until it is saved: meanwhile
@@ -65,6 +73,7 @@ func (r *renewals) peek(name string) *unsaved {
 func (r *renewals) take(name string) *unsaved {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.ended.add(name)
 	tokens := r.held[name]
 	delete(r.held, name)
 	return tokens

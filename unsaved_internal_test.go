@@ -2,6 +2,7 @@ package cognito
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ func (b *blockedLog) unsaved(string, error) {
 func TestBlockedLog(t *testing.T) {
 	log := &blockedLog{reached: make(chan struct{}), release: make(chan struct{})}
 	r := &renewals{
-		observer: log, tasks: tasks.New(4, nil),
+		now: time.Now, observer: log, tasks: tasks.New(4, nil),
 		held: map[string]*unsaved{}, looks: map[string]*unsaved{}, rescuing: map[string]bool{},
 	}
 	alice, ok := newHandle([]byte(randomText()), "test")
@@ -45,6 +46,39 @@ func TestBlockedLog(t *testing.T) {
 	close(log.release)
 	if !<-held || r.take(alice.name()) == nil {
 		t.Error("alice's tokens are not held")
+	}
+	if err := r.tasks.Close(10 * time.Second); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestEndedNameWins is F23: tokens of a renewal that was under way when the
+// session ended are not held, a copy of the cookie renews nothing, and a flood of
+// logouts does not fill the memory. Who has not logged out is not touched.
+func TestEndedNameWins(t *testing.T) {
+	r := &renewals{now: time.Now, tasks: tasks.New(4, nil), held: map[string]*unsaved{}, rescuing: map[string]bool{}}
+	handle, ok := newHandle([]byte(randomText()), "test")
+	if !ok {
+		t.Fatal("an id of our own making is malformed")
+	}
+	alice := &openSession{sessionHandle: *handle, renewable: true}
+	r.take(alice.name())
+	r.hold(handle, &unsaved{}, errors.New("the storage hangs"))
+	if r.peek(alice.name()) != nil {
+		t.Error("tokens came back after the session ended")
+	}
+	if _, err := r.start(alice); !errors.Is(err, ErrSessionEnded) {
+		t.Errorf("renewing an ended session: %v, want %v", err, ErrSessionEnded)
+	}
+	for i := range 4 * endedKept {
+		r.ended.add(fmt.Sprint(i))
+	}
+	if kept := len(r.ended.latest) + len(r.ended.before); kept > 2*endedKept || !r.ended.has(fmt.Sprint(3*endedKept)) {
+		t.Errorf("%d ended sessions are remembered", kept)
+	}
+	bob, _ := newHandle([]byte(randomText()), "test")
+	if offered, _, ended := r.offer(bob, &unsaved{}); !offered || ended || r.take(bob.name()) == nil {
+		t.Error("bob's tokens are not held")
 	}
 	if err := r.tasks.Close(10 * time.Second); err != nil {
 		t.Error(err)
