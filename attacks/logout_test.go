@@ -235,6 +235,7 @@ func TestLogoutWhileCognitoIsDown(t *testing.T) {
 // once, and the session ends as soon as the storage can be told, without
 // another request.
 func TestLogoutWhileTheStorageIsDown(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]func(*testing.T) *lab.StoreFault{
 		"error": func(*testing.T) *lab.StoreFault { return &lab.StoreFault{Err: lab.ErrDown} },
 		"hang":  lab.Hang,
@@ -394,6 +395,7 @@ func withDefault(value, otherwise string) string {
 // being renewed, on the same instance or another. It stays a logout, and the
 // refresh token that Cognito had just issued is revoked.
 func TestLogoutDuringRenewal(t *testing.T) {
+	t.Parallel()
 	for _, worked := range []bool{false, true} {
 		for _, elsewhere := range []bool{false, true} {
 			for _, grace := range []time.Duration{0, time.Minute} {
@@ -674,6 +676,7 @@ func TestStrangersLogOutDuringAnOutage(t *testing.T) {
 // TestLogoutWaitsForOneCall: with a storage that hangs, whoever logs out waits for
 // one call to it, and for none of the others that ending a session takes.
 func TestLogoutWaitsForOneCall(t *testing.T) {
+	t.Parallel()
 	for name, hangs := range map[string]func(lab.StoreCall) bool{
 		"from the first call":  func(lab.StoreCall) bool { return true },
 		"from the first write": func(c lab.StoreCall) bool { return c.Method != "get" },

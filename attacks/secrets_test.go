@@ -129,6 +129,7 @@ func spellings(secret string) []string {
 // None of it is in a log line, an event, an error, a page, an address or a
 // header, except where the protocol wants it.
 func TestSecretsStayInside(t *testing.T) {
+	t.Parallel()
 	for _, own := range []bool{false, true} {
 		t.Run(fmt.Sprintf("journey, own handlers %t", own), func(t *testing.T) {
 			t.Parallel()
@@ -584,6 +585,7 @@ var panicPlaces = map[string]func(s *lab.Site, transport *lab.SpyTransport){
 // below us would end the process, and one in the background does in any case.
 // Each place is tried in a process of its own, for the sake of this one.
 func TestPanicsKillNobody(t *testing.T) {
+	t.Parallel()
 	for place := range panicPlaces {
 		t.Run(place, func(t *testing.T) {
 			t.Parallel()

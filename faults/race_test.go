@@ -25,6 +25,7 @@ import (
 // the winner's tokens; nobody is logged out or taken for somebody else, and
 // what ends up in the storage can be renewed again.
 func TestInstancesRaceAtExpiry(t *testing.T) {
+	t.Parallel()
 	const sessions, requests = 16, 3
 	for _, grace := range []time.Duration{0, time.Minute} {
 		for name, storage := range map[string]func(*testing.T) fiber.Storage{
@@ -100,6 +101,7 @@ func blindPair(t *testing.T, pool *cognitotest.Pool, storage *lab.Store, hooks .
 // loser gets invalid_grant, which is not to be believed; within the grace it
 // gets tokens that outdo the winner's, which arrive later.
 func TestLoserOfARace(t *testing.T) {
+	t.Parallel()
 	for _, grace := range []time.Duration{0, time.Minute} {
 		t.Run(fmt.Sprint("grace ", grace), func(t *testing.T) {
 			t.Parallel()
@@ -136,6 +138,7 @@ func TestLoserOfARace(t *testing.T) {
 // token each, neither sees the other's stored before it stores its own, and the
 // dead one is stored last. The living one finds its way back.
 func TestRivalsCross(t *testing.T) {
+	t.Parallel()
 	for name, befall := range map[string]func(*cognitotest.Pool){
 		"all is well": func(*cognitotest.Pool) {},
 		"Cognito is down when it looks": func(p *cognitotest.Pool) {
@@ -302,6 +305,7 @@ func (d *tardy) RoundTrip(r *http.Request) (*http.Response, error) {
 // arrived is dead, and the living one will never come. The session is renewed
 // again while the grace lasts, by whoever comes first.
 func TestAnswersOutOfOrder(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name    string
 		storage fiber.Storage

@@ -445,6 +445,7 @@ func (d deafStore) Set(key string, value []byte, life time.Duration) error {
 // instance: the tokens in memory end with the session, and the refresh token
 // that nobody else knows is revoked.
 func TestSaveFailsThenLogout(t *testing.T) {
+	t.Parallel()
 	for _, elsewhere := range []bool{false, true} {
 		t.Run(fmt.Sprint("elsewhere ", elsewhere), func(t *testing.T) {
 			storage := lab.NewStore()
@@ -492,6 +493,7 @@ func TestSaveFailsForAVerdict(t *testing.T) {
 // in the storage, with the refresh token that came with them, and whichever
 // instance has keys first accepts them, without another call.
 func TestKeysOutOfReachAtRenewal(t *testing.T) {
+	t.Parallel()
 	for _, when := range []struct {
 		name    string
 		advance time.Duration
@@ -611,6 +613,7 @@ func TestClientLeavesDuringRenewal(t *testing.T) {
 // TestShutdownDuringRenewal is row F8: an app that uses New has nothing but
 // Fiber's shutdown. It waits until the renewal in flight is saved.
 func TestShutdownDuringRenewal(t *testing.T) {
+	t.Parallel()
 	for name, advance := range map[string]time.Duration{"in the background": nearlyExpired, "in a request": lab.JustExpired} {
 		t.Run(name, func(t *testing.T) {
 			pool := lab.NewPool(t, lab.Rotating(0))
@@ -811,6 +814,7 @@ func TestCloseIsBounded(t *testing.T) {
 // of its storage calls fails or hangs does not matter. Nobody is logged out,
 // nobody waits for ever, and the tokens that Cognito has issued are not lost.
 func TestStorageDownAtRenewal(t *testing.T) {
+	t.Parallel()
 	for _, way := range []string{"error", "hang"} {
 		for call := 1; call <= 16; call++ {
 			t.Run(fmt.Sprintf("%s from call %d on", way, call), func(t *testing.T) {

@@ -219,6 +219,7 @@ func TestHeirOfALease(t *testing.T) {
 // not answer in time, and does it after a logout all the same. Whatever it has
 // stored does not stay.
 func TestLateWriteAfterLogout(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name      string
 		late      func(lab.Session) string // the record that is written late
@@ -369,6 +370,7 @@ func TestRefusedWhileTokensAreHeld(t *testing.T) {
 // within the pause after which each of these renewals is looked at once more.
 // The looks find what has come of theirs, and nobody puts it to the test.
 func TestOwnDescendantsAreNoRivals(t *testing.T) {
+	t.Parallel()
 	const renewals = 12
 	for _, grace := range []time.Duration{0, time.Minute} {
 		t.Run(fmt.Sprint("grace ", grace), func(t *testing.T) {
@@ -397,6 +399,7 @@ func TestOwnDescendantsAreNoRivals(t *testing.T) {
 // before is of use, for as long as the grace lasts. Cognito is down when it is
 // tried, and the visitor's next request has it tried again.
 func TestSpareIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	for name, storage := range map[string]fiber.Storage{"own storage": nil, "shared storage": lab.NewStore()} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

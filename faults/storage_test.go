@@ -227,6 +227,7 @@ var storageKinds = []struct {
 // nothing is known, so nobody is told to log in and no cookie is touched.
 // Everything that does not need to know who is there goes on.
 func TestStorageOutage(t *testing.T) {
+	t.Parallel()
 	for _, kind := range storageKinds {
 		for _, outage := range []struct {
 			name  string
@@ -289,6 +290,7 @@ func mustBeUndecided(s *lab.Site, cookie *http.Cookie) {
 
 // TestSlowStorage is row K2's honest half: slow is not down.
 func TestSlowStorage(t *testing.T) {
+	t.Parallel()
 	for _, kind := range storageKinds {
 		storage := lab.NewStore()
 		s := lab.Serve(t, lab.On(kind.wrap(storage)))
@@ -342,6 +344,7 @@ func TestHungStorageHoldsFewGoroutines(t *testing.T) {
 // be stored gets no cookie, leaves nothing behind, and its refresh token is
 // revoked. Nothing keeps the visitor from logging in afterwards.
 func TestStorageKeepsNoSession(t *testing.T) {
+	t.Parallel()
 	for _, kind := range storageKinds {
 		for name, broken := range map[string]struct {
 			prefix string
