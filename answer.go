@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/web"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -69,7 +70,7 @@ func (a *Auth) wantsPage(c *fiber.Ctx) bool {
 			return false
 		}
 	}
-	return isNavigation(c) || (a.route(c.Path()) != nil && c.Get("Sec-Fetch-Mode") == "navigate")
+	return web.IsNavigation(c.Method(), &c.Request().Header) || (a.route(c.Path()) != nil && c.Get("Sec-Fetch-Mode") == "navigate")
 }
 
 // pageFor tells a visitor what is wrong, and offers a way on that can help.

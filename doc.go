@@ -31,8 +31,8 @@
 // thief), store.go (the storage, with deadlines), recent.go (what is open
 // already), caller.go (calls to Cognito, with bounds), internal/tasks (what runs
 // apart from a request), endpoints.go (the pool's
-// addresses), redirect.go (where a login may return to), origin.go (who is
-// asking), answer.go and page.go (how a refusal is told), errors.go (why
+// addresses), redirect.go (where a login may return to), origin.go and internal/web
+// (who is asking), answer.go and page.go (how a refusal is told), errors.go (why
 // something was refused), event.go (what is told to the app), config.go, validate.go and
 // address.go (the settings). cognito.go puts it all together.
 //

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/web"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -174,7 +175,7 @@ func meets(allowed func(*User) bool) demand {
 
 // turnAway answers a request that a guard does not let pass.
 func (a *Auth) turnAway(c *fiber.Ctx, id *identity, e *Error) error {
-	page := isNavigation(c) && !id.bearer
+	page := web.IsNavigation(c.Method(), &c.Request().Header) && !id.bearer
 	if id.ended || (id.stale && page) {
 		// Only here, and never for a script's dead cookie: its answer may
 		// arrive after a login in another tab and delete the new session.

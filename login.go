@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/web"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -29,8 +30,7 @@ const (
 )
 
 func (a *Auth) serveLogin(c *fiber.Ctx) error {
-	mode := c.Get("Sec-Fetch-Mode")
-	if isPrefetch(c) || (mode != "" && mode != "navigate") {
+	if web.IsScript(&c.Request().Header) {
 		return a.refuse(c, &Error{reason: ErrNotNavigation})
 	}
 	if a.trips(c) >= mostTrips && a.identify(c).user == nil {

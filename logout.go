@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/web"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -20,8 +21,7 @@ func (a *Auth) serveLogout(c *fiber.Ctx) error {
 		}
 		return a.Logout(c)
 	}
-	mode := c.Get("Sec-Fetch-Mode")
-	if isPrefetch(c) || (mode != "" && mode != "navigate") {
+	if web.IsScript(&c.Request().Header) {
 		return a.refuse(c, &Error{reason: ErrNotNavigation})
 	}
 	switch c.Get("Sec-Fetch-Site") {

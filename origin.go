@@ -1,12 +1,12 @@
 package cognito
 
 import (
-	"bytes"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/bar-tech/cognito/internal/web"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -70,60 +70,9 @@ func trustedOrigins(c Config) []string {
 	return origins
 }
 
-// crossOrigin reports whether a request that may change something was sent by
-// a page of an origin that is not trusted. SameSite=Lax does not stop that for
-// sibling subdomains. Browsers say where a request comes from in
-// Sec-Fetch-Site, and all of them in Origin at least; a request with neither
-// is no browser's, so it carries no cookie that it was not given on purpose.
+// crossOrigin reports whether a request that may change something was sent by a
+// page of an origin that is not trusted.
 func (a *Auth) crossOrigin(c *fiber.Ctx) bool {
-	switch c.Method() {
-	case fiber.MethodGet, fiber.MethodHead, fiber.MethodOptions:
-		// A WebSocket begins with a GET, and lets its page do anything after
-		// that, without CORS (RFC 6455 section 10.2).
-		upgrade := c.Request().Header.PeekCanonical(headerUpgrade)
-		if len(upgrade) == 0 || !bytes.Contains(bytes.ToLower(upgrade), []byte("websocket")) {
-			return false
-		}
-	}
-	trusted := a.origins(c)
-	origin := c.Get(fiber.HeaderOrigin)
-	switch c.Get("Sec-Fetch-Site") {
-	case "same-origin", "none":
-		return false
-	case "":
-		return origin != "" && !slices.Contains(trusted, origin)
-	}
-	// A sibling subdomain is "same-site", and what only AllowedOrigins knows is
-	// never "same-origin", so here the list decides.
-	return !slices.Contains(trusted, origin)
-}
-
-// isPrefetch reports whether a browser asks ahead of a click that may never
-// come.
-func isPrefetch(c *fiber.Ctx) bool {
-	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Moz"} {
-		if strings.Contains(strings.ToLower(c.Get(name)), "prefetch") {
-			return true
-		}
-	}
-	return false
-}
-
-// isNavigation reports whether a person opens a page. Then a redirect to the
-// login makes sense, while a script wants a status.
-func isNavigation(c *fiber.Ctx) bool {
-	if c.Method() != fiber.MethodGet || isPrefetch(c) || c.Get("HX-Request") != "" ||
-		strings.EqualFold(c.Get("X-Requested-With"), "XMLHttpRequest") || c.Get(fiber.HeaderUpgrade) != "" {
-		return false
-	}
-	if mode := c.Get("Sec-Fetch-Mode"); mode != "" {
-		return mode == "navigate"
-	}
-	return prefersHTML(c)
-}
-
-// prefersHTML reports whether the client would rather have a page than JSON.
-// "*/*" prefers nothing, so scripts and command lines get JSON.
-func prefersHTML(c *fiber.Ctx) bool {
-	return c.Accepts(fiber.MIMEApplicationJSON, fiber.MIMETextHTML) == fiber.MIMETextHTML
+	header := &c.Request().Header
+	return web.MayChange(c.Method(), header) && web.CrossOrigin(header, a.origins(c))
 }

@@ -172,7 +172,6 @@ var (
 	headerVary          = []byte(fiber.HeaderVary)
 	headerCookie        = []byte(fiber.HeaderCookie)
 	headerAuthorization = []byte(fiber.HeaderAuthorization)
-	headerUpgrade       = []byte(fiber.HeaderUpgrade)
 	headerCacheControl  = []byte(fiber.HeaderCacheControl)
 	privateNoStore      = []byte("private, no-store")
 )
