@@ -47,11 +47,11 @@ func (a *Auth) attach(c *fiber.Ctx, id *identity) {
 	if above, ok := ctx.UserValue(nearestKey{}).(identityKey); ok && above.of != a {
 		a.nested.Do(func() { a.reportTaken(above.of) })
 	}
-	// The strings come first: as long as nothing is attached, a request has no
-	// values to look through.
-	setLocals(ctx, id)
+	// In this order: a request's values are looked through one by one, and guards
+	// and accessors ask for the first two.
 	ctx.SetUserValue(nearestKey{}, identityKey{a})
 	ctx.SetUserValue(identityKey{a}, id)
+	setLocals(ctx, id)
 }
 
 // replaceIdentity is for one that changes while a handler runs. It stays in its

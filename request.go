@@ -21,8 +21,9 @@ func (a *Auth) handle(c *fiber.Ctx) error {
 		return a.serve(c, r)
 	}
 	id := anonymous
-	// Without a cookie there is nobody to identify, and no need for a net under it.
-	if len(c.Request().Header.PeekCanonical(headerCookie)) > 0 || a.config.Bearer {
+	// Without a cookie of ours there is nobody to identify, and no need for a net
+	// under it.
+	if a.config.Bearer || a.cookies.mayBeIn(&c.Request().Header) {
 		var err *Error
 		if id, err = a.identifySafely(c); err != nil {
 			return a.refuse(c, err)

@@ -116,6 +116,9 @@ func newSite(pool *cognitotest.Pool, changes ...func(*cognito.Config)) (*site, e
 	s.app.Get("/guarded", cognito.RequireUser(), cognito.RequireGroup("admin"), func(c *fiber.Ctx) error {
 		return c.SendString(cognito.UserFrom(c).Subject())
 	})
+	s.app.Get("/username", cognito.RequireUser(), func(c *fiber.Ctx) error {
+		return c.SendString(cognito.UserFrom(c).Username())
+	})
 	s.app.Get("/claims", func(c *fiber.Ctx) error { return c.JSON(c.Locals("user")) })
 	s.app.Get("/token", func(c *fiber.Ctx) error {
 		token, err := cognito.AccessToken(c)
@@ -140,6 +143,7 @@ func bareApp() *fiber.App {
 	app.Get("/public", greet)
 	app.Get("/guarded", greet)
 	app.Get("/claims", greet)
+	app.Get("/username", greet)
 	app.Get("/login", greet)
 	return app
 }

@@ -26,6 +26,36 @@ func anonymous(l *lab) (*row, error) {
 	return against(s.app, sent), nil
 }
 
+// othersCookies are what a browser sends along from an app's analytics and
+// preferences.
+const othersCookies = "_ga=GA1.1.1234567890.1700000000; theme=dark"
+
+// anonymousWithCookies is a visitor who has cookies, but none of ours.
+func anonymousWithCookies(l *lab) (*row, error) {
+	s, err := newSite(l.pool())
+	if err != nil {
+		return nil, err
+	}
+	return against(s.app, always(get("/public", "Cookie", othersCookies), greeting)), nil
+}
+
+// readingUsername is what most handlers do: they are behind a guard and ask for
+// a name.
+func readingUsername(l *lab) (*row, error) {
+	s, err := newSite(l.pool())
+	if err != nil {
+		return nil, err
+	}
+	id, err := s.signIn(userName(0))
+	if err != nil {
+		return nil, err
+	}
+	first, last, _ := strings.Cut(othersCookies, "; ")
+	name, value := sessionHeader(id)
+	request := get("/username", name, first+"; "+value+"; "+last)
+	return against(s.app, always(request, userName(0))), nil
+}
+
 func signedIn(l *lab) (*row, error) { return l.signedIn(1, "/") }
 
 func guarded(l *lab) (*row, error) { return l.signedIn(1, "/guarded") }

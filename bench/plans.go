@@ -39,8 +39,10 @@ func atMost(n float64) limit { return limit{true, n} }
 // plans are all rows, in the order of the results.
 var plans = []plan{
 	{id: "anonymous", title: "cognito: anonymous, passing through", build: anonymous, goal: goal{1.15, atMost(0)}},
+	{id: "anonymous-cookies", title: "cognito: anonymous, with two cookies of other apps", build: anonymousWithCookies, goal: goal{1.15, atMost(0)}},
 	{id: "session", title: "cognito: signed in", build: signedIn, goal: goal{2, atMost(2)}, charted: "cognito, session"},
 	{id: "guarded", title: "cognito: signed in, behind RequireUser and RequireGroup", build: guarded},
+	{id: "username", title: "cognito: signed in, among two other cookies, behind RequireUser, reading Username", build: readingUsername, goal: goal{1.8, atMost(1)}},
 	{id: "claims", title: "cognito: signed in, answering with all of the user's claims", build: answeringClaims},
 	{id: "many", title: "cognito: signed in, 10,000 sessions in turn", build: manySignedIn, crowded: true, goal: goal{ratio: 2.5}},
 	{id: "refreshing", title: "cognito: signed in, while its tokens are being refreshed", build: signedInWhileRefreshing},
