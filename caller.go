@@ -19,12 +19,17 @@ const (
 	dialTimeout = 2 * time.Second
 	// longestAnswer bounds what is read of any answer, after decompression.
 	longestAnswer = 1 << 20
-	// callsInFlight bounds the calls to Cognito that wait at the same time.
-	callsInFlight = 128
-	// revocationsInFlight bounds those among them that only tidy up, and
-	// revocationsKept how many more of that kind wait for their turn.
-	revocationsInFlight = callsInFlight / 8
-	revocationsKept     = 4096
+	// How many calls of a kind may be under way at a time. Each kind has places of
+	// its own, so none can starve another (P9): junk sent to the callback must not
+	// stop renewals, nor a revocation endpoint that hangs stop logins.
+	exchangesInFlight   = 64
+	renewalsInFlight    = 64
+	keyFetchesInFlight  = 4
+	revocationsInFlight = 16
+	// How many more may wait for a place, and for how long at most.
+	exchangesWaiting   = 1024
+	exchangePatience   = time.Second
+	revocationsWaiting = 4096
 	// closeTimeout bounds how long Close waits for what is in flight: a call,
 	// its repetition after a lost answer, and saving what came of it.
 	closeTimeout = 2*callTimeout + 5*time.Second
@@ -45,19 +50,58 @@ var (
 type caller struct {
 	client *http.Client
 	owned  bool // the transport is ours to close
-	slots  chan struct{}
-	// revoking has few places, for which toRevoke are waiting: revocations
-	// that hang must leave the slots to logins and renewals.
-	revoking chan struct{}
-	toRevoke chan struct{}
 
-	closing <-chan struct{} // no revocation begins to wait after that
+	exchanges, renewals, keyFetches, revocations *lane
+}
+
+// lane bounds the calls of one kind. Whoever finds no place waits for one.
+type lane struct {
+	places   chan struct{}
+	waiting  chan struct{}
+	patience time.Duration
+	closing  <-chan struct{} // nobody waits beyond that
+}
+
+func newLane(places, waiting int, patience time.Duration, closing <-chan struct{}) *lane {
+	return &lane{make(chan struct{}, places), make(chan struct{}, waiting), patience, closing}
+}
+
+// take takes a place for as long as a call is under way, and for nothing else:
+// whoever waits for something other than Cognito gives it back first (P10). What
+// was known before may be out of date when it returns.
+func (l *lane) take(ctx context.Context) (giveBack func(), err error) {
+	giveBack = func() { <-l.places }
+	select {
+	case l.places <- struct{}{}:
+		return giveBack, nil // even while closing: it was about to begin
+	default:
+	}
+	select {
+	case l.waiting <- struct{}{}:
+		defer func() { <-l.waiting }()
+	default:
+		return nil, errCallsFull
+	}
+	timer := time.NewTimer(l.patience)
+	defer timer.Stop()
+	select {
+	case l.places <- struct{}{}:
+		return giveBack, nil
+	case <-l.closing:
+		return nil, tasks.ErrClosed
+	case <-timer.C:
+		return nil, errCallsFull
+	case <-ctx.Done():
+		return nil, errCallsFull
+	}
 }
 
 func newCaller(given *http.Client, closing <-chan struct{}) *caller {
 	c := &caller{
-		slots: make(chan struct{}, callsInFlight), closing: closing,
-		revoking: make(chan struct{}, revocationsInFlight), toRevoke: make(chan struct{}, revocationsKept),
+		exchanges:   newLane(exchangesInFlight, exchangesWaiting, exchangePatience, closing),
+		renewals:    newLane(renewalsInFlight, renewalsWaiting, longestWait, closing),
+		keyFetches:  newLane(keyFetchesInFlight, keyFetchesInFlight, callTimeout, closing),
+		revocations: newLane(revocationsInFlight, revocationsWaiting, backgroundTimeout, closing),
 	}
 	if given == nil {
 		c.owned = true
@@ -79,39 +123,9 @@ func newCaller(given *http.Client, closing <-chan struct{}) *caller {
 	return c
 }
 
-// takeRevocation waits for a place among the revocations, but not beyond Close.
-func (c *caller) takeRevocation(ctx context.Context) (giveBack func(), err error) {
-	select {
-	case c.toRevoke <- struct{}{}:
-		defer func() { <-c.toRevoke }()
-	default:
-		return nil, errCallsFull
-	}
-	giveBack = func() { <-c.revoking }
-	select {
-	case c.revoking <- struct{}{}:
-		return giveBack, nil // even while closing: it was about to begin
-	default:
-	}
-	select {
-	case c.revoking <- struct{}{}:
-		return giveBack, nil
-	case <-c.closing:
-		return nil, tasks.ErrClosed
-	case <-ctx.Done():
-		return nil, errCallsFull
-	}
-}
-
 // do sends one request, once: neither a code nor a refresh token may be spent
-// twice by a retry that nobody sees.
+// twice by a retry that nobody sees. Whoever calls it has a place in a lane.
 func (c *caller) do(request *http.Request) (status int, header http.Header, body []byte, err error) {
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	default:
-		return 0, nil, nil, errCallsFull
-	}
 	ctx, cancel := context.WithTimeout(request.Context(), callTimeout)
 	defer cancel()
 	response, err := c.client.Do(request.WithContext(ctx))
@@ -149,4 +163,13 @@ func (c *caller) closeIdle() {
 // unavailable wraps a cause that says nothing about the visitor.
 func unavailable(cause error) *Error {
 	return &Error{reason: ErrUnavailable, cause: cause, retryAfter: 5 * time.Second}
+}
+
+// asUnknown turns an operator's error into an outage: a wrong client secret
+// must be mended, but nobody is logged out for it.
+func asUnknown(err error) error {
+	if isUnknown(err) {
+		return err
+	}
+	return unavailable(err)
 }

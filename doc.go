@@ -21,8 +21,8 @@
 //     [PayloadFrom] say who is there (request.go, identity.go, access.go, user.go, claims.go).
 //     Programs bring an access token instead (bearer.go). Guards decide who may
 //     (guard.go).
-//  4. Before the tokens lapse they are renewed in the background (refresh.go,
-//     renewal.go, race.go, unsaved.go, ending.go).
+//  4. Before the tokens lapse they are renewed in the background (refresh.go, refreshpath.go,
+//     renewal.go, lease.go, candidates.go, settle.go, ending.go).
 //  5. The visitor opens LogoutPath. The session ends here, then its refresh
 //     token, then Cognito's own session (logout.go).
 //

@@ -5,46 +5,65 @@ import "context"
 // Ending a session stands above storing it: tokens that the storage has not
 // taken end with it, and Cognito is told.
 
-// end ends a session everywhere, and returns its refresh token, if it could
+// end ends a session everywhere, and returns its refresh tokens, if they could
 // be read, for revocation. The error says that the storage could not be told.
-func (r *renewals) end(handle *sessionHandle) (refresh secret, err error) {
+func (r *renewals) end(handle *sessionHandle) (refresh []secret, err error) {
 	return r.removeEnded(handle, r.sessions.markEnded(handle))
 }
 
-// removeEnded does the rest, whatever came of the first step: a storage that takes no
-// tombstone may well delete.
-func (r *renewals) removeEnded(handle *sessionHandle, marked error) (refresh secret, err error) {
-	err = marked
-	cold, readErr := r.sessions.readCold(handle)
-	if held := r.take(handle.name()); held != nil {
-		if readErr == nil && held.cold.refresh != cold.refresh {
-			r.revokeLater(cold.refresh) // which of the two is the living one is not known
-		}
-		cold.refresh = held.cold.refresh
-	}
-	if dropErr := r.sessions.remove(handle); err == nil {
-		err = dropErr
-	}
-	if readErr != nil && err == nil && isUnknown(readErr) {
+// removeEnded does the rest, whatever came of the first step: a storage that
+// takes no tombstone may well delete. Of several refresh tokens it is not known
+// which one lives, and Cognito ends a family only by its first or its newest.
+func (r *renewals) removeEnded(handle *sessionHandle, marked error) (refresh []secret, err error) {
+	stored, readErr := r.sessions.readCold(handle)
+	mine := r.forget(handle.name())
+	err = r.sessions.remove(handle)
+	switch {
+	case marked != nil:
+		err = marked
+	case err == nil && isUnknown(readErr):
 		err = readErr
 	}
-	return cold.refresh, err
+	all := mine.with(stored.refresh, nil)
+	return all.all(), err
 }
 
-// revokeLater tells Cognito in the background that a refresh token is done
-// with. The session has ended here already, whatever comes of it.
-func (r *renewals) revokeLater(refresh secret) {
-	if refresh == "" {
-		return
+// forget drops what is in mind of a session, for one who ends it, and returns the
+// refresh tokens that may not be stored.
+func (r *renewals) forget(name string) candidates {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended.add(name)
+	st := r.states[name]
+	if st == nil || st.tokens == nil {
+		return candidates{}
 	}
-	told := func(err error) {
-		if err != nil {
+	mine := st.tokens.cold.refresh
+	st.tokens = nil
+	return mine
+}
+
+// hasEnded reports whether a session has ended here.
+func (r *renewals) hasEnded(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ended.has(name)
+}
+
+// revokeLater tells Cognito in the background that refresh tokens are done with.
+// The session has ended here already, whatever comes of it.
+func (r *renewals) revokeLater(refresh ...secret) {
+	for _, each := range refresh {
+		if each == "" {
+			continue
+		}
+		if err := r.tasks.Within(backgroundTimeout, "revoking a refresh token", func(ctx context.Context) {
+			if err := r.endpoint.revoke(ctx, each); err != nil {
+				r.observer.notRevoked(err)
+			}
+		}); err != nil {
 			r.observer.notRevoked(err)
 		}
-	}
-	started := r.tasks.Within(backgroundTimeout, "revoking a refresh token", func(ctx context.Context) { told(r.endpoint.revoke(ctx, refresh)) })
-	if started != nil {
-		told(started)
 	}
 }
 

@@ -219,6 +219,11 @@ func (s *keySet) land(flight *keyFlight, err error) {
 }
 
 func (s *keySet) read(ctx context.Context) (map[string]jwkset.JWK, error) {
+	giveBack, err := s.caller.keyFetches.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer giveBack()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
 		return nil, err

@@ -91,9 +91,9 @@ func (a *Auth) endNow(handle *sessionHandle) {
 	known := a.sessions.recent.get(handle.id) != nil
 	err := a.sessions.markEnded(handle)
 	if !isSlow(err) { // else all the rest would take as long again, and somebody waits
-		var refresh secret
+		var refresh []secret
 		refresh, err = a.renewals.removeEnded(handle, err)
-		a.renewals.revokeLater(refresh)
+		a.renewals.revokeLater(refresh...)
 	}
 	if err != nil {
 		a.endLater(handle, known, err)
@@ -103,9 +103,8 @@ func (a *Auth) endNow(handle *sessionHandle) {
 // endLater keeps at ending a session that the storage could not be told to end.
 // What takes no storage is done at once.
 func (a *Auth) endLater(handle *sessionHandle, known bool, cause error) {
-	if held := a.renewals.take(handle.name()); held != nil {
-		a.renewals.revokeLater(held.cold.refresh)
-	}
+	held := a.renewals.forget(handle.name())
+	a.renewals.revokeLater(held.all()...)
 	a.sessions.recent.forget(handle.id)
 	log := a.config.Logger.With("session", handle.name()[:8], "error", cause)
 	switch under, room := a.endings.begin(handle.name(), known); {
@@ -117,7 +116,7 @@ func (a *Auth) endLater(handle *sessionHandle, known bool, cause error) {
 	default: // closed, or busy beyond measure: nothing can be done later
 		log.Error("cognito: a session could not be ended; trying once more")
 		refresh, _ := a.renewals.end(handle)
-		a.renewals.revokeLater(refresh) // which the log says, as it cannot
+		a.renewals.revokeLater(refresh...) // which the log says, as it cannot
 		a.endings.done(handle.name())
 	}
 }
@@ -127,15 +126,15 @@ func (a *Auth) endLater(handle *sessionHandle, known bool, cause error) {
 func (a *Auth) keepEnding(handle *sessionHandle, closing <-chan struct{}) {
 	defer a.endings.done(handle.name())
 	byItself := time.Now().Add(a.config.AbsoluteTimeout)
-	pause := rescuePause
-	for last := false; !last && time.Now().Before(byItself); pause = min(2*pause, longestRescuePause) {
+	pause := firstSettlePause
+	for last := false; !last && time.Now().Before(byItself); pause = min(2*pause, longestSettlePause) {
 		select {
 		case <-time.After(pause/2 + rand.N(pause/2)):
 		case <-closing:
 			last = true
 		}
 		refresh, err := a.renewals.end(handle)
-		a.renewals.revokeLater(refresh)
+		a.renewals.revokeLater(refresh...)
 		if !isUnknown(err) {
 			return
 		}

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/tasks"
 )
 
 // TestEndings: sessions that wait to be ended are noted once each. Strangers
@@ -37,24 +40,58 @@ func TestEndings(t *testing.T) {
 	fill("seen", true, endingsKept)
 }
 
-// TestRevocationsThatWait: their number is bounded, and one that has its turn
-// gives it back.
-func TestRevocationsThatWait(t *testing.T) {
-	c := newCaller(nil, nil)
-	for range revocationsInFlight + 1 {
-		giveBack, err := c.takeRevocation(t.Context())
+// TestLanes: a kind of call has places of its own and a bounded queue, gives
+// back what it took, and nobody waits in it when the app stops.
+func TestLanes(t *testing.T) {
+	closing := make(chan struct{})
+	l := newLane(2, 1, time.Minute, closing)
+	var turnsOver []func()
+	for range 2 {
+		over, err := l.take(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		giveBack()
+		turnsOver = append(turnsOver, over)
 	}
-	if len(c.toRevoke) != 0 || len(c.revoking) != 0 {
-		t.Errorf("%d wait and %d are in flight", len(c.toRevoke), len(c.revoking))
+	third := make(chan error, 1)
+	wait := func() {
+		over, err := l.take(t.Context())
+		if err == nil {
+			turnsOver[0] = over
+		}
+		third <- err
 	}
-	for range revocationsKept {
-		c.toRevoke <- struct{}{}
+	go wait()
+	for len(l.waiting) == 0 {
+		time.Sleep(time.Millisecond)
 	}
-	if _, err := c.takeRevocation(t.Context()); !errors.Is(err, errCallsFull) {
+	if _, err := l.take(t.Context()); !errors.Is(err, errCallsFull) {
 		t.Errorf("one more than may wait: %v, want %v", err, errCallsFull)
+	}
+	turnsOver[0]()
+	if err := <-third; err != nil {
+		t.Errorf("who has waited gets no place: %v", err)
+	}
+	go wait()
+	for len(l.waiting) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	close(closing)
+	if err := <-third; !errors.Is(err, tasks.ErrClosed) {
+		t.Errorf("when the app stops: %v, want %v", err, tasks.ErrClosed)
+	}
+	turnsOver[0]()
+	turnsOver[1]()
+	if len(l.places) != 0 || len(l.waiting) != 0 {
+		t.Errorf("%d places are taken, and %d wait", len(l.places), len(l.waiting))
+	}
+	if over, err := l.take(t.Context()); err != nil {
+		t.Errorf("a free place, even while closing: %v", err)
+	} else {
+		over()
+	}
+	hasty := newLane(0, 1, time.Millisecond, nil)
+	if _, err := hasty.take(t.Context()); !errors.Is(err, errCallsFull) {
+		t.Errorf("out of patience: %v, want %v", err, errCallsFull)
 	}
 }

@@ -3,6 +3,7 @@ package cognito
 import (
 	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"time"
 )
 
@@ -42,20 +43,12 @@ func (m moment) passed(now time.Time) bool { return momentOf(now) >= m }
 // nowhere: its claims are in the hot record.
 type coldRecord struct {
 	access  secret
-	refresh secret
 	nonce   secret
+	refresh candidates
 	// A renewal whose tokens could not be verified yet, because no keys were
-	// to be had. Its refresh token is already in refresh.
+	// to be had. Its refresh token is already among the candidates.
 	unverifiedAccess secret
 	unverifiedID     secret
-	// ancestors are the fingerprints of the refresh tokens that this one came
-	// of, newest first. They tell a rival from a successor (race.go).
-	ancestors secret
-	// spare is a refresh token that was presented twice, since the first answer
-	// was lost, or "". Cognito may have served the two in the other order, and
-	// then the child that never arrived is the living one. This one works within
-	// the grace.
-	spare secret
 }
 
 var errShortRecord = errors.New("record ends early")
@@ -126,7 +119,7 @@ func decodeHot(b []byte, book *phrasebook) (hotRecord, error) {
 
 func (c *coldRecord) encode() []byte {
 	var b []byte
-	for _, part := range []secret{c.access, c.refresh, c.nonce, c.unverifiedAccess, c.unverifiedID, c.ancestors, c.spare} {
+	for _, part := range c.parts() {
 		b = appendPart(b, []byte(part.reveal()))
 	}
 	return b
@@ -135,23 +128,19 @@ func (c *coldRecord) encode() []byte {
 func decodeCold(b []byte) (coldRecord, error) {
 	r := recordReader{rest: b}
 	var c coldRecord
-	for _, part := range []*secret{&c.access, &c.refresh, &c.nonce, &c.unverifiedAccess, &c.unverifiedID, &c.ancestors, &c.spare} {
+	for _, part := range c.parts() {
 		*part = secret(r.part())
 	}
 	return c, r.err
 }
 
-// replace takes what a renewal brought, which has yet to be verified. Without
-// rotation the answer holds no refresh token, and the old one goes on working.
-func (c *coldRecord) replace(presented secret, got grant, repeated bool) {
-	if got.refresh != "" {
-		elders := c.ancestors[:min(len(c.ancestors), (mostAncestors-1)*fingerprintLength)]
-		c.ancestors, c.refresh, c.spare = fingerprint(presented)+elders, got.refresh, ""
-		if repeated {
-			c.spare = presented
-		}
+// parts is the order of the record's format.
+func (c *coldRecord) parts() []*secret {
+	parts := []*secret{&c.access, &c.nonce, &c.unverifiedAccess, &c.unverifiedID}
+	for i := range c.refresh {
+		parts = append(parts, &c.refresh[i])
 	}
-	c.unverifiedAccess, c.unverifiedID = got.access, got.id
+	return parts
 }
 
 func appendPart(b, part []byte) []byte {
@@ -211,4 +200,13 @@ func (r *recordReader) skip(size int) bool {
 	}
 	r.rest = r.rest[size:]
 	return true
+}
+
+// renewAfter leaves a quarter of the tokens' life, give or take a twentieth,
+// so that sessions that began together are not renewed together. Tokens that
+// arrive nearly or wholly expired are not asked for more than once a second.
+func renewAfter(now, expires time.Time) time.Time {
+	life := expires.Sub(now)
+	share := 0.75 + 0.05*(2*rand.Float64()-1)
+	return now.Add(max(time.Second, time.Duration(float64(life)*share)))
 }

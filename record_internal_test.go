@@ -21,9 +21,9 @@ const (
 	goldenHotKey  = "cognito_hot_Xuo9CMY59Mr1_qhn6JUiV2jTlqRTOYtv3X4O9h4jycU"
 	goldenColdKey = "cognito_cold_Xuo9CMY59Mr1_qhn6JUiV2jTlqRTOYtv3X4O9h4jycU"
 
-	goldenWholeSealed = "029f51afbd01a16d5230710251812ea5b4be8cda713714629109b2d4112e96b35d96c2df15d3a73bf6c024632ad8afc73b169d2856e8bd0132920c8b6517d493f49efd5b21800ff577187089289280c01d1f572ae326de05ecb0cd7c011c8c8b39754474b531269530090b0ca167684c39a00e186b7f5dc7a72c3e0fb6d4715424f79cb55046476c0305272cee"
-	goldenShortSealed = "0242a7d7b8cb6c6d3ca700785a35b25e011586fada0231969057a3c30234f2eadbe9fd2c6ca2c5c11f4b726b84a5602a7012917742ff4476bcd922273ba126a8f946928d45497d46f7e7acf70340df53591dc854e386d20acf29c5e602a780dc3ddf0bfe62f0dbef76fe0f8146a79f57620eda09153fc34fcb589c29c3089231d6f50131c1d20961fcfdfbf0ebc34f6e9b5ab5188d1e845b077d160fde50440082fd6a3437f2d4bb9d01aa8a94d9b51aa03cd679c99c1479f24de967780fdac860"
-	goldenColdSealed  = "02acbf938a16a7f4c7b2d1696567a5ad4ed4e454feda523e3f67f2a1bf2910a4f5fe3be54010ce8ffe4696ab256b0d0271398313d9bce8cfcba6543fd293e1b0bf91c98e545286e530a4757dde981eb106a6f05ba5fb4b75e7b6e12858348a8299f5353fac4fe5b7de7af3ec71f1e38ae550e1bfb90fdc30073b5e9f123c2a3777e84a9783e2b89dc1631e96b7b3b8c3427174b9c03d11cdea76f437e978d6b1859e5bcd2c807c3a848627fd64676782e69f5deb568004f1b63c27b7a3b6deb33a1573c37171656f690664c72f87dd87716bc8dfaf4a9465dc555d1807c92c119cfc2b29ec97091d5443e97ec1f2ece1ebb7be55a5421de7de48213023bb36c7ad08be32230d5628e7587da272b347b836721cb88c971a2f0ccb41853cde89d45dc84363236585ab4733cd1754e27e16223305f0168cee12f10feacc863a5ef6d8bc276e118c92911a896afd6ca4de016dbcec954539e0d00e33c8ad56178dfd46d5e3afb4ac48090852341f"
+	goldenWholeSealed = "039793e0620401768dd26f6955cc933a189da1d2fdd4da46a2e2a32452a7e7d825ce147923b75d05ab5814cbfa454caa7ecc5865362f38547476c5a01837278adcde71f32f84c94fd41ed60f497bd4808a8fb1d664625859033ea33e37896a19c1d588811a146b47005a12a5cc4aff7223bad4ce576df033f5b46e9c6cf14bf9dfa4c504c11fa727a62fc7d0a3"
+	goldenShortSealed = "0362696c20bab1fc61cb46f46e8c7b45fbcbd9ece3b77f7e1a72924fb0a63452bb5568df3182457fcc7a38eb523f897d192a19d1af38d9d4ac7e87b39bbfa42dfc41c9fa345a3919f8945f7dbb8c0d510d8ff09fca64bb90a5458bfd9f03dc5def0d011db90ff365e766b72cd43bd05941d6786b1f5f26ff47d52bb900b01ae44cdd85f374efde5a5d880bfd02de3136e8a3cc74c7897975299da0e603ccfcc1230ed3114217dbe99264c39a38f40da13a21bf58c580a798ce06f0a29f7ab0ede0"
+	goldenColdSealed  = "034de1b4c38fe3612c82462bb76bb9129f858c5bc60330abbea72b445365d8f2eda86cc457813e482c19eafe29e276cf2840119fc6b9dd31608d3d859f7536a30e9cc14b77a6cf0f8604cc3bd9a5b9018ec496b1e07e02ac59e08c370f3104a88caf8125e6792d06e599f383e0560c6bdd5b7c23e1e46bf49e6364c91f3b0ea09bc39bae4d718dd70a4ccf11cc99f43b577fab5dd3bbbae294975b0068e810c90ed87816af2c5b05ab565fcf14d7fd481f3494d2775ec34b2eb74b9c90064e3080c21eecf554c39b615bb5f0611835184f5ab0ea8301513c2e6f00d1cddb26cfacdd4956485b53ac6c6bceb4d45b0642f553ae18abb39d00b9b17b63a395e73a79c6d9070260a039c5b901f71ce502fb459bb097f26f07780165eb4429faf92bad5a65acc27ab12a4fc27ab27008945aec6183f6cf0f9ab9dcd7e34e5f4a4ec00b63c8d4b69c9915d9e53e099a5e40e508c821a7849e9363d08b4b091cf22334e02c527ec4280dd4b6277b"
 )
 
 func goldenHotRecord() hotRecord {
@@ -36,7 +36,10 @@ func goldenHotRecord() hotRecord {
 	}
 }
 
-var goldenColdRecord = coldRecord{access: "access", refresh: secret(strings.Repeat("r", 300)), nonce: "nonce", unverifiedID: "id", ancestors: "ancestors", spare: "spare"}
+var goldenColdRecord = coldRecord{
+	access: "access", nonce: "nonce", unverifiedID: "id",
+	refresh: candidates{secret(strings.Repeat("r", 300)), "other", "another"},
+}
 
 // goldenBook is that of the golden binding.
 var goldenBook = newPhrasebook(Config{Issuer: "https://idp.example.com/eu-west-2_Golden", ClientID: "client"})
@@ -85,7 +88,7 @@ func TestRecordsSurvive(t *testing.T) {
 			t.Errorf("decodeHot() = serial %d, %v", got.serial, err)
 		}
 	}
-	for _, record := range []coldRecord{{}, goldenColdRecord, {unverifiedAccess: "a", unverifiedID: "b"}, {refresh: "r", ancestors: "p"}, {refresh: "r", ancestors: "p", spare: "s"}, {spare: "s"}} {
+	for _, record := range []coldRecord{{}, goldenColdRecord, {unverifiedAccess: "a", unverifiedID: "b"}, {refresh: candidates{"r"}}, {refresh: candidates{"a", "b", "c", "d"}}} {
 		if got, err := decodeCold(record.encode()); err != nil || got != record {
 			t.Errorf("decodeCold() does not give back what was encoded: %v", err)
 		}
@@ -194,8 +197,8 @@ func TestInternalsPrintWithoutSecrets(t *testing.T) {
 	for _, value := range []any{
 		secret(canary), []secret{canary}, map[string]secret{"a": canary}, struct{ S secret }{canary},
 		grant{canary, canary, canary}, &grant{canary, canary, canary},
-		coldRecord{canary, canary, canary, canary, canary, canary, canary}, &coldRecord{access: canary},
-		unsaved{used: canary, cold: coldRecord{refresh: canary}}, &unsaved{used: canary},
+		coldRecord{access: canary, refresh: candidates{canary}}, &coldRecord{access: canary},
+		candidates{canary}, &candidates{canary}, tokens{spent: []secret{canary}}, &tokens{cold: coldRecord{access: canary}},
 		cognitoAnswer{state: canary, code: canary}, outcome{session: canary},
 		ticket{secret: canary}, &ticket{secret: canary},
 		tokenEndpoint{clientSecret: canary}, &tokenEndpoint{clientSecret: canary},

@@ -8,24 +8,39 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/tasks"
-	"github.com/gofiber/fiber/v2"
 )
+
+// Leg 4 of the journey: the tokens of a session are renewed before they expire.
+// What this process has in mind of a session meanwhile is its state:
+//
+//	              tokens are due                  Cognito has renewed
+//	    nothing ─────────────────▶ flight ────────────────────────────▶ to settle
+//	     ▲  ▲                      │ │  ▲                                │ │ │  ▲
+//	     │  │    nothing is known  │ │  └── several tokens are stored ◀──┘ │ │  │
+//	     │  └── pause ◀────────────┘ │                                     │ │  │
+//	     │                           │ Cognito refuses all of them         │ └──┘ the storage fails,
+//	     │                           ▼                                     │      or has other tokens
+//	     ├─────────── ended: they are revoked ◀──── its records are gone ──┤
+//	     └────────────────────────── they stand in the storage ◀───────────┘
+//
+// A flight is one renewal (renewal.go). Several instances take turns by a lease
+// (lease.go). Settling is one loop (settle.go), until the storage has what Cognito
+// has issued. Candidates (candidates.go) are how a session survives that two renew
+// it at once. The living refresh token is always in the storage, or in the loop of
+// some instance.
 
 const (
 	// Back-off between renewals of one session that failed.
 	firstPause   = time.Second
 	longestPause = 30 * time.Second
-	// pausesKept bounds the memory of failed renewals.
-	pausesKept = 16384
 	// longestWait bounds what a request waits for a renewal: a call to
 	// Cognito, and a second one if the answer to the first was lost.
 	longestWait = 2*callTimeout + time.Second
-	// renewalsInFlight bounds the renewals that call Cognito at the same
-	// time. Others wait for their turn; logins have places of their own.
-	renewalsInFlight = callsInFlight / 2
-	// flightsKept bounds the memory of those that wait: with more sessions
+	// renewalsWaiting bounds those that wait for their turn: with more sessions
 	// due while Cognito is slow, the rest is told at once to come back.
-	flightsKept = 16384
+	renewalsWaiting = 16384
+	// statesKept bounds what is in mind of sessions whose renewal failed.
+	statesKept = 16384
 )
 
 var (
@@ -37,12 +52,12 @@ var (
 )
 
 // renewalObserver is told how renewals go. It is never called under a lock: what
-// an app does with it, and a log that blocks, must not hold up other sessions.
+// an app does with it, and a log that blocks, must not hold up other sessions
+// (P13).
 type renewalObserver interface {
 	renewed(before, after *openSession, err error, took time.Duration)
 	unsaved(session string, cause error) // new tokens exist in memory alone
 	notRevoked(cause error)
-	logPanic(doing string, p any)
 }
 
 // renewals renews the tokens of sessions: one flight per session in this
@@ -55,39 +70,39 @@ type renewals struct {
 	verifier *verifier
 	sessions *sessions
 	now      func() time.Time
-	turns    chan struct{}
 	// alone: the storage is this instance's own, so nobody else can have
 	// renewed a session of it.
 	alone bool
 
-	mu       sync.Mutex // guards what follows
-	flights  map[string]*renewal
-	pauses   map[string]*pause
-	held     map[string]*unsaved
-	looks    map[string]*unsaved // to be looked for again
-	rescuing map[string]bool     // somebody offers what is held to the storage
-	ended    endedNames          // sessions that have ended here
+	mu      sync.Mutex // guards what follows, and is held for nothing else
+	states  map[string]*state
+	flights int       // among the states
+	swept   time.Time // when old pauses were last forgotten
+	ended   endedNames
 }
 
 func newRenewals(a *Auth) *renewals {
 	return &renewals{
 		observer: a, tasks: a.tasks, endpoint: a.endpoint, verifier: a.verifier, sessions: a.sessions, now: a.config.Now,
-		turns: make(chan struct{}, renewalsInFlight), alone: a.ownStorage != nil,
-		flights: map[string]*renewal{}, pauses: map[string]*pause{}, held: map[string]*unsaved{}, looks: map[string]*unsaved{}, rescuing: map[string]bool{},
+		alone: a.ownStorage != nil, states: map[string]*state{},
 	}
 }
 
-// renewal is one flight, with any number of requests waiting for it.
-type renewal struct {
+// state is what this process has in mind of one session, by its name. Most
+// sessions have none.
+type state struct {
+	flight   *flight // under way, or nil
+	failures int     // of renewals in a row
+	paused   time.Time
+	tokens   *tokens // to be settled, or nil
+	settling bool    // there is a loop for that
+}
+
+// flight is one renewal, with any number of requests waiting for it.
+type flight struct {
 	done    chan struct{}
 	session *openSession // the session with its new tokens
 	err     error
-}
-
-// pause is what is remembered of a session whose renewal failed.
-type pause struct {
-	failures int
-	until    time.Time
 }
 
 // ahead renews in the background. A quarter of the tokens' life is left then,
@@ -125,148 +140,113 @@ func (r *renewals) wait(s *openSession) (*openSession, error) {
 }
 
 // start joins the flight of a session or begins one, unless it is pausing.
-func (r *renewals) start(s *openSession) (*renewal, error) {
-	name := s.name()
+func (r *renewals) start(s *openSession) (*flight, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if flight := r.flights[name]; flight != nil {
-		return flight, nil
-	}
-	if r.ended.has(name) {
+	if r.ended.has(s.name()) {
 		return nil, errNoSuchSession
 	}
-	if held := r.held[name]; held != nil && !held.record.expires.passed(r.now()) {
-		// Good tokens, though the storage has not taken them yet.
-		return landed(held.session(r.sessions, &s.sessionHandle)), nil
+	if st := r.states[s.name()]; st != nil {
+		switch {
+		case st.flight != nil:
+			return st.flight, nil
+		case st.tokens != nil && !st.tokens.stored && !st.tokens.record.expires.passed(r.now()):
+			// Good tokens, though the storage has not taken them yet.
+			return landed(st.tokens.session(r.sessions, &s.sessionHandle)), nil
+		case r.now().Before(st.paused):
+			return nil, unavailable(errPaused)
+		}
 	}
-	if p := r.pauses[name]; p != nil && r.now().Before(p.until) {
-		return nil, unavailable(errPaused)
-	}
-	if len(r.flights) >= flightsKept {
+	return r.begin(s, true)
+}
+
+// begin begins a flight. After one that nobody asked for there is no pause: it
+// must not stand in the way of those who do. The caller holds mu.
+func (r *renewals) begin(s *openSession, asked bool) (*flight, error) {
+	if r.flights >= renewalsWaiting {
 		return nil, unavailable(errManyWait)
 	}
-	flight := &renewal{done: make(chan struct{})}
-	r.flights[name] = flight
-	started := r.tasks.Go("renewing a session", func(<-chan struct{}) {
-		began := time.Now()
-		session, err := r.flySafely(s)
-		r.land(name, flight, session, err)
-		r.observer.renewed(s, session, err, time.Since(began))
-	})
-	if started != nil {
-		delete(r.flights, name)
-		return nil, unavailable(started)
+	f := &flight{done: make(chan struct{}), err: errFlightPanicked}
+	if err := r.tasks.Go("renewing a session", func(<-chan struct{}) { r.fly(s, f, asked) }); err != nil {
+		return nil, unavailable(err)
 	}
-	return flight, nil
+	r.state(s.name()).flight = f
+	r.flights++
+	return f, nil
+}
+
+// fly makes a flight. Whoever waits for it is released, come what may.
+func (r *renewals) fly(s *openSession, f *flight, asked bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*backgroundTimeout)
+	defer cancel()
+	began := time.Now()
+	defer func() {
+		r.land(s.name(), f, asked)
+		r.observer.renewed(s, f.session, f.err, time.Since(began))
+	}()
+	f.session, f.err = r.renew(ctx, s)
 }
 
 // landed is a flight that is over already.
-func landed(session *openSession) *renewal {
-	done := make(chan struct{})
-	close(done)
-	return &renewal{done: done, session: session}
-}
-
-// flySafely waits for its turn before anything else: what a flight has read,
-// and the time that it has, must not grow old in a queue.
-func (r *renewals) flySafely(s *openSession) (session *openSession, err error) {
-	err = errFlightPanicked
-	defer func() {
-		if p := recover(); p != nil {
-			r.observer.logPanic("renewing a session", p)
-		}
-	}()
-	if err := r.takeTurn(); err != nil {
-		return nil, err
-	}
-	defer func() { <-r.turns }()
-	ctx, cancel := context.WithTimeout(context.Background(), 6*callTimeout)
-	defer cancel()
-	return r.fly(ctx, s)
-}
-
-func (r *renewals) takeTurn() error {
-	select {
-	case r.turns <- struct{}{}:
-		return nil // even while closing: this flight began before
-	default:
-	}
-	timer := time.NewTimer(longestWait)
-	defer timer.Stop()
-	select {
-	case r.turns <- struct{}{}:
-		return nil
-	case <-timer.C:
-		return unavailable(errTooLong)
-	case <-r.tasks.Closing():
-		return unavailable(tasks.ErrClosed)
-	}
+func landed(session *openSession) *flight {
+	f := &flight{done: make(chan struct{}), session: session}
+	close(f.done)
+	return f
 }
 
 // land records how a flight ended and releases those who wait.
-func (r *renewals) land(name string, flight *renewal, session *openSession, err error) {
+func (r *renewals) land(name string, f *flight, asked bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.flights, name)
-	if isUnknown(err) || r.held[name] != nil {
-		r.pauseAfterFailure(name) // the session is kept
-	} else {
-		delete(r.pauses, name)
+	st := r.state(name)
+	st.flight = nil
+	r.flights--
+	switch unsaved := st.tokens != nil && !st.tokens.stored; {
+	case !isUnknown(f.err) && !unsaved:
+		st.failures, st.paused = 0, time.Time{}
+	case asked: // the session is kept
+		r.pause(st)
 	}
-	flight.session, flight.err = session, err
-	close(flight.done)
+	r.forgetIfIdle(name)
+	close(f.done)
 }
 
-// pauseAfterFailure doubles the pause, with jitter so that sessions that
-// failed together do not return together. The caller holds mu.
-func (r *renewals) pauseAfterFailure(name string) {
-	p := r.pauses[name]
-	if p == nil {
-		r.forgetOldPauses()
-		p = &pause{}
-		r.pauses[name] = p
-	}
-	length := min(firstPause<<min(p.failures, 10), longestPause)
-	p.failures++
-	p.until = r.now().Add(length/2 + rand.N(length/2))
+// pause doubles the pause, with jitter so that sessions that failed together do
+// not return together. The caller holds mu.
+func (r *renewals) pause(st *state) {
+	length := min(firstPause<<min(st.failures, 10), longestPause)
+	st.failures++
+	st.paused = r.now().Add(length/2 + rand.N(length/2))
 }
 
-// forgetOldPauses makes room for sessions that still call. The caller holds
+// state is what is in mind of a session, from now on at least. The caller holds
 // mu.
+func (r *renewals) state(name string) *state {
+	st := r.states[name]
+	if st == nil {
+		r.forgetOldPauses()
+		st = &state{}
+		r.states[name] = st
+	}
+	return st
+}
+
+// forgetIfIdle drops a state with nothing in it. The caller holds mu.
+func (r *renewals) forgetIfIdle(name string) {
+	if st := r.states[name]; st != nil && *st == (state{}) {
+		delete(r.states, name)
+	}
+}
+
+// forgetOldPauses makes room for sessions that still call. The caller holds mu.
 func (r *renewals) forgetOldPauses() {
-	if len(r.pauses) < pausesKept {
+	if len(r.states) < statesKept || r.now().Sub(r.swept) < time.Second {
 		return
 	}
-	for name, p := range r.pauses {
-		if r.now().After(p.until) {
-			delete(r.pauses, name)
+	r.swept = r.now()
+	for name, st := range r.states {
+		if st.flight == nil && st.tokens == nil && !st.settling && r.now().After(st.paused) {
+			delete(r.states, name)
 		}
 	}
 }
-
-// serveRefresh answers RefreshPath: the tokens are renewed now, for scripts
-// that want to be ahead of an expiry.
-func (a *Auth) serveRefresh(c *fiber.Ctx) error {
-	if a.crossOrigin(c) {
-		return a.refuse(c, &Error{reason: ErrCrossOrigin})
-	}
-	id := a.cookies.read(c, a.cookies.session)
-	if id == nil {
-		return a.refuse(c, errNobody)
-	}
-	s, err := a.sessions.read(id, a.config.Now())
-	if err != nil {
-		return a.refuse(c, asError(err))
-	}
-	renewed, err := a.renewals.wait(s)
-	if err != nil {
-		if !isUnknown(err) {
-			a.cookies.clear(c, string(a.cookies.session)) // it ended just now
-		}
-		return a.refuse(c, asError(err))
-	}
-	sealResponse(c)
-	return c.JSON(fiber.Map{"expires_at": renewed.expires.time().UTC().Format(time.RFC3339)})
-}
-
-func isUnknown(err error) bool { return errors.Is(err, ErrUnavailable) }

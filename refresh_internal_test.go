@@ -37,14 +37,14 @@ func TestRenewAfter(t *testing.T) {
 func TestPauses(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	const sessions = 200
-	r := &renewals{now: func() time.Time { return now }, pauses: map[string]*pause{}}
+	r := &renewals{now: func() time.Time { return now }, states: map[string]*state{}}
 	for failure, longest := range []time.Duration{1, 2, 4, 8, 16, 30, 30, 30, 30, 30, 30, 30} {
 		longest *= time.Second
 		seen := map[time.Duration]bool{}
 		for i := range sessions {
 			name := fmt.Sprint(i)
-			r.pauseAfterFailure(name)
-			length := r.pauses[name].until.Sub(now)
+			r.pause(r.state(name))
+			length := r.states[name].paused.Sub(now)
 			if length < longest/2 || length >= longest {
 				t.Fatalf("after failure %d the pause is %s, want between half of %s and all of it", failure+1, length, longest)
 			}
@@ -60,16 +60,17 @@ func TestPauses(t *testing.T) {
 // memory: pauses that are over make room.
 func TestPausesAreBounded(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
-	r := &renewals{now: func() time.Time { return now }, pauses: map[string]*pause{}}
-	for i := range 4 * pausesKept {
+	r := &renewals{now: func() time.Time { return now }, states: map[string]*state{}}
+	for i := range 4 * statesKept {
 		if i%1000 == 0 {
 			now = now.Add(time.Second)
 		}
-		r.pauseAfterFailure(fmt.Sprint(i))
+		r.pause(r.state(fmt.Sprint(i)))
 	}
 	// Those of the last seconds are needed still.
-	if len(r.pauses) > pausesKept+1 {
-		t.Errorf("%d pauses are kept, want at most %d", len(r.pauses), pausesKept)
+	// Room is made once a second.
+	if len(r.states) > statesKept+1000 {
+		t.Errorf("%d pauses are kept, want at most %d", len(r.states), statesKept)
 	}
 }
 
@@ -119,13 +120,10 @@ func TestAsUnknown(t *testing.T) {
 // TestManyWaitingRenewals: when as many renewals wait as there is room for, one
 // more is told to come back, and a session whose renewal waits still joins it.
 func TestManyWaitingRenewals(t *testing.T) {
-	r := &renewals{now: time.Now, flights: map[string]*renewal{}, pauses: map[string]*pause{}}
+	r := &renewals{now: time.Now, states: map[string]*state{}, flights: renewalsWaiting}
 	waiting := &openSession{}
-	r.flights[waiting.name()] = &renewal{}
-	for i := range flightsKept - 1 {
-		r.flights[fmt.Sprint(i)] = &renewal{}
-	}
-	if joined, err := r.start(waiting); err != nil || joined != r.flights[waiting.name()] {
+	r.state(waiting.name()).flight = &flight{}
+	if joined, err := r.start(waiting); err != nil || joined != r.states[waiting.name()].flight {
 		t.Errorf("a session whose renewal waits does not join it: %v", err)
 	}
 	other := &openSession{}
@@ -133,7 +131,7 @@ func TestManyWaitingRenewals(t *testing.T) {
 	if _, err := r.start(other); !errors.Is(err, ErrUnavailable) || !errors.Is(err, errManyWait) {
 		t.Errorf("one more: %v, want %v", err, errManyWait)
 	}
-	if len(r.flights) != flightsKept {
-		t.Errorf("%d renewals wait", len(r.flights))
+	if len(r.states) != 1 {
+		t.Errorf("%d sessions are in mind, want the one that waits", len(r.states))
 	}
 }

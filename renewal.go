@@ -3,82 +3,92 @@ package cognito
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
+	"sync"
 	"time"
 )
 
-// fly renews the tokens of one session. Its first act is to read the records
-// again: if another instance or an earlier flight was faster, its tokens are
-// the ones to use.
-func (r *renewals) fly(ctx context.Context, seen *openSession) (*openSession, error) {
+// renew is one flight. It reads the records before it calls: if another instance
+// or an earlier flight was faster, its tokens are the ones to use.
+func (r *renewals) renew(ctx context.Context, seen *openSession) (*openSession, error) {
 	handle := &seen.sessionHandle
-	if held := r.peek(handle.name()); held != nil {
-		saved, err := r.saveHeld(ctx, handle, held)
-		if err != nil || !saved.expires.passed(r.now()) || r.peek(handle.name()) != nil {
-			return saved, err
-		}
-		seen = saved // at last, but they have expired in the meantime
+	current, _, err := r.newest(handle)
+	if err != nil || r.wasRenewed(seen, current) {
+		return current, err
 	}
-	current, cold, err := r.sessions.fresh(handle)
+	if !r.alone {
+		lease, other, err := r.leaseOrOther(current)
+		if other != nil || err != nil {
+			return other, err
+		}
+		defer r.giveBack(current, lease)
+	}
+	turnOver, err := r.endpoint.caller.renewals.take(ctx)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	turnOver = sync.OnceFunc(turnOver)
+	defer turnOver()
+	// Once more: what was read before may have grown old in the queue, and whoever
+	// had the lease may have stored a refresh token and no more.
+	current, cold, err := r.newest(handle)
 	switch {
-	case err != nil:
-		return nil, err
-	case current.serial != seen.serial && !current.renewAfter.passed(r.now()):
-		return current, nil
+	case err != nil || r.wasRenewed(seen, current):
+		return current, err
 	case cold.unverifiedAccess != "":
-		return r.accept(ctx, current, cold, cold.refresh)
-	case cold.refresh == "":
+		turnOver()
+		return r.accept(ctx, current, cold, nil)
+	case cold.refresh[0] == "":
 		return r.dead(handle, errors.New("there is no refresh token"))
 	}
-	if r.alone {
-		return r.call(ctx, current, cold)
-	}
-	lease, other, err := r.leaseOrOther(current)
-	if other != nil || err != nil {
-		return other, err
-	}
-	defer r.giveBack(current, lease)
-	// Once more: whoever had the lease before may have stored a refresh token
-	// and no more.
-	leased, cold, err := r.sessions.fresh(handle)
+	presented, got, repeated, err := r.present(ctx, handle, cold.refresh.all())
+	turnOver()
 	switch {
-	case err != nil:
-		return nil, err
-	case cold.unverifiedAccess != "":
-		return r.accept(ctx, leased, cold, cold.refresh)
-	}
-	return r.call(ctx, leased, cold)
-}
-
-// call asks Cognito for new tokens and deals with its answer.
-func (r *renewals) call(ctx context.Context, current *openSession, cold coldRecord) (*openSession, error) {
-	handle, replaced, presented := &current.sessionHandle, cold.refresh, cold.refresh
-	got, repeated, err := r.ask(ctx, handle, presented)
-	if errors.Is(err, errInvalidGrant) && cold.spare != "" {
-		presented = cold.spare
-		got, repeated, err = r.ask(ctx, handle, presented)
-	}
-	if errors.Is(err, errInvalidGrant) {
+	case errors.Is(err, errInvalidGrant):
 		return r.refused(ctx, current, cold, err)
-	}
-	if err != nil {
+	case err != nil:
 		return nil, asUnknown(err)
 	}
-	cold.replace(presented, got, repeated)
-	if got.refresh != "" && !r.alone {
-		tokens := &unsaved{record: current.record(), cold: cold, used: replaced}
-		if stored, err := r.sessions.readCold(handle); err == nil && tokens.rivals(stored) {
-			session, settled, err := r.reconcile(ctx, handle, tokens)
-			if settled {
-				return session, err
-			}
-			// Not to be stored over a rival that may be the living one.
-			if r.hold(handle, tokens, err) {
-				return nil, asUnknown(err)
-			}
+	spent := cold.refresh.renewedBy(presented, got.refresh, repeated)
+	cold.unverifiedAccess, cold.unverifiedID = got.access, got.id
+	return r.accept(ctx, current, cold, spent)
+}
+
+// newest reads both records, and puts to them what only this process has.
+func (r *renewals) newest(handle *sessionHandle) (*openSession, coldRecord, error) {
+	hot, stored, err := r.stored(handle)
+	mine := r.unsettled(handle.name())
+	if err != nil || mine == nil {
+		return hot, stored, err
+	}
+	both, ours := mine.with(hot, stored)
+	if ours {
+		hot = both.session(r.sessions, handle)
+	}
+	return hot, both.cold, nil
+}
+
+// stored reads both records of a session that has not ended here.
+func (r *renewals) stored(handle *sessionHandle) (*openSession, coldRecord, error) {
+	if r.hasEnded(handle.name()) {
+		return nil, coldRecord{}, errNoSuchSession
+	}
+	return r.sessions.fresh(handle)
+}
+
+// wasRenewed reports whether somebody has renewed a session since it was seen.
+func (r *renewals) wasRenewed(seen, current *openSession) bool {
+	return current.serial != seen.serial && !current.renewAfter.passed(r.now())
+}
+
+// present presents refresh tokens in turn until one is not refused.
+func (r *renewals) present(ctx context.Context, handle *sessionHandle, candidates []secret) (presented secret, got grant, repeated bool, err error) {
+	for _, presented = range candidates {
+		got, repeated, err = r.ask(ctx, handle, presented)
+		if !errors.Is(err, errInvalidGrant) {
+			break
 		}
 	}
-	return r.accept(ctx, current, cold, replaced)
+	return presented, got, repeated, err
 }
 
 // ask presents a refresh token. If the answer is lost, Cognito has perhaps
@@ -101,26 +111,22 @@ func (r *renewals) ask(ctx context.Context, handle *sessionHandle, refresh secre
 const winnerTimeout = callTimeout + 2*storageTimeout
 
 // refused believes invalid_grant only when no other instance can have used
-// the same refresh token: its answer may still be travelling, so the record
+// the same refresh tokens: its answer may still be travelling, so the record
 // must stay as it is for as long as that can take.
 func (r *renewals) refused(ctx context.Context, current *openSession, cold coldRecord, cause error) (*openSession, error) {
 	for began := time.Now(); !r.alone; {
-		fresh, freshCold, err := r.sessions.fresh(&current.sessionHandle)
-		switch replaced := freshCold.refresh != cold.refresh; {
+		fresh, stored, err := r.newest(&current.sessionHandle)
+		switch another := !cold.refresh.has(stored.refresh.all()...); {
 		case err != nil:
 			return nil, err
 		case fresh.serial != current.serial:
 			return fresh, nil
-		case replaced && freshCold.unverifiedAccess != "":
-			return r.accept(ctx, fresh, freshCold, freshCold.refresh)
-		case time.Since(began) > winnerTimeout:
-			if replaced {
-				// The winner stored its refresh token and got no further.
-				return nil, unavailable(cause)
-			}
-			if r.peek(current.name()) != nil {
-				return nil, unavailable(cause) // we have tokens that are not settled yet
-			}
+		case another && stored.unverifiedAccess != "":
+			return r.accept(ctx, fresh, stored, nil)
+		case time.Since(began) <= winnerTimeout:
+		case another:
+			return nil, unavailable(cause) // the winner stored its token and got no further
+		default:
 			return r.dead(&current.sessionHandle, cause)
 		}
 		if !sleep(ctx, pollPause) {
@@ -131,41 +137,56 @@ func (r *renewals) refused(ctx context.Context, current *openSession, cold coldR
 }
 
 // accept verifies new tokens and makes them the session's. A new refresh token
-// is stored before anything else happens, since the old one, used, may be
+// is stored before anything else happens, since those that it was spent for are
 // dead.
-func (r *renewals) accept(ctx context.Context, current *openSession, cold coldRecord, used secret) (*openSession, error) {
+func (r *renewals) accept(ctx context.Context, current *openSession, cold coldRecord, spent []secret) (*openSession, error) {
 	handle := &current.sessionHandle
-	stored := r.sessions.saveCold(handle, current.record(), cold)
-	if stored != nil && !isUnknown(stored) {
-		r.revokeLater(cold.refresh) // ended while the call was under way
-		return nil, stored
+	mine := &tokens{record: current.record(), cold: cold, spent: spent}
+	saved := r.saveCold(handle, mine)
+	if saved != nil && !isUnknown(saved) {
+		r.revokeLater(cold.refresh.all()...) // ended while the call was under way
+		return nil, saved
 	}
-	record, err := r.renewed(ctx, current, cold)
+	record, err := r.verified(ctx, current, mine.cold)
 	if err == nil {
-		cold.access = cold.unverifiedAccess
-		cold.unverifiedAccess, cold.unverifiedID = "", ""
-		return r.keep(handle, record, cold, used)
+		mine.record = record
+		mine.cold.access = mine.cold.unverifiedAccess
+		mine.cold.unverifiedAccess, mine.cold.unverifiedID = "", ""
+		return r.keep(handle, mine)
 	}
 	// Tokens that had expired on arrival, or whose key cannot be found just
 	// now, are worthless but no reason to doubt the session.
 	worthless := errors.Is(err, ErrTokenExpired) || errors.Is(err, ErrTokenKey)
 	if errors.Is(err, ErrInvalidToken) && !worthless {
-		r.revokeLater(cold.refresh)
+		r.revokeLater(cold.refresh.all()...)
 		return r.dead(handle, err)
 	}
 	if worthless {
-		cold.unverifiedAccess, cold.unverifiedID = "", ""
-		stored = r.sessions.saveCold(handle, current.record(), cold)
+		mine.cold.unverifiedAccess, mine.cold.unverifiedID = "", ""
+		saved = r.saveCold(handle, mine)
 	}
-	if isUnknown(stored) {
-		r.hold(handle, &unsaved{record: current.record(), cold: cold, used: used}, stored)
+	if isUnknown(saved) {
+		r.settleLater(handle, mine, saved)
 	}
 	return nil, asUnknown(err)
 }
 
-// renewed verifies the tokens that wait in cold, like those at login but for
+// saveCold stores the cold record alone, together with the candidates of others,
+// which mine has afterwards too. The session must still be there: whoever deletes
+// its records means that it is over (P18).
+func (r *renewals) saveCold(handle *sessionHandle, mine *tokens) error {
+	hot, stored, err := r.stored(handle)
+	if err != nil {
+		return err
+	}
+	both, _ := mine.with(hot, stored)
+	mine.cold.refresh = both.cold.refresh
+	return r.undoIfLate(handle, r.sessions.saveCold(handle, both.record, both.cold))
+}
+
+// verified verifies the tokens that wait in cold, like those at login but for
 // the nonce, which Cognito may leave out here, and builds the new hot record.
-func (r *renewals) renewed(ctx context.Context, current *openSession, cold coldRecord) (hotRecord, error) {
+func (r *renewals) verified(ctx context.Context, current *openSession, cold coldRecord) (hotRecord, error) {
 	subject := current.identity.user.Subject()
 	access, err := r.verifier.accessToken(ctx, cold.unverifiedAccess, ruleSameSubject(subject))
 	if err != nil {
@@ -189,44 +210,56 @@ func (r *renewals) renewed(ctx context.Context, current *openSession, cold coldR
 	}
 	now := r.now()
 	record.expires, record.renewAfter = momentOf(expires), momentOf(renewAfter(now, expires))
-	if cold.spare != "" {
-		record.renewAfter = momentOf(now.Add(lookPause)) // while the spare still works
-	}
 	r.sessions.slide(&record, now) // a renewal is use, too
 	return record, nil
 }
 
-// renewAfter leaves a quarter of the tokens' life, give or take a twentieth,
-// so that sessions that began together are not renewed together. Tokens that
-// arrive nearly or wholly expired are not asked for more than once a second.
-func renewAfter(now, expires time.Time) time.Time {
-	life := expires.Sub(now)
-	share := 0.75 + 0.05*(2*rand.Float64()-1)
-	return now.Add(max(time.Second, time.Duration(float64(life)*share)))
-}
-
 // keep saves a renewed session. If the storage fails, the tokens are kept in
 // memory and the request is served with them.
-func (r *renewals) keep(handle *sessionHandle, record hotRecord, cold coldRecord, used secret) (*openSession, error) {
-	saved, err := r.sessions.save(handle, record, &cold)
+func (r *renewals) keep(handle *sessionHandle, mine *tokens) (*openSession, error) {
+	saved, err := r.save(handle, mine)
 	switch {
 	case err == nil:
-		if !r.alone || cold.spare != "" {
-			r.lookLater(handle, &unsaved{record: record, cold: cold, used: used})
+		if !r.alone || mine.cold.refresh.several() {
+			r.settleLater(handle, mine, nil)
 		}
 		return saved, nil
 	case isUnknown(err):
-		held := &unsaved{record: record, cold: cold, used: used}
-		if r.hold(handle, held, err) {
-			r.sessions.undoLater(handle, nil)
-			return held.session(r.sessions, handle), nil
+		if r.settleLater(handle, mine, err) {
+			return mine.session(r.sessions, handle), nil
 		}
 		// The app is stopping and nobody will offer them again.
-		time.Sleep(rescuePause)
-		return r.sessions.save(handle, record, &cold)
+		time.Sleep(firstSettlePause)
+		return r.save(handle, mine)
 	}
-	r.revokeLater(cold.refresh) // ended while the call was under way
+	r.revokeLater(mine.cold.refresh.all()...) // ended while the call was under way
 	return nil, err
+}
+
+// save stores both records, together with the candidates of others. While there
+// are several, the session is renewed again soon, by whoever comes first: within
+// the grace all of them work still.
+func (r *renewals) save(handle *sessionHandle, mine *tokens) (*openSession, error) {
+	hot, stored, err := r.stored(handle)
+	if err != nil {
+		return nil, err
+	}
+	both, ours := mine.with(hot, stored)
+	if ours && both.cold.refresh.several() {
+		both.record.renewAfter = min(both.record.renewAfter, momentOf(r.now().Add(lookPause)))
+	}
+	mine.cold.refresh = both.cold.refresh
+	saved, err := r.sessions.save(handle, both.record, &both.cold)
+	return saved, r.undoIfLate(handle, err)
+}
+
+// undoIfLate has it looked whether a write that got no answer in time is done
+// after a logout.
+func (r *renewals) undoIfLate(handle *sessionHandle, err error) error {
+	if isUnknown(err) {
+		r.sessions.undoLater(handle, nil)
+	}
+	return err
 }
 
 // dead ends a session that Cognito will not renew.
@@ -235,34 +268,4 @@ func (r *renewals) dead(handle *sessionHandle, cause error) (*openSession, error
 		return nil, err
 	}
 	return nil, &Error{reason: ErrSessionEnded, cause: cause}
-}
-
-// ruleNonceIfPresent is ruleNonce for renewals, where the claim may be gone.
-func ruleNonceIfPresent(want secret) rule {
-	return func(v *verifier, t *token) error {
-		if _, set := t.claims["nonce"]; !set {
-			return nil
-		}
-		return ruleNonce(want)(v, t)
-	}
-}
-
-// asUnknown turns an operator's error into an outage: a wrong client secret
-// must be mended, but nobody is logged out for it.
-func asUnknown(err error) error {
-	if isUnknown(err) {
-		return err
-	}
-	return unavailable(err)
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -12,7 +12,7 @@ import (
 // sealVersion is the first byte of every record. A record of another version
 // comes from a newer or older release in a rolling deployment: it is treated
 // as absent and left where it is.
-const sealVersion = 2
+const sealVersion = 3
 
 const nonceSize = 12 // of GCM
 

@@ -45,7 +45,8 @@ func (attempt) Format(f fmt.State, _ rune)       { hide(f, "attempt") }
 func (outcome) Format(f fmt.State, _ rune)       { hide(f, "outcome") }
 func (cognitoAnswer) Format(f fmt.State, _ rune) { hide(f, "answer") }
 func (coldRecord) Format(f fmt.State, _ rune)    { hide(f, "cold record") }
-func (unsaved) Format(f fmt.State, _ rune)       { hide(f, "tokens") }
+func (tokens) Format(f fmt.State, _ rune)        { hide(f, "tokens") }
+func (candidates) Format(f fmt.State, _ rune)    { hide(f, "tokens") }
 func (keyring) Format(f fmt.State, _ rune)       { hide(f, "key") }
 func (sealingKey) Format(f fmt.State, _ rune)    { hide(f, "key") }
 func (sessionHandle) Format(f fmt.State, _ rune) { hide(f, "session") }

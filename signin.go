@@ -73,7 +73,7 @@ func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted grant, begun att
 		renewable: granted.refresh != "", subject: id.text("sub"),
 		user: claimText{text: user}, payload: claimText{text: access.payload}, userInfo: claimText{text: userInfo},
 	}
-	return a.sessions.begin(record, coldRecord{access: granted.access, refresh: granted.refresh, nonce: secret(begun.Nonce)})
+	return a.sessions.begin(record, coldRecord{access: granted.access, nonce: secret(begun.Nonce), refresh: candidates{granted.refresh}})
 }
 
 // provedAnew reports whether the visitor has shown who they are since the

@@ -212,3 +212,6 @@ func storageError(call string, err error) error {
 	}
 	return &Error{reason: ErrUnavailable, cause: fmt.Errorf("storage %s: %w", call, err), retryAfter: 2 * time.Second}
 }
+
+// isUnknown reports that nothing is known, which never logs anybody out.
+func isUnknown(err error) bool { return errors.Is(err, ErrUnavailable) }

@@ -37,6 +37,11 @@ type grant struct {
 // request, whatever comes of it: a code can be spent only once, and a second
 // try would hide why the first one failed.
 func (t *tokenEndpoint) exchange(ctx context.Context, code, verifier secret, redirectURI string) (grant, error) {
+	giveBack, err := t.caller.exchanges.take(ctx)
+	if err != nil {
+		return grant{}, unavailable(err)
+	}
+	defer giveBack()
 	return t.request(ctx, url.Values{
 		"grant_type":    {"authorization_code"},
 		"code":          {code.reveal()},
@@ -45,7 +50,8 @@ func (t *tokenEndpoint) exchange(ctx context.Context, code, verifier secret, red
 	})
 }
 
-// renew trades a refresh token for new tokens (RFC 6749 section 6).
+// renew trades a refresh token for new tokens (RFC 6749 section 6). Whoever calls
+// it has a place among the renewals.
 func (t *tokenEndpoint) renew(ctx context.Context, refresh secret) (grant, error) {
 	return t.request(ctx, url.Values{
 		"grant_type":    {"refresh_token"},
@@ -130,6 +136,11 @@ func grantError(reported *ProviderError) error {
 
 // fetchUserInfo reads the claims that the access token gives access to.
 func (t *tokenEndpoint) fetchUserInfo(ctx context.Context, access secret) ([]byte, error) {
+	giveBack, err := t.caller.exchanges.take(ctx)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer giveBack()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, t.at.userInfo, nil)
 	if err != nil {
 		return nil, err
@@ -150,7 +161,7 @@ func (t *tokenEndpoint) fetchUserInfo(ctx context.Context, access secret) ([]byt
 // revoke ends a refresh token and with it every token that was made from it
 // (RFC 7009). Access tokens still verify by their signature until they expire.
 func (t *tokenEndpoint) revoke(ctx context.Context, refresh secret) error {
-	giveBack, err := t.caller.takeRevocation(ctx)
+	giveBack, err := t.caller.revocations.take(ctx)
 	if err != nil {
 		return unavailable(err)
 	}

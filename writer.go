@@ -106,7 +106,7 @@ func (s *sessions) undoIfEnded(handle *sessionHandle) error {
 // of it and by one request at a time. It works on a fresh read, since the
 // session may have been renewed or ended since the request came in. Should it
 // still cross a renewal and put back an older hot record, whoever renewed finds
-// that when it looks again (lookLater). A storage that fails now is asked again
+// that when it looks again (settle). A storage that fails now is asked again
 // by the next request.
 func (s *sessions) touch(opened *openSession, now time.Time) {
 	if _, busy := s.touching.LoadOrStore(opened.name(), true); busy {

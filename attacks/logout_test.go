@@ -864,3 +864,40 @@ func TestCloseDoesNotWaitForRevocations(t *testing.T) {
 		t.Errorf("of %d revocations that came to nothing %d are in the log", len(leaving), told)
 	}
 }
+
+// TestRecordsDeletedDuringRenewal is P18: an operator deletes a session's records
+// while its tokens are being renewed. That ends it: the records do not come back,
+// and the token that Cognito had just issued is revoked.
+func TestRecordsDeletedDuringRenewal(t *testing.T) {
+	t.Parallel()
+	for name, records := range map[string]func(lab.Session) []string{
+		"both":        func(s lab.Session) []string { return []string{s.Hot, s.Cold} },
+		"the session": func(s lab.Session) []string { return []string{s.Hot} },
+		"the tokens":  func(s lab.Session) []string { return []string{s.Cold} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLeaver(t, 0)
+			held := l.park(true)
+			waiting := l.a.Later(1, lab.AsScript("/me", l.alice.Cookie))
+			lab.Eventually(t, "Cognito has worked", func() bool { return len(l.tokens.All()) == 4 })
+			for _, key := range records(l.alice) {
+				if err := l.storage.Delete(key); err != nil {
+					t.Fatal(err)
+				}
+			}
+			held.Open()
+			if got := waiting()[0]; got.Err != nil || got.StatusCode != http.StatusUnauthorized {
+				t.Errorf("the request that waited is answered %s, want 401", got)
+			}
+			if l.storage.Has(l.alice.Hot) && l.storage.Has(l.alice.Cold) {
+				t.Error("the session has come back")
+			}
+			newest := l.tokens.Newest()
+			lab.Eventually(t, "the newest refresh token is revoked", func() bool { return slices.Contains(lab.Revoked(l.pool), newest) })
+			l.a.MustBe("", l.alice.Cookie)
+			l.b.MustBe("", l.alice.Cookie)
+			l.a.MustBe("alice", l.a.SignIn("alice"))
+		})
+	}
+}

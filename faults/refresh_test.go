@@ -833,8 +833,8 @@ func TestUserInfoDoesNotBringClaimsBack(t *testing.T) {
 }
 
 // TestLookInVain: a renewal looks again whether its tokens still stand, and the
-// storage cannot say. Where no refresh token is at stake there is nothing to
-// hold, and nothing to alarm anybody with.
+// storage cannot say. They were stored, so nobody is alarmed; it looks until it
+// can, and the session lasts.
 func TestLookInVain(t *testing.T) {
 	t.Parallel()
 	for name, client := range map[string]cognitotest.Client{"rotating": lab.Rotating(0), "not rotating": {}} {
@@ -847,32 +847,44 @@ func TestLookInVain(t *testing.T) {
 		before := len(storage.Asked("get"))
 		storage.Misbehave(func(lab.StoreCall) *lab.StoreFault { return &lab.StoreFault{Err: lab.ErrDown} })
 		lab.Eventually(t, "it is looked again", func() bool { return len(storage.Asked("get")) > before })
-		if name == "rotating" {
-			lab.Eventually(t, "the operator is told", func() bool { return strings.Contains(s.Logged.String(), "may not be stored") })
-		} else if err := s.Auth.Close(); err != nil || strings.Contains(s.Logged.String(), "may not be stored") {
-			t.Errorf("%s: Close says %v, and the log %s", name, err, s.Logged.String())
-		}
 		storage.Misbehave(nil)
 		s.MustBe("alice", alice.Cookie)
+		if err := s.Auth.Close(); err != nil || strings.Contains(s.Logged.String(), "may not be stored") {
+			t.Errorf("%s: Close says %v, and the log %s", name, err, s.Logged.String())
+		}
+		mustLast(alice.Cookie, lab.ServeWith(t, pool, lab.On(storage)))
 	}
 }
 
-// TestCloseLooksForRefreshTokensAlone: a shutdown does not wait for looks at
-// which only claims are at stake.
-func TestCloseLooksForRefreshTokensAlone(t *testing.T) {
-	for name, client := range map[string]cognitotest.Client{"rotating": lab.Rotating(0), "not rotating": {}} {
-		pool := lab.NewPool(t, client)
-		storage := lab.NewStore()
-		s := lab.ServeWith(t, pool, lab.On(storage))
-		alice := s.SignIn("alice")
-		pool.Advance(lab.JustExpired)
-		s.MustBe("alice", alice)
-		before := len(storage.Asked("get"))
-		if err := s.Auth.Close(); err != nil {
-			t.Errorf("%s: Close: %v", name, err)
-		}
-		if looked := len(storage.Asked("get")) > before; looked != (name == "rotating") {
-			t.Errorf("%s: looked is %t", name, looked)
+// TestRefusedSessionsLeaveTheirTurns is P10: more sessions than may call Cognito
+// at once are refused, and each waits for what another instance might bring. They
+// wait without a turn, so others are renewed meanwhile.
+func TestRefusedSessionsLeaveTheirTurns(t *testing.T) {
+	t.Parallel()
+	const gone = 80
+	pool := lab.NewPool(t, lab.Rotating(0))
+	s := lab.ServeWith(t, pool, lab.On(lab.NewStore()))
+	cookies := make([]*http.Cookie, gone)
+	for i := range cookies {
+		cookies[i] = sessionCookieIn(pool.SignIn(s.App, "alice"))
+	}
+	bob := s.SignIn("bob")
+	pool.EndSessions("alice")
+	pool.Advance(lab.JustExpired)
+	answered := make(chan lab.Reply, gone)
+	for _, cookie := range cookies {
+		waiting := s.Later(1, lab.AsScript("/me", cookie))
+		go func() { answered <- waiting()[0] }()
+	}
+	lab.Eventually(t, "all have been refused, or wait for their turn", func() bool { return len(lab.RenewalsAt(pool)) >= 64 })
+	s.MustBe("bob", bob)
+	if len(answered) > 0 {
+		t.Error("bob had to wait for those whom Cognito refuses")
+	}
+	for range gone {
+		if got := <-answered; got.Err != nil || got.StatusCode != http.StatusUnauthorized {
+			t.Fatalf("a session that Cognito refuses is answered %s, want 401", got)
 		}
 	}
+	s.MustRenew(gone + 1)
 }

@@ -26,27 +26,28 @@ func TestBlockedLog(t *testing.T) {
 	log := &blockedLog{reached: make(chan struct{}), release: make(chan struct{})}
 	r := &renewals{
 		now: time.Now, observer: log, tasks: tasks.New(4, nil),
-		held: map[string]*unsaved{}, looks: map[string]*unsaved{}, rescuing: map[string]bool{},
+		states: map[string]*state{},
 	}
 	alice, ok := newHandle([]byte(randomText()), "test")
 	if !ok {
 		t.Fatal("an id of our own making is malformed")
 	}
 	held := make(chan bool, 1)
-	go func() { held <- r.hold(alice, &unsaved{}, errors.New("the storage hangs")) }()
+	go func() { held <- r.settleLater(alice, &tokens{}, errors.New("the storage hangs")) }()
 	<-log.reached
 
-	bob := make(chan *unsaved, 1)
-	go func() { bob <- r.peek("bob") }()
+	bob := make(chan *tokens, 1)
+	go func() { bob <- r.unsettled("bob") }()
 	select {
 	case <-bob:
 	case <-time.After(10 * time.Second):
 		t.Error("bob waits for the log")
 	}
 	close(log.release)
-	if !<-held || r.take(alice.name()) == nil {
+	if !<-held || r.unsettled(alice.name()) == nil {
 		t.Error("alice's tokens are not held")
 	}
+	r.forget(alice.name()) // before the loop comes to them
 	if err := r.tasks.Close(10 * time.Second); err != nil {
 		t.Error(err)
 	}
@@ -56,15 +57,15 @@ func TestBlockedLog(t *testing.T) {
 // session ended are not held, a copy of the cookie renews nothing, and a flood of
 // logouts does not fill the memory. Who has not logged out is not touched.
 func TestEndedNameWins(t *testing.T) {
-	r := &renewals{now: time.Now, tasks: tasks.New(4, nil), held: map[string]*unsaved{}, rescuing: map[string]bool{}}
+	r := &renewals{now: time.Now, tasks: tasks.New(4, nil), states: map[string]*state{}}
 	handle, ok := newHandle([]byte(randomText()), "test")
 	if !ok {
 		t.Fatal("an id of our own making is malformed")
 	}
 	alice := &openSession{sessionHandle: *handle, renewable: true}
-	r.take(alice.name())
-	r.hold(handle, &unsaved{}, errors.New("the storage hangs"))
-	if r.peek(alice.name()) != nil {
+	r.forget(alice.name())
+	r.settleLater(handle, &tokens{}, errors.New("the storage hangs"))
+	if r.unsettled(alice.name()) != nil {
 		t.Error("tokens came back after the session ended")
 	}
 	if _, err := r.start(alice); !errors.Is(err, ErrSessionEnded) {
@@ -77,9 +78,10 @@ func TestEndedNameWins(t *testing.T) {
 		t.Errorf("%d ended sessions are remembered", kept)
 	}
 	bob, _ := newHandle([]byte(randomText()), "test")
-	if offered, _, ended := r.offer(bob, &unsaved{}); !offered || ended || r.take(bob.name()) == nil {
+	if offered, _ := r.toSettle(bob, &tokens{due: time.Now().Add(time.Hour)}); !offered || r.unsettled(bob.name()) == nil {
 		t.Error("bob's tokens are not held")
 	}
+	r.forget(bob.name()) // before the loop comes to them
 	if err := r.tasks.Close(10 * time.Second); err != nil {
 		t.Error(err)
 	}

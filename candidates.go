@@ -1,0 +1,53 @@
+package cognito
+
+import "slices"
+
+// candidates are the refresh tokens of a session of which one is alive, likeliest
+// first. There is one, unless instances have renewed at the same time or an answer
+// was lost: within the grace of rotation Cognito gives every asker a child of the
+// same token, and only the child minted last stays valid. It does not revoke the
+// family when a dead one is presented. So nobody has to decide which of two lives:
+// both are kept, and the next renewal finds out.
+type candidates [4]secret
+
+// all are the candidates there are.
+func (c *candidates) all() []secret {
+	return slices.DeleteFunc(slices.Clone(c[:]), func(s secret) bool { return s == "" })
+}
+
+// several reports whether it is open which one lives.
+func (c *candidates) several() bool { return c[1] != "" }
+
+// has reports whether all of these are among the candidates.
+func (c *candidates) has(others ...secret) bool {
+	return !slices.ContainsFunc(others, func(other secret) bool { return !slices.Contains(c[:], other) })
+}
+
+// with are the candidates and others behind them, as far as there is room, less
+// those that are spent.
+func (c *candidates) with(others candidates, spent []secret) (all candidates) {
+	i := 0
+	for _, each := range append(c.all(), others.all()...) {
+		if i < len(all) && !slices.Contains(spent, each) && !slices.Contains(all[:i], each) {
+			all[i] = each
+			i++
+		}
+	}
+	return all
+}
+
+// renewedBy takes what came of presenting a candidate, and returns what is spent:
+// that it worked shows that no other one known until then is alive. If the answer
+// to a first try was lost, the presented one remains: Cognito may have served the
+// two tries in the other order, and then the living child never arrived, but
+// within the grace its parent has another. Without rotation the answer holds no
+// refresh token, and the presented one goes on working.
+func (c *candidates) renewedBy(presented, got secret, repeated bool) (spent []secret) {
+	next := candidates{got}
+	if got == "" || repeated {
+		next = next.with(candidates{presented}, nil)
+	}
+	spent = slices.DeleteFunc(c.all(), func(s secret) bool { return next.has(s) })
+	*c = next
+	return spent
+}

@@ -1,0 +1,79 @@
+package cognito
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/tasks"
+)
+
+// Two instances may renew one session at the same time, since fiber.Storage
+// has no atomic operation to build a lock on. A lease makes that rare. When it
+// happens all the same, without a grace period at Cognito the loser is refused
+// and waits for the winner's tokens (renewal.go). Within the grace both get a
+// child of the same refresh token, and both are candidates (candidates.go).
+
+const (
+	// pollPause is how often another instance's renewal is looked for, and
+	// leasePause how long after writing a lease it is read again.
+	pollPause  = 100 * time.Millisecond
+	leasePause = 100 * time.Millisecond
+	// leaseLife covers one call to Cognito and saving its answer.
+	leaseLife = callTimeout + 2*time.Second
+	// lookPause is how long after storing a refresh token it is looked whether
+	// it is still there: a rival that had not seen it reads and writes once.
+	lookPause = 2 * storageTimeout
+)
+
+// leaseOrOther takes the lease of a session, or waits for what the instance
+// that holds it brings. The lease is advice, not a lock. But of several
+// instances that find no lease and write one, the last one's stands when all
+// have written, so each looks again after a moment.
+func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *openSession, err error) {
+	lease = []byte(randomText())
+	for patience := time.Now().Add(leaseLife + time.Second); time.Now().Before(patience); {
+		holder, err := r.sessions.store.get(current.lease())
+		if err != nil {
+			return nil, nil, err
+		}
+		switch {
+		case bytes.Equal(holder, lease):
+			return lease, nil, nil
+		case holder == nil:
+			// A storage that takes no lease would not take the tokens either.
+			if err := r.sessions.store.set(current.lease(), lease, leaseLife); err != nil {
+				return nil, nil, err
+			}
+		}
+		select {
+		case <-r.tasks.Closing():
+			return nil, nil, unavailable(tasks.ErrClosed) // no time to begin a call
+		case <-time.After(leasePause):
+		}
+		fresh, err := r.sessions.read(current.id[:], r.now())
+		if err != nil {
+			return nil, nil, err
+		}
+		if fresh.serial != current.serial {
+			r.giveBack(current, lease)
+			return nil, fresh, nil
+		}
+	}
+	// It has outlived its holder, in a storage that does not keep to lifetimes.
+	// Ours in its place is given back.
+	return lease, nil, r.sessions.store.set(current.lease(), lease, leaseLife)
+}
+
+// giveBack deletes the lease, if it is still ours.
+func (r *renewals) giveBack(current *openSession, lease []byte) {
+	if holder, err := r.sessions.store.get(current.lease()); err == nil && bytes.Equal(holder, lease) {
+		_ = r.sessions.store.delete(current.lease())
+	}
+}
+
+// prolongLease keeps the lease of a session for one call more, whosever it is.
+func (r *renewals) prolongLease(handle *sessionHandle) {
+	if holder, err := r.sessions.store.get(handle.lease()); err == nil && holder != nil {
+		_ = r.sessions.store.set(handle.lease(), holder, leaseLife)
+	}
+}

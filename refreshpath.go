@@ -1,0 +1,32 @@
+package cognito
+
+import (
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// serveRefresh answers RefreshPath: the tokens are renewed now, for scripts
+// that want to be ahead of an expiry.
+func (a *Auth) serveRefresh(c *fiber.Ctx) error {
+	if a.crossOrigin(c) {
+		return a.refuse(c, &Error{reason: ErrCrossOrigin})
+	}
+	id := a.cookies.read(c, a.cookies.session)
+	if id == nil {
+		return a.refuse(c, errNobody)
+	}
+	s, err := a.sessions.read(id, a.config.Now())
+	if err != nil {
+		return a.refuse(c, asError(err))
+	}
+	renewed, err := a.renewals.wait(s)
+	if err != nil {
+		if !isUnknown(err) {
+			a.cookies.clear(c, string(a.cookies.session)) // it ended just now
+		}
+		return a.refuse(c, asError(err))
+	}
+	sealResponse(c)
+	return c.JSON(fiber.Map{"expires_at": renewed.expires.time().UTC().Format(time.RFC3339)})
+}

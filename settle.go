@@ -1,0 +1,211 @@
+package cognito
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	// Tokens that the storage has not taken are offered again after a pause, which
+	// doubles, lest a storage that recovers is drowned.
+	firstSettlePause   = 500 * time.Millisecond
+	longestSettlePause = 5 * time.Second
+	// severalLife is how long the session is renewed again by itself until it is
+	// known which of several tokens lives: the longest grace that Cognito offers.
+	severalLife = time.Minute
+)
+
+// tokens are what came of a renewal. They are settled when the storage has them
+// and nobody can write over them any more without having seen them. They are not
+// changed once others see them.
+type tokens struct {
+	record hotRecord
+	cold   coldRecord
+	spent  []secret // the refresh tokens that they came of, which are dead
+	stored bool     // the storage has taken them, and it is only looked again
+	since  time.Time
+	due    time.Time     // when the loop goes on with them
+	pause  time.Duration // before the next try
+}
+
+// session is the session with these tokens, for requests in the meantime.
+func (t *tokens) session(s *sessions, handle *sessionHandle) *openSession {
+	opened := s.fromMemory(handle, t.record)
+	opened.unsaved = &t.cold
+	return opened
+}
+
+// with puts tokens together with what is stored. All candidates stay. The rest,
+// claims and access token, is of the later renewal; ours tells whether that is
+// this one.
+func (t *tokens) with(hot *openSession, stored coldRecord) (both tokens, ours bool) {
+	if t.record.serial < hot.serial || (t.record.serial == hot.serial && t.stored) {
+		both = tokens{record: hot.record(), cold: stored}
+		both.cold.refresh = stored.refresh.with(t.cold.refresh, t.spent)
+		return both, false
+	}
+	both = *t
+	both.record.idleUntil = max(t.record.idleUntil, hot.idleUntil)
+	both.record.touchAfter = max(t.record.touchAfter, hot.touchAfter)
+	both.cold.refresh = t.cold.refresh.with(stored.refresh, t.spent)
+	return both, true
+}
+
+// settleLater hands tokens to the session's loop, in place of such as came before:
+// these are what came of those. Without a cause they are stored, and it is looked
+// once more when somebody who was about to write, and had not seen them, must have
+// done so. Else they exist only here, since those that they replace are dead. It
+// reports whether there is a loop.
+func (r *renewals) settleLater(handle *sessionHandle, mine *tokens, cause error) bool {
+	mine.stored, mine.since, mine.pause = cause == nil, time.Now(), firstSettlePause
+	mine.due = mine.since.Add(lookPause + jittered(lookPause/4))
+	if cause != nil {
+		mine.due = mine.since.Add(jittered(firstSettlePause))
+	}
+	settling, news := r.toSettle(handle, mine)
+	if news && cause != nil {
+		r.observer.unsaved(handle.name(), cause)
+	}
+	return settling
+}
+
+// toSettle is settleLater under the lock. It reports, too, whether nothing was
+// kept in memory alone until now.
+func (r *renewals) toSettle(handle *sessionHandle, mine *tokens) (settling, news bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	name := handle.name()
+	if r.ended.has(name) {
+		return false, false
+	}
+	st := r.state(name)
+	news = st.tokens == nil || st.tokens.stored
+	if !st.settling {
+		st.settling = r.tasks.Go("settling renewed tokens", func(closing <-chan struct{}) { r.settle(handle, closing) }) == nil
+	}
+	if st.settling {
+		st.tokens = mine
+	}
+	r.forgetIfIdle(name)
+	return st.settling, news
+}
+
+// unsettled are the tokens that are to be settled, or nil.
+func (r *renewals) unsettled(name string) *tokens {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if st := r.states[name]; st != nil {
+		return st.tokens
+	}
+	return nil
+}
+
+// next is unsettled for the loop, which is dismissed when there is nothing: in
+// one step, so that whoever brings tokens next begins a new one.
+func (r *renewals) next(name string) *tokens {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	st := r.states[name]
+	if st.tokens == nil {
+		st.settling = false
+		r.forgetIfIdle(name)
+		return nil
+	}
+	return st.tokens
+}
+
+// replace puts what came of a step in the place of tokens, unless newer ones have
+// come.
+func (r *renewals) replace(name string, mine, later *tokens) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if st := r.states[name]; st.tokens == mine {
+		st.tokens = later
+	}
+}
+
+// settle is the one loop of a session whose tokens are not yet as they should be.
+// When the app stops it takes one more step.
+func (r *renewals) settle(handle *sessionHandle, closing <-chan struct{}) {
+	name := handle.name()
+	for last := false; ; {
+		mine := r.next(name)
+		if mine == nil {
+			return
+		}
+		if wait := time.Until(mine.due); wait > 0 && !last {
+			select {
+			case <-time.After(wait):
+			case <-closing:
+				last = true
+			}
+			continue // with newer ones, perhaps, that have a time of their own
+		}
+		later := r.settleOnce(handle, mine)
+		if last {
+			later = nil
+		}
+		r.replace(name, mine, later)
+	}
+}
+
+// settleOnce goes one step. It returns what is to be settled after that, if
+// anything is.
+func (r *renewals) settleOnce(handle *sessionHandle, mine *tokens) *tokens {
+	hot, stored, err := r.stored(handle)
+	switch later := mine.again(); {
+	case isUnknown(err):
+		return later
+	case err != nil: // the session has ended
+		r.revokeLater(mine.cold.refresh.all()...)
+		_ = r.sessions.undoIfEnded(handle) // what we wrote may have come after
+		return nil
+	case !stored.refresh.has(mine.cold.refresh[0]) || hot.serial < mine.record.serial:
+		if _, err := r.save(handle, later); err == nil {
+			later.stored = true
+			if !later.cold.refresh.several() {
+				later.due = time.Now().Add(lookPause)
+			}
+		}
+		return later // if the session has ended, the next step finds out
+	case stored.refresh.several() && hot.serial == mine.record.serial && time.Since(mine.since) < severalLife:
+		// Not if somebody has renewed since: two instances would go on like that
+		// for ever, each missing its own tokens after the other's renewal.
+		r.renewUnasked(hot)
+		return later
+	}
+	return nil
+}
+
+// again is a copy, for tokens are not changed once others see them, that is due
+// after a pause.
+func (t *tokens) again() *tokens {
+	later := *t
+	later.pause = min(2*t.pause, longestSettlePause)
+	later.due = time.Now().Add(jittered(later.pause))
+	return &later
+}
+
+// renewUnasked renews a session for the sake of its candidates.
+func (r *renewals) renewUnasked(s *openSession) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if st := r.states[s.name()]; st == nil || st.flight == nil {
+		_, _ = r.begin(s, false)
+	}
+}
+
+func jittered(pause time.Duration) time.Duration { return pause/2 + rand.N(pause/2) }
+
+// sleep waits, and reports whether it could.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
