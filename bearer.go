@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/cache"
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/utils"
 )
@@ -92,7 +93,7 @@ var (
 // identifyBearer finds out who sent a bearer token.
 func (a *Auth) identifyBearer(raw []byte, now time.Time) *identity {
 	keys := a.keys.current.Load()
-	if known := a.tokens.get(utils.UnsafeString(raw)); known != nil && known.keys == keys && now.Before(known.expires) && now.Before(known.recheck) {
+	if known := a.tokens.Get(utils.UnsafeString(raw)); known != nil && known.keys == keys && now.Before(known.expires) && now.Before(known.recheck) {
 		return &known.identity
 	}
 	if len(raw) == 0 || bytes.ContainsAny(raw, " \t,") {
@@ -109,14 +110,14 @@ func (a *Auth) identifyBearer(raw []byte, now time.Time) *identity {
 	if keys == nil {
 		keys = a.keys.current.Load() // this very token made them load
 	}
-	entry := &recentEntry[string, verifiedToken]{
-		key:   text,
-		value: verifiedToken{identity: bearerIdentity(verified), expires: verified.expires(), recheck: now.Add(bearerMemory), keys: keys},
+	entry := &cache.Entry[string, verifiedToken]{
+		Key:   text,
+		Value: verifiedToken{identity: bearerIdentity(verified), expires: verified.expires(), recheck: now.Add(bearerMemory), keys: keys},
 	}
-	if now.Before(entry.value.expires) { // not within the leeway
-		a.tokens.put(entry)
+	if now.Before(entry.Value.expires) { // not within the leeway
+		a.tokens.Put(entry)
 	}
-	return &entry.value.identity
+	return &entry.Value.identity
 }
 
 // forProgram words the refusal of a token for whoever sent it, who has no login

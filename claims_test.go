@@ -225,59 +225,6 @@ func TestClaimsInTemplates(t *testing.T) {
 	}
 }
 
-// TestRecentIsBounded is row H8's last demand: what is remembered of tokens
-// and sessions has a limit, whoever sends how many; those in use outlast those
-// seen once, and a key is only ever its own.
-func TestRecentIsBounded(t *testing.T) {
-	r := newRecent[string, int](8)
-	keep(r, "busy", -1)
-	for i := range 1000 {
-		key := fmt.Sprint("key ", i)
-		keep(r, key, -1) // or it is turned away
-		keep(r, key, i)
-		if value, ok := kept(r, key); !ok || value != i {
-			t.Fatalf("just put, %s is %d (%t)", key, value, ok)
-		}
-		if held := entries(t, r); held > 8 {
-			t.Fatalf("it holds %d keys", held)
-		}
-	}
-	if _, ok := kept(r, "key 0"); ok {
-		t.Error("the oldest is still there")
-	}
-	r = newRecent[string, int](8)
-	keep(r, "busy", -1)
-	for i := range 1000 {
-		if value, ok := kept(r, "busy"); !ok || value != -1 {
-			t.Fatalf("after %d others, one in use is %d (%t)", i, value, ok)
-		}
-		if i+1 >= 8 {
-			keep(r, fmt.Sprint("key ", i), i) // it is full, so this is turned away
-		}
-		keep(r, fmt.Sprint("key ", i), i)
-	}
-	keep(r, "busy", 7)
-	if value, _ := kept(r, "busy"); value != 7 {
-		t.Errorf("put again, it is %d", value)
-	}
-	for _, other := range []string{"", "bus", "busy ", "BUSY", "busy\x00"} {
-		if _, ok := kept(r, other); ok {
-			t.Errorf("%q was found", other)
-		}
-	}
-	r.forget("busy")
-	r.forget("never there")
-	if _, ok := kept(r, "busy"); ok {
-		t.Error("forgotten, it was found")
-	}
-	for i := range 100 {
-		keep(r, fmt.Sprint("more ", i), i)
-	}
-	if held := entries(t, r); held > 8 {
-		t.Errorf("it holds %d keys", held)
-	}
-}
-
 // FuzzClaims gives the accessors arbitrary claims. None may panic, and who is
 // in a group or has a scope must agree with a reading of the JSON that knows
 // nothing of this package.

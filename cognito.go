@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/cache"
 	"github.com/bar-tech/cognito/internal/tasks"
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/storage/memory/v2"
@@ -31,7 +32,7 @@ type Auth struct {
 	endpoint   *tokenEndpoint
 	keys       *keySet
 	verifier   *verifier
-	tokens     *recent[string, verifiedToken] // bearer tokens verified lately
+	tokens     *cache.Cache[string, verifiedToken] // bearer tokens verified lately
 	attempts   *attempts
 	sessions   *sessions
 	renewals   *renewals
@@ -95,7 +96,7 @@ func NewAuth(config Config) (*Auth, error) {
 	a.store = newStore(c.Storage)
 	a.endpoint = &tokenEndpoint{caller: a.caller, at: a.endpoints, clientID: c.ClientID, clientSecret: secret(c.ClientSecret)}
 	a.keys = newKeySet(a.caller, a.tasks, a.endpoints.jwks, c.Now)
-	a.tokens = newRecent[string, verifiedToken](recentLimit)
+	a.tokens = cache.New[string, verifiedToken](cache.Limit)
 	verifier, err := newVerifier(c, a.keys)
 	if err != nil {
 		return nil, err

@@ -28,7 +28,7 @@
 //
 // The legs stand on cookie.go (names and attributes of every cookie), secret.go
 // (strings that never print), seal.go (what makes the storage worthless to a
-// thief), store.go (the storage, with deadlines), recent.go (what is open
+// thief), store.go (the storage, with deadlines), internal/cache (what is open
 // already), caller.go (calls to Cognito, with bounds), internal/tasks (what runs
 // apart from a request), endpoints.go (the pool's
 // addresses), redirect.go (where a login may return to), origin.go and internal/web

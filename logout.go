@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/cache"
 	"github.com/bar-tech/cognito/internal/web"
 	"github.com/gofiber/fiber/v2"
 )
@@ -50,7 +51,7 @@ func (a *Auth) Logout(c *fiber.Ctx) error {
 			end := func() { a.endNow(handle) }
 			// Whatever the app's hook does, the session ends.
 			defer func() { end() }()
-			known := a.sessions.recent.get(handle.id) != nil
+			known := a.sessions.recent.Get(handle.id) != nil
 			if err := a.farewell(c, id); isSlow(err) {
 				end = func() { a.endLater(handle, known, err) } // the visitor has waited enough
 			}
@@ -88,7 +89,7 @@ func (a *Auth) farewell(c *fiber.Ctx, id []byte) error {
 // reach is told as soon as it is back, since whoever holds a copy of the cookie
 // is let in until then.
 func (a *Auth) endNow(handle *sessionHandle) {
-	known := a.sessions.recent.get(handle.id) != nil
+	known := a.sessions.recent.Get(handle.id) != nil
 	err := a.sessions.markEnded(handle)
 	if !isSlow(err) { // else all the rest would take as long again, and somebody waits
 		var refresh []secret
@@ -105,7 +106,7 @@ func (a *Auth) endNow(handle *sessionHandle) {
 func (a *Auth) endLater(handle *sessionHandle, known bool, cause error) {
 	held := a.renewals.forget(handle.name())
 	a.renewals.revokeLater(held.all()...)
-	a.sessions.recent.forget(handle.id)
+	a.sessions.recent.Forget(handle.id)
 	log := a.config.Logger.With("session", handle.name()[:8], "error", cause)
 	switch under, room := a.endings.begin(handle.name(), known); {
 	case under:
@@ -152,7 +153,7 @@ type endings struct {
 }
 
 const (
-	endingsKept        = recentLimit
+	endingsKept        = cache.Limit
 	endingsOfStrangers = 1024
 )
 

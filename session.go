@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/cache"
 	"github.com/bar-tech/cognito/internal/tasks"
 	"github.com/gofiber/fiber/v2/utils"
 )
@@ -103,7 +104,7 @@ type sessions struct {
 	now      func() time.Time
 	idle     time.Duration
 	total    time.Duration
-	recent   *recent[sessionID, openSession]
+	recent   *cache.Cache[sessionID, openSession]
 	book     *phrasebook
 	seed     maphash.Seed
 
@@ -114,7 +115,7 @@ func newSessions(a *Auth) *sessions {
 	return &sessions{
 		observer: a, tasks: a.tasks, store: a.store, boundTo: sealedFor("session", a.binding), now: a.config.Now,
 		idle: a.config.IdleTimeout, total: a.config.AbsoluteTimeout,
-		recent: newRecent[sessionID, openSession](recentLimit), book: newPhrasebook(a.config), seed: maphash.MakeSeed(),
+		recent: cache.New[sessionID, openSession](cache.Limit), book: newPhrasebook(a.config), seed: maphash.MakeSeed(),
 	}
 }
 
@@ -135,7 +136,7 @@ func (s *sessions) read(id []byte, now time.Time) (*openSession, error) {
 	if len(id) != len(sessionID{}) {
 		return nil, errNoSuchSession
 	}
-	known := s.recent.get(sessionID(id))
+	known := s.recent.Get(sessionID(id))
 	if known == nil {
 		return s.readAnew(id, now)
 	}
@@ -170,7 +171,7 @@ func (s *sessions) readAnew(id []byte, now time.Time) (*openSession, error) {
 // opened opens what the storage has, which may be nothing.
 func (s *sessions) opened(handle *sessionHandle, sealed []byte, now time.Time) (*openSession, error) {
 	if sealed == nil {
-		s.recent.forget(handle.id)
+		s.recent.Forget(handle.id)
 		return nil, errNoSuchSession
 	}
 	session, err := s.open(handle, sealed)
@@ -201,7 +202,7 @@ func (s *sessions) open(handle *sessionHandle, sealed []byte) (*openSession, err
 			return s.remember(handle, digest, record), nil
 		}
 	}
-	s.recent.forget(handle.id)
+	s.recent.Forget(handle.id)
 	if errors.Is(err, errUnknownVersion) {
 		return nil, errNoSuchSession
 	}
@@ -213,11 +214,11 @@ func (s *sessions) open(handle *sessionHandle, sealed []byte) (*openSession, err
 
 // remember keeps what a record holds for the session's next requests.
 func (s *sessions) remember(handle *sessionHandle, digest uint64, record hotRecord) *openSession {
-	entry := &recentEntry[sessionID, openSession]{key: handle.id}
-	s.fill(&entry.value, handle, record)
-	entry.value.digest = digest
-	s.recent.put(entry)
-	return &entry.value
+	entry := &cache.Entry[sessionID, openSession]{Key: handle.id}
+	s.fill(&entry.Value, handle, record)
+	entry.Value.digest = digest
+	s.recent.Put(entry)
+	return &entry.Value
 }
 
 // fromMemory makes a session of a record that need not be in the storage.

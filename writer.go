@@ -155,7 +155,7 @@ func (s *sessions) markEnded(handle *sessionHandle) error {
 
 // remove deletes both records.
 func (s *sessions) remove(handle *sessionHandle) error {
-	s.recent.forget(handle.id)
+	s.recent.Forget(handle.id)
 	err := s.store.delete(handle.hot())
 	if coldErr := s.store.delete(handle.cold()); err == nil {
 		err = coldErr

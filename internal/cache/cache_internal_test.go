@@ -1,4 +1,4 @@
-package cognito
+package cache
 
 import (
 	"fmt"
@@ -8,19 +8,19 @@ import (
 	"unsafe"
 )
 
-func keep[V any](r *recent[string, V], key string, value V) {
-	r.put(&recentEntry[string, V]{key: key, value: value})
+func keep[V any](r *Cache[string, V], key string, value V) {
+	r.Put(&Entry[string, V]{Key: key, Value: value})
 }
 
-func kept[V any](r *recent[string, V], key string) (value V, ok bool) {
-	if found := r.get(key); found != nil {
+func kept[V any](r *Cache[string, V], key string) (value V, ok bool) {
+	if found := r.Get(key); found != nil {
 		return *found, true
 	}
 	return value, false
 }
 
 // entries counts what is there, and checks that the table knows how many.
-func entries[V any](t *testing.T, r *recent[string, V]) (held int) {
+func entries[V any](t *testing.T, r *Cache[string, V]) (held int) {
 	t.Helper()
 	places := r.table.Load().places
 	for i := range places {
@@ -34,11 +34,11 @@ func entries[V any](t *testing.T, r *recent[string, V]) (held int) {
 	return held
 }
 
-// TestRecentForgetsTheIdle: beyond its limit it gives up what was not used, and
+// TestCacheForgetsTheIdle: beyond its limit it gives up what was not used, and
 // keeps what is busy.
-func TestRecentForgetsTheIdle(t *testing.T) {
+func TestCacheForgetsTheIdle(t *testing.T) {
 	const limit = 100
-	r := newRecent[string, int](limit)
+	r := New[string, int](limit)
 	keep(r, "busy", -1)
 	for i := range 20 * limit {
 		if value, ok := kept(r, "busy"); !ok || value != -1 {
@@ -60,11 +60,11 @@ func TestRecentForgetsTheIdle(t *testing.T) {
 	}
 }
 
-// TestRecentTurnsStrangersAway: when it is full, those who come by once cost
+// TestCacheTurnsStrangersAway: when it is full, those who come by once cost
 // nobody a place, however many they are; who comes again is let in.
-func TestRecentTurnsStrangersAway(t *testing.T) {
+func TestCacheTurnsStrangersAway(t *testing.T) {
 	const limit = 100
-	r := newRecent[string, int](limit)
+	r := New[string, int](limit)
 	for i := range limit {
 		keep(r, fmt.Sprint("first ", i), i)
 	}
@@ -86,10 +86,10 @@ func TestRecentTurnsStrangersAway(t *testing.T) {
 	}
 }
 
-// TestRecentForgetsAndReplaces: places are reused and nothing is found under
+// TestCacheForgetsAndReplaces: places are reused and nothing is found under
 // another's key.
-func TestRecentForgetsAndReplaces(t *testing.T) {
-	r := newRecent[string, string](3)
+func TestCacheForgetsAndReplaces(t *testing.T) {
+	r := New[string, string](3)
 	for i := range 50 {
 		key := fmt.Sprint("key ", i%5)
 		keep(r, key, "let me in")
@@ -97,8 +97,8 @@ func TestRecentForgetsAndReplaces(t *testing.T) {
 		if value, ok := kept(r, key); !ok || value != fmt.Sprint(key, " round ", i) {
 			t.Fatalf("get(%q) = %q, %t", key, value, ok)
 		}
-		r.forget(fmt.Sprint("key ", (i+2)%5))
-		r.forget("key never put")
+		r.Forget(fmt.Sprint("key ", (i+2)%5))
+		r.Forget("key never put")
 		for other := range 5 {
 			wanted := fmt.Sprint("key ", other)
 			if value, ok := kept(r, wanted); ok && value[:len(wanted)] != wanted {
@@ -106,21 +106,21 @@ func TestRecentForgetsAndReplaces(t *testing.T) {
 			}
 		}
 	}
-	r.forget("key 4")
+	r.Forget("key 4")
 	if _, ok := kept(r, "key 4"); ok {
 		t.Error("what was forgotten is still there")
 	}
 }
 
-// TestRecentLosesNobody: whatever is forgotten, in whatever order, all others
+// TestCacheLosesNobody: whatever is forgotten, in whatever order, all others
 // are found, also those that stood behind it because their own place was taken.
-func TestRecentLosesNobody(t *testing.T) {
+func TestCacheLosesNobody(t *testing.T) {
 	const limit = 64
-	r, want := newRecent[string, int](limit), map[string]int{}
+	r, want := New[string, int](limit), map[string]int{}
 	for i := range 20_000 {
 		key := fmt.Sprint("key ", rand.IntN(2*limit))
 		if _, there := want[key]; there && rand.IntN(3) > 0 {
-			r.forget(key)
+			r.Forget(key)
 			delete(want, key)
 		} else if there || len(want) < limit {
 			keep(r, key, i)
@@ -137,14 +137,14 @@ func TestRecentLosesNobody(t *testing.T) {
 	}
 }
 
-// TestRecentKeepsNoView is row O2: what get is asked with is a view into a
+// TestCacheKeepsNoView is row O2: what get is asked with is a view into a
 // request, whose bytes change.
-func TestRecentKeepsNoView(t *testing.T) {
-	r := newRecent[string, int](10)
+func TestCacheKeepsNoView(t *testing.T) {
+	r := New[string, int](10)
 	buffer := []byte("alice")
 	view := unsafe.String(&buffer[0], len(buffer)) // as Fiber's strings are
 	keep(r, "alice", 1)
-	r.get(view)
+	r.Get(view)
 	copy(buffer, "mallo")
 	if value, ok := kept(r, "alice"); !ok || value != 1 {
 		t.Error("alice is gone")
@@ -154,9 +154,9 @@ func TestRecentKeepsNoView(t *testing.T) {
 	}
 }
 
-// TestRecentAtOnce is row O1 for the race detector.
-func TestRecentAtOnce(t *testing.T) {
-	r := newRecent[string, int](50)
+// TestCacheAtOnce is row O1 for the race detector.
+func TestCacheAtOnce(t *testing.T) {
+	r := New[string, int](50)
 	var all sync.WaitGroup
 	for worker := range 8 {
 		all.Go(func() {
@@ -166,7 +166,7 @@ func TestRecentAtOnce(t *testing.T) {
 				case 0:
 					keep(r, fmt.Sprint(n), n)
 				case 1:
-					r.forget(fmt.Sprint((n + 1) % 120))
+					r.Forget(fmt.Sprint((n + 1) % 120))
 				default:
 					if value, ok := kept(r, fmt.Sprint(n)); ok && value != n {
 						t.Errorf("get(%d) = %d", n, value)
@@ -176,4 +176,57 @@ func TestRecentAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// TestCacheIsBounded is row H8's last demand: what is remembered of tokens
+// and sessions has a limit, whoever sends how many; those in use outlast those
+// seen once, and a key is only ever its own.
+func TestCacheIsBounded(t *testing.T) {
+	r := New[string, int](8)
+	keep(r, "busy", -1)
+	for i := range 1000 {
+		key := fmt.Sprint("key ", i)
+		keep(r, key, -1) // or it is turned away
+		keep(r, key, i)
+		if value, ok := kept(r, key); !ok || value != i {
+			t.Fatalf("just put, %s is %d (%t)", key, value, ok)
+		}
+		if held := entries(t, r); held > 8 {
+			t.Fatalf("it holds %d keys", held)
+		}
+	}
+	if _, ok := kept(r, "key 0"); ok {
+		t.Error("the oldest is still there")
+	}
+	r = New[string, int](8)
+	keep(r, "busy", -1)
+	for i := range 1000 {
+		if value, ok := kept(r, "busy"); !ok || value != -1 {
+			t.Fatalf("after %d others, one in use is %d (%t)", i, value, ok)
+		}
+		if i+1 >= 8 {
+			keep(r, fmt.Sprint("key ", i), i) // it is full, so this is turned away
+		}
+		keep(r, fmt.Sprint("key ", i), i)
+	}
+	keep(r, "busy", 7)
+	if value, _ := kept(r, "busy"); value != 7 {
+		t.Errorf("put again, it is %d", value)
+	}
+	for _, other := range []string{"", "bus", "busy ", "BUSY", "busy\x00"} {
+		if _, ok := kept(r, other); ok {
+			t.Errorf("%q was found", other)
+		}
+	}
+	r.Forget("busy")
+	r.Forget("never there")
+	if _, ok := kept(r, "busy"); ok {
+		t.Error("forgotten, it was found")
+	}
+	for i := range 100 {
+		keep(r, fmt.Sprint("more ", i), i)
+	}
+	if held := entries(t, r); held > 8 {
+		t.Errorf("it holds %d keys", held)
+	}
 }

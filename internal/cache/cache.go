@@ -1,4 +1,7 @@
-package cognito
+// Package cache remembers what was worked out for the keys that were used last.
+// It is the innermost loop of this library: reading takes no lock and allocates
+// nothing.
+package cache
 
 import (
 	"hash/maphash"
@@ -6,12 +9,12 @@ import (
 	"sync/atomic"
 )
 
-// recentLimit bounds what is kept open in memory of sessions, and likewise of
+// Limit bounds what is kept open in memory of sessions, and likewise of
 // bearer tokens. One beyond it is opened, or verified, at every request, and
 // nothing else.
-const recentLimit = 16384
+const Limit = 16384
 
-// recent remembers what was worked out for the cookies or tokens used last.
+// Cache remembers what was worked out for the cookies or tokens used last.
 // When full it gives up an entry that was not used since the hand last passed
 // it (the CLOCK rule), which keeps busy ones without any list to reorder. And it
 // does so only for a key that was put lately before: of a million visitors who
@@ -27,8 +30,8 @@ const recentLimit = 16384
 // more. With many sessions nothing of this is in the processor's caches, and a
 // request waits for every piece of memory in turn: here for a place, and for an
 // entry that has key and value in one piece.
-type recent[K comparable, V any] struct {
-	table atomic.Pointer[recentTable[K, V]]
+type Cache[K comparable, V any] struct {
+	table atomic.Pointer[table[K, V]]
 	limit int
 
 	mu    sync.Mutex // for those who change anything
@@ -39,27 +42,30 @@ type recent[K comparable, V any] struct {
 	turned []uint32
 }
 
-// recentTable has a power of two places. It grows with what is in it, since the
+// table has a power of two places. It grows with what is in it, since the
 // garbage collector looks at all of it.
-type recentTable[K comparable, V any] struct {
+type table[K comparable, V any] struct {
 	seed   maphash.Seed
-	places []atomic.Pointer[recentEntry[K, V]]
+	places []atomic.Pointer[Entry[K, V]]
 }
 
-type recentEntry[K comparable, V any] struct {
+// Entry is a key and what was worked out for it, in one piece of memory. It is
+// not changed once it is put.
+type Entry[K comparable, V any] struct {
 	used  atomic.Bool // since the hand passed
-	key   K
-	value V
+	Key   K
+	Value V
 }
 
-func newRecent[K comparable, V any](limit int) *recent[K, V] {
-	r := &recent[K, V]{limit: limit, turned: make([]uint32, limit)}
-	r.table.Store(&recentTable[K, V]{maphash.MakeSeed(), make([]atomic.Pointer[recentEntry[K, V]], 64)})
+// New makes a cache that holds so many entries at most.
+func New[K comparable, V any](limit int) *Cache[K, V] {
+	r := &Cache[K, V]{limit: limit, turned: make([]uint32, limit)}
+	r.table.Store(&table[K, V]{maphash.MakeSeed(), make([]atomic.Pointer[Entry[K, V]], 64)})
 	return r
 }
 
-// get returns what was put under a key, or nil. It does not keep key.
-func (r *recent[K, V]) get(key K) *V {
+// Get returns what was put under a key, or nil. It does not keep key.
+func (r *Cache[K, V]) Get(key K) *V {
 	_, entry := r.table.Load().find(key)
 	if entry == nil {
 		return nil
@@ -67,41 +73,41 @@ func (r *recent[K, V]) get(key K) *V {
 	if !entry.used.Load() { // so that memory that all share is seldom written to
 		entry.used.Store(true)
 	}
-	return &entry.value
+	return &entry.Value
 }
 
 // find returns the entry of a key and its place, or the place where it would
 // go. There always is one, since half of the places are free.
-func (t *recentTable[K, V]) find(key K) (place int, entry *recentEntry[K, V]) {
+func (t *table[K, V]) find(key K) (place int, entry *Entry[K, V]) {
 	for place = t.home(key); ; place = t.next(place) {
-		if entry = t.places[place].Load(); entry == nil || entry.key == key {
+		if entry = t.places[place].Load(); entry == nil || entry.Key == key {
 			return place, entry
 		}
 	}
 }
 
 // home is the place where looking for a key begins.
-func (t *recentTable[K, V]) home(key K) int {
+func (t *table[K, V]) home(key K) int {
 	return int(maphash.Comparable(t.seed, key) & uint64(len(t.places)-1))
 }
 
-func (t *recentTable[K, V]) next(place int) int { return (place + 1) & (len(t.places) - 1) }
+func (t *table[K, V]) next(place int) int { return (place + 1) & (len(t.places) - 1) }
 
-// put keeps an entry and everything in it, which must be the caller's own.
-func (r *recent[K, V]) put(entry *recentEntry[K, V]) {
+// Put keeps an entry and everything in it, which must be the caller's own.
+func (r *Cache[K, V]) Put(entry *Entry[K, V]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	place, old := r.table.Load().find(entry.key)
+	place, old := r.table.Load().find(entry.Key)
 	if old == nil {
 		if r.count == r.limit {
-			if r.turnAway(entry.key) {
+			if r.turnAway(entry.Key) {
 				return
 			}
 			r.evict()
 		} else if 2*r.count == len(r.table.Load().places) {
 			r.grow()
 		}
-		place, _ = r.table.Load().find(entry.key)
+		place, _ = r.table.Load().find(entry.Key)
 		r.count++
 	}
 	entry.used.Store(old != nil)
@@ -109,12 +115,12 @@ func (r *recent[K, V]) put(entry *recentEntry[K, V]) {
 }
 
 // grow doubles the places. The caller holds mu.
-func (r *recent[K, V]) grow() {
+func (r *Cache[K, V]) grow() {
 	old := r.table.Load()
-	larger := &recentTable[K, V]{old.seed, make([]atomic.Pointer[recentEntry[K, V]], 2*len(old.places))}
+	larger := &table[K, V]{old.seed, make([]atomic.Pointer[Entry[K, V]], 2*len(old.places))}
 	for i := range old.places {
 		if entry := old.places[i].Load(); entry != nil {
-			place, _ := larger.find(entry.key)
+			place, _ := larger.find(entry.Key)
 			larger.places[place].Store(entry)
 		}
 	}
@@ -123,7 +129,7 @@ func (r *recent[K, V]) grow() {
 
 // turnAway reports whether there is no place for a key that is new, and
 // remembers it for the next time. The caller holds mu.
-func (r *recent[K, V]) turnAway(key K) bool {
+func (r *Cache[K, V]) turnAway(key K) bool {
 	hash := maphash.Comparable(r.table.Load().seed, key)
 	last := &r.turned[hash%uint64(len(r.turned))]
 	again := *last == uint32(hash>>32)
@@ -132,7 +138,7 @@ func (r *recent[K, V]) turnAway(key K) bool {
 }
 
 // evict makes room for an entry. The caller holds mu.
-func (r *recent[K, V]) evict() {
+func (r *Cache[K, V]) evict() {
 	for t := r.table.Load(); ; {
 		place := r.hand
 		r.hand = t.next(r.hand)
@@ -143,7 +149,7 @@ func (r *recent[K, V]) evict() {
 	}
 }
 
-func (r *recent[K, V]) forget(key K) {
+func (r *Cache[K, V]) Forget(key K) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if place, entry := r.table.Load().find(key); entry != nil {
@@ -154,7 +160,7 @@ func (r *recent[K, V]) forget(key K) {
 // free gives up the entry at a place, and moves up those behind it that would
 // not be found any more: looking for them would end at the gap. The caller holds
 // mu.
-func (r *recent[K, V]) free(gap int) {
+func (r *Cache[K, V]) free(gap int) {
 	t := r.table.Load()
 	behind := func(from, to int) int { return (to - from) & (len(t.places) - 1) }
 	for place := t.next(gap); ; place = t.next(place) {
@@ -162,7 +168,7 @@ func (r *recent[K, V]) free(gap int) {
 		if entry == nil {
 			break
 		}
-		if home := t.home(entry.key); behind(home, place) >= behind(gap, place) {
+		if home := t.home(entry.Key); behind(home, place) >= behind(gap, place) {
 			t.places[gap].Store(entry)
 			gap = place
 		}
