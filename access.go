@@ -74,7 +74,7 @@ func (a *Auth) accessToken(c *fiber.Ctx, id *identity) (string, error) {
 		if err := id.checkBearerExpiry(a.config.Now()); err != nil {
 			return "", err
 		}
-		return id.raw.reveal(), nil
+		return id.raw.Reveal(), nil
 	}
 	if id.session == nil {
 		return "", id.refusal()
@@ -89,11 +89,11 @@ func (a *Auth) accessToken(c *fiber.Ctx, id *identity) (string, error) {
 		current = renewed
 	}
 	if current.unsaved != nil {
-		return current.unsaved.access.reveal(), nil
+		return current.unsaved.access.Reveal(), nil
 	}
 	cold, err := a.sessions.readCold(&current.sessionHandle)
 	if err != nil {
 		return "", err
 	}
-	return cold.access.reveal(), nil
+	return cold.access.Reveal(), nil
 }

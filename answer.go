@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/web"
 	"github.com/gofiber/fiber/v2"
 )
@@ -34,11 +35,11 @@ func sealResponse(c *fiber.Ctx) {
 // refuse answers for an error: by the app's ErrorHandler if there is one, or
 // with a page for people and a problem for programs.
 func (a *Auth) refuse(c *fiber.Ctx, e *Error) error {
-	a.emit(Event{Kind: EventRefuse, Subject: e.subject}.failed(e))
+	a.emit(Event{Kind: EventRefuse, Subject: fault.Of(e).Subject}.failed(e))
 	sealResponse(c)
 	a.challenge(c, e)
-	if e.retryAfter > 0 {
-		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int((e.retryAfter+time.Second-1)/time.Second)))
+	if fault.Of(e).RetryAfter > 0 {
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int((fault.Of(e).RetryAfter+time.Second-1)/time.Second)))
 	}
 	if a.config.ErrorHandler != nil {
 		return forFiber(a.config.ErrorHandler(c, e))
@@ -75,14 +76,14 @@ func (a *Auth) wantsPage(c *fiber.Ctx) bool {
 
 // pageFor tells a visitor what is wrong, and offers a way on that can help.
 func (a *Auth) pageFor(e *Error) page {
-	p := page{Title: e.Title(), Detail: e.Detail(), Link: a.loginAddress(e.returnTo, ""), Label: "Try again"}
+	p := page{Title: e.Title(), Detail: e.Detail(), Link: a.loginAddress(fault.Of(e).ReturnTo, ""), Label: "Try again"}
 	home := a.address(a.config.AfterLogin)
-	switch e.reason {
-	case ErrForbidden:
-		p.Link, p.Label, p.Home = a.loginAddress(e.returnTo, "login"), "Sign in as someone else", home
-	case ErrNotAdmitted:
-		p.Link, p.Label = a.loginAddress(e.returnTo, "login"), "Sign in as someone else"
-	case ErrMethod, ErrCrossOrigin:
+	switch fault.Of(e).Reason {
+	case fault.ErrForbidden:
+		p.Link, p.Label, p.Home = a.loginAddress(fault.Of(e).ReturnTo, "login"), "Sign in as someone else", home
+	case fault.ErrNotAdmitted:
+		p.Link, p.Label = a.loginAddress(fault.Of(e).ReturnTo, "login"), "Sign in as someone else"
+	case fault.ErrMethod, fault.ErrCrossOrigin:
 		p.Link, p.Label = home, "Back to the app"
 	}
 	return p
@@ -92,7 +93,7 @@ func (a *Auth) pageFor(e *Error) page {
 // goes there by itself, and back to the page that it was on.
 func (a *Auth) loginForScripts(c *fiber.Ctx, e *Error) string {
 	prompt := ""
-	if e.reason == ErrStaleLogin {
+	if fault.Of(e).Reason == fault.ErrStaleLogin {
 		prompt = "login"
 	}
 	if c.Get("HX-Request") == "" {

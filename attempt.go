@@ -5,12 +5,15 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -37,6 +40,9 @@ type attempt struct {
 	Began       int64  `json:"began"`            // Unix seconds
 }
 
+// Format prints no secret.
+func (attempt) Format(f fmt.State, _ rune) { secret.Hide(f, "attempt") }
+
 // ticket is what the browser keeps of an attempt.
 type ticket struct {
 	name   string // of the cookie
@@ -44,6 +50,9 @@ type ticket struct {
 	again  int    // how often the login has restarted by itself
 	secret string
 }
+
+// Format prints no secret.
+func (ticket) Format(f fmt.State, _ rune) { secret.Hide(f, "ticket") }
 
 // attempts keeps logins in progress.
 type attempts struct {
@@ -60,7 +69,7 @@ type attempts struct {
 
 func newAttempts(a *Auth) *attempts {
 	made := &attempts{
-		store: a.store, boundTo: sealedFor("attempt", a.binding), now: a.config.Now, prefix: a.cookies.attempt, flights: map[string]*callback{},
+		store: a.store, boundTo: secret.BindingOf("attempt", a.binding), now: a.config.Now, prefix: a.cookies.attempt, flights: map[string]*callback{},
 	}
 	if a.ownStorage != nil {
 		made.ledger = newLedger(attemptsInMemory)
@@ -92,30 +101,30 @@ func parseTicket(name, value string) (ticket, bool) {
 	return ticket{name: name, began: began, again: again, secret: parts[2]}, true
 }
 
-func (a *attempts) ring(t ticket) (keyring, bool) {
-	random, ok := randomOf([]byte(t.secret))
+func (a *attempts) ring(t ticket) (secret.Keyring, bool) {
+	random, ok := secret.RandomOf([]byte(t.secret))
 	if !ok {
-		return keyring{}, false
+		return secret.Keyring{}, false
 	}
-	return deriveKeyring(random[:], a.boundTo), true
+	return secret.DeriveKeyring(random[:], a.boundTo), true
 }
 
 // begin stores an attempt and returns its state and the browser's ticket.
 func (a *attempts) begin(begun attempt, again int) (state string, t ticket, err error) {
-	state = randomText()
+	state = secret.Random()
 	key := attemptKey(state)
 	now := a.now()
 	begun.Began = now.Unix()
-	t = ticket{name: a.prefix + key, began: now.Unix(), again: again, secret: randomText()}
+	t = ticket{name: a.prefix + key, began: now.Unix(), again: again, secret: secret.Random()}
 	if a.ledger != nil && !a.ledger.admit(key, now) {
-		return "", ticket{}, &Error{reason: ErrBusy, cause: errTooManyAttempts, retryAfter: time.Minute}
+		return "", ticket{}, fault.New(fault.Details{Reason: fault.ErrBusy, Cause: errTooManyAttempts, RetryAfter: time.Minute})
 	}
 	ring, _ := a.ring(t)
 	plain, err := json.Marshal(begun)
 	if err != nil {
 		return "", ticket{}, err
 	}
-	err = a.store.set(storageKey(key), ring.seal(storageKey(key), plain), attemptLife)
+	err = a.store.set(storageKey(key), ring.Seal(storageKey(key), plain), attemptLife)
 	return state, t, err
 }
 
@@ -133,20 +142,20 @@ func (a *attempts) open(state string, t ticket) (attempt, error) {
 	case err != nil:
 		return attempt{}, err
 	case sealed == nil:
-		return attempt{}, because(ErrAttemptExpired, "no such login in progress: it expired or was finished")
+		return attempt{}, fault.Because(fault.ErrAttemptExpired, "no such login in progress: it expired or was finished")
 	}
 	ring, ok := a.ring(t)
 	if !ok {
-		return attempt{}, because(ErrStateMismatch, "the cookie of the login is malformed")
+		return attempt{}, fault.Because(fault.ErrStateMismatch, "the cookie of the login is malformed")
 	}
-	plain, err := ring.open(key, sealed)
+	plain, err := ring.Open(key, sealed)
 	var begun attempt
 	if err != nil || json.Unmarshal(plain, &begun) != nil {
-		return attempt{}, because(ErrStateMismatch, "the cookie does not open this login: %w", err)
+		return attempt{}, fault.Because(fault.ErrStateMismatch, "the cookie does not open this login: %w", err)
 	}
 	if a.now().Sub(time.Unix(begun.Began, 0)) >= attemptLife {
 		// Not every storage keeps time as it should.
-		return attempt{}, because(ErrAttemptExpired, "the login was begun more than %s ago", attemptLife)
+		return attempt{}, fault.Because(fault.ErrAttemptExpired, "the login was begun more than %s ago", attemptLife)
 	}
 	return begun, nil
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/cache"
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/utils"
 )
@@ -36,7 +38,7 @@ type verifiedToken struct {
 // matches [ErrInvalidToken] if the token is to be refused, and [ErrUnavailable]
 // if the pool's signing keys are out of reach, so that nothing is known.
 func (a *Auth) VerifyAccessToken(ctx context.Context, raw string) (*Payload, error) {
-	verified, err := a.verifier.bearerToken(ctx, secret(raw))
+	verified, err := a.verifier.bearerToken(ctx, secret.Text(raw))
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +88,8 @@ func isTokenCharacter(c byte) bool {
 }
 
 var (
-	errTwoHeaders  = because(ErrBearerMalformed, "more than one Authorization header")
-	errNotOneToken = because(ErrBearerMalformed, "the Authorization header does not hold just one token")
+	errTwoHeaders  = fault.Because(fault.ErrBearerMalformed, "more than one Authorization header")
+	errNotOneToken = fault.Because(fault.ErrBearerMalformed, "the Authorization header does not hold just one token")
 )
 
 // identifyBearer finds out who sent a bearer token.
@@ -103,7 +105,7 @@ func (a *Auth) identifyBearer(raw []byte, now time.Time) *identity {
 	text := strings.Clone(string(raw))
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	verified, err := a.verifier.bearerToken(ctx, secret(text))
+	verified, err := a.verifier.bearerToken(ctx, secret.Text(text))
 	if err != nil {
 		return &identity{bearer: true, err: forProgram(err)}
 	}
@@ -123,9 +125,9 @@ func (a *Auth) identifyBearer(raw []byte, now time.Time) *identity {
 // forProgram words the refusal of a token for whoever sent it, who has no login
 // to repeat.
 func forProgram(err error) error {
-	refused := *asError(err)
-	if refused.reason == ErrInvalidToken {
-		refused.message = "The access token is not valid here, or it has expired. Get a new one."
+	refused := *fault.From(err)
+	if fault.Of(&refused).Reason == fault.ErrInvalidToken {
+		fault.Of(&refused).Message = "The access token is not valid here, or it has expired. Get a new one."
 	}
 	return &refused
 }
@@ -145,7 +147,7 @@ func bearerIdentity(verified *token) identity {
 }
 
 // bearerToken verifies an access token that came from outside.
-func (v *verifier) bearerToken(ctx context.Context, raw secret) (*token, error) {
+func (v *verifier) bearerToken(ctx context.Context, raw secret.Text) (*token, error) {
 	return v.verify(ctx, "access token", raw, v.bearerRules)
 }
 
@@ -192,15 +194,15 @@ func (a *Auth) challenge(c *fiber.Ctx, e *Error) {
 	}
 	value := "Bearer"
 	switch {
-	case e.reason == ErrBearerMalformed:
+	case fault.Of(e).Reason == fault.ErrBearerMalformed:
 		value = `Bearer error="invalid_request"`
-	case e.reason == ErrInvalidToken:
+	case fault.Of(e).Reason == fault.ErrInvalidToken:
 		value = `Bearer error="invalid_token"`
-	case e.reason == ErrStaleLogin:
-		value = fmt.Sprintf(`Bearer error="insufficient_user_authentication", max_age="%d"`, int(e.maxAge.Seconds()))
-	case e.reason == ErrForbidden && e.scope != "":
-		value = fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s"`, e.scope)
-	case e.reason == ErrForbidden:
+	case fault.Of(e).Reason == fault.ErrStaleLogin:
+		value = fmt.Sprintf(`Bearer error="insufficient_user_authentication", max_age="%d"`, int(fault.Of(e).MaxAge.Seconds()))
+	case fault.Of(e).Reason == fault.ErrForbidden && fault.Of(e).Scope != "":
+		value = fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s"`, fault.Of(e).Scope)
+	case fault.Of(e).Reason == fault.ErrForbidden:
 		value = `Bearer error="insufficient_scope"`
 	case e.Status() != fiber.StatusUnauthorized && e.Status() != fiber.StatusForbidden:
 		return

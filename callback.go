@@ -2,10 +2,13 @@ package cognito
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"regexp"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -20,38 +23,44 @@ var linkedJustNow = regexp.MustCompile(`(?i)already found an entry for username`
 
 // cognitoAnswer is the query of a callback (RFC 6749 section 4.1.2).
 type cognitoAnswer struct {
-	state secret
-	code  secret
+	state secret.Text
+	code  secret.Text
 	err   *ProviderError // Cognito reported an error
 }
+
+// Format prints no secret.
+func (cognitoAnswer) Format(f fmt.State, _ rune) { secret.Hide(f, "answer") }
 
 // outcome is what dealing with a callback came to. It holds all that is needed
 // to answer further requests of a double click.
 type outcome struct {
-	used     bool   // the attempt is used up
-	location string // where to go
-	session  secret // the new session's cookie, or ""
-	err      *Error // instead of location
+	used     bool        // the attempt is used up
+	location string      // where to go
+	session  secret.Text // the new session's cookie, or ""
+	err      *Error      // instead of location
 }
+
+// Format prints no secret.
+func (outcome) Format(f fmt.State, _ rune) { secret.Hide(f, "outcome") }
 
 func (a *Auth) serveCallback(c *fiber.Ctx) error {
 	answer, err := a.readAnswer(c)
 	if err != nil {
-		return a.refuse(c, asError(err))
+		return a.refuse(c, fault.From(err))
 	}
-	mine, ok := a.attempts.ticketFor(c, answer.state.reveal())
+	mine, ok := a.attempts.ticketFor(c, answer.state.Reveal())
 	if !ok {
-		return a.stray(c, because(ErrStateMismatch, "the callback's state belongs to no login of this browser"))
+		return a.stray(c, fault.Because(fault.ErrStateMismatch, "the callback's state belongs to no login of this browser"))
 	}
-	result := a.attempts.once(c, answer.state.reveal(), mine, func() outcome { return a.finish(c, answer, mine) })
+	result := a.attempts.once(c, answer.state.Reveal(), mine, func() outcome { return a.finish(c, answer, mine) })
 	switch {
 	case result.err == nil:
 		return a.arrive(c, mine, result)
-	case errors.Is(result.err, errLoginAgain), !result.used && errors.Is(result.err, ErrAttemptExpired):
+	case errors.Is(result.err, errLoginAgain), !result.used && errors.Is(result.err, fault.ErrAttemptExpired):
 		return a.again(c, mine, result.err)
-	case !result.used && errors.Is(result.err, ErrUnavailable):
+	case !result.used && errors.Is(result.err, fault.ErrUnavailable):
 		return a.refuse(c, result.err) // nothing changed: the ticket is still good
-	case !result.used && errors.Is(result.err, ErrStateMismatch):
+	case !result.used && errors.Is(result.err, fault.ErrStateMismatch):
 		return a.stray(c, result.err)
 	}
 	a.cookies.clear(c, mine.name)
@@ -74,7 +83,7 @@ func (a *Auth) readAnswer(c *fiber.Ctx) (cognitoAnswer, error) {
 	for _, name := range []string{"state", "code", "error", "error_description", "iss"} {
 		all := c.Context().QueryArgs().PeekMulti(name)
 		if len(all) > 1 {
-			return cognitoAnswer{}, because(ErrBadCallback, "query parameter %s is repeated", name)
+			return cognitoAnswer{}, fault.Because(fault.ErrBadCallback, "query parameter %s is repeated", name)
 		}
 		if len(all) == 1 {
 			values[name] = string(all[0])
@@ -83,14 +92,14 @@ func (a *Auth) readAnswer(c *fiber.Ctx) (cognitoAnswer, error) {
 	if iss, sent := values["iss"]; sent && iss != a.config.Issuer {
 		// Cognito sends none. Another provider's would mean a mix-up (RFC
 		// 9207 section 2.4).
-		return cognitoAnswer{}, because(ErrBadCallback, "the answer names another issuer")
+		return cognitoAnswer{}, fault.Because(fault.ErrBadCallback, "the answer names another issuer")
 	}
 	if len(values["state"]) > longestState || len(values["code"]) > longestCode || !printable(values["code"]) {
-		return cognitoAnswer{}, because(ErrBadCallback, "state or code is not well formed")
+		return cognitoAnswer{}, fault.Because(fault.ErrBadCallback, "state or code is not well formed")
 	}
-	answer := cognitoAnswer{state: secret(values["state"]), code: secret(values["code"])}
+	answer := cognitoAnswer{state: secret.Text(values["state"]), code: secret.Text(values["code"])}
 	if code, sent := values["error"]; sent {
-		answer.err = newProviderError(code, values["error_description"])
+		answer.err = fault.NewProviderError(code, values["error_description"])
 	}
 	return answer, nil
 }
@@ -110,48 +119,48 @@ var errLoginAgain = errors.New("logging in once more should succeed")
 
 // finish deals with an answer of Cognito that belongs to this browser.
 func (a *Auth) finish(c *fiber.Ctx, answer cognitoAnswer, mine ticket) outcome {
-	begun, err := a.attempts.open(answer.state.reveal(), mine)
+	begun, err := a.attempts.open(answer.state.Reveal(), mine)
 	if err != nil {
-		return outcome{err: asError(err)}
+		return outcome{err: fault.From(err)}
 	}
-	if err := a.attempts.consume(answer.state.reveal()); err != nil {
-		return outcome{err: asError(err)}
+	if err := a.attempts.consume(answer.state.Reveal()); err != nil {
+		return outcome{err: fault.From(err)}
 	}
 	began := time.Now()
 	opened, err := a.signIn(c, answer, begun)
 	if err != nil {
-		a.emit(Event{Kind: EventLogin, Subject: asError(err).subject, Duration: time.Since(began)}.failed(err))
+		a.emit(Event{Kind: EventLogin, Subject: fault.Of(fault.From(err)).Subject, Duration: time.Since(began)}.failed(err))
 	} else {
 		a.emit(Event{Kind: EventLogin, OK: true, Subject: opened.identity.user.Subject(), Duration: time.Since(began)})
 	}
 	switch {
-	case begun.Silent && asError(err).reason == ErrLoginRequired:
+	case begun.Silent && fault.Of(fault.From(err)).Reason == fault.ErrLoginRequired:
 		return outcome{used: true, location: begun.ReturnTo} // as asked: not signed in
 	case err != nil:
-		failed := *asError(err)
-		failed.returnTo = begun.ReturnTo
+		failed := *fault.From(err)
+		fault.Of(&failed).ReturnTo = begun.ReturnTo
 		return outcome{used: true, err: &failed}
 	}
 	a.replace(c, opened)
-	return outcome{used: true, location: begun.ReturnTo, session: secret(opened.id[:])}
+	return outcome{used: true, location: begun.ReturnTo, session: secret.Text(opened.id[:])}
 }
 
 // answerError sorts the errors that Cognito sends through the browser.
 func answerError(reported *ProviderError) error {
 	switch reported.Code {
 	case "access_denied":
-		return because(ErrDenied, "%w", reported)
+		return fault.Because(fault.ErrDenied, "%w", reported)
 	case "login_required":
-		return because(ErrLoginRequired, "%w", reported)
+		return fault.Because(fault.ErrLoginRequired, "%w", reported)
 	case "invalid_scope":
-		return because(ErrMisconfigured, "%w; allow every scope of Scopes for the app client", reported)
+		return fault.Because(fault.ErrMisconfigured, "%w; allow every scope of Scopes for the app client", reported)
 	case "unauthorized_client":
-		return because(ErrMisconfigured, "%w; allow the authorization code grant for the app client", reported)
+		return fault.Because(fault.ErrMisconfigured, "%w; allow the authorization code grant for the app client", reported)
 	}
 	if linkedJustNow.MatchString(reported.Description) {
-		return because(ErrProvider, "%w: %w", errLoginAgain, reported)
+		return fault.Because(fault.ErrProvider, "%w: %w", errLoginAgain, reported)
 	}
-	return because(ErrProvider, "%w", reported)
+	return fault.Because(fault.ErrProvider, "%w", reported)
 }
 
 // replace ends the session that the browser came with: its cookie is about to
@@ -173,7 +182,7 @@ func (a *Auth) arrive(c *fiber.Ctx, mine ticket, result outcome) error {
 	a.cookies.clear(c, mine.name)
 	if result.session != "" {
 		a.countTrip(c)
-		a.cookies.set(c, string(a.cookies.session), result.session.reveal(), a.config.AbsoluteTimeout)
+		a.cookies.set(c, string(a.cookies.session), result.session.Reveal(), a.config.AbsoluteTimeout)
 	}
 	sealResponse(c)
 	return c.Redirect(a.address(result.location), fiber.StatusFound)
@@ -187,8 +196,8 @@ func (a *Auth) stray(c *fiber.Ctx, e *Error) error {
 	case v.user != nil:
 		sealResponse(c)
 		return c.Redirect(a.address(a.config.AfterLogin), fiber.StatusFound)
-	case v.err != nil && errors.Is(v.err, ErrUnavailable):
-		return a.refuse(c, asError(v.err))
+	case v.err != nil && errors.Is(v.err, fault.ErrUnavailable):
+		return a.refuse(c, fault.From(v.err))
 	}
 	return a.refuse(c, e)
 }
@@ -203,14 +212,14 @@ func (a *Auth) again(c *fiber.Ctx, mine ticket, e *Error) error {
 		a.cookies.clear(c, mine.name)
 		sealResponse(c)
 		return c.Redirect(a.address(a.config.AfterLogin), fiber.StatusFound)
-	case v.err != nil && errors.Is(v.err, ErrUnavailable):
-		return a.refuse(c, asError(v.err))
+	case v.err != nil && errors.Is(v.err, fault.ErrUnavailable):
+		return a.refuse(c, fault.From(v.err))
 	}
 	a.cookies.clear(c, mine.name)
 	if mine.again > 0 {
 		return a.refuse(c, e)
 	}
-	returnTo := e.returnTo
+	returnTo := fault.Of(e).ReturnTo
 	if returnTo == "" {
 		returnTo = a.config.AfterLogin
 	}

@@ -159,17 +159,3 @@ func (c *caller) closeIdle() {
 		c.client.CloseIdleConnections()
 	}
 }
-
-// unavailable wraps a cause that says nothing about the visitor.
-func unavailable(cause error) *Error {
-	return &Error{reason: ErrUnavailable, cause: cause, retryAfter: 5 * time.Second}
-}
-
-// asUnknown turns an operator's error into an outage: a wrong client secret
-// must be mended, but nobody is logged out for it.
-func asUnknown(err error) error {
-	if isUnknown(err) {
-		return err
-	}
-	return unavailable(err)
-}

@@ -1,6 +1,11 @@
 package cognito
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/bar-tech/cognito/internal/secret"
+)
 
 // candidates are the refresh tokens of a session of which one is alive, likeliest
 // first. There is one, unless instances have renewed at the same time or an answer
@@ -8,24 +13,27 @@ import "slices"
 // same token, and only the child minted last stays valid. It does not revoke the
 // family when a dead one is presented. So nobody has to decide which of two lives:
 // both are kept, and the next renewal finds out.
-type candidates [4]secret
+type candidates [4]secret.Text
+
+// Format prints no secret.
+func (candidates) Format(f fmt.State, _ rune) { secret.Hide(f, "tokens") }
 
 // all are the candidates there are.
-func (c *candidates) all() []secret {
-	return slices.DeleteFunc(slices.Clone(c[:]), func(s secret) bool { return s == "" })
+func (c *candidates) all() []secret.Text {
+	return slices.DeleteFunc(slices.Clone(c[:]), func(s secret.Text) bool { return s == "" })
 }
 
 // several reports whether it is open which one lives.
 func (c *candidates) several() bool { return c[1] != "" }
 
 // has reports whether all of these are among the candidates.
-func (c *candidates) has(others ...secret) bool {
-	return !slices.ContainsFunc(others, func(other secret) bool { return !slices.Contains(c[:], other) })
+func (c *candidates) has(others ...secret.Text) bool {
+	return !slices.ContainsFunc(others, func(other secret.Text) bool { return !slices.Contains(c[:], other) })
 }
 
 // with are the candidates and others behind them, as far as there is room, less
 // those that are spent.
-func (c *candidates) with(others candidates, spent []secret) (all candidates) {
+func (c *candidates) with(others candidates, spent []secret.Text) (all candidates) {
 	i := 0
 	for _, each := range append(c.all(), others.all()...) {
 		if i < len(all) && !slices.Contains(spent, each) && !slices.Contains(all[:i], each) {
@@ -42,12 +50,12 @@ func (c *candidates) with(others candidates, spent []secret) (all candidates) {
 // two tries in the other order, and then the living child never arrived, but
 // within the grace its parent has another. Without rotation the answer holds no
 // refresh token, and the presented one goes on working.
-func (c *candidates) renewedBy(presented, got secret, repeated bool) (spent []secret) {
+func (c *candidates) renewedBy(presented, got secret.Text, repeated bool) (spent []secret.Text) {
 	next := candidates{got}
 	if got == "" || repeated {
 		next = next.with(candidates{presented}, nil)
 	}
-	spent = slices.DeleteFunc(c.all(), func(s secret) bool { return next.has(s) })
+	spent = slices.DeleteFunc(c.all(), func(s secret.Text) bool { return next.has(s) })
 	*c = next
 	return spent
 }

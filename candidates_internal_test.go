@@ -3,6 +3,8 @@ package cognito
 import (
 	"slices"
 	"testing"
+
+	"github.com/bar-tech/cognito/internal/secret"
 )
 
 // TestCandidates: what a renewal leaves of the refresh tokens of a session.
@@ -10,18 +12,18 @@ func TestCandidates(t *testing.T) {
 	for _, row := range []struct {
 		name           string
 		before         candidates
-		presented, got secret
+		presented, got secret.Text
 		repeated       bool
 		after          candidates
-		spent          []secret
+		spent          []secret.Text
 	}{
-		{"rotation", candidates{"a"}, "a", "b", false, candidates{"b"}, []secret{"a"}},
+		{"rotation", candidates{"a"}, "a", "b", false, candidates{"b"}, []secret.Text{"a"}},
 		{"no rotation", candidates{"a"}, "a", "", false, candidates{"a"}, nil},
 		{"an answer was lost", candidates{"a"}, "a", "b", true, candidates{"b", "a"}, nil},
 		{"an answer was lost, without rotation", candidates{"a"}, "a", "", true, candidates{"a"}, nil},
-		{"the first of several", candidates{"a", "b", "c"}, "a", "d", false, candidates{"d"}, []secret{"a", "b", "c"}},
-		{"a later one", candidates{"a", "b"}, "b", "d", false, candidates{"d"}, []secret{"a", "b"}},
-		{"a later one, repeated", candidates{"a", "b"}, "b", "d", true, candidates{"d", "b"}, []secret{"a"}},
+		{"the first of several", candidates{"a", "b", "c"}, "a", "d", false, candidates{"d"}, []secret.Text{"a", "b", "c"}},
+		{"a later one", candidates{"a", "b"}, "b", "d", false, candidates{"d"}, []secret.Text{"a", "b"}},
+		{"a later one, repeated", candidates{"a", "b"}, "b", "d", true, candidates{"d", "b"}, []secret.Text{"a"}},
 		{"Cognito gives the same one again", candidates{"a"}, "a", "a", false, candidates{"a"}, nil},
 	} {
 		got := row.before
@@ -36,13 +38,13 @@ func TestCandidates(t *testing.T) {
 func TestCandidatesOfTwo(t *testing.T) {
 	for _, row := range []struct {
 		ours, stored candidates
-		spent        []secret
+		spent        []secret.Text
 		want         candidates
 	}{
 		{candidates{"a"}, candidates{"b"}, nil, candidates{"a", "b"}},
 		{candidates{"a"}, candidates{"a"}, nil, candidates{"a"}},
-		{candidates{"a"}, candidates{"parent"}, []secret{"parent"}, candidates{"a"}},
-		{candidates{"a", "b"}, candidates{"b", "c"}, []secret{"c"}, candidates{"a", "b"}},
+		{candidates{"a"}, candidates{"parent"}, []secret.Text{"parent"}, candidates{"a"}},
+		{candidates{"a", "b"}, candidates{"b", "c"}, []secret.Text{"c"}, candidates{"a", "b"}},
 		{candidates{}, candidates{"a"}, nil, candidates{"a"}},
 		{candidates{"a"}, candidates{}, nil, candidates{"a"}},
 		{candidates{"a", "b", "c"}, candidates{"d", "e"}, nil, candidates{"a", "b", "c", "d"}},
@@ -57,9 +59,9 @@ func TestCandidatesOfTwo(t *testing.T) {
 	}
 }
 
-func reveal(secrets []secret) (texts []string) {
+func reveal(secrets []secret.Text) (texts []string) {
 	for _, s := range secrets {
-		texts = append(texts, s.reveal())
+		texts = append(texts, s.Reveal())
 	}
 	return texts
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/fault"
 )
 
 // What a User and a Payload make of claims. A token is signed by the pool, but
@@ -156,8 +158,8 @@ func TestTypedClaims(t *testing.T) {
 		}
 	}
 	for _, nobody := range []interface{ Decode(any) error }{(*User)(nil), (*Payload)(nil)} {
-		if _, err := DecodeClaims[tenant](nobody); !errors.Is(err, ErrNotSignedIn) {
-			t.Errorf("a stranger's claims: %v, want %v", err, ErrNotSignedIn)
+		if _, err := DecodeClaims[tenant](nobody); !errors.Is(err, fault.ErrNotSignedIn) {
+			t.Errorf("a stranger's claims: %v, want %v", err, fault.ErrNotSignedIn)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/cache"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/tasks"
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/storage/memory/v2"
@@ -94,7 +95,7 @@ func NewAuth(config Config) (*Auth, error) {
 		c.Storage = a.ownStorage
 	}
 	a.store = newStore(c.Storage)
-	a.endpoint = &tokenEndpoint{caller: a.caller, at: a.endpoints, clientID: c.ClientID, clientSecret: secret(c.ClientSecret)}
+	a.endpoint = &tokenEndpoint{caller: a.caller, at: a.endpoints, clientID: c.ClientID, clientSecret: secret.Text(c.ClientSecret)}
 	a.keys = newKeySet(a.caller, a.tasks, a.endpoints.jwks, c.Now)
 	a.tokens = cache.New[string, verifiedToken](cache.Limit)
 	verifier, err := newVerifier(c, a.keys)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -242,14 +243,14 @@ func (c Config) paths() []configPath {
 // Format prints the config with the client secret redacted, for every verb.
 func (c Config) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "cognito.Config{UserPoolDomain:%q ClientID:%q UserPoolID:%q ClientSecret:%s BaseURL:%q}",
-		c.UserPoolDomain, c.ClientID, c.UserPoolID, redactedUnlessEmpty(c.ClientSecret), c.BaseURL)
+		c.UserPoolDomain, c.ClientID, c.UserPoolID, secret.RedactedUnlessEmpty(c.ClientSecret), c.BaseURL)
 }
 
 // LogValue keeps the client secret out of slog.
 func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
 
 // MarshalJSON keeps the client secret out of JSON.
-func (c Config) MarshalJSON() ([]byte, error) { return marshalString(fmt.Sprint(c)) }
+func (c Config) MarshalJSON() ([]byte, error) { return secret.MarshalString(fmt.Sprint(c)) }
 
 // withDefaults returns a copy with every optional field filled in. Slices are
 // copied too, so that the caller's later changes stay the caller's.

@@ -26,13 +26,12 @@
 //  5. The visitor opens LogoutPath. The session ends here, then its refresh
 //     token, then Cognito's own session (logout.go).
 //
-// The legs stand on cookie.go (names and attributes of every cookie), secret.go
-// (strings that never print), seal.go (what makes the storage worthless to a
-// thief), store.go (the storage, with deadlines), internal/cache (what is open
+// The legs stand on cookie.go (names and attributes of every cookie), internal/secret
+// (strings that never print, and what makes the storage worthless to a thief), store.go (the storage, with deadlines), internal/cache (what is open
 // already), caller.go (calls to Cognito, with bounds), internal/tasks (what runs
 // apart from a request), endpoints.go (the pool's
 // addresses), redirect.go (where a login may return to), origin.go and internal/web
-// (who is asking), answer.go and page.go (how a refusal is told), errors.go (why
+// (who is asking), answer.go and page.go (how a refusal is told), errors.go and internal/fault (why
 // something was refused), event.go (what is told to the app), config.go, validate.go and
 // address.go (the settings). cognito.go puts it all together.
 //

@@ -1,27 +1,32 @@
 package cognito
 
-import "context"
+import (
+	"context"
+
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
+)
 
 // Ending a session stands above storing it: tokens that the storage has not
 // taken end with it, and Cognito is told.
 
 // end ends a session everywhere, and returns its refresh tokens, if they could
 // be read, for revocation. The error says that the storage could not be told.
-func (r *renewals) end(handle *sessionHandle) (refresh []secret, err error) {
+func (r *renewals) end(handle *sessionHandle) (refresh []secret.Text, err error) {
 	return r.removeEnded(handle, r.sessions.markEnded(handle))
 }
 
 // removeEnded does the rest, whatever came of the first step: a storage that
 // takes no tombstone may well delete. Of several refresh tokens it is not known
 // which one lives, and Cognito ends a family only by its first or its newest.
-func (r *renewals) removeEnded(handle *sessionHandle, marked error) (refresh []secret, err error) {
+func (r *renewals) removeEnded(handle *sessionHandle, marked error) (refresh []secret.Text, err error) {
 	stored, readErr := r.sessions.readCold(handle)
 	mine := r.forget(handle.name())
 	err = r.sessions.remove(handle)
 	switch {
 	case marked != nil:
 		err = marked
-	case err == nil && isUnknown(readErr):
+	case err == nil && fault.IsUnknown(readErr):
 		err = readErr
 	}
 	all := mine.with(stored.refresh, nil)
@@ -52,7 +57,7 @@ func (r *renewals) hasEnded(name string) bool {
 
 // revokeLater tells Cognito in the background that refresh tokens are done with.
 // The session has ended here already, whatever comes of it.
-func (r *renewals) revokeLater(refresh ...secret) {
+func (r *renewals) revokeLater(refresh ...secret.Text) {
 	for _, each := range refresh {
 		if each == "" {
 			continue

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/fault"
 )
 
 // EventKind says what an [Event] is about.
@@ -70,21 +72,21 @@ func (e Event) Level() slog.Level {
 	switch {
 	case e.Kind == EventRefuse && quietRefusals[e.Reason], e.Kind == EventRefresh && e.OK:
 		return slog.LevelDebug
-	case errors.Is(e.Err, ErrMisconfigured), e.Reason == ErrInternal.code:
+	case errors.Is(e.Err, fault.ErrMisconfigured), e.Reason == fault.CodeOf(fault.ErrInternal):
 		return slog.LevelError // also when it looks like an outage to visitors
-	case e.Kind == EventTamper, e.Reason == ErrUnavailable.code, e.Reason == ErrBusy.code:
+	case e.Kind == EventTamper, e.Reason == fault.CodeOf(fault.ErrUnavailable), e.Reason == fault.CodeOf(fault.ErrBusy):
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo
 }
 
 var quietRefusals = map[string]bool{
-	ErrNotSignedIn.code: true, ErrSessionEnded.code: true, ErrMethod.code: true, ErrNotNavigation.code: true,
+	fault.CodeOf(fault.ErrNotSignedIn): true, fault.CodeOf(fault.ErrSessionEnded): true, fault.CodeOf(fault.ErrMethod): true, fault.CodeOf(fault.ErrNotNavigation): true,
 }
 
 // failed fills in an event's error.
 func (e Event) failed(err error) Event {
-	reason := asError(err)
+	reason := fault.From(err)
 	e.OK, e.Reason, e.Err = false, reason.Code(), err
 	return e
 }
@@ -97,7 +99,7 @@ var (
 )
 
 func (a *Auth) tampered(cause error) {
-	a.emit(Event{Kind: EventTamper}.failed(&Error{reason: ErrSessionEnded, cause: cause}))
+	a.emit(Event{Kind: EventTamper}.failed(fault.New(fault.Details{Reason: fault.ErrSessionEnded, Cause: cause})))
 }
 
 func (a *Auth) notProlonged(cause error) {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/secret"
 )
 
 func bufioReader(text string) *bufio.Reader { return bufio.NewReader(strings.NewReader(text)) }
@@ -18,19 +20,19 @@ func bufioReader(text string) *bufio.Reader { return bufio.NewReader(strings.New
 // decoding panic, none but our own open, and what is encoded is decoded again.
 func FuzzSessionRecord(f *testing.F) {
 	hot, cold := goldenHotRecord(), goldenColdRecord
-	for _, seed := range [][]byte{nil, {sealVersion}, hot.encode(goldenBook), cold.encode(), bytes.Repeat([]byte{0xff}, 40), []byte(`{"user":"alice"}`), append([]byte{sealVersion}, bytes.Repeat([]byte{0}, 60)...)} {
+	for _, seed := range [][]byte{nil, {secret.SealVersion}, hot.encode(goldenBook), cold.encode(), bytes.Repeat([]byte{0xff}, 40), []byte(`{"user":"alice"}`), append([]byte{secret.SealVersion}, bytes.Repeat([]byte{0}, 60)...)} {
 		f.Add(seed)
 	}
-	handle, ok := newHandle([]byte(goldenID), sealedFor("session", goldenBinding))
+	handle, ok := newHandle([]byte(goldenID), secret.BindingOf("session", goldenBinding))
 	if !ok {
 		f.Fatal("the golden id is refused")
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if plain, err := handle.key.open(handle.hot(), data); err == nil {
+		if plain, err := handle.key.Open(handle.hot(), data); err == nil {
 			t.Fatalf("%x opens as %q", data, plain)
 		}
-		sealed := handle.key.seal(handle.hot(), data)
-		if plain, err := handle.key.open(handle.hot(), sealed); err != nil || !bytes.Equal(plain, data) {
+		sealed := handle.key.Seal(handle.hot(), data)
+		if plain, err := handle.key.Open(handle.hot(), sealed); err != nil || !bytes.Equal(plain, data) {
 			t.Fatalf("open(seal(%x)) = %x, %v", data, plain, err)
 		}
 		if record, err := decodeHot(data, goldenBook); err == nil {
@@ -113,11 +115,11 @@ func wellFormed(header string) bool {
 // FuzzTicket: whatever an attempt's cookie holds, reading it does not panic,
 // and what is accepted is written in the one form that we write.
 func FuzzTicket(f *testing.F) {
-	secret := strings.Repeat("A", 43)
-	for _, value := range []string{"", "..", "1800000000.0." + secret, "1.1." + secret, "-1.0." + secret, "1.-1." + secret, "+1.0." + secret, "01.00." + secret, "1.0." + secret + ".", "9223372036854775807.9223372036854775807." + secret, "1.0." + strings.Repeat("*", 43), "a.b.c"} {
+	key := strings.Repeat("A", 43)
+	for _, value := range []string{"", "..", "1800000000.0." + key, "1.1." + key, "-1.0." + key, "1.-1." + key, "+1.0." + key, "01.00." + key, "1.0." + key + ".", "9223372036854775807.9223372036854775807." + key, "1.0." + strings.Repeat("*", 43), "a.b.c"} {
 		f.Add(value)
 	}
-	a := &attempts{boundTo: sealedFor("attempt", goldenBinding), now: time.Now}
+	a := &attempts{boundTo: secret.BindingOf("attempt", goldenBinding), now: time.Now}
 	f.Fuzz(func(t *testing.T, value string) {
 		parsed, ok := parseTicket("name", value)
 		if !ok {
@@ -129,7 +131,7 @@ func FuzzTicket(f *testing.F) {
 		if again, ok := parseTicket("name", parsed.value()); !ok || again != parsed {
 			t.Errorf("%q is written as %q, which is not the same", value, parsed.value())
 		}
-		if ring, ok := a.ring(parsed); ok && ring.name == (recordName{}) {
+		if ring, ok := a.ring(parsed); ok && ring.Name == (secret.Name{}) {
 			t.Errorf("%q opens nothing", value)
 		}
 	})
@@ -143,9 +145,9 @@ func FuzzConfig(f *testing.F) {
 	f.Add("my-app.auth.eu-west-2.amazoncognito.com", "client", "eu-west-2_AbCdEfGhI", "secret", "https://idp.example.com/p", "openid", "HTTPS://app.example.com", "", "", "", "", int64(time.Hour), int64(time.Minute))
 	f.Add("", "", "", "\n", ":", "", "https://app.example.com/a/..", "//", "/\\x", "*", "__Host-x", int64(-1), int64(-1))
 	f.Add("http://127.0.0.1:9", "a", "local_pool", "s", "http://127.0.0.1:9/local_pool", "openid", "http://[::1]:8021", "/%2e", "/login?x", "http://localhost:1", "a", int64(time.Second), int64(time.Second))
-	f.Fuzz(func(t *testing.T, domain, client, pool, secret, issuer, scopes, base, login, after, origin, cookie string, idle, absolute int64) {
+	f.Fuzz(func(t *testing.T, domain, client, pool, key, issuer, scopes, base, login, after, origin, cookie string, idle, absolute int64) {
 		config := Config{
-			UserPoolDomain: domain, ClientID: client, UserPoolID: pool, ClientSecret: secret, Issuer: issuer, BaseURL: base,
+			UserPoolDomain: domain, ClientID: client, UserPoolID: pool, ClientSecret: key, Issuer: issuer, BaseURL: base,
 			LoginPath: login, AfterLogin: after, CookieName: cookie, IdleTimeout: time.Duration(idle), AbsoluteTimeout: time.Duration(absolute),
 		}
 		if scopes != "" {
@@ -161,7 +163,7 @@ func FuzzConfig(f *testing.F) {
 		}
 		if err != nil {
 			var wrong *ConfigError
-			if !errors.As(err, &wrong) || len(wrong.Problems) == 0 || secret != "" && len(secret) > 8 && strings.Contains(err.Error(), secret) && !strings.Contains(domain+client+pool+issuer+scopes+base+login+after+origin+cookie, secret) {
+			if !errors.As(err, &wrong) || len(wrong.Problems) == 0 || key != "" && len(key) > 8 && strings.Contains(err.Error(), key) && !strings.Contains(domain+client+pool+issuer+scopes+base+login+after+origin+cookie, key) {
 				t.Errorf("NewAuth() = %v", err)
 			}
 			return

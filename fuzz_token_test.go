@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/MicahParks/jwkset"
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/tasks"
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -93,7 +95,7 @@ func FuzzVerifyToken(f *testing.F) {
 	for _, header := range headers {
 		for _, claims := range bodies {
 			f.Add(header, claims, uint(7), byte('A'))
-			if _, err := v.accessToken(context.Background(), secret(signForTest(f, header, claims))); err == nil {
+			if _, err := v.accessToken(context.Background(), secret.Text(signForTest(f, header, claims))); err == nil {
 				accepted++
 			}
 		}
@@ -105,7 +107,7 @@ func FuzzVerifyToken(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, header, claims string, at uint, with byte) {
 		for _, unsigned := range []string{header, claims, header + "." + claims, unsignedToken(header, claims)} {
-			if _, err := v.accessToken(context.Background(), secret(unsigned)); err == nil {
+			if _, err := v.accessToken(context.Background(), secret.Text(unsigned)); err == nil {
 				t.Fatalf("%q is accepted", unsigned)
 			}
 		}
@@ -113,9 +115,9 @@ func FuzzVerifyToken(f *testing.F) {
 			return // signatures are dear, and no signature makes this a token
 		}
 		raw := signForTest(t, header, claims)
-		ours, err := v.accessToken(context.Background(), secret(raw))
+		ours, err := v.accessToken(context.Background(), secret.Text(raw))
 		if err != nil {
-			if !errors.Is(err, ErrInvalidToken) {
+			if !errors.Is(err, fault.ErrInvalidToken) {
 				t.Fatalf("a token is refused with %v, which is no verdict", err)
 			}
 			return
@@ -130,7 +132,7 @@ func FuzzVerifyToken(f *testing.F) {
 		mutant := []byte(raw)
 		if i := at % uint(len(mutant)); mutant[i] != with {
 			mutant[i] = with
-			if _, err := v.accessToken(context.Background(), secret(mutant)); err == nil {
+			if _, err := v.accessToken(context.Background(), secret.Text(mutant)); err == nil {
 				t.Fatalf("byte %d can be changed to %q", i, with)
 			}
 		}
@@ -170,7 +172,7 @@ func FuzzTokenResponse(f *testing.F) {
 		if got != (grant{}) {
 			t.Fatal("an error comes with tokens")
 		}
-		turn := errors.Is(err, ErrUnavailable) || errors.Is(err, ErrMisconfigured) || errors.Is(err, errInvalidGrant)
+		turn := errors.Is(err, fault.ErrUnavailable) || errors.Is(err, fault.ErrMisconfigured) || errors.Is(err, errInvalidGrant)
 		if !turn || strings.ContainsFunc(err.Error(), isControl) {
 			t.Fatalf("the error is %q", err)
 		}
@@ -199,7 +201,7 @@ func mustDeserve(t *testing.T, got grant, status int, contentType string, body [
 		return false
 	}
 	equal := func(a, b string) bool { return a == b }
-	if got.access == "" || !said("access_token", got.access.reveal(), equal) || !said("token_type", "Bearer", strings.EqualFold) {
+	if got.access == "" || !said("access_token", got.access.Reveal(), equal) || !said("token_type", "Bearer", strings.EqualFold) {
 		t.Fatalf("a grant comes of %q", body)
 	}
 }

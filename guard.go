@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/web"
 	"github.com/gofiber/fiber/v2"
 )
@@ -114,7 +115,7 @@ func inGroup(anyOf []string) demand {
 		if slices.ContainsFunc(anyOf, id.user.InGroup) {
 			return nil
 		}
-		return because(ErrForbidden, "the user is in none of the groups %q", anyOf)
+		return fault.Because(fault.ErrForbidden, "the user is in none of the groups %q", anyOf)
 	}
 }
 
@@ -124,8 +125,8 @@ func withScope(allOf []string) demand {
 	return func(id *identity, _ func() time.Time) *Error {
 		for _, scope := range allOf {
 			if !id.payload.HasScope(scope) {
-				e := because(ErrForbidden, "the access token lacks the scope %q", scope)
-				e.scope = strings.Join(allOf, " ")
+				e := fault.Because(fault.ErrForbidden, "the access token lacks the scope %q", scope)
+				fault.Of(e).Scope = strings.Join(allOf, " ")
 				return e
 			}
 		}
@@ -155,8 +156,8 @@ func loggedInWithin(maxAge time.Duration) demand {
 		if age := now().Sub(proved); !proved.IsZero() && age <= maxAge && age >= -leeway {
 			return nil
 		}
-		e := because(ErrStaleLogin, "the user last logged in at %s, more than %s ago", proved.UTC().Format(time.RFC3339), maxAge)
-		e.maxAge = maxAge
+		e := fault.Because(fault.ErrStaleLogin, "the user last logged in at %s, more than %s ago", proved.UTC().Format(time.RFC3339), maxAge)
+		fault.Of(e).MaxAge = maxAge
 		return e
 	}
 }
@@ -169,7 +170,7 @@ func meets(allowed func(*User) bool) demand {
 		if allowed(id.user) {
 			return nil
 		}
-		return because(ErrForbidden, "the app's own rule does not allow this user")
+		return fault.Because(fault.ErrForbidden, "the app's own rule does not allow this user")
 	}
 }
 
@@ -184,9 +185,10 @@ func (a *Auth) turnAway(c *fiber.Ctx, id *identity, e *Error) error {
 	switch {
 	case !page || e.Status() != fiber.StatusUnauthorized:
 		e := *e
-		e.returnTo, e.subject = a.returnPath(c.OriginalURL()), id.subject()
+		details := fault.Of(&e)
+		details.ReturnTo, details.Subject = a.returnPath(c.OriginalURL()), id.subject()
 		return a.refuse(c, &e)
-	case e.reason == ErrStaleLogin:
+	case fault.Of(e).Reason == fault.ErrStaleLogin:
 		a.emit(Event{Kind: EventRefuse, Subject: id.subject()}.failed(e))
 		return a.sendToCognito(c, a.returnPath(c.OriginalURL()), url.Values{"prompt": {"login"}}, provingAnew(id.user), 0)
 	}
@@ -211,7 +213,7 @@ func (a *Auth) loginAddress(returnTo, prompt string) string {
 	return withQuery(a.address(a.config.LoginPath), query)
 }
 
-var errUncovered = because(ErrMisconfigured, "the middleware does not run before this handler; register it with app.Use above the route")
+var errUncovered = fault.Because(fault.ErrMisconfigured, "the middleware does not run before this handler; register it with app.Use above the route")
 
 // refuseUncovered answers for a guard on a route that no middleware covers.
 // Letting the request pass would be the silent end of all protection.

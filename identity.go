@@ -1,8 +1,11 @@
 package cognito
 
 import (
+	"fmt"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 )
@@ -20,15 +23,18 @@ type identity struct {
 	bearer  bool         // the request carried a bearer token
 	stale   bool         // the cookie leads to no session
 	ended   bool         // the session was found to have ended just now
-	raw     secret       // the bearer token
+	raw     secret.Text  // the bearer token
 	err     error        // why there is no user, if not for want of a login
 }
+
+// Format prints no secret.
+func (identity) Format(f fmt.State, _ rune) { secret.Hide(f, "identity") }
 
 // What most requests without a user have in common.
 var (
 	anonymous   = &identity{}
 	staleCookie = &identity{cookie: true, stale: true}
-	crossSite   = &identity{cookie: true, err: &Error{reason: ErrCrossOrigin}}
+	crossSite   = &identity{cookie: true, err: fault.Plain(fault.ErrCrossOrigin)}
 )
 
 // The keys under which an identity travels with a request: each middleware has
@@ -115,7 +121,7 @@ func (a *Auth) varyIfAnonymous(c *fiber.Ctx, id *identity) {
 func (id *identity) refusal() *Error {
 	switch {
 	case id.err != nil:
-		return asError(id.err)
+		return fault.From(id.err)
 	case id.payload != nil:
 		return errNoUser
 	case id.stale:
@@ -125,8 +131,8 @@ func (id *identity) refusal() *Error {
 }
 
 var (
-	errNobody = &Error{reason: ErrNotSignedIn}
-	errNoUser = because(ErrForbidden, "a machine client's token, where a user is wanted")
+	errNobody = fault.Plain(fault.ErrNotSignedIn)
+	errNoUser = fault.Because(fault.ErrForbidden, "a machine client's token, where a user is wanted")
 )
 
 // checkBearerExpiry is exact, unlike the verification before: what is handed
@@ -135,7 +141,7 @@ func (id *identity) checkBearerExpiry(now time.Time) error {
 	if now.Before(id.payload.ExpiresAt()) {
 		return nil
 	}
-	return because(ErrInvalidToken, "access token: %w", ErrTokenExpired)
+	return fault.Because(fault.ErrInvalidToken, "access token: %w", ErrTokenExpired)
 }
 
 // subject names who sent a request, for events.

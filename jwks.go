@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/MicahParks/jwkset"
+	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/tasks"
 )
 
@@ -87,7 +88,7 @@ func (s *keySet) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error) {
 		return key, nil
 	}
 	if err != nil && (s.current.Load() == nil || !errors.Is(err, errFetchedLately)) {
-		return jwkset.JWK{}, unavailable(fmt.Errorf("%w: %w", errNoKeys, err))
+		return jwkset.JWK{}, fault.Unavailable(fmt.Errorf("%w: %w", errNoKeys, err))
 	}
 	return jwkset.JWK{}, jwkset.ErrKeyNotFound
 }
@@ -97,7 +98,7 @@ func (s *keySet) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error) {
 func (s *keySet) KeyReadAll(ctx context.Context) ([]jwkset.JWK, error) {
 	if s.current.Load() == nil {
 		if err := s.fetch(ctx); err != nil {
-			return nil, unavailable(fmt.Errorf("%w: %w", errNoKeys, err))
+			return nil, fault.Unavailable(fmt.Errorf("%w: %w", errNoKeys, err))
 		}
 	}
 	s.refreshIfStale(s.current.Load())

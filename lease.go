@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/tasks"
 )
 
@@ -30,7 +32,7 @@ const (
 // instances that find no lease and write one, the last one's stands when all
 // have written, so each looks again after a moment.
 func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *openSession, err error) {
-	lease = []byte(randomText())
+	lease = []byte(secret.Random())
 	for patience := time.Now().Add(leaseLife + time.Second); time.Now().Before(patience); {
 		holder, err := r.sessions.store.get(current.lease())
 		if err != nil {
@@ -47,7 +49,7 @@ func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *open
 		}
 		select {
 		case <-r.tasks.Closing():
-			return nil, nil, unavailable(tasks.ErrClosed) // no time to begin a call
+			return nil, nil, fault.Unavailable(tasks.ErrClosed) // no time to begin a call
 		case <-time.After(leasePause):
 		}
 		fresh, err := r.sessions.read(current.id[:], r.now())

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/web"
 	"github.com/gofiber/fiber/v2"
 )
@@ -31,15 +33,15 @@ const (
 
 func (a *Auth) serveLogin(c *fiber.Ctx) error {
 	if web.IsScript(&c.Request().Header) {
-		return a.refuse(c, &Error{reason: ErrNotNavigation})
+		return a.refuse(c, fault.Plain(fault.ErrNotNavigation))
 	}
 	if a.trips(c) >= mostTrips && a.identify(c).user == nil {
 		a.cookies.clear(c, a.cookies.trips)
-		return a.refuse(c, because(ErrLoginLoop, "%d logins within %s did not lead to a session that lasts", mostTrips, tripsLife))
+		return a.refuse(c, fault.Because(fault.ErrLoginLoop, "%d logins within %s did not lead to a session that lasts", mostTrips, tripsLife))
 	}
 	passed, err := passedParameters(c)
 	if err != nil {
-		return a.refuse(c, asError(err))
+		return a.refuse(c, fault.From(err))
 	}
 	var begun attempt
 	if slices.Contains(strings.Fields(passed.Get("prompt")), "login") {
@@ -69,7 +71,7 @@ func passedParameters(c *fiber.Ctx) (url.Values, error) {
 		case len(values) == 0:
 			continue
 		case len(values) > 1, len(values[0]) > longestLoginParameter, strings.ContainsFunc(string(values[0]), isControl):
-			return nil, because(ErrBadLogin, "login parameter %s is repeated, too long or holds control characters", name)
+			return nil, fault.Because(fault.ErrBadLogin, "login parameter %s is repeated, too long or holds control characters", name)
 		}
 		passed.Set(name, string(values[0]))
 	}
@@ -82,14 +84,14 @@ func passedParameters(c *fiber.Ctx) (url.Values, error) {
 func (a *Auth) sendToCognito(c *fiber.Ctx, returnTo string, passed url.Values, begun attempt, again int) error {
 	base, err := a.baseURL(c)
 	if err != nil {
-		return a.refuse(c, asError(err))
+		return a.refuse(c, fault.From(err))
 	}
-	begun.Verifier, begun.Nonce = randomText(), randomText()
+	begun.Verifier, begun.Nonce = secret.Random(), secret.Random()
 	begun.ReturnTo, begun.RedirectURI = strings.Clone(returnTo), base+a.config.RedirectPath
 	begun.Silent = passed.Get("prompt") == "none"
 	state, mine, err := a.attempts.begin(begun, again)
 	if err != nil {
-		return a.refuse(c, asError(err))
+		return a.refuse(c, fault.From(err))
 	}
 	a.dropOldTickets(c)
 	a.cookies.set(c, mine.name, mine.value(), attemptLife)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/cache"
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/web"
 	"github.com/gofiber/fiber/v2"
 )
@@ -18,12 +20,12 @@ import (
 func (a *Auth) serveLogout(c *fiber.Ctx) error {
 	if c.Method() == fiber.MethodPost {
 		if a.crossOrigin(c) {
-			return a.refuse(c, &Error{reason: ErrCrossOrigin})
+			return a.refuse(c, fault.Plain(fault.ErrCrossOrigin))
 		}
 		return a.Logout(c)
 	}
 	if web.IsScript(&c.Request().Header) {
-		return a.refuse(c, &Error{reason: ErrNotNavigation})
+		return a.refuse(c, fault.Plain(fault.ErrNotNavigation))
 	}
 	switch c.Get("Sec-Fetch-Site") {
 	case "", "none", "same-origin":
@@ -62,7 +64,7 @@ func (a *Auth) Logout(c *fiber.Ctx) error {
 	a.replaceIdentity(c, anonymous)
 	base, err := a.baseURL(c)
 	if err != nil {
-		return a.refuse(c, asError(err))
+		return a.refuse(c, fault.From(err))
 	}
 	sealResponse(c)
 	return c.Redirect(withQuery(a.endpoints.logout, url.Values{
@@ -92,7 +94,7 @@ func (a *Auth) endNow(handle *sessionHandle) {
 	known := a.sessions.recent.Get(handle.id) != nil
 	err := a.sessions.markEnded(handle)
 	if !isSlow(err) { // else all the rest would take as long again, and somebody waits
-		var refresh []secret
+		var refresh []secret.Text
 		refresh, err = a.renewals.removeEnded(handle, err)
 		a.renewals.revokeLater(refresh...)
 	}
@@ -136,7 +138,7 @@ func (a *Auth) keepEnding(handle *sessionHandle, closing <-chan struct{}) {
 		}
 		refresh, err := a.renewals.end(handle)
 		a.renewals.revokeLater(refresh...)
-		if !isUnknown(err) {
+		if !fault.IsUnknown(err) {
 			return
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -41,7 +42,7 @@ func (a *attempts) once(c *fiber.Ctx, state string, t ticket, work func() outcom
 		<-first.done
 		return first.outcome
 	}
-	mine := &callback{key: key, done: make(chan struct{}), outcome: outcome{err: &Error{reason: ErrInternal}}}
+	mine := &callback{key: key, done: make(chan struct{}), outcome: outcome{err: fault.Plain(fault.ErrInternal)}}
 	a.flights[key] = mine
 	a.mu.Unlock()
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/web"
 	"github.com/gofiber/fiber/v2"
 )
@@ -22,8 +23,8 @@ var (
 // baseURLMissing is ErrMisconfigured with words that help a newcomer, whose
 // first look is at the browser.
 func baseURLMissing(cause string) *Error {
-	e := because(ErrMisconfigured, "BaseURL is empty and %s", cause)
-	e.message = "This app was opened under a public address while its BaseURL setting is empty. Set BaseURL to that address."
+	e := fault.Because(fault.ErrMisconfigured, "BaseURL is empty and %s", cause)
+	fault.Of(e).Message = "This app was opened under a public address while its BaseURL setting is empty. Set BaseURL to that address."
 	return e
 }
 

@@ -3,8 +3,11 @@ package cognito
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/secret"
 )
 
 // hotRecord is what every request of a session reads: who is signed in and
@@ -42,14 +45,17 @@ func (m moment) passed(now time.Time) bool { return momentOf(now) >= m }
 // coldRecord is read at refresh and at logout. The raw ID token is kept
 // nowhere: its claims are in the hot record.
 type coldRecord struct {
-	access  secret
-	nonce   secret
+	access  secret.Text
+	nonce   secret.Text
 	refresh candidates
 	// A renewal whose tokens could not be verified yet, because no keys were
 	// to be had. Its refresh token is already among the candidates.
-	unverifiedAccess secret
-	unverifiedID     secret
+	unverifiedAccess secret.Text
+	unverifiedID     secret.Text
 }
+
+// Format prints no secret.
+func (coldRecord) Format(f fmt.State, _ rune) { secret.Hide(f, "cold record") }
 
 var errShortRecord = errors.New("record ends early")
 
@@ -120,7 +126,7 @@ func decodeHot(b []byte, book *phrasebook) (hotRecord, error) {
 func (c *coldRecord) encode() []byte {
 	var b []byte
 	for _, part := range c.parts() {
-		b = appendPart(b, []byte(part.reveal()))
+		b = appendPart(b, []byte(part.Reveal()))
 	}
 	return b
 }
@@ -129,14 +135,14 @@ func decodeCold(b []byte) (coldRecord, error) {
 	r := recordReader{rest: b}
 	var c coldRecord
 	for _, part := range c.parts() {
-		*part = secret(r.part())
+		*part = secret.Text(r.part())
 	}
 	return c, r.err
 }
 
 // parts is the order of the record's format.
-func (c *coldRecord) parts() []*secret {
-	parts := []*secret{&c.access, &c.nonce, &c.unverifiedAccess, &c.unverifiedID}
+func (c *coldRecord) parts() []*secret.Text {
+	parts := []*secret.Text{&c.access, &c.nonce, &c.unverifiedAccess, &c.unverifiedID}
 	for i := range c.refresh {
 		parts = append(parts, &c.refresh[i])
 	}

@@ -2,15 +2,17 @@ package cognito
 
 import (
 	"bytes"
-	"crypto/aes"
-	"crypto/cipher"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/secret"
 )
 
 // What TestGoldenRecords reads. The session is that of the cookie whose bytes
@@ -38,7 +40,7 @@ func goldenHotRecord() hotRecord {
 
 var goldenColdRecord = coldRecord{
 	access: "access", nonce: "nonce", unverifiedID: "id",
-	refresh: candidates{secret(strings.Repeat("r", 300)), "other", "another"},
+	refresh: candidates{secret.Text(strings.Repeat("r", 300)), "other", "another"},
 }
 
 // goldenBook is that of the golden binding.
@@ -64,19 +66,6 @@ func goldenWholeRecord() hotRecord {
 func equalHot(a, b hotRecord) bool {
 	return a.serial == b.serial && a.subject == b.subject && a.moments == b.moments && a.renewable == b.renewable &&
 		bytes.Equal(a.user.whole(), b.user.whole()) && bytes.Equal(a.payload.whole(), b.payload.whole()) && bytes.Equal(a.userInfo.whole(), b.userInfo.whole())
-}
-
-func aesGCM(t *testing.T, key []byte) cipher.AEAD {
-	t.Helper()
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return aead
 }
 
 // TestRecordsSurvive: what is encoded is what is decoded, to the millisecond.
@@ -190,20 +179,20 @@ func printedForms(value any) string {
 // needs the struct's help.
 func TestInternalsPrintWithoutSecrets(t *testing.T) {
 	const canary = "canary-of-a-secret"
-	handle, _ := newHandle([]byte(goldenID), sealedFor("session", goldenBinding))
-	var key sealingKey
+	handle, _ := newHandle([]byte(goldenID), secret.BindingOf("session", goldenBinding))
+	var key secret.Key
 	copy(key[:], canary)
 	auth := &Auth{config: Config{ClientSecret: canary}}
 	for _, value := range []any{
-		secret(canary), []secret{canary}, map[string]secret{"a": canary}, struct{ S secret }{canary},
+		secret.Text(canary), []secret.Text{canary}, map[string]secret.Text{"a": canary}, struct{ S secret.Text }{canary},
 		grant{canary, canary, canary}, &grant{canary, canary, canary},
 		coldRecord{access: canary, refresh: candidates{canary}}, &coldRecord{access: canary},
-		candidates{canary}, &candidates{canary}, tokens{spent: []secret{canary}}, &tokens{cold: coldRecord{access: canary}},
+		candidates{canary}, &candidates{canary}, tokens{spent: []secret.Text{canary}}, &tokens{cold: coldRecord{access: canary}},
 		cognitoAnswer{state: canary, code: canary}, outcome{session: canary},
 		ticket{secret: canary}, &ticket{secret: canary},
 		tokenEndpoint{clientSecret: canary}, &tokenEndpoint{clientSecret: canary},
 		auth.config, auth, token{raw: canary}, &token{raw: canary},
-		keyring{sealingKey: key}, &keyring{sealingKey: key}, key, &key, *handle, handle, &openSession{sessionHandle: *handle}, identity{session: &openSession{sessionHandle: *handle}},
+		secret.Keyring{Key: key}, &secret.Keyring{Key: key}, key, &key, *handle, handle, &openSession{sessionHandle: *handle}, identity{session: &openSession{sessionHandle: *handle}},
 	} {
 		forms := printedForms(value)
 		for _, spelling := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), strings.Trim(fmt.Sprint([]byte(canary)), "[]"), goldenID, fmt.Sprintf("%x", goldenID)} {
@@ -217,10 +206,66 @@ func TestInternalsPrintWithoutSecrets(t *testing.T) {
 	if forms := fmt.Sprintf("%v %+v %#v %q %x", attempt{Verifier: canary}, attempt{Nonce: canary}, attempt{Verifier: canary}, attempt{Nonce: canary}, attempt{}); strings.Contains(forms, canary) {
 		t.Error("an attempt prints its secrets")
 	}
-	if forms := printedForms(secret(canary)); !strings.Contains(forms, "[redacted]") {
+	if forms := printedForms(secret.Text(canary)); !strings.Contains(forms, "[redacted]") {
 		t.Errorf("a secret prints as %s", forms)
 	}
-	if forms := printedForms(secret("")); strings.Contains(forms, "[redacted]") {
+	if forms := printedForms(secret.Text("")); strings.Contains(forms, "[redacted]") {
 		t.Errorf("no secret prints as %s", forms)
 	}
+}
+
+// TestHandlesOfWellFormedIDsOnly is row D2: an id has one spelling, and nothing
+// else names a record.
+func TestHandlesOfWellFormedIDsOnly(t *testing.T) {
+	good := goldenID
+	for _, bad := range []string{
+		"", "A", good[:42], good + "A", good[:42] + "=", good[:42] + "9", good[:42] + "*", good[:42] + "+", good[:42] + "\n", "\x00" + good[1:], good[:42] + "é",
+	} {
+		if handle, ok := newHandle([]byte(bad), "pool"); ok {
+			t.Errorf("%q names the records %s", bad, handle.hot())
+		}
+	}
+	handle, ok := newHandle([]byte(good), "pool")
+	if !ok {
+		t.Fatalf("%q is refused", good)
+	}
+	names := []string{handle.hot(), handle.cold(), handle.tomb(), handle.lease()}
+	slices.Sort(names)
+	if len(slices.Compact(names)) != 4 {
+		t.Errorf("records share a key: %q", names)
+	}
+}
+
+// TestGoldenRecords is row D7: records that this release wrote, as bytes. Every
+// later release that writes this version must read them; one that cannot must
+// count its version up.
+func TestGoldenRecords(t *testing.T) {
+	handle, ok := newHandle([]byte(goldenID), secret.BindingOf("session", goldenBinding))
+	if !ok {
+		t.Fatal("the golden id is refused")
+	}
+	if handle.hot() != goldenHotKey || handle.cold() != goldenColdKey {
+		t.Errorf("the records are called %s and %s, want %s and %s", handle.hot(), handle.cold(), goldenHotKey, goldenColdKey)
+	}
+	for sealed, want := range map[string]hotRecord{goldenWholeSealed: goldenWholeRecord(), goldenShortSealed: goldenShortRecord()} {
+		if got, err := decodeHot(openGolden(t, handle, handle.hot(), sealed), goldenBook); err != nil || !equalHot(got, want) {
+			t.Errorf("the hot record holds %s, want %s: %v", shown(got), shown(want), err)
+		}
+	}
+	if got, err := decodeCold(openGolden(t, handle, handle.cold(), goldenColdSealed)); err != nil || got != goldenColdRecord {
+		t.Errorf("the cold record does not hold what was put in: %v", err)
+	}
+}
+
+func openGolden(t *testing.T, handle *sessionHandle, key, sealed string) []byte {
+	t.Helper()
+	raw, err := hex.DecodeString(sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := handle.key.Open(key, raw)
+	if err != nil {
+		t.Fatalf("open() = %v", err)
+	}
+	return plain
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/tasks"
 )
 
@@ -48,7 +49,7 @@ var (
 	errManyWait       = errors.New("too many renewals are waiting for their turn")
 	errTooLong        = errors.New("renewing the tokens takes too long")
 	errExpiredArrival = errors.New("the tokens that Cognito issued had already expired")
-	errFlightPanicked = unavailable(errors.New("renewing the tokens panicked"))
+	errFlightPanicked = fault.Unavailable(errors.New("renewing the tokens panicked"))
 )
 
 // renewalObserver is told how renewals go. It is never called under a lock: what
@@ -128,13 +129,13 @@ func (r *renewals) wait(s *openSession) (*openSession, error) {
 	select {
 	case <-flight.done:
 	case <-timer.C:
-		return nil, unavailable(errTooLong)
+		return nil, fault.Unavailable(errTooLong)
 	}
 	if flight.err != nil {
 		return nil, flight.err
 	}
 	if flight.session.expires.passed(r.now()) {
-		return nil, unavailable(errExpiredArrival)
+		return nil, fault.Unavailable(errExpiredArrival)
 	}
 	return flight.session, nil
 }
@@ -154,7 +155,7 @@ func (r *renewals) start(s *openSession) (*flight, error) {
 			// Good tokens, though the storage has not taken them yet.
 			return landed(st.tokens.session(r.sessions, &s.sessionHandle)), nil
 		case r.now().Before(st.paused):
-			return nil, unavailable(errPaused)
+			return nil, fault.Unavailable(errPaused)
 		}
 	}
 	return r.begin(s, true)
@@ -164,11 +165,11 @@ func (r *renewals) start(s *openSession) (*flight, error) {
 // must not stand in the way of those who do. The caller holds mu.
 func (r *renewals) begin(s *openSession, asked bool) (*flight, error) {
 	if r.flights >= renewalsWaiting {
-		return nil, unavailable(errManyWait)
+		return nil, fault.Unavailable(errManyWait)
 	}
 	f := &flight{done: make(chan struct{}), err: errFlightPanicked}
 	if err := r.tasks.Go("renewing a session", func(<-chan struct{}) { r.fly(s, f, asked) }); err != nil {
-		return nil, unavailable(err)
+		return nil, fault.Unavailable(err)
 	}
 	r.state(s.name()).flight = f
 	r.flights++
@@ -202,7 +203,7 @@ func (r *renewals) land(name string, f *flight, asked bool) {
 	st.flight = nil
 	r.flights--
 	switch unsaved := st.tokens != nil && !st.tokens.stored; {
-	case !isUnknown(f.err) && !unsaved:
+	case !fault.IsUnknown(f.err) && !unsaved:
 		st.failures, st.paused = 0, time.Time{}
 	case asked: // the session is kept
 		r.pause(st)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/fault"
 )
 
 // TestRenewAfter: a quarter of a token's life is left when it is renewed, give
@@ -103,16 +105,16 @@ func TestRuleNonceIfPresent(t *testing.T) {
 // TestAsUnknown: an operator's mistake is an outage to the visitor, and stays
 // what it is to the operator.
 func TestAsUnknown(t *testing.T) {
-	mistake := because(ErrMisconfigured, "a wrong secret")
-	err := asUnknown(mistake)
-	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, mistake) || !errors.Is(err, ErrMisconfigured) {
+	mistake := fault.Because(fault.ErrMisconfigured, "a wrong secret")
+	err := fault.AsUnknown(mistake)
+	if !errors.Is(err, fault.ErrUnavailable) || !errors.Is(err, mistake) || !errors.Is(err, fault.ErrMisconfigured) {
 		t.Errorf("a mistake becomes %v", err)
 	}
-	if asError(err).Status() != 503 || asError(err).retryAfter <= 0 {
-		t.Errorf("it is answered %d, to be retried after %s", asError(err).Status(), asError(err).retryAfter)
+	if fault.From(err).Status() != 503 || fault.Of(fault.From(err)).RetryAfter <= 0 {
+		t.Errorf("it is answered %d, to be retried after %s", fault.From(err).Status(), fault.Of(fault.From(err)).RetryAfter)
 	}
-	outage := unavailable(errNoAnswer)
-	if got := asUnknown(outage); got != error(outage) {
+	outage := fault.Unavailable(errNoAnswer)
+	if got := fault.AsUnknown(outage); got != error(outage) {
 		t.Errorf("an outage becomes %v", got)
 	}
 }
@@ -128,7 +130,7 @@ func TestManyWaitingRenewals(t *testing.T) {
 	}
 	other := &openSession{}
 	other.hotKey[len(hotPrefix)] = 'x'
-	if _, err := r.start(other); !errors.Is(err, ErrUnavailable) || !errors.Is(err, errManyWait) {
+	if _, err := r.start(other); !errors.Is(err, fault.ErrUnavailable) || !errors.Is(err, errManyWait) {
 		t.Errorf("one more: %v, want %v", err, errManyWait)
 	}
 	if len(r.states) != 1 {

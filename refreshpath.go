@@ -3,6 +3,7 @@ package cognito
 import (
 	"time"
 
+	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -10,7 +11,7 @@ import (
 // that want to be ahead of an expiry.
 func (a *Auth) serveRefresh(c *fiber.Ctx) error {
 	if a.crossOrigin(c) {
-		return a.refuse(c, &Error{reason: ErrCrossOrigin})
+		return a.refuse(c, fault.Plain(fault.ErrCrossOrigin))
 	}
 	id := a.cookies.read(c, a.cookies.session)
 	if id == nil {
@@ -18,14 +19,14 @@ func (a *Auth) serveRefresh(c *fiber.Ctx) error {
 	}
 	s, err := a.sessions.read(id, a.config.Now())
 	if err != nil {
-		return a.refuse(c, asError(err))
+		return a.refuse(c, fault.From(err))
 	}
 	renewed, err := a.renewals.wait(s)
 	if err != nil {
-		if !isUnknown(err) {
+		if !fault.IsUnknown(err) {
 			a.cookies.clear(c, string(a.cookies.session)) // it ended just now
 		}
-		return a.refuse(c, asError(err))
+		return a.refuse(c, fault.From(err))
 	}
 	sealResponse(c)
 	return c.JSON(fiber.Map{"expires_at": renewed.expires.time().UTC().Format(time.RFC3339)})

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 )
 
 // renew is one flight. It reads the records before it calls: if another instance
@@ -24,7 +27,7 @@ func (r *renewals) renew(ctx context.Context, seen *openSession) (*openSession, 
 	}
 	turnOver, err := r.endpoint.caller.renewals.take(ctx)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, fault.Unavailable(err)
 	}
 	turnOver = sync.OnceFunc(turnOver)
 	defer turnOver()
@@ -46,7 +49,7 @@ func (r *renewals) renew(ctx context.Context, seen *openSession) (*openSession, 
 	case errors.Is(err, errInvalidGrant):
 		return r.refused(ctx, current, cold, err)
 	case err != nil:
-		return nil, asUnknown(err)
+		return nil, fault.AsUnknown(err)
 	}
 	spent := cold.refresh.renewedBy(presented, got.refresh, repeated)
 	cold.unverifiedAccess, cold.unverifiedID = got.access, got.id
@@ -81,7 +84,7 @@ func (r *renewals) wasRenewed(seen, current *openSession) bool {
 }
 
 // present presents refresh tokens in turn until one is not refused.
-func (r *renewals) present(ctx context.Context, handle *sessionHandle, candidates []secret) (presented secret, got grant, repeated bool, err error) {
+func (r *renewals) present(ctx context.Context, handle *sessionHandle, candidates []secret.Text) (presented secret.Text, got grant, repeated bool, err error) {
 	for _, presented = range candidates {
 		got, repeated, err = r.ask(ctx, handle, presented)
 		if !errors.Is(err, errInvalidGrant) {
@@ -93,7 +96,7 @@ func (r *renewals) present(ctx context.Context, handle *sessionHandle, candidate
 
 // ask presents a refresh token. If the answer is lost, Cognito has perhaps
 // rotated the token; within the client's grace period the old one works again.
-func (r *renewals) ask(ctx context.Context, handle *sessionHandle, refresh secret) (got grant, repeated bool, err error) {
+func (r *renewals) ask(ctx context.Context, handle *sessionHandle, refresh secret.Text) (got grant, repeated bool, err error) {
 	got, err = r.endpoint.renew(ctx, refresh)
 	if errors.Is(err, errNoAnswer) {
 		repeated = true
@@ -125,12 +128,12 @@ func (r *renewals) refused(ctx context.Context, current *openSession, cold coldR
 			return r.accept(ctx, fresh, stored, nil)
 		case time.Since(began) <= winnerTimeout:
 		case another:
-			return nil, unavailable(cause) // the winner stored its token and got no further
+			return nil, fault.Unavailable(cause) // the winner stored its token and got no further
 		default:
 			return r.dead(&current.sessionHandle, cause)
 		}
 		if !sleep(ctx, pollPause) {
-			return nil, unavailable(ctx.Err())
+			return nil, fault.Unavailable(ctx.Err())
 		}
 	}
 	return r.dead(&current.sessionHandle, cause)
@@ -139,11 +142,11 @@ func (r *renewals) refused(ctx context.Context, current *openSession, cold coldR
 // accept verifies new tokens and makes them the session's. A new refresh token
 // is stored before anything else happens, since those that it was spent for are
 // dead.
-func (r *renewals) accept(ctx context.Context, current *openSession, cold coldRecord, spent []secret) (*openSession, error) {
+func (r *renewals) accept(ctx context.Context, current *openSession, cold coldRecord, spent []secret.Text) (*openSession, error) {
 	handle := &current.sessionHandle
 	mine := &tokens{record: current.record(), cold: cold, spent: spent}
 	saved := r.saveCold(handle, mine)
-	if saved != nil && !isUnknown(saved) {
+	if saved != nil && !fault.IsUnknown(saved) {
 		r.revokeLater(cold.refresh.all()...) // ended while the call was under way
 		return nil, saved
 	}
@@ -157,7 +160,7 @@ func (r *renewals) accept(ctx context.Context, current *openSession, cold coldRe
 	// Tokens that had expired on arrival, or whose key cannot be found just
 	// now, are worthless but no reason to doubt the session.
 	worthless := errors.Is(err, ErrTokenExpired) || errors.Is(err, ErrTokenKey)
-	if errors.Is(err, ErrInvalidToken) && !worthless {
+	if errors.Is(err, fault.ErrInvalidToken) && !worthless {
 		r.revokeLater(cold.refresh.all()...)
 		return r.dead(handle, err)
 	}
@@ -165,10 +168,10 @@ func (r *renewals) accept(ctx context.Context, current *openSession, cold coldRe
 		mine.cold.unverifiedAccess, mine.cold.unverifiedID = "", ""
 		saved = r.saveCold(handle, mine)
 	}
-	if isUnknown(saved) {
+	if fault.IsUnknown(saved) {
 		r.settleLater(handle, mine, saved)
 	}
-	return nil, asUnknown(err)
+	return nil, fault.AsUnknown(err)
 }
 
 // saveCold stores the cold record alone, together with the candidates of others,
@@ -203,7 +206,7 @@ func (r *renewals) verified(ctx context.Context, current *openSession, cold cold
 		}
 		user, err := userClaims(id.payload, record.userInfo.whole())
 		if err != nil {
-			return hotRecord{}, because(ErrInvalidToken, "ID token: %w", ErrTokenMalformed)
+			return hotRecord{}, fault.Because(fault.ErrInvalidToken, "ID token: %w", ErrTokenMalformed)
 		}
 		record.user = claimText{text: user}
 		expires = earlier(expires, id.expires())
@@ -224,7 +227,7 @@ func (r *renewals) keep(handle *sessionHandle, mine *tokens) (*openSession, erro
 			r.settleLater(handle, mine, nil)
 		}
 		return saved, nil
-	case isUnknown(err):
+	case fault.IsUnknown(err):
 		if r.settleLater(handle, mine, err) {
 			return mine.session(r.sessions, handle), nil
 		}
@@ -256,7 +259,7 @@ func (r *renewals) save(handle *sessionHandle, mine *tokens) (*openSession, erro
 // undoIfLate has it looked whether a write that got no answer in time is done
 // after a logout.
 func (r *renewals) undoIfLate(handle *sessionHandle, err error) error {
-	if isUnknown(err) {
+	if fault.IsUnknown(err) {
 		r.sessions.undoLater(handle, nil)
 	}
 	return err
@@ -267,5 +270,5 @@ func (r *renewals) dead(handle *sessionHandle, cause error) (*openSession, error
 	if _, err := r.end(handle); err != nil {
 		return nil, err
 	}
-	return nil, &Error{reason: ErrSessionEnded, cause: cause}
+	return nil, fault.New(fault.Details{Reason: fault.ErrSessionEnded, Cause: cause})
 }

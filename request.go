@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -43,7 +44,7 @@ func (a *Auth) serve(c *fiber.Ctx, r *route) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			a.logPanic("serving "+string(append([]byte(nil), c.Path()...)), p)
-			err = a.refuse(c, &Error{reason: ErrInternal})
+			err = a.refuse(c, fault.Plain(fault.ErrInternal))
 		}
 	}()
 	for _, method := range r.methods {
@@ -54,14 +55,14 @@ func (a *Auth) serve(c *fiber.Ctx, r *route) (err error) {
 		}
 	}
 	c.Set(fiber.HeaderAllow, strings.Join(r.methods, ", "))
-	return a.refuse(c, &Error{reason: ErrMethod})
+	return a.refuse(c, fault.Plain(fault.ErrMethod))
 }
 
 func (a *Auth) identifySafely(c *fiber.Ctx) (id *identity, err *Error) {
 	defer func() {
 		if p := recover(); p != nil {
 			a.logPanic("reading a session", p)
-			err = &Error{reason: ErrInternal}
+			err = fault.Plain(fault.ErrInternal)
 		}
 	}()
 	return a.identify(c), nil
@@ -128,7 +129,7 @@ func (a *Auth) renewExpired(s *openSession, now time.Time) *identity {
 	if !s.renewAfter.passed(now) {
 		// Cognito issues tokens that are expired on arrival. Asking on every
 		// request would not help.
-		return unidentified(unavailable(errPaused))
+		return unidentified(fault.Unavailable(errPaused))
 	}
 	renewed, err := a.renewals.wait(s)
 	if err != nil {
@@ -143,7 +144,7 @@ func (a *Auth) renewExpired(s *openSession, now time.Time) *identity {
 
 // unidentified is for a cookie that signs nobody in.
 func unidentified(err error) *identity {
-	if isUnknown(err) {
+	if fault.IsUnknown(err) {
 		return &identity{cookie: true, err: err}
 	}
 	return staleCookie

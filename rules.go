@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/secret"
 )
 
 // A rule is one reason to refuse a token.
@@ -101,10 +103,10 @@ func ruleClient(v *verifier, t *token) error {
 }
 
 // ruleNonce binds an ID token to the login that asked for it.
-func ruleNonce(want secret) rule {
+func ruleNonce(want secret.Text) rule {
 	return func(_ *verifier, t *token) error {
 		got := t.text("nonce")
-		if got == "" || subtle.ConstantTimeCompare([]byte(got), []byte(want.reveal())) != 1 {
+		if got == "" || subtle.ConstantTimeCompare([]byte(got), []byte(want.Reveal())) != 1 {
 			return ErrTokenNonce
 		}
 		return nil
@@ -123,13 +125,13 @@ func ruleSameSubject(want string) rule {
 
 // ruleAccessTokenHash checks at_hash if it is there (OpenID Connect Core
 // section 3.1.3.8): real pools send it, though it is undocumented.
-func ruleAccessTokenHash(access secret) rule {
+func ruleAccessTokenHash(access secret.Text) rule {
 	return func(_ *verifier, t *token) error {
 		hash, set := t.claims["at_hash"]
 		if !set {
 			return nil
 		}
-		sum := sha256.Sum256([]byte(access.reveal()))
+		sum := sha256.Sum256([]byte(access.Reveal()))
 		if hash != base64.RawURLEncoding.EncodeToString(sum[:sha256.Size/2]) {
 			return ErrTokenHash
 		}
@@ -141,7 +143,7 @@ func ruleAccessTokenHash(access secret) rule {
 func quoted(s string) string { return fmt.Sprintf("%q", s[:min(len(s), 100)]) }
 
 // ruleNonceIfPresent is ruleNonce for renewals, where the claim may be gone.
-func ruleNonceIfPresent(want secret) rule {
+func ruleNonceIfPresent(want secret.Text) rule {
 	return func(v *verifier, t *token) error {
 		if _, set := t.claims["nonce"]; !set {
 			return nil

@@ -2,11 +2,14 @@ package cognito
 
 import (
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"sync"
 	"time"
 
 	"github.com/bar-tech/cognito/internal/cache"
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/tasks"
 	"github.com/gofiber/fiber/v2/utils"
 )
@@ -18,10 +21,13 @@ import (
 // records and the key that they are sealed with. It says nothing about
 // whether they exist.
 type sessionHandle struct {
-	hotKey [len(hotPrefix) + len(recordName{})]byte
+	hotKey [len(hotPrefix) + len(secret.Name{})]byte
 	id     sessionID
-	key    sealingKey
+	key    secret.Key
 }
+
+// Format prints no secret.
+func (sessionHandle) Format(f fmt.State, _ rune) { secret.Hide(f, "session") }
 
 // sessionID is the cookie's value.
 type sessionID [43]byte
@@ -50,14 +56,14 @@ const tombstoneLife = 10 * time.Minute
 // ours. Nothing else of a cookie ever reaches the storage. It does not keep id,
 // which may be a view into a request.
 func newHandle(id []byte, boundTo string) (*sessionHandle, bool) {
-	random, ok := randomOf(id)
+	random, ok := secret.RandomOf(id)
 	if !ok {
 		return nil, false
 	}
-	ring := deriveKeyring(random[:], boundTo)
+	ring := secret.DeriveKeyring(random[:], boundTo)
 	// With a copy of id: the view changes when the request ends.
-	handle := &sessionHandle{id: sessionID(id), key: ring.sealingKey}
-	copy(handle.hotKey[copy(handle.hotKey[:], hotPrefix):], ring.name[:])
+	handle := &sessionHandle{id: sessionID(id), key: ring.Key}
+	copy(handle.hotKey[copy(handle.hotKey[:], hotPrefix):], ring.Name[:])
 	return handle, true
 }
 
@@ -80,6 +86,9 @@ type openSession struct {
 	// unsaved is set while the session's newest tokens exist only here.
 	unsaved *coldRecord
 }
+
+// Format prints no secret.
+func (*openSession) Format(f fmt.State, _ rune) { secret.Hide(f, "session") }
 
 // record is what the session was made of.
 func (o *openSession) record() hotRecord {
@@ -113,7 +122,7 @@ type sessions struct {
 
 func newSessions(a *Auth) *sessions {
 	return &sessions{
-		observer: a, tasks: a.tasks, store: a.store, boundTo: sealedFor("session", a.binding), now: a.config.Now,
+		observer: a, tasks: a.tasks, store: a.store, boundTo: secret.BindingOf("session", a.binding), now: a.config.Now,
 		idle: a.config.IdleTimeout, total: a.config.AbsoluteTimeout,
 		recent: cache.New[sessionID, openSession](cache.Limit), book: newPhrasebook(a.config), seed: maphash.MakeSeed(),
 	}
@@ -191,11 +200,11 @@ func (s *sessions) unlessOver(session *openSession, now time.Time) (*openSession
 }
 
 // errNoSuchSession is made once: requests with dead cookies are common.
-var errNoSuchSession = &Error{reason: ErrSessionEnded}
+var errNoSuchSession = fault.Plain(fault.ErrSessionEnded)
 
 func (s *sessions) open(handle *sessionHandle, sealed []byte) (*openSession, error) {
 	digest := maphash.Bytes(s.seed, sealed)
-	plain, err := handle.key.openInto(s.store.room(sealed), handle.hot(), sealed)
+	plain, err := handle.key.OpenInto(s.store.room(sealed), handle.hot(), sealed)
 	if err == nil {
 		var record hotRecord
 		if record, err = decodeHot(plain, s.book); err == nil {
@@ -203,7 +212,7 @@ func (s *sessions) open(handle *sessionHandle, sealed []byte) (*openSession, err
 		}
 	}
 	s.recent.Forget(handle.id)
-	if errors.Is(err, errUnknownVersion) {
+	if errors.Is(err, secret.ErrUnknownVersion) {
 		return nil, errNoSuchSession
 	}
 	// Only this cookie leads to this record, so nobody else loses anything.
@@ -247,7 +256,7 @@ func (s *sessions) readCold(handle *sessionHandle) (coldRecord, error) {
 	if sealed == nil {
 		return coldRecord{}, errNoSuchSession
 	}
-	plain, err := handle.key.open(handle.cold(), sealed)
+	plain, err := handle.key.Open(handle.cold(), sealed)
 	if err != nil {
 		return coldRecord{}, errNoSuchSession
 	}

@@ -2,8 +2,12 @@ package cognito
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 )
 
 const (
@@ -22,12 +26,15 @@ const (
 type tokens struct {
 	record hotRecord
 	cold   coldRecord
-	spent  []secret // the refresh tokens that they came of, which are dead
-	stored bool     // the storage has taken them, and it is only looked again
+	spent  []secret.Text // the refresh tokens that they came of, which are dead
+	stored bool          // the storage has taken them, and it is only looked again
 	since  time.Time
 	due    time.Time     // when the loop goes on with them
 	pause  time.Duration // before the next try
 }
+
+// Format prints no secret.
+func (tokens) Format(f fmt.State, _ rune) { secret.Hide(f, "tokens") }
 
 // session is the session with these tokens, for requests in the meantime.
 func (t *tokens) session(s *sessions, handle *sessionHandle) *openSession {
@@ -155,7 +162,7 @@ func (r *renewals) settle(handle *sessionHandle, closing <-chan struct{}) {
 func (r *renewals) settleOnce(handle *sessionHandle, mine *tokens) *tokens {
 	hot, stored, err := r.stored(handle)
 	switch later := mine.again(); {
-	case isUnknown(err):
+	case fault.IsUnknown(err):
 		return later
 	case err != nil: // the session has ended
 		r.revokeLater(mine.cold.refresh.all()...)

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/tasks"
 )
 
@@ -28,7 +30,7 @@ func TestBlockedLog(t *testing.T) {
 		now: time.Now, observer: log, tasks: tasks.New(4, nil),
 		states: map[string]*state{},
 	}
-	alice, ok := newHandle([]byte(randomText()), "test")
+	alice, ok := newHandle([]byte(secret.Random()), "test")
 	if !ok {
 		t.Fatal("an id of our own making is malformed")
 	}
@@ -58,7 +60,7 @@ func TestBlockedLog(t *testing.T) {
 // logouts does not fill the memory. Who has not logged out is not touched.
 func TestEndedNameWins(t *testing.T) {
 	r := &renewals{now: time.Now, tasks: tasks.New(4, nil), states: map[string]*state{}}
-	handle, ok := newHandle([]byte(randomText()), "test")
+	handle, ok := newHandle([]byte(secret.Random()), "test")
 	if !ok {
 		t.Fatal("an id of our own making is malformed")
 	}
@@ -68,8 +70,8 @@ func TestEndedNameWins(t *testing.T) {
 	if r.unsettled(alice.name()) != nil {
 		t.Error("tokens came back after the session ended")
 	}
-	if _, err := r.start(alice); !errors.Is(err, ErrSessionEnded) {
-		t.Errorf("renewing an ended session: %v, want %v", err, ErrSessionEnded)
+	if _, err := r.start(alice); !errors.Is(err, fault.ErrSessionEnded) {
+		t.Errorf("renewing an ended session: %v, want %v", err, fault.ErrSessionEnded)
 	}
 	for i := range 4 * endedKept {
 		r.ended.add(fmt.Sprint(i))
@@ -77,7 +79,7 @@ func TestEndedNameWins(t *testing.T) {
 	if kept := len(r.ended.latest) + len(r.ended.before); kept > 2*endedKept || !r.ended.has(fmt.Sprint(3*endedKept)) {
 		t.Errorf("%d ended sessions are remembered", kept)
 	}
-	bob, _ := newHandle([]byte(randomText()), "test")
+	bob, _ := newHandle([]byte(secret.Random()), "test")
 	if offered, _ := r.toSettle(bob, &tokens{due: time.Now().Add(time.Hour)}); !offered || r.unsettled(bob.name()) == nil {
 		t.Error("bob's tokens are not held")
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -16,13 +18,13 @@ func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*openS
 		return nil, answerError(answer.err)
 	}
 	if answer.code == "" {
-		return nil, because(ErrBadCallback, "neither a code nor an error")
+		return nil, fault.Because(fault.ErrBadCallback, "neither a code nor an error")
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.UserContext()), 3*callTimeout)
 	defer cancel()
-	granted, err := a.endpoint.exchange(ctx, answer.code, secret(begun.Verifier), begun.RedirectURI)
+	granted, err := a.endpoint.exchange(ctx, answer.code, secret.Text(begun.Verifier), begun.RedirectURI)
 	if errors.Is(err, errInvalidGrant) {
-		return nil, because(ErrCodeRefused, "%w", err)
+		return nil, fault.Because(fault.ErrCodeRefused, "%w", err)
 	}
 	if err != nil {
 		return nil, err
@@ -40,12 +42,12 @@ func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*openS
 
 // admit verifies the tokens and stores the session.
 func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted grant, begun attempt) (*openSession, error) {
-	id, err := a.verifier.idToken(ctx, granted.id, ruleNotFromFuture, ruleNonce(secret(begun.Nonce)), ruleAccessTokenHash(granted.access))
+	id, err := a.verifier.idToken(ctx, granted.id, ruleNotFromFuture, ruleNonce(secret.Text(begun.Nonce)), ruleAccessTokenHash(granted.access))
 	if err != nil {
 		return nil, err
 	}
 	if begun.Fresh && !provedAnew(id, begun) {
-		return nil, because(ErrStaleLogin, "Cognito was asked for a fresh login and did not ask the visitor; the classic hosted UI ignores prompt=login")
+		return nil, fault.Because(fault.ErrStaleLogin, "Cognito was asked for a fresh login and did not ask the visitor; the classic hosted UI ignores prompt=login")
 	}
 	access, err := a.verifier.accessToken(ctx, granted.access, ruleNotFromFuture, ruleSameSubject(id.text("sub")))
 	if err != nil {
@@ -57,12 +59,12 @@ func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted grant, begun att
 			return nil, err
 		}
 		if userInfo, err = claimsBeyond(id.payload, userInfo); err != nil {
-			return nil, because(ErrInvalidToken, "userInfo: %w", ErrTokenMalformed)
+			return nil, fault.Because(fault.ErrInvalidToken, "userInfo: %w", ErrTokenMalformed)
 		}
 	}
 	user, err := userClaims(id.payload, userInfo)
 	if err != nil {
-		return nil, because(ErrInvalidToken, "ID token: %w", ErrTokenMalformed)
+		return nil, fault.Because(fault.ErrInvalidToken, "ID token: %w", ErrTokenMalformed)
 	}
 	if err := a.welcome(c, user); err != nil {
 		return nil, err
@@ -73,7 +75,7 @@ func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted grant, begun att
 		renewable: granted.refresh != "", subject: id.text("sub"),
 		user: claimText{text: user}, payload: claimText{text: access.payload}, userInfo: claimText{text: userInfo},
 	}
-	return a.sessions.begin(record, coldRecord{access: granted.access, nonce: secret(begun.Nonce), refresh: candidates{granted.refresh}})
+	return a.sessions.begin(record, coldRecord{access: granted.access, nonce: secret.Text(begun.Nonce), refresh: candidates{granted.refresh}})
 }
 
 // provedAnew reports whether the visitor has shown who they are since the
@@ -94,25 +96,25 @@ func (a *Auth) welcome(c *fiber.Ctx, user []byte) error {
 	if err == nil {
 		return nil
 	}
-	refused := because(ErrNotAdmitted, "OnLogin: %w", err)
-	refused.subject = visitor.Subject()
+	refused := fault.Because(fault.ErrNotAdmitted, "OnLogin: %w", err)
+	fault.Of(refused).Subject = visitor.Subject()
 	var spoken *fiber.Error
 	if errors.As(err, &spoken) {
-		refused.status, refused.message = spoken.Code, spoken.Message
+		fault.Of(refused).Status, fault.Of(refused).Message = spoken.Code, spoken.Message
 	}
 	return refused
 }
 
 // readUserInfo fetches further claims, which must be of the same user (OpenID
 // Connect Core section 5.3.2).
-func (a *Auth) readUserInfo(ctx context.Context, access secret, subject string) ([]byte, error) {
+func (a *Auth) readUserInfo(ctx context.Context, access secret.Text, subject string) ([]byte, error) {
 	body, err := a.endpoint.fetchUserInfo(ctx, access)
 	if err != nil {
 		return nil, err
 	}
 	claims := claimSet{source: claimText{text: body}}
 	if claims.text("sub") != subject {
-		return nil, because(ErrInvalidToken, "userInfo: %w", ErrTokenSubject)
+		return nil, fault.Because(fault.ErrInvalidToken, "userInfo: %w", ErrTokenSubject)
 	}
 	return body, nil
 }

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/storage/memory/v2"
 )
@@ -127,8 +129,8 @@ func (s *store) get(key string) ([]byte, error) {
 // room is memory that a record just read may be opened into, or none: its own, if
 // the driver is known to hand out copies. Others hand out what they keep.
 func (s *store) room(sealed []byte) []byte {
-	if s.inProcess && len(sealed) > sealedStart {
-		return sealed[sealedStart:sealedStart]
+	if s.inProcess && len(sealed) > secret.SealedStart {
+		return sealed[secret.SealedStart:secret.SealedStart]
 	}
 	return nil
 }
@@ -210,8 +212,5 @@ func storageError(call string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &Error{reason: ErrUnavailable, cause: fmt.Errorf("storage %s: %w", call, err), retryAfter: 2 * time.Second}
+	return fault.New(fault.Details{Reason: fault.ErrUnavailable, Cause: fmt.Errorf("storage %s: %w", call, err), RetryAfter: 2 * time.Second})
 }
-
-// isUnknown reports that nothing is known, which never logs anybody out.
-func isUnknown(err error) bool { return errors.Is(err, ErrUnavailable) }

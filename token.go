@@ -9,6 +9,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 )
 
 // errInvalidGrant is the one verdict of the token endpoint that is about the
@@ -22,47 +25,53 @@ type tokenEndpoint struct {
 	caller       *caller
 	at           endpoints
 	clientID     string
-	clientSecret secret
+	clientSecret secret.Text
 }
+
+// Format prints no secret.
+func (tokenEndpoint) Format(f fmt.State, _ rune) { secret.Hide(f, "token endpoint") }
 
 // grant is a token response (RFC 6749 section 5.1). The tokens in it are not
 // verified yet.
 type grant struct {
-	access  secret
-	id      secret // "" if Cognito sent none
-	refresh secret // "" if Cognito sent none: the old one stays valid
+	access  secret.Text
+	id      secret.Text // "" if Cognito sent none
+	refresh secret.Text // "" if Cognito sent none: the old one stays valid
 }
+
+// Format prints no secret.
+func (grant) Format(f fmt.State, _ rune) { secret.Hide(f, "grant") }
 
 // exchange trades an authorization code for tokens. It makes exactly one
 // request, whatever comes of it: a code can be spent only once, and a second
 // try would hide why the first one failed.
-func (t *tokenEndpoint) exchange(ctx context.Context, code, verifier secret, redirectURI string) (grant, error) {
+func (t *tokenEndpoint) exchange(ctx context.Context, code, verifier secret.Text, redirectURI string) (grant, error) {
 	giveBack, err := t.caller.exchanges.take(ctx)
 	if err != nil {
-		return grant{}, unavailable(err)
+		return grant{}, fault.Unavailable(err)
 	}
 	defer giveBack()
 	return t.request(ctx, url.Values{
 		"grant_type":    {"authorization_code"},
-		"code":          {code.reveal()},
-		"code_verifier": {verifier.reveal()},
+		"code":          {code.Reveal()},
+		"code_verifier": {verifier.Reveal()},
 		"redirect_uri":  {redirectURI},
 	})
 }
 
 // renew trades a refresh token for new tokens (RFC 6749 section 6). Whoever calls
 // it has a place among the renewals.
-func (t *tokenEndpoint) renew(ctx context.Context, refresh secret) (grant, error) {
+func (t *tokenEndpoint) renew(ctx context.Context, refresh secret.Text) (grant, error) {
 	return t.request(ctx, url.Values{
 		"grant_type":    {"refresh_token"},
-		"refresh_token": {refresh.reveal()},
+		"refresh_token": {refresh.Reveal()},
 	})
 }
 
 func (t *tokenEndpoint) request(ctx context.Context, form url.Values) (grant, error) {
 	status, header, body, err := t.post(ctx, t.at.token, form)
 	if err != nil {
-		return grant{}, unavailable(fmt.Errorf("token endpoint: %w", err))
+		return grant{}, fault.Unavailable(fmt.Errorf("token endpoint: %w", err))
 	}
 	return readGrant(status, header.Get("Content-Type"), body)
 }
@@ -82,7 +91,7 @@ func (t *tokenEndpoint) post(ctx context.Context, address string, form url.Value
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.Header.Set("Accept", "application/json")
 	if t.clientSecret != "" {
-		request.SetBasicAuth(t.clientID, t.clientSecret.reveal())
+		request.SetBasicAuth(t.clientID, t.clientSecret.Reveal())
 	}
 	// net/http repeats a POST by itself only if not a byte of it was sent.
 	return t.caller.do(request)
@@ -92,7 +101,7 @@ func (t *tokenEndpoint) post(ctx context.Context, address string, form url.Value
 func readGrant(status int, contentType string, body []byte) (grant, error) {
 	if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {
 		// A firewall or a proxy speaks, not Cognito.
-		return grant{}, unavailable(fmt.Errorf("token endpoint: HTTP status %d that is not JSON", status))
+		return grant{}, fault.Unavailable(fmt.Errorf("token endpoint: HTTP status %d that is not JSON", status))
 	}
 	var answer struct {
 		AccessToken  string `json:"access_token"`
@@ -103,19 +112,19 @@ func readGrant(status int, contentType string, body []byte) (grant, error) {
 		Description  string `json:"error_description"`
 	}
 	if json.Unmarshal(body, &answer) != nil {
-		return grant{}, unavailable(fmt.Errorf("token endpoint: HTTP status %d with JSON that cannot be read", status))
+		return grant{}, fault.Unavailable(fmt.Errorf("token endpoint: HTTP status %d with JSON that cannot be read", status))
 	}
 	switch {
 	case status >= 400 && status < 500 && status != http.StatusTooManyRequests && answer.Error != "":
-		return grant{}, grantError(newProviderError(answer.Error, answer.Description))
+		return grant{}, grantError(fault.NewProviderError(answer.Error, answer.Description))
 	case status != http.StatusOK || answer.Error != "":
-		return grant{}, unavailable(fmt.Errorf("token endpoint: HTTP status %d: %w", status, newProviderError(answer.Error, answer.Description)))
+		return grant{}, fault.Unavailable(fmt.Errorf("token endpoint: HTTP status %d: %w", status, fault.NewProviderError(answer.Error, answer.Description)))
 	case answer.AccessToken == "":
-		return grant{}, unavailable(errors.New("token endpoint: answer without access token"))
+		return grant{}, fault.Unavailable(errors.New("token endpoint: answer without access token"))
 	case !strings.EqualFold(answer.TokenType, "Bearer"):
-		return grant{}, unavailable(errors.New("token endpoint: answer whose token type is not Bearer"))
+		return grant{}, fault.Unavailable(errors.New("token endpoint: answer whose token type is not Bearer"))
 	}
-	return grant{secret(answer.AccessToken), secret(answer.IDToken), secret(answer.RefreshToken)}, nil
+	return grant{secret.Text(answer.AccessToken), secret.Text(answer.IDToken), secret.Text(answer.RefreshToken)}, nil
 }
 
 // grantError sorts Cognito's error codes by whose turn it is: the visitor's,
@@ -131,47 +140,47 @@ func grantError(reported *ProviderError) error {
 	case "unauthorized_client":
 		remedy = "allow the authorization code grant for the app client, and register BaseURL + RedirectPath among its callback URLs letter by letter"
 	}
-	return because(ErrMisconfigured, "token endpoint: %w; %s", reported, remedy)
+	return fault.Because(fault.ErrMisconfigured, "token endpoint: %w; %s", reported, remedy)
 }
 
 // fetchUserInfo reads the claims that the access token gives access to.
-func (t *tokenEndpoint) fetchUserInfo(ctx context.Context, access secret) ([]byte, error) {
+func (t *tokenEndpoint) fetchUserInfo(ctx context.Context, access secret.Text) ([]byte, error) {
 	giveBack, err := t.caller.exchanges.take(ctx)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, fault.Unavailable(err)
 	}
 	defer giveBack()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, t.at.userInfo, nil)
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Authorization", "Bearer "+access.reveal())
+	request.Header.Set("Authorization", "Bearer "+access.Reveal())
 	request.Header.Set("Accept", "application/json")
 	status, header, body, err := t.caller.do(request)
 	if err != nil {
-		return nil, unavailable(fmt.Errorf("userInfo endpoint: %w", err))
+		return nil, fault.Unavailable(fmt.Errorf("userInfo endpoint: %w", err))
 	}
 	mediaType, _, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if status != http.StatusOK || err != nil || mediaType != "application/json" {
-		return nil, unavailable(fmt.Errorf("userInfo endpoint: HTTP status %d of type %q", status, mediaType))
+		return nil, fault.Unavailable(fmt.Errorf("userInfo endpoint: HTTP status %d of type %q", status, mediaType))
 	}
 	return body, nil
 }
 
 // revoke ends a refresh token and with it every token that was made from it
 // (RFC 7009). Access tokens still verify by their signature until they expire.
-func (t *tokenEndpoint) revoke(ctx context.Context, refresh secret) error {
+func (t *tokenEndpoint) revoke(ctx context.Context, refresh secret.Text) error {
 	giveBack, err := t.caller.revocations.take(ctx)
 	if err != nil {
-		return unavailable(err)
+		return fault.Unavailable(err)
 	}
 	defer giveBack()
-	status, _, _, err := t.post(ctx, t.at.revoke, url.Values{"token": {refresh.reveal()}})
+	status, _, _, err := t.post(ctx, t.at.revoke, url.Values{"token": {refresh.Reveal()}})
 	switch {
 	case err != nil:
-		return unavailable(fmt.Errorf("revocation endpoint: %w", err))
+		return fault.Unavailable(fmt.Errorf("revocation endpoint: %w", err))
 	case status != http.StatusOK:
-		return unavailable(fmt.Errorf("revocation endpoint: HTTP status %d", status))
+		return fault.Unavailable(fmt.Errorf("revocation endpoint: HTTP status %d", status))
 	}
 	return nil
 }

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 )
 
 // A ConfigError lists everything that is wrong with a [Config].
@@ -35,7 +38,7 @@ func (e *ConfigError) Error() string {
 }
 
 // Is makes errors.Is(err, ErrMisconfigured) true.
-func (e *ConfigError) Is(target error) bool { return target == ErrMisconfigured }
+func (e *ConfigError) Is(target error) bool { return target == fault.ErrMisconfigured }
 
 var (
 	// The published pattern of pool ids, with the region in front that the
@@ -90,7 +93,7 @@ func (k *configCheck) pool(given, c Config) {
 		k.add("ClientID", c.ClientID, "must be letters, digits, _ or +, at most 128", `copy the client ID from the pool's "App clients" page`)
 	}
 	if strings.TrimSpace(c.ClientSecret) != c.ClientSecret || strings.ContainsFunc(c.ClientSecret, isControl) {
-		k.add("ClientSecret", redacted, "must hold no spaces at its ends and no control characters", "copy the secret again, without a line break")
+		k.add("ClientSecret", secret.Redacted, "must hold no spaces at its ends and no control characters", "copy the secret again, without a line break")
 	}
 	if given.Issuer != "" {
 		k.issuer(given.Issuer)

@@ -3,12 +3,15 @@ package cognito
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/MicahParks/keyfunc/v3"
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/golang-jwt/jwt/v5"
 )
 
@@ -44,10 +47,13 @@ const (
 
 // token is a JWT whose signature has been verified.
 type token struct {
-	raw     secret
+	raw     secret.Text
 	payload []byte // the claims' JSON as it was signed
 	claims  jwt.MapClaims
 }
+
+// Format prints no secret.
+func (token) Format(f fmt.State, _ rune) { secret.Hide(f, "token") }
 
 // verifier knows what makes a token acceptable.
 type verifier struct {
@@ -74,34 +80,34 @@ func newVerifier(c Config, keys *keySet) (*verifier, error) {
 }
 
 // idToken verifies an ID token. Further rules may say more of it.
-func (v *verifier) idToken(ctx context.Context, raw secret, further ...rule) (*token, error) {
+func (v *verifier) idToken(ctx context.Context, raw secret.Text, further ...rule) (*token, error) {
 	return v.verify(ctx, "ID token", raw, slices.Concat(commonRules, []rule{ruleUse("id"), ruleAudience}, further))
 }
 
 // accessToken verifies an access token.
-func (v *verifier) accessToken(ctx context.Context, raw secret, further ...rule) (*token, error) {
+func (v *verifier) accessToken(ctx context.Context, raw secret.Text, further ...rule) (*token, error) {
 	return v.verify(ctx, "access token", raw, slices.Concat(commonRules, []rule{ruleUse("access"), ruleClient}, further))
 }
 
-func (v *verifier) verify(ctx context.Context, kind string, raw secret, rules []rule) (*token, error) {
+func (v *verifier) verify(ctx context.Context, kind string, raw secret.Text, rules []rule) (*token, error) {
 	t, err := v.signed(ctx, raw)
 	if err != nil {
-		if errors.Is(err, ErrUnavailable) {
+		if errors.Is(err, fault.ErrUnavailable) {
 			return nil, err
 		}
-		return nil, because(ErrInvalidToken, "%s: %w", kind, err)
+		return nil, fault.Because(fault.ErrInvalidToken, "%s: %w", kind, err)
 	}
 	for _, rule := range rules {
 		if err := rule(v, t); err != nil {
-			return nil, because(ErrInvalidToken, "%s: %w", kind, err)
+			return nil, fault.Because(fault.ErrInvalidToken, "%s: %w", kind, err)
 		}
 	}
 	return t, nil
 }
 
 // signed verifies the signature, and nothing else.
-func (v *verifier) signed(ctx context.Context, raw secret) (*token, error) {
-	text := raw.reveal()
+func (v *verifier) signed(ctx context.Context, raw secret.Text) (*token, error) {
+	text := raw.Reveal()
 	if len(text) > longestToken || !onlyTokenCharacters(text) {
 		return nil, ErrTokenMalformed
 	}

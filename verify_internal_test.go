@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/tasks"
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -141,7 +143,7 @@ func TestQuoted(t *testing.T) {
 func TestOutageIsNoVerdict(t *testing.T) {
 	v := fuzzVerifier(t)
 	raw := signForTest(t, fuzzHeader, fuzzClaims)
-	if _, err := v.accessToken(context.Background(), secret(raw)); err != nil {
+	if _, err := v.accessToken(context.Background(), secret.Text(raw)); err != nil {
 		t.Fatalf("with keys: %v", err)
 	}
 	empty := newKeySet(newCaller(nil, nil), tasks.New(tasksInFlight, nil), "http://127.0.0.1:1/", v.now)
@@ -149,7 +151,7 @@ func TestOutageIsNoVerdict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = unkeyed.accessToken(context.Background(), secret(raw)); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrInvalidToken) {
+	if _, err = unkeyed.accessToken(context.Background(), secret.Text(raw)); !errors.Is(err, fault.ErrUnavailable) || errors.Is(err, fault.ErrInvalidToken) {
 		t.Errorf("without keys: %v, want ErrUnavailable alone", err)
 	}
 }

@@ -3,6 +3,8 @@ package cognito
 import (
 	"hash/maphash"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/secret"
 )
 
 // Everything that writes a session is in this file and keeps one protocol:
@@ -18,7 +20,7 @@ var sealedTombstone = []byte{1} // its presence is its meaning
 // begin stores a new session under a new id. The id is never one that came
 // from outside, so nobody can plant a session that a victim then signs in to.
 func (s *sessions) begin(record hotRecord, cold coldRecord) (*openSession, error) {
-	handle, ok := s.handle([]byte(randomText()))
+	handle, ok := s.handle([]byte(secret.Random()))
 	if !ok {
 		panic("cognito: a session id of our own making is malformed")
 	}
@@ -49,7 +51,7 @@ func (s *sessions) write(handle *sessionHandle, record hotRecord, cold *coldReco
 			return nil, err
 		}
 	}
-	sealed := handle.key.seal(handle.hot(), record.encode(s.book))
+	sealed := handle.key.Seal(handle.hot(), record.encode(s.book))
 	life := min(record.until, record.idleUntil).time().Sub(s.now())
 	if err := s.store.set(handle.hot(), sealed, life); err != nil {
 		return nil, err
@@ -70,7 +72,7 @@ func (s *sessions) writeCold(handle *sessionHandle, record hotRecord, cold *cold
 	now := s.now()
 	last := max(record.expires, momentOf(now)).time()
 	life := earlier(record.until.time(), last.Add(s.idle+longestOutage)).Sub(now)
-	return s.store.set(handle.cold(), handle.key.seal(handle.cold(), cold.encode()), life)
+	return s.store.set(handle.cold(), handle.key.Seal(handle.cold(), cold.encode()), life)
 }
 
 // save is write for a session that somebody may be ending at the same time.

@@ -1,4 +1,4 @@
-package cognito
+package secret
 
 import (
 	"crypto/aes"
@@ -7,64 +7,72 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 )
 
-// sealVersion is the first byte of every record. A record of another version
+// SealVersion is the first byte of every record. A record of another version
 // comes from a newer or older release in a rolling deployment: it is treated
 // as absent and left where it is.
-const sealVersion = 3
+const SealVersion = 3
 
 const nonceSize = 12 // of GCM
 
+// Why a record does not open.
 var (
-	errUnknownVersion = errors.New("sealed record of another version")
+	ErrUnknownVersion = errors.New("sealed record of another version")
 	errTampered       = errors.New("sealed record does not open: changed, swapped, or of another app")
 )
 
-// keyring is what one secret of a visitor's cookie yields: the name under
+// Keyring is what one secret of a visitor's cookie yields: the name under
 // which records stand in the storage, and the key that they are sealed with.
 // Neither leads back to the cookie, so a dump of the storage signs nobody in,
 // and whoever writes to the storage cannot make a record that opens.
-type keyring struct {
-	name recordName
-	sealingKey
+type Keyring struct {
+	Name Name
+	Key
 }
 
-// Both are arrays and not strings: of a session that is open in memory they are
+// Format prints no secret.
+func (Keyring) Format(f fmt.State, _ rune) { Hide(f, "key") }
+
+// Name and Key are arrays and not strings: of a session that is open in memory they are
 // in one piece with the rest of it.
 type (
-	recordName [43]byte // 32 bytes in base64url
-	sealingKey [32]byte
+	Name [43]byte // 32 bytes in base64url
+	Key  [32]byte
 )
 
-// sealedFor is what keyrings are bound to: the purpose, and pool and client. So
+// Format prints no secret.
+func (Key) Format(f fmt.State, _ rune) { Hide(f, "key") }
+
+// BindingOf is what keyrings are bound to: the purpose, and pool and client. So
 // the cookie of one app or one kind is nothing in another, even over one shared
 // storage. It is a digest, to fit into one block of the hash with the rest.
-func sealedFor(purpose, binding string) string {
+func BindingOf(purpose, binding string) string {
 	sum := sha256.Sum256([]byte("cognito/" + purpose + "\x00" + binding))
 	return string(sum[:16])
 }
 
-// deriveKeyring derives both by the one-step key derivation of NIST SP 800-56C
+// DeriveKeyring derives both by the one-step key derivation of NIST SP 800-56C
 // (section 4.1, with SHA-256), which is also the Concat KDF of RFC 7518: two
 // hashes where HKDF takes several HMACs, for which every request of a session
 // that is not open in memory would wait. They are enough, since random is 32
 // random bytes, always, and nothing is ever appended to what they yield.
-func deriveKeyring(random []byte, boundTo string) keyring {
+func DeriveKeyring(random []byte, boundTo string) Keyring {
 	message := make([]byte, 4, 64) // begins with a counter
 	message = append(append(message, random...), boundTo...)
 	message[3] = 1
 	first := sha256.Sum256(message)
 	message[3] = 2
 	second := sha256.Sum256(message)
-	ring := keyring{sealingKey: second}
-	base64.RawURLEncoding.Encode(ring.name[:], first[:])
+	ring := Keyring{Key: second}
+	base64.RawURLEncoding.Encode(ring.Name[:], first[:])
 	return ring
 }
 
 // aead makes the cipher anew. Kept, it would take more than a kilobyte of every
 // session that is open, and what is open is seldom sealed or opened again.
-func (k *sealingKey) aead() cipher.AEAD {
+func (k *Key) aead() cipher.AEAD {
 	block, err := aes.NewCipher(k[:])
 	if err != nil {
 		panic(err) // only for key sizes that AES does not have
@@ -76,33 +84,34 @@ func (k *sealingKey) aead() cipher.AEAD {
 	return aead
 }
 
-// seal encrypts plain as the record that is stored under key. The key is
+// Seal encrypts plain as the record that is stored under key. The key is
 // authenticated too, so a record moved to another key does not open.
-func (k *sealingKey) seal(key string, plain []byte) []byte {
+func (k *Key) Seal(key string, plain []byte) []byte {
 	aead := k.aead()
 	sealed := make([]byte, 1+nonceSize, 1+nonceSize+len(plain)+aead.Overhead())
-	sealed[0] = sealVersion
+	sealed[0] = SealVersion
 	_, _ = rand.Read(sealed[1:])
 	return aead.Seal(sealed, sealed[1:], plain, []byte(key))
 }
 
-// open reverses seal.
-func (k *sealingKey) open(key string, sealed []byte) ([]byte, error) {
-	return k.openInto(nil, key, sealed)
+// Open reverses seal.
+func (k *Key) Open(key string, sealed []byte) ([]byte, error) {
+	return k.OpenInto(nil, key, sealed)
 }
 
-const sealedStart = 1 + nonceSize // of what is sealed, in a record
+// SealedStart is where that which is sealed begins in a record.
+const SealedStart = 1 + nonceSize
 
-// openInto is open with the memory to write to: room for as much as is sealed,
+// OpenInto is open with the memory to write to: room for as much as is sealed,
 // or none.
-func (k *sealingKey) openInto(room []byte, key string, sealed []byte) ([]byte, error) {
-	if len(sealed) < sealedStart {
+func (k *Key) OpenInto(room []byte, key string, sealed []byte) ([]byte, error) {
+	if len(sealed) < SealedStart {
 		return nil, errTampered
 	}
-	if sealed[0] != sealVersion {
-		return nil, errUnknownVersion
+	if sealed[0] != SealVersion {
+		return nil, ErrUnknownVersion
 	}
-	plain, err := k.aead().Open(room, sealed[1:sealedStart], sealed[sealedStart:], []byte(key))
+	plain, err := k.aead().Open(room, sealed[1:SealedStart], sealed[SealedStart:], []byte(key))
 	if err != nil {
 		return nil, errTampered
 	}

@@ -1,0 +1,211 @@
+// Package fault is why something was refused or failed, told to two audiences: a
+// bland text and a status for the visitor, the whole cause for the log. No secret is
+// in either.
+package fault
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// A Reason is why something was refused or failed, as far as a program may
+// want to act on it: compare with errors.Is. It knows the HTTP status and the
+// words for the visitor, which never say more than a stranger may know.
+type Reason struct {
+	code   string
+	status int
+	title  string
+	detail string
+}
+
+// Error names the reason.
+func (r *Reason) Error() string { return "cognito: " + r.code }
+
+// CodeOf is a stable word for a reason.
+func CodeOf(r *Reason) string { return r.code }
+
+// The reasons. What they mean to an app is told where the root package names them.
+var (
+	ErrNotSignedIn = &Reason{"not_signed_in", http.StatusUnauthorized,
+		"Please sign in", "You need to sign in to see this."}
+	ErrForbidden = &Reason{"forbidden", http.StatusForbidden,
+		"Not allowed", "You are signed in, but not allowed to do this."}
+	ErrCrossOrigin = &Reason{"cross_origin", http.StatusForbidden,
+		"Request refused", "This request came from another site. Go back to the app and try again there."}
+	ErrSessionEnded = &Reason{"session_ended", http.StatusUnauthorized,
+		"You have been signed out", "Your session has ended. Please sign in again."}
+	ErrStaleLogin = &Reason{"fresh_login_required", http.StatusUnauthorized,
+		"Please sign in again", "This needs a fresh sign-in. If you are brought back here, sign out first and then sign in again."}
+	ErrBearerMalformed = &Reason{"invalid_request", http.StatusBadRequest,
+		"Bad request", "The Authorization header must hold exactly one bearer token."}
+	ErrNotAdmitted = &Reason{"not_admitted", http.StatusForbidden,
+		"You cannot sign in here", "You signed in, but this app does not let you in."}
+	ErrDenied = &Reason{"access_denied", http.StatusForbidden,
+		"Sign-in was cancelled", "The sign-in was cancelled or not allowed. You can try again."}
+	ErrLoginRequired = &Reason{"login_required", http.StatusUnauthorized,
+		"Please sign in", "You need to sign in to go on."}
+	ErrProvider = &Reason{"provider_error", http.StatusBadRequest,
+		"Sign-in failed", "The sign-in service could not sign you in. Please try again."}
+	ErrBadLogin = &Reason{"bad_login", http.StatusBadRequest,
+		"This sign-in link does not work", "It was not copied or built correctly. You can sign in without it."}
+	ErrStateMismatch = &Reason{"state_mismatch", http.StatusBadRequest,
+		"This sign-in link is not yours to finish", "It was not started in this browser, or too long ago. Please sign in again."}
+	ErrAttemptExpired = &Reason{"attempt_expired", http.StatusBadRequest,
+		"This sign-in has expired", "It took too long or was already used. Please try again."}
+	ErrBadCallback = &Reason{"bad_callback", http.StatusBadRequest,
+		"Sign-in failed", "The answer of the sign-in service could not be read. Please try again."}
+	ErrCodeRefused = &Reason{"code_refused", http.StatusBadRequest,
+		"Sign-in failed", "The sign-in could not be completed. Please try again."}
+	ErrInvalidToken = &Reason{"invalid_token", http.StatusUnauthorized,
+		"Sign-in failed", "Your sign-in could not be verified. Please try again."}
+	ErrLoginLoop = &Reason{"login_loop", http.StatusBadRequest,
+		"Sign-in does not stick", "You signed in several times, but the sign-in was not kept. Check that your browser accepts cookies for this site, then try again."}
+	ErrBusy = &Reason{"busy", http.StatusServiceUnavailable,
+		"Too busy to sign you in", "Too many people are signing in right now. Please try again in a minute."}
+	ErrUnavailable = &Reason{"unavailable", http.StatusServiceUnavailable,
+		"Temporarily unavailable", "Sign-in is not available at the moment. You have not been signed out; please try again shortly."}
+	ErrMisconfigured = &Reason{"misconfigured", http.StatusInternalServerError,
+		"Sign-in is not set up correctly", "Something is wrong with this site's settings. Its operators find the reason in their log."}
+	ErrInternal = &Reason{"internal_error", http.StatusInternalServerError,
+		"Something went wrong", "That was our mistake. Please try again."}
+	ErrMethod = &Reason{"method_not_allowed", http.StatusMethodNotAllowed,
+		"Method not allowed", "This address does not work that way. Go back to the app and try again there."}
+	ErrNotNavigation = &Reason{"not_a_navigation", http.StatusUnauthorized,
+		"Please sign in", "Sign-in has to be opened as a page."}
+)
+
+// Error is a refusal or a failure. Apps see it, so what only this library needs is
+// behind Of.
+type Error struct{ details Details }
+
+// Details are what an error is made of.
+type Details struct {
+	Reason *Reason
+	Cause  error
+	// RetryAfter is sent to clients with a 503.
+	RetryAfter time.Duration
+	// ReturnTo lets "Try again" lead to where the visitor was going.
+	ReturnTo string
+	// Scope and MaxAge are what a guard asked for, for the challenge.
+	Scope  string
+	MaxAge time.Duration
+	// Message and Status are the app's own, in place of the reason's.
+	Message string
+	Status  int
+	Subject string // who was refused, for events
+}
+
+// New makes an error. The cause must hold no secret and may hold text of others
+// only quoted.
+func New(d Details) *Error { return &Error{d} }
+
+// Of is what an error is made of, to read or to change.
+func Of(e *Error) *Details { return &e.details }
+
+// Plain is an error with nothing but a reason.
+func Plain(reason *Reason) *Error { return New(Details{Reason: reason}) }
+
+// Because builds an error from a reason and its cause.
+func Because(reason *Reason, format string, arguments ...any) *Error {
+	return New(Details{Reason: reason, Cause: fmt.Errorf(format, arguments...)})
+}
+
+// Unavailable wraps a cause that says nothing about the visitor.
+func Unavailable(cause error) *Error {
+	return New(Details{Reason: ErrUnavailable, Cause: cause, RetryAfter: 5 * time.Second})
+}
+
+// AsUnknown turns an operator's error into an outage: a wrong client secret
+// must be mended, but nobody is logged out for it.
+func AsUnknown(err error) error {
+	if IsUnknown(err) {
+		return err
+	}
+	return Unavailable(err)
+}
+
+// IsUnknown reports that nothing is known, which never logs anybody out.
+func IsUnknown(err error) bool { return errors.Is(err, ErrUnavailable) }
+
+// Error is the text for the log, with the whole cause.
+func (e *Error) Error() string {
+	if e.details.Cause == nil {
+		return e.details.Reason.Error()
+	}
+	return e.details.Reason.Error() + ": " + e.details.Cause.Error()
+}
+
+// Unwrap lets errors.Is find the reason and errors.As the cause.
+func (e *Error) Unwrap() []error {
+	if e.details.Cause == nil {
+		return []error{e.details.Reason}
+	}
+	return []error{e.details.Reason, e.details.Cause}
+}
+
+// Status is the HTTP status that fits the error.
+func (e *Error) Status() int {
+	if e.details.Status != 0 {
+		return e.details.Status
+	}
+	return e.details.Reason.status
+}
+
+// Code is a stable word for the error, such as "access_denied".
+func (e *Error) Code() string { return e.details.Reason.code }
+
+// Title is a short heading for the visitor.
+func (e *Error) Title() string { return e.details.Reason.title }
+
+// Detail is one sentence for the visitor. It reveals no cause.
+func (e *Error) Detail() string {
+	if e.details.Message != "" {
+		return e.details.Message
+	}
+	return e.details.Reason.detail
+}
+
+// From makes an *Error of whatever a deeper layer returned. What no layer
+// has named is a defect.
+func From(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	for _, reason := range []*Reason{ErrUnavailable, ErrMisconfigured, ErrInvalidToken} {
+		if errors.Is(err, reason) {
+			return New(Details{Reason: reason, Cause: err})
+		}
+	}
+	return New(Details{Reason: ErrInternal, Cause: err})
+}
+
+// ProviderError is an error that Cognito reported by one of its codes (RFC
+// 6749 sections 4.1.2.1 and 5.2). At the callback, the text comes from the
+// query string, so anybody can have written it.
+type ProviderError struct {
+	Code        string // such as "invalid_request"; "unknown" if it is no such word
+	Description string // for the log only, at most 200 bytes
+}
+
+// Error quotes the description, so that it cannot forge log lines.
+func (e *ProviderError) Error() string {
+	if e.Description == "" {
+		return "Cognito reported " + e.Code
+	}
+	return fmt.Sprintf("Cognito reported %s: %q", e.Code, e.Description)
+}
+
+var providerCode = regexp.MustCompile(`^[a-z_]{1,64}$`)
+
+// NewProviderError is an error that Cognito reported, in words of others.
+func NewProviderError(code, description string) *ProviderError {
+	if !providerCode.MatchString(code) {
+		code = "unknown"
+	}
+	return &ProviderError{Code: code, Description: strings.Clone(description[:min(len(description), 200)])}
+}
