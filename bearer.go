@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/cache"
+	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/gofiber/fiber/v2"
@@ -139,9 +140,9 @@ func bearerIdentity(verified *token) identity {
 	if verified.text("username") == "" || verified.text("sub") == verified.text("client_id") {
 		return id
 	}
-	claims, err := userClaims(verified.payload, nil, "client_id", "scope", "version")
+	raw, err := claims.OfUser(verified.payload, nil, "client_id", "scope", "version")
 	if err == nil {
-		id.user = &User{claimSet{source: claimText{text: claims}, subject: verified.text("sub")}}
+		id.user = &User{claims.Set{Source: claims.Text{Bytes: raw}, Subject: verified.text("sub")}}
 	}
 	return id
 }

@@ -11,15 +11,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
 )
 
 // What a User and a Payload make of claims. A token is signed by the pool, but
 // what is in it was partly written by its user.
 
-func userOf(claims string) *User { return &User{claimSet{source: claimText{text: []byte(claims)}}} }
-func payloadOf(claims string) *Payload {
-	return &Payload{claimSet{source: claimText{text: []byte(claims)}}}
+func userOf(raw string) *User { return &User{claims.Set{Source: claims.Text{Bytes: []byte(raw)}}} }
+func payloadOf(raw string) *Payload {
+	return &Payload{claims.Set{Source: claims.Text{Bytes: []byte(raw)}}}
 }
 
 // TestClaimsHaveStandardNames proves that each accessor reads its own claim.
@@ -84,7 +85,7 @@ func TestClaimsOfTheWrongType(t *testing.T) {
 // TestNumbersKeepTheirDigits proves that claims pass through as they were
 // signed: a large number is not rounded on its way through a float64.
 func TestNumbersKeepTheirDigits(t *testing.T) {
-	claims, err := userClaims([]byte(`{"sub":"s","custom:account":12345678901234567891,"custom:rate":0.10}`), []byte(`{"custom:other":1e2}`))
+	claims, err := claims.OfUser([]byte(`{"sub":"s","custom:account":12345678901234567891,"custom:rate":0.10}`), []byte(`{"custom:other":1e2}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func TestNumbersKeepTheirDigits(t *testing.T) {
 // their own names, empty custom ones too, without the protocol's own, and
 // userInfo's textual booleans as booleans. The ID token, which is signed, wins.
 func TestUserAsJSON(t *testing.T) {
-	claims, err := userClaims([]byte(`{
+	raw, err := claims.OfUser([]byte(`{
 		"sub": "s", "iss": "i", "aud": "a", "exp": 1, "iat": 1, "nonce": "n", "at_hash": "h", "jti": "j", "origin_jti": "o", "event_id": "e",
 		"token_use": "id", "auth_time": 5, "cognito:groups": ["g"], "custom:plan": "", "email": "signed@example.com", "name": "<b>"
 	}`), []byte(`{
@@ -115,11 +116,11 @@ func TestUserAsJSON(t *testing.T) {
 	}
 	const want = `{"auth_time":5,"cognito:groups":["g"],"custom:note":"true","custom:plan":"","email":"signed@example.com","email_verified":true,` +
 		`"name":"\u003cb\u003e","phone_number_verified":false,"sub":"s","username":"u"}`
-	if written, err := json.Marshal(userOf(string(claims))); err != nil || string(written) != want {
+	if written, err := json.Marshal(userOf(string(raw))); err != nil || string(written) != want {
 		t.Errorf("the user is %s (%v), want %s", written, err, want)
 	}
 	for _, value := range []string{`"TRUE"`, `"yes"`, `"1"`, `1`, `["true"]`} {
-		claims, err := userClaims([]byte(`{}`), fmt.Appendf(nil, `{"email_verified":%s}`, value))
+		claims, err := claims.OfUser([]byte(`{}`), fmt.Appendf(nil, `{"email_verified":%s}`, value))
 		if want := `{"email_verified":` + value + `}`; err != nil || string(claims) != want || userOf(string(claims)).EmailVerified() {
 			t.Errorf("%s became %s (%v)", value, claims, err)
 		}
@@ -242,7 +243,7 @@ func FuzzClaims(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte, name string) {
 		before := bytes.Clone(raw)
-		user, payload := &User{claimSet{source: claimText{text: raw}}}, &Payload{claimSet{source: claimText{text: raw}}}
+		user, payload := &User{claims.Set{Source: claims.Text{Bytes: raw}}}, &Payload{claims.Set{Source: claims.Text{Bytes: raw}}}
 		touchClaims(user, payload)
 		var claims map[string]any
 		if json.Unmarshal(raw, &claims) != nil {
@@ -272,12 +273,12 @@ func touchClaims(user *User, payload *Payload) {
 	_ = time.Since(user.AuthTime()) + time.Since(payload.ExpiresAt())
 	_, _ = json.Marshal(user)
 	_, _ = json.Marshal(payload)
-	for name := range payload.claims.parsed() {
+	for name := range payload.claims.Parsed() {
 		_ = user.Claim(name)
 		_ = payload.Claim(name)
 	}
-	if claims, err := userClaims(user.claims.source.text, payload.claims.source.text); err == nil {
-		_, _ = DecodeClaims[map[string]any](&User{claimSet{source: claimText{text: claims}}})
+	if raw, err := claims.OfUser(user.claims.Source.Bytes, payload.claims.Source.Bytes); err == nil {
+		_, _ = DecodeClaims[map[string]any](&User{claims.Set{Source: claims.Text{Bytes: raw}}})
 	}
 }
 

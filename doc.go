@@ -16,9 +16,9 @@
 //  2. Cognito sends the browser back to RedirectPath. The answer is matched to
 //     the attempt, the code traded for tokens, the tokens verified (callback.go,
 //     once.go, signin.go, token.go, verify.go, rules.go, jwks.go), and a session
-//     begun under a new id (session.go, record.go, phrases.go, writer.go).
+//     begun under a new id (session.go, record.go, writer.go).
 //  3. On every request the cookie leads to the session, and [UserFrom] and
-//     [PayloadFrom] say who is there (request.go, identity.go, access.go, user.go, claims.go).
+//     [PayloadFrom] say who is there (request.go, identity.go, access.go, user.go, internal/claims).
 //     Programs bring an access token instead (bearer.go). Guards decide who may
 //     (guard.go).
 //  4. Before the tokens lapse they are renewed in the background (refresh.go, refreshpath.go,

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
@@ -15,11 +16,11 @@ import (
 type hotRecord struct {
 	serial uint64 // grows with every renewal of the tokens
 	moments
-	renewable bool      // there is a refresh token
-	subject   string    // the user's "sub", which is asked for more than all the rest
-	user      claimText // the user's claims
-	payload   claimText // the access token's claims
-	userInfo  claimText // what userInfo added at login, or nothing
+	renewable bool        // there is a refresh token
+	subject   string      // the user's "sub", which is asked for more than all the rest
+	user      claims.Text // the user's claims
+	payload   claims.Text // the access token's claims
+	userInfo  claims.Text // what userInfo added at login, or nothing
 }
 
 // moments are the times of a session.
@@ -69,7 +70,7 @@ func (m *moments) inOrder() [5]*moment {
 	return [5]*moment{&m.idleUntil, &m.until, &m.touchAfter, &m.renewAfter, &m.expires}
 }
 
-func (h *hotRecord) encode(book *phrasebook) []byte {
+func (h *hotRecord) encode(book *claims.Dictionary) []byte {
 	parts, short := h.shortParts(book)
 	b := make([]byte, 0, 128+len(parts[0])+len(parts[1])+len(parts[2]))
 	b = binary.AppendUvarint(b, h.serial)
@@ -96,16 +97,16 @@ const (
 )
 
 // shortParts are the claims as they are stored, all shortened or none.
-func (h *hotRecord) shortParts(book *phrasebook) (parts [3][]byte, short bool) {
-	for i, claims := range []claimText{h.user, h.payload, h.userInfo} {
-		if parts[i], short = claims.shortened(book); !short {
-			return [3][]byte{h.user.whole(), h.payload.whole(), h.userInfo.whole()}, false
+func (h *hotRecord) shortParts(book *claims.Dictionary) (parts [3][]byte, short bool) {
+	for i, claims := range []claims.Text{h.user, h.payload, h.userInfo} {
+		if parts[i], short = claims.Compact(book); !short {
+			return [3][]byte{h.user.Expand(), h.payload.Expand(), h.userInfo.Expand()}, false
 		}
 	}
 	return parts, true
 }
 
-func decodeHot(b []byte, book *phrasebook) (hotRecord, error) {
+func decodeHot(b []byte, book *claims.Dictionary) (hotRecord, error) {
 	r := recordReader{rest: b}
 	h := hotRecord{serial: r.number()}
 	for _, m := range h.inOrder() {
@@ -117,8 +118,8 @@ func decodeHot(b []byte, book *phrasebook) (hotRecord, error) {
 		book = nil
 	}
 	h.subject = string(r.part())
-	for _, claims := range []*claimText{&h.user, &h.payload, &h.userInfo} {
-		*claims = claimText{r.part(), book}
+	for _, raw := range []*claims.Text{&h.user, &h.payload, &h.userInfo} {
+		*raw = claims.Text{Bytes: r.part(), Book: book}
 	}
 	return h, r.err
 }

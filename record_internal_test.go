@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
@@ -34,7 +35,7 @@ func goldenHotRecord() hotRecord {
 			idleUntil: 1_800_000_000_001, until: 1_800_600_000_002,
 			touchAfter: 1_799_999_000_003, renewAfter: -4, expires: 1_800_000_000_005,
 		},
-		renewable: true, user: claimText{text: []byte(`{"sub":"1","email":"alice@example.com"}`)}, payload: claimText{text: []byte(`{"sub":"1","scope":"openid"}`)},
+		renewable: true, user: claims.Text{Bytes: []byte(`{"sub":"1","email":"alice@example.com"}`)}, payload: claims.Text{Bytes: []byte(`{"sub":"1","scope":"openid"}`)},
 	}
 }
 
@@ -44,14 +45,14 @@ var goldenColdRecord = coldRecord{
 }
 
 // goldenBook is that of the golden binding.
-var goldenBook = newPhrasebook(Config{Issuer: "https://idp.example.com/eu-west-2_Golden", ClientID: "client"})
+var goldenBook = claims.NewDictionary("https://idp.example.com/eu-west-2_Golden", "client")
 
 // goldenShortRecord has every phrase and a UUID in it, so that the bytes that
 // stand for them are part of what TestGoldenRecords keeps.
 func goldenShortRecord() hotRecord {
 	record := goldenHotRecord()
 	record.subject = "6d694019-0844-4cd0-aa37-4982098355e3"
-	record.user.text = []byte(`{"sub":"6d694019-0844-4cd0-aa37-4982098355e3"` + strings.Join(goldenBook.phrases, "x"))
+	record.user.Bytes = []byte(`{"sub":"6d694019-0844-4cd0-aa37-4982098355e3"` + strings.Join(goldenBook.Phrases, "x"))
 	return record
 }
 
@@ -59,19 +60,19 @@ func goldenShortRecord() hotRecord {
 func goldenWholeRecord() hotRecord {
 	record := goldenHotRecord()
 	record.renewable, record.subject = false, "1"
-	record.user.text, record.userInfo.text = []byte("{\"sub\":\"1\",\"name\":\"\x01\"}"), []byte(`{"email":"alice@example.com"}`)
+	record.user.Bytes, record.userInfo.Bytes = []byte("{\"sub\":\"1\",\"name\":\"\x01\"}"), []byte(`{"email":"alice@example.com"}`)
 	return record
 }
 
 func equalHot(a, b hotRecord) bool {
 	return a.serial == b.serial && a.subject == b.subject && a.moments == b.moments && a.renewable == b.renewable &&
-		bytes.Equal(a.user.whole(), b.user.whole()) && bytes.Equal(a.payload.whole(), b.payload.whole()) && bytes.Equal(a.userInfo.whole(), b.userInfo.whole())
+		bytes.Equal(a.user.Expand(), b.user.Expand()) && bytes.Equal(a.payload.Expand(), b.payload.Expand()) && bytes.Equal(a.userInfo.Expand(), b.userInfo.Expand())
 }
 
 // TestRecordsSurvive: what is encoded is what is decoded, to the millisecond.
 func TestRecordsSurvive(t *testing.T) {
 	large := goldenHotRecord()
-	large.serial, large.renewable, large.user.text = 1<<63, false, bytes.Repeat([]byte("x"), 1<<20)
+	large.serial, large.renewable, large.user.Bytes = 1<<63, false, bytes.Repeat([]byte("x"), 1<<20)
 	for _, record := range []hotRecord{goldenHotRecord(), large, {}} {
 		if got, err := decodeHot(record.encode(goldenBook), goldenBook); err != nil || !equalHot(got, record) {
 			t.Errorf("decodeHot() = serial %d, %v", got.serial, err)
@@ -106,13 +107,13 @@ func TestMoments(t *testing.T) {
 func TestClaimsOfBothKinds(t *testing.T) {
 	stored, short := goldenHotRecord(), goldenShortRecord()
 	short.userInfo = stored.user
-	for _, change := range []func(*hotRecord, claimText){
-		func(h *hotRecord, c claimText) { h.user = c },
-		func(h *hotRecord, c claimText) { h.payload = c },
-		func(h *hotRecord, c claimText) { h.userInfo = c },
+	for _, change := range []func(*hotRecord, claims.Text){
+		func(h *hotRecord, c claims.Text) { h.user = c },
+		func(h *hotRecord, c claims.Text) { h.payload = c },
+		func(h *hotRecord, c claims.Text) { h.userInfo = c },
 	} {
 		record, err := decodeHot(short.encode(goldenBook), goldenBook)
-		if err != nil || record.user.book == nil {
+		if err != nil || record.user.Book == nil {
 			t.Fatalf("the record is not shortened; the test proves nothing: %v", err)
 		}
 		change(&record, goldenWholeRecord().user)
@@ -124,7 +125,7 @@ func TestClaimsOfBothKinds(t *testing.T) {
 }
 
 func shown(h hotRecord) string {
-	return fmt.Sprintf("%q, %q and %q", h.user.whole(), h.payload.whole(), h.userInfo.whole())
+	return fmt.Sprintf("%q, %q and %q", h.user.Expand(), h.payload.Expand(), h.userInfo.Expand())
 }
 
 // TestShortRecords is row K3: a record that ends early is an error wherever it
@@ -268,4 +269,12 @@ func openGolden(t *testing.T, handle *sessionHandle, key, sealed string) []byte 
 		t.Fatalf("open() = %v", err)
 	}
 	return plain
+}
+
+// TestRecordThatCannotBeShortened: its claims are told apart, and come back.
+func TestRecordThatCannotBeShortened(t *testing.T) {
+	record := goldenWholeRecord()
+	if got, err := decodeHot(record.encode(goldenBook), goldenBook); err != nil || !equalHot(got, record) {
+		t.Errorf("a record that cannot be shortened holds %s, %v", shown(got), err)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 )
@@ -197,18 +198,18 @@ func (r *renewals) verified(ctx context.Context, current *openSession, cold cold
 	}
 	record := current.record()
 	record.serial++
-	record.payload = claimText{text: access.payload}
+	record.payload = claims.Text{Bytes: access.payload}
 	expires := access.expires()
 	if cold.unverifiedID != "" {
 		id, err := r.verifier.idToken(ctx, cold.unverifiedID, ruleSameSubject(subject), ruleNonceIfPresent(cold.nonce), ruleAccessTokenHash(access.raw))
 		if err != nil {
 			return hotRecord{}, err
 		}
-		user, err := userClaims(id.payload, record.userInfo.whole())
+		user, err := claims.OfUser(id.payload, record.userInfo.Expand())
 		if err != nil {
 			return hotRecord{}, fault.Because(fault.ErrInvalidToken, "ID token: %w", ErrTokenMalformed)
 		}
-		record.user = claimText{text: user}
+		record.user = claims.Text{Bytes: user}
 		expires = earlier(expires, id.expires())
 	}
 	now := r.now()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/cache"
+	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/tasks"
@@ -82,7 +83,7 @@ type openSession struct {
 	serial uint64
 	moments
 	renewable bool
-	userInfo  claimText
+	userInfo  claims.Text
 	// unsaved is set while the session's newest tokens exist only here.
 	unsaved *coldRecord
 }
@@ -93,8 +94,8 @@ func (*openSession) Format(f fmt.State, _ rune) { secret.Hide(f, "session") }
 // record is what the session was made of.
 func (o *openSession) record() hotRecord {
 	return hotRecord{
-		serial: o.serial, moments: o.moments, renewable: o.renewable, subject: o.user.claims.subject,
-		user: o.user.claims.source, payload: o.payload.claims.source, userInfo: o.userInfo,
+		serial: o.serial, moments: o.moments, renewable: o.renewable, subject: o.user.claims.Subject,
+		user: o.user.claims.Source, payload: o.payload.claims.Source, userInfo: o.userInfo,
 	}
 }
 
@@ -114,7 +115,7 @@ type sessions struct {
 	idle     time.Duration
 	total    time.Duration
 	recent   *cache.Cache[sessionID, openSession]
-	book     *phrasebook
+	book     *claims.Dictionary
 	seed     maphash.Seed
 
 	touching sync.Map // names of sessions whose idle deadline is being moved
@@ -124,7 +125,7 @@ func newSessions(a *Auth) *sessions {
 	return &sessions{
 		observer: a, tasks: a.tasks, store: a.store, boundTo: secret.BindingOf("session", a.binding), now: a.config.Now,
 		idle: a.config.IdleTimeout, total: a.config.AbsoluteTimeout,
-		recent: cache.New[sessionID, openSession](cache.Limit), book: newPhrasebook(a.config), seed: maphash.MakeSeed(),
+		recent: cache.New[sessionID, openSession](cache.Limit), book: claims.NewDictionary(a.config.Issuer, a.config.ClientID), seed: maphash.MakeSeed(),
 	}
 }
 
@@ -241,8 +242,8 @@ func (s *sessions) fromMemory(handle *sessionHandle, record hotRecord) *openSess
 func (s *sessions) fill(opened *openSession, handle *sessionHandle, record hotRecord) {
 	opened.calmUntil, opened.moments = record.first(), record.moments
 	opened.sessionHandle = *handle
-	opened.user.claims.source, opened.user.claims.subject = record.user, record.subject
-	opened.payload.claims.source, opened.payload.claims.subject = record.payload, record.subject
+	opened.user.claims.Source, opened.user.claims.Subject = record.user, record.subject
+	opened.payload.claims.Source, opened.payload.claims.Subject = record.payload, record.subject
 	opened.serial, opened.renewable, opened.userInfo = record.serial, record.renewable, record.userInfo
 	opened.identity = identity{session: opened, cookie: true, user: &opened.user, payload: &opened.payload}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/gofiber/fiber/v2"
@@ -58,11 +59,11 @@ func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted grant, begun att
 		if userInfo, err = a.readUserInfo(ctx, granted.access, id.text("sub")); err != nil {
 			return nil, err
 		}
-		if userInfo, err = claimsBeyond(id.payload, userInfo); err != nil {
+		if userInfo, err = claims.Beyond(id.payload, userInfo); err != nil {
 			return nil, fault.Because(fault.ErrInvalidToken, "userInfo: %w", ErrTokenMalformed)
 		}
 	}
-	user, err := userClaims(id.payload, userInfo)
+	user, err := claims.OfUser(id.payload, userInfo)
 	if err != nil {
 		return nil, fault.Because(fault.ErrInvalidToken, "ID token: %w", ErrTokenMalformed)
 	}
@@ -73,7 +74,7 @@ func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted grant, begun att
 	record := hotRecord{
 		serial: 1, moments: moments{expires: momentOf(expires), renewAfter: momentOf(renewAfter(a.config.Now(), expires))},
 		renewable: granted.refresh != "", subject: id.text("sub"),
-		user: claimText{text: user}, payload: claimText{text: access.payload}, userInfo: claimText{text: userInfo},
+		user: claims.Text{Bytes: user}, payload: claims.Text{Bytes: access.payload}, userInfo: claims.Text{Bytes: userInfo},
 	}
 	return a.sessions.begin(record, coldRecord{access: granted.access, nonce: secret.Text(begun.Nonce), refresh: candidates{granted.refresh}})
 }
@@ -91,7 +92,7 @@ func (a *Auth) welcome(c *fiber.Ctx, user []byte) error {
 	if a.config.OnLogin == nil {
 		return nil
 	}
-	visitor := &User{claimSet{source: claimText{text: user}}}
+	visitor := &User{claims.Set{Source: claims.Text{Bytes: user}}}
 	err := a.config.OnLogin(c, visitor)
 	if err == nil {
 		return nil
@@ -112,8 +113,8 @@ func (a *Auth) readUserInfo(ctx context.Context, access secret.Text, subject str
 	if err != nil {
 		return nil, err
 	}
-	claims := claimSet{source: claimText{text: body}}
-	if claims.text("sub") != subject {
+	claims := claims.Set{Source: claims.Text{Bytes: body}}
+	if claims.Text("sub") != subject {
 		return nil, fault.Because(fault.ErrInvalidToken, "userInfo: %w", ErrTokenSubject)
 	}
 	return body, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/MicahParks/keyfunc/v3"
+	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/golang-jwt/jwt/v5"
@@ -168,7 +169,7 @@ func signatureError(parsed *jwt.Token, err error) error {
 
 // asPayload shares the claims as they were parsed. Nobody changes them.
 func (t *token) asPayload() *Payload {
-	return &Payload{claimSet{source: claimText{text: t.payload}, subject: t.text("sub"), values: t.claims}}
+	return &Payload{claims.Set{Source: claims.Text{Bytes: t.payload}, Subject: t.text("sub"), Values: t.claims}}
 }
 
 func (t *token) text(name string) string {

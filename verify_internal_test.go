@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/tasks"
@@ -163,11 +164,11 @@ func TestVerifiedBooleans(t *testing.T) {
 		`true`: true, `"true"`: true, `false`: false, `"false"`: false,
 		`"TRUE"`: false, `"yes"`: false, `"1"`: false, `1`: false, `null`: false, `[true]`: false, `{}`: false,
 	} {
-		claims, err := userClaims([]byte(`{"email_verified":`+text+`}`), nil)
+		raw, err := claims.OfUser([]byte(`{"email_verified":`+text+`}`), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		user := &User{claimSet{source: claimText{text: claims}}}
+		user := &User{claims.Set{Source: claims.Text{Bytes: raw}}}
 		if got := user.EmailVerified(); got != want {
 			t.Errorf("email_verified %s counts as %v, want %v", text, got, want)
 		}

@@ -1,4 +1,5 @@
-package cognito
+// Package claims reads what tokens say, and keeps it small.
+package claims
 
 import (
 	"encoding/json"
@@ -9,59 +10,62 @@ import (
 	"time"
 )
 
-// claimSet is one token's claims. It keeps what came in and parses it when
+// Set is one token's claims. It keeps what came in and parses it when
 // somebody first asks, since most requests ask for nothing. It never changes,
 // so requests share it by pointer.
-type claimSet struct {
-	subject string // "sub", if it is known without parsing
-	source  claimText
+type Set struct {
+	Subject string // "sub", if it is known without parsing
+	Source  Text
 	once    sync.Once
-	values  map[string]any
+	Values  map[string]any
 }
 
-func (s *claimSet) parsed() map[string]any {
+// Parsed are all claims. Nobody may change them.
+func (s *Set) Parsed() map[string]any {
 	s.once.Do(func() {
-		if s.values != nil {
+		if s.Values != nil {
 			return // parsed already, to verify the token
 		}
-		if json.Unmarshal(s.source.whole(), &s.values) != nil {
-			s.values = nil // no claims: every accessor answers with its zero value
+		if json.Unmarshal(s.Source.Expand(), &s.Values) != nil {
+			s.Values = nil // no claims: every accessor answers with its zero value
 		}
 	})
-	return s.values
+	return s.Values
 }
 
-// sub is the one claim that nearly every handler asks for.
-func (s *claimSet) sub() string {
-	if s.subject != "" {
-		return s.subject
+// Sub is the one claim that nearly every handler asks for.
+func (s *Set) Sub() string {
+	if s.Subject != "" {
+		return s.Subject
 	}
-	return s.text("sub")
+	return s.Text("sub")
 }
 
-func (s *claimSet) text(name string) string {
-	value, _ := s.parsed()[name].(string)
+// Text is a claim that is a string, or "".
+func (s *Set) Text(name string) string {
+	value, _ := s.Parsed()[name].(string)
 	return value
 }
 
-// truth is strict: of "email_verified": "false", only the type is true.
-func (s *claimSet) truth(name string) bool {
-	value, _ := s.parsed()[name].(bool)
+// Bool is strict: of "email_verified": "false", only the type is true.
+func (s *Set) Bool(name string) bool {
+	value, _ := s.Parsed()[name].(bool)
 	return value
 }
 
-func (s *claimSet) time(name string) time.Time {
-	seconds, ok := s.parsed()[name].(float64)
+// Time is a claim that is a number of seconds since 1970, or the zero time.
+func (s *Set) Time(name string) time.Time {
+	seconds, ok := s.Parsed()[name].(float64)
 	if !ok {
 		return time.Time{}
 	}
 	return time.Unix(int64(seconds), 0)
 }
 
-// texts reads a claim that is an array of strings. Anything else is no such
+// Texts reads a claim that is an array of strings. Anything else is no such
 // claim: a string "admin" is not the group admin.
-func (s *claimSet) texts(name string) []string {
-	list, _ := s.parsed()[name].([]any)
+func (s *Set) Texts(name string) []string {
+	list, _ := s.Parsed()[name].([]any)
 	texts := make([]string, 0, len(list))
 	for _, item := range list {
 		text, ok := item.(string)
@@ -73,8 +77,9 @@ func (s *claimSet) texts(name string) []string {
 	return texts
 }
 
-func (s *claimSet) contains(name, text string) bool {
-	list, _ := s.parsed()[name].([]any)
+// Contains reports whether a claim is an array of strings with this one in it.
+func (s *Set) Contains(name, text string) bool {
+	list, _ := s.Parsed()[name].([]any)
 	found := false
 	for _, item := range list {
 		value, ok := item.(string)
@@ -86,8 +91,8 @@ func (s *claimSet) contains(name, text string) bool {
 	return found
 }
 
-// copied returns a claim that the caller may change without others seeing it.
-func (s *claimSet) copied(name string) any { return deepCopy(s.parsed()[name]) }
+// Copied returns a claim that the caller may change without others seeing it.
+func (s *Set) Copied(name string) any { return deepCopy(s.Parsed()[name]) }
 
 func deepCopy(value any) any {
 	switch value := value.(type) {
@@ -112,10 +117,10 @@ var protocolClaims = []string{
 	"iss", "aud", "exp", "iat", "nonce", "at_hash", "jti", "origin_jti", "event_id", "token_use",
 }
 
-// claimsBeyond are the claims of userInfo that the ID token lacks. Only those
+// Beyond are the claims of userInfo that the ID token lacks. Only those
 // are kept for the session: a claim of both that is gone from a later ID token
 // must not come back from what userInfo said at login.
-func claimsBeyond(idToken, userInfo []byte) ([]byte, error) {
+func Beyond(idToken, userInfo []byte) ([]byte, error) {
 	var known, further map[string]json.RawMessage
 	if err := errors.Join(json.Unmarshal(idToken, &known), json.Unmarshal(userInfo, &further)); err != nil {
 		return nil, err
@@ -124,10 +129,10 @@ func claimsBeyond(idToken, userInfo []byte) ([]byte, error) {
 	return json.Marshal(further)
 }
 
-// userClaims merges the claims of the ID token with those of userInfo, which
+// OfUser merges the claims of the ID token with those of userInfo, which
 // may be nil. The ID token's win, since they are signed. Values are copied as
 // they stand, so that no number loses digits on the way.
-func userClaims(idToken, userInfo []byte, without ...string) ([]byte, error) {
+func OfUser(idToken, userInfo []byte, without ...string) ([]byte, error) {
 	merged := map[string]json.RawMessage{}
 	for _, source := range [][]byte{userInfo, idToken} {
 		if len(source) == 0 {

@@ -1,4 +1,4 @@
-package cognito
+package claims
 
 import (
 	"bytes"
@@ -11,35 +11,35 @@ import (
 // and copies what it holds, so records are written with bytes in the place of
 // such phrases: bytes that JSON never contains.
 
-// claimText is claims, as JSON or shortened, or nothing. Those that come from the
+// Text is claims, as JSON or shortened, or nothing. Those that come from the
 // storage are left as they are there: few requests ask for more than the
 // subject, and what is open in memory stays small.
-type claimText struct {
-	text []byte
-	book *phrasebook // with which text was shortened, or nil
+type Text struct {
+	Bytes []byte
+	Book  *Dictionary // with which text was shortened, or nil
 }
 
-// whole returns the JSON, which is the caller's own.
-func (c claimText) whole() []byte {
-	if c.book == nil {
-		return bytes.Clone(c.text)
+// Expand returns the JSON, which is the caller's own.
+func (c Text) Expand() []byte {
+	if c.Book == nil {
+		return bytes.Clone(c.Bytes)
 	}
-	return c.book.lengthen(c.text)
+	return c.Book.lengthen(c.Bytes)
 }
 
-// shortened is how the claims are stored; see [phrasebook.shorten].
-func (c claimText) shortened(book *phrasebook) (short []byte, ok bool) {
-	if c.book == book {
-		return c.text, true
+// Compact is how the claims are stored; see [Dictionary].
+func (c Text) Compact(book *Dictionary) (short []byte, ok bool) {
+	if c.Book == book {
+		return c.Bytes, true
 	}
-	return book.shorten(c.whole())
+	return book.shorten(c.Expand())
 }
 
-// phrasebook writes claims short and long again. It depends on nothing but the
+// Dictionary writes claims short and long again. It depends on nothing but the
 // pool and the client, to which records are sealed: a record that opens was
 // written with the same book.
-type phrasebook struct {
-	phrases []string
+type Dictionary struct {
+	Phrases []string
 	codes   []byte      // the bytes that stand for them, in the same order
 	long    [256]string // phrases by their byte
 }
@@ -58,11 +58,12 @@ var commonPhrases = []string{
 	`,"phone_number_verified":true`, `,"phone_number_verified":false`, `,"preferred_username":"`, `,"locale":"`, `,"identities":[{"`,
 }
 
-func newPhrasebook(c Config) *phrasebook {
-	escaped := strings.ReplaceAll(c.Issuer, "/", `\/`) // as Cognito writes it
-	own := []string{`,"iss":"` + c.Issuer + `"`, `,"iss":"` + escaped + `"`, `,"client_id":"` + c.ClientID + `"`}
-	b := &phrasebook{phrases: append(own, commonPhrases...), codes: phraseCodes()}
-	for i, phrase := range b.phrases {
+// NewDictionary is the dictionary of a pool and a client.
+func NewDictionary(issuer, clientID string) *Dictionary {
+	escaped := strings.ReplaceAll(issuer, "/", `\/`) // as Cognito writes it
+	own := []string{`,"iss":"` + issuer + `"`, `,"iss":"` + escaped + `"`, `,"client_id":"` + clientID + `"`}
+	b := &Dictionary{Phrases: append(own, commonPhrases...), codes: phraseCodes()}
+	for i, phrase := range b.Phrases {
 		b.long[b.codes[i]] = phrase
 	}
 	return b
@@ -83,11 +84,11 @@ func phraseCodes() []byte {
 
 // shorten returns claims as they are stored. ok is false if they contain bytes
 // that stand for something else, so that they would not come back.
-func (b *phrasebook) shorten(claims []byte) (short []byte, ok bool) {
+func (b *Dictionary) shorten(claims []byte) (short []byte, ok bool) {
 	for rest := claims; len(rest) > 0; {
 		if i := b.phraseAt(rest); i >= 0 {
 			short = append(short, b.codes[i])
-			rest = rest[len(b.phrases[i]):]
+			rest = rest[len(b.Phrases[i]):]
 		} else if id, isUUID := uuidAt(rest); isUUID {
 			short = append(append(short, byteOfUUID), id...)
 			rest = rest[uuidLength:]
@@ -99,11 +100,11 @@ func (b *phrasebook) shorten(claims []byte) (short []byte, ok bool) {
 	return short, bytes.Equal(b.lengthen(short), claims)
 }
 
-func (b *phrasebook) phraseAt(text []byte) int {
+func (b *Dictionary) phraseAt(text []byte) int {
 	if text[0] != ',' && text[0] != '{' {
 		return -1 // as no phrase begins
 	}
-	for i, phrase := range b.phrases {
+	for i, phrase := range b.Phrases {
 		if len(text) >= len(phrase) && string(text[:len(phrase)]) == phrase {
 			return i
 		}
@@ -112,7 +113,7 @@ func (b *phrasebook) phraseAt(text []byte) int {
 }
 
 // lengthen reverses shorten.
-func (b *phrasebook) lengthen(short []byte) []byte {
+func (b *Dictionary) lengthen(short []byte) []byte {
 	long := make([]byte, 0, 3*len(short))
 	for i := 0; i < len(short); i++ {
 		switch code := short[i]; {
