@@ -14,6 +14,7 @@ import (
 
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/storage"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -56,7 +57,7 @@ func (ticket) Format(f fmt.State, _ rune) { secret.Hide(f, "ticket") }
 
 // attempts keeps logins in progress.
 type attempts struct {
-	store   *store
+	store   *storage.Store
 	boundTo string // see sealedFor
 	now     func() time.Time
 	prefix  string  // of the cookies' names
@@ -124,7 +125,7 @@ func (a *attempts) begin(begun attempt, again int) (state string, t ticket, err 
 	if err != nil {
 		return "", ticket{}, err
 	}
-	err = a.store.set(storageKey(key), ring.Seal(storageKey(key), plain), attemptLife)
+	err = a.store.Set(storageKey(key), ring.Seal(storageKey(key), plain), attemptLife)
 	return state, t, err
 }
 
@@ -137,7 +138,7 @@ func storageKey(key string) string { return "cognito_attempt_" + key }
 // open it, and ErrUnavailable if that cannot be known.
 func (a *attempts) open(state string, t ticket) (attempt, error) {
 	key := storageKey(attemptKey(state))
-	sealed, err := a.store.get(key)
+	sealed, err := a.store.Get(key)
 	switch {
 	case err != nil:
 		return attempt{}, err
@@ -163,7 +164,7 @@ func (a *attempts) open(state string, t ticket) (attempt, error) {
 // consume makes sure that an attempt serves once.
 func (a *attempts) consume(state string) error {
 	key := attemptKey(state)
-	if err := a.store.delete(storageKey(key)); err != nil {
+	if err := a.store.Delete(storageKey(key)); err != nil {
 		return err
 	}
 	if a.ledger != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/bar-tech/cognito/internal/cache"
 	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/utils"
@@ -104,7 +105,7 @@ func (a *Auth) identifyBearer(raw []byte, now time.Time) *identity {
 	}
 	// A copy: the header's bytes change when the request ends.
 	text := strings.Clone(string(raw))
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), pool.CallTimeout)
 	defer cancel()
 	verified, err := a.verifier.bearerToken(ctx, secret.Text(text))
 	if err != nil {

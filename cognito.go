@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/cache"
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/storage"
 	"github.com/bar-tech/cognito/internal/tasks"
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/storage/memory/v2"
@@ -20,17 +22,17 @@ import (
 // and safe for concurrent use.
 type Auth struct {
 	config     Config
-	endpoints  endpoints
+	endpoints  pool.Endpoints
 	binding    string // pool and client: what every sealed record is bound to
 	pathPrefix string // of BaseURL
 	ownClock   bool   // the clock is the default one
 	trusted    []string
 	routes     []route
 	cookies    cookies
-	store      *store
+	store      *storage.Store
 	tasks      *tasks.Group // all that runs apart from a request
-	caller     *caller
-	endpoint   *tokenEndpoint
+	caller     *pool.Client
+	endpoint   *pool.TokenEndpoint
 	keys       *keySet
 	verifier   *verifier
 	tokens     *cache.Cache[string, verifiedToken] // bearer tokens verified lately
@@ -78,12 +80,12 @@ func NewAuth(config Config) (*Auth, error) {
 	}
 	c := config.withDefaults()
 	a := &Auth{
-		config: c, endpoints: newEndpoints(c), cookies: newCookies(c), trusted: trustedOrigins(c),
+		config: c, endpoints: pool.NewEndpoints(withScheme(c.UserPoolDomain), c.Issuer), cookies: newCookies(c), trusted: trustedOrigins(c),
 		binding:  c.Issuer + "\x00" + c.UserPoolID + "\x00" + c.ClientID,
 		ownClock: config.Now == nil,
 	}
-	a.tasks = tasks.New(tasksInFlight, a.logPanic)
-	a.caller = newCaller(c.HTTPClient, a.tasks.Closing())
+	a.tasks = tasks.New(pool.TasksInFlight, a.logPanic)
+	a.caller = pool.NewClient(c.HTTPClient, a.tasks.Closing())
 	if base, err := url.Parse(c.BaseURL); err == nil {
 		a.pathPrefix = base.Path
 	}
@@ -94,9 +96,9 @@ func NewAuth(config Config) (*Auth, error) {
 		a.ownStorage = memory.New()
 		c.Storage = a.ownStorage
 	}
-	a.store = newStore(c.Storage)
-	a.endpoint = &tokenEndpoint{caller: a.caller, at: a.endpoints, clientID: c.ClientID, clientSecret: secret.Text(c.ClientSecret)}
-	a.keys = newKeySet(a.caller, a.tasks, a.endpoints.jwks, c.Now)
+	a.store = storage.New(c.Storage)
+	a.endpoint = &pool.TokenEndpoint{Client: a.caller, At: a.endpoints, ClientID: c.ClientID, ClientSecret: secret.Text(c.ClientSecret)}
+	a.keys = newKeySet(a.caller, a.tasks, a.endpoints.JWKS, c.Now)
 	a.tokens = cache.New[string, verifiedToken](cache.Limit)
 	verifier, err := newVerifier(c, a.keys)
 	if err != nil {
@@ -146,10 +148,10 @@ func (a *Auth) Handler() fiber.Handler { return a.handle }
 // again does nothing.
 func (a *Auth) Close() error {
 	a.closing.Do(func() {
-		if err := a.tasks.Close(closeTimeout); err != nil {
+		if err := a.tasks.Close(pool.CloseTimeout); err != nil {
 			a.closed = fmt.Errorf("cognito: calls to Cognito still in flight: %w", err)
 		}
-		a.caller.closeIdle()
+		a.caller.CloseIdle()
 		if a.ownStorage != nil {
 			_ = a.ownStorage.Close() // once only: a second call would block
 		}

@@ -2,6 +2,8 @@ package cognito
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"net/url"
 	"time"
 
@@ -189,4 +191,11 @@ func (k *cookies) clear(c *fiber.Ctx, name string) {
 		Name: name, Path: "/", Expires: time.Unix(1, 0),
 		Secure: k.secure, HTTPOnly: true, SameSite: fiber.CookieSameSiteLaxMode,
 	})
+}
+
+// shortHash names things in cookies: 12 characters, 72 bits, enough to keep
+// the few names of one browser apart.
+func shortHash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }

@@ -15,7 +15,7 @@
 //     attempt.go, ledger.go, pkce.go).
 //  2. Cognito sends the browser back to RedirectPath. The answer is matched to
 //     the attempt, the code traded for tokens, the tokens verified (callback.go,
-//     once.go, signin.go, token.go, verify.go, rules.go, jwks.go), and a session
+//     once.go, signin.go, internal/pool, verify.go, rules.go, jwks.go), and a session
 //     begun under a new id (session.go, record.go, writer.go).
 //  3. On every request the cookie leads to the session, and [UserFrom] and
 //     [PayloadFrom] say who is there (request.go, identity.go, access.go, user.go, internal/claims).
@@ -27,10 +27,10 @@
 //     token, then Cognito's own session (logout.go).
 //
 // The legs stand on cookie.go (names and attributes of every cookie), internal/secret
-// (strings that never print, and what makes the storage worthless to a thief), store.go (the storage, with deadlines), internal/cache (what is open
-// already), caller.go (calls to Cognito, with bounds), internal/tasks (what runs
-// apart from a request), endpoints.go (the pool's
-// addresses), redirect.go (where a login may return to), origin.go and internal/web
+// (strings that never print, and what makes the storage worthless to a thief), internal/storage (the storage, with deadlines), internal/cache (what is open
+// already), internal/tasks (what runs
+// apart from a request), internal/pool (calls to
+// Cognito, with bounds), redirect.go (where a login may return to), origin.go and internal/web
 // (who is asking), answer.go and page.go (how a refusal is told), errors.go and internal/fault (why
 // something was refused), event.go (what is told to the app), config.go, validate.go and
 // address.go (the settings). cognito.go puts it all together.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
@@ -62,8 +63,8 @@ func (r *renewals) revokeLater(refresh ...secret.Text) {
 		if each == "" {
 			continue
 		}
-		if err := r.tasks.Within(backgroundTimeout, "revoking a refresh token", func(ctx context.Context) {
-			if err := r.endpoint.revoke(ctx, each); err != nil {
+		if err := r.tasks.Within(pool.BackgroundTimeout, "revoking a refresh token", func(ctx context.Context) {
+			if err := r.endpoint.Revoke(ctx, each); err != nil {
 				r.observer.notRevoked(err)
 			}
 		}); err != nil {

@@ -176,7 +176,7 @@ func FuzzConfig(f *testing.F) {
 // mustBeWhole checks what an accepted config is made into.
 func mustBeWhole(t *testing.T, auth *Auth, base string) {
 	t.Helper()
-	for _, address := range []string{auth.endpoints.authorize, auth.endpoints.token, auth.endpoints.userInfo, auth.endpoints.revoke, auth.endpoints.logout, auth.endpoints.jwks} {
+	for _, address := range []string{auth.endpoints.Authorize, auth.endpoints.Token, auth.endpoints.UserInfo, auth.endpoints.Revoke, auth.endpoints.Logout, auth.endpoints.JWKS} {
 		u, err := url.Parse(address)
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Path == "" || u.RawQuery != "" || u.Fragment != "" {
 			t.Errorf("the endpoint %q is not whole: %v", address, err)

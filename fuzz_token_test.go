@@ -17,6 +17,7 @@ import (
 
 	"github.com/MicahParks/jwkset"
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/tasks"
 	"github.com/golang-jwt/jwt/v5"
@@ -48,7 +49,7 @@ func fuzzVerifier(t testing.TB) *verifier {
 		t.Fatal(err)
 	}
 	now := func() time.Time { return fuzzTime }
-	set := newKeySet(newCaller(nil, nil), tasks.New(tasksInFlight, nil), "http://127.0.0.1:1/", now)
+	set := newKeySet(pool.NewClient(nil, nil), tasks.New(pool.TasksInFlight, nil), "http://127.0.0.1:1/", now)
 	set.allowed = 0
 	set.current.Store(&keySnapshot{keys: keys, fetched: fuzzTime})
 	v, err := newVerifier(Config{Issuer: fuzzIssuer, ClientID: "us", Now: now}, set)
@@ -154,7 +155,7 @@ func FuzzTokenResponse(f *testing.F) {
 		for _, contentType := range []string{"application/json", "application/json;charset=UTF-8", "text/html", "", "application/json; a=\"\xff"} {
 			for _, body := range bodies {
 				f.Add(status, contentType, []byte(body))
-				if _, err := readGrant(status, contentType, []byte(body)); err == nil {
+				if _, err := pool.ReadGrant(status, contentType, []byte(body)); err == nil {
 					granted++
 				}
 			}
@@ -164,26 +165,26 @@ func FuzzTokenResponse(f *testing.F) {
 		f.Fatalf("%d seeds are granted, want 4", granted)
 	}
 	f.Fuzz(func(t *testing.T, status int, contentType string, body []byte) {
-		got, err := readGrant(status, contentType, body)
+		got, err := pool.ReadGrant(status, contentType, body)
 		if err == nil {
 			mustDeserve(t, got, status, contentType, body)
 			return
 		}
-		if got != (grant{}) {
+		if got != (pool.Grant{}) {
 			t.Fatal("an error comes with tokens")
 		}
-		turn := errors.Is(err, fault.ErrUnavailable) || errors.Is(err, fault.ErrMisconfigured) || errors.Is(err, errInvalidGrant)
+		turn := errors.Is(err, fault.ErrUnavailable) || errors.Is(err, fault.ErrMisconfigured) || errors.Is(err, pool.ErrInvalidGrant)
 		if !turn || strings.ContainsFunc(err.Error(), isControl) {
 			t.Fatalf("the error is %q", err)
 		}
-		if errors.Is(err, errInvalidGrant) && (status < 400 || status > 499) {
+		if errors.Is(err, pool.ErrInvalidGrant) && (status < 400 || status > 499) {
 			t.Fatalf("a status of %d says that the grant is dead", status)
 		}
 	})
 }
 
 // mustDeserve is what a grant takes, read in another way than readGrant does.
-func mustDeserve(t *testing.T, got grant, status int, contentType string, body []byte) {
+func mustDeserve(t *testing.T, got pool.Grant, status int, contentType string, body []byte) {
 	t.Helper()
 	if mediaType, _, _ := mime.ParseMediaType(contentType); status != 200 || mediaType != "application/json" {
 		t.Fatalf("a grant comes of status %d and type %q", status, contentType)
@@ -201,7 +202,7 @@ func mustDeserve(t *testing.T, got grant, status int, contentType string, body [
 		return false
 	}
 	equal := func(a, b string) bool { return a == b }
-	if got.access == "" || !said("access_token", got.access.Reveal(), equal) || !said("token_type", "Bearer", strings.EqualFold) {
+	if got.Access == "" || !said("access_token", got.Access.Reveal(), equal) || !said("token_type", "Bearer", strings.EqualFold) {
 		t.Fatalf("a grant comes of %q", body)
 	}
 }

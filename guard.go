@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/web"
 	"github.com/gofiber/fiber/v2"
 )
@@ -210,7 +211,7 @@ func (a *Auth) loginAddress(returnTo, prompt string) string {
 	if len(query) == 0 {
 		return a.address(a.config.LoginPath)
 	}
-	return withQuery(a.address(a.config.LoginPath), query)
+	return pool.WithQuery(a.address(a.config.LoginPath), query)
 }
 
 var errUncovered = fault.Because(fault.ErrMisconfigured, "the middleware does not run before this handler; register it with app.Use above the route")

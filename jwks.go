@@ -13,6 +13,7 @@ import (
 
 	"github.com/MicahParks/jwkset"
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/tasks"
 )
 
@@ -38,7 +39,7 @@ var errNoKeys = errors.New("no signing keys could be read")
 type keySet struct {
 	jwkset.Storage // the methods that nobody calls here
 
-	caller *caller
+	caller *pool.Client
 	tasks  *tasks.Group
 	url    string
 	now    func() time.Time
@@ -68,7 +69,7 @@ type keyFlight struct {
 	err  error
 }
 
-func newKeySet(caller *caller, background *tasks.Group, url string, now func() time.Time) *keySet {
+func newKeySet(caller *pool.Client, background *tasks.Group, url string, now func() time.Time) *keySet {
 	return &keySet{Storage: jwkset.NewMemoryStorage(), caller: caller, tasks: background, url: url, now: now, allowed: keysBurst, filled: now()}
 }
 
@@ -195,7 +196,7 @@ func (s *keySet) takeTurn() bool {
 func (s *keySet) start() *keyFlight {
 	flight := &keyFlight{done: make(chan struct{})}
 	s.flight = flight
-	started := s.tasks.Within(backgroundTimeout, "reading the key set", func(ctx context.Context) {
+	started := s.tasks.Within(pool.BackgroundTimeout, "reading the key set", func(ctx context.Context) {
 		err := errKeysPanicked
 		defer func() { s.land(flight, err) }()
 		var keys map[string]jwkset.JWK
@@ -220,7 +221,7 @@ func (s *keySet) land(flight *keyFlight, err error) {
 }
 
 func (s *keySet) read(ctx context.Context) (map[string]jwkset.JWK, error) {
-	giveBack, err := s.caller.keyFetches.take(ctx)
+	giveBack, err := s.caller.KeyFetches.Take(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +230,7 @@ func (s *keySet) read(ctx context.Context) (map[string]jwkset.JWK, error) {
 	if err != nil {
 		return nil, err
 	}
-	status, _, body, err := s.caller.do(request)
+	status, _, body, err := s.caller.Do(request)
 	if err != nil {
 		return nil, err
 	}

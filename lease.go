@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/storage"
 	"github.com/bar-tech/cognito/internal/tasks"
 )
 
@@ -21,10 +23,10 @@ const (
 	pollPause  = 100 * time.Millisecond
 	leasePause = 100 * time.Millisecond
 	// leaseLife covers one call to Cognito and saving its answer.
-	leaseLife = callTimeout + 2*time.Second
+	leaseLife = pool.CallTimeout + 2*time.Second
 	// lookPause is how long after storing a refresh token it is looked whether
 	// it is still there: a rival that had not seen it reads and writes once.
-	lookPause = 2 * storageTimeout
+	lookPause = 2 * storage.Timeout
 )
 
 // leaseOrOther takes the lease of a session, or waits for what the instance
@@ -34,7 +36,7 @@ const (
 func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *openSession, err error) {
 	lease = []byte(secret.Random())
 	for patience := time.Now().Add(leaseLife + time.Second); time.Now().Before(patience); {
-		holder, err := r.sessions.store.get(current.lease())
+		holder, err := r.sessions.store.Get(current.lease())
 		if err != nil {
 			return nil, nil, err
 		}
@@ -43,7 +45,7 @@ func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *open
 			return lease, nil, nil
 		case holder == nil:
 			// A storage that takes no lease would not take the tokens either.
-			if err := r.sessions.store.set(current.lease(), lease, leaseLife); err != nil {
+			if err := r.sessions.store.Set(current.lease(), lease, leaseLife); err != nil {
 				return nil, nil, err
 			}
 		}
@@ -63,19 +65,19 @@ func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *open
 	}
 	// It has outlived its holder, in a storage that does not keep to lifetimes.
 	// Ours in its place is given back.
-	return lease, nil, r.sessions.store.set(current.lease(), lease, leaseLife)
+	return lease, nil, r.sessions.store.Set(current.lease(), lease, leaseLife)
 }
 
 // giveBack deletes the lease, if it is still ours.
 func (r *renewals) giveBack(current *openSession, lease []byte) {
-	if holder, err := r.sessions.store.get(current.lease()); err == nil && bytes.Equal(holder, lease) {
-		_ = r.sessions.store.delete(current.lease())
+	if holder, err := r.sessions.store.Get(current.lease()); err == nil && bytes.Equal(holder, lease) {
+		_ = r.sessions.store.Delete(current.lease())
 	}
 }
 
 // prolongLease keeps the lease of a session for one call more, whosever it is.
 func (r *renewals) prolongLease(handle *sessionHandle) {
-	if holder, err := r.sessions.store.get(handle.lease()); err == nil && holder != nil {
-		_ = r.sessions.store.set(handle.lease(), holder, leaseLife)
+	if holder, err := r.sessions.store.Get(handle.lease()); err == nil && holder != nil {
+		_ = r.sessions.store.Set(handle.lease(), holder, leaseLife)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/web"
 	"github.com/gofiber/fiber/v2"
@@ -110,7 +111,7 @@ func (a *Auth) sendToCognito(c *fiber.Ctx, returnTo string, passed url.Values, b
 		parameters[name] = values
 	}
 	sealResponse(c)
-	return c.Redirect(withQuery(a.endpoints.authorize, parameters), fiber.StatusFound)
+	return c.Redirect(pool.WithQuery(a.endpoints.Authorize, parameters), fiber.StatusFound)
 }
 
 // dropOldTickets keeps the logins in progress of one browser few, so that

@@ -8,7 +8,9 @@ import (
 
 	"github.com/bar-tech/cognito/internal/cache"
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/storage"
 	"github.com/bar-tech/cognito/internal/web"
 	"github.com/gofiber/fiber/v2"
 )
@@ -36,7 +38,7 @@ func (a *Auth) serveLogout(c *fiber.Ctx) error {
 	return sendPage(c, fiber.StatusOK, page{
 		Title: "Sign out?", Detail: "You followed a link from another site. Confirm that you want to sign out here.",
 		Action: a.address(a.config.LogoutPath), Label: "Sign out",
-	}, a.endpoints.origin)
+	}, a.endpoints.Origin)
 }
 
 // Logout ends the session and sends the browser on to Cognito's logout
@@ -54,7 +56,7 @@ func (a *Auth) Logout(c *fiber.Ctx) error {
 			// Whatever the app's hook does, the session ends.
 			defer func() { end() }()
 			known := a.sessions.recent.Get(handle.id) != nil
-			if err := a.farewell(c, id); isSlow(err) {
+			if err := a.farewell(c, id); storage.IsSlow(err) {
 				end = func() { a.endLater(handle, known, err) } // the visitor has waited enough
 			}
 		}
@@ -67,7 +69,7 @@ func (a *Auth) Logout(c *fiber.Ctx) error {
 		return a.refuse(c, fault.From(err))
 	}
 	sealResponse(c)
-	return c.Redirect(withQuery(a.endpoints.logout, url.Values{
+	return c.Redirect(pool.WithQuery(a.endpoints.Logout, url.Values{
 		"client_id":  {a.config.ClientID},
 		"logout_uri": {base + a.config.AfterLogout},
 	}), fiber.StatusSeeOther)
@@ -93,7 +95,7 @@ func (a *Auth) farewell(c *fiber.Ctx, id []byte) error {
 func (a *Auth) endNow(handle *sessionHandle) {
 	known := a.sessions.recent.Get(handle.id) != nil
 	err := a.sessions.markEnded(handle)
-	if !isSlow(err) { // else all the rest would take as long again, and somebody waits
+	if !storage.IsSlow(err) { // else all the rest would take as long again, and somebody waits
 		var refresh []secret.Text
 		refresh, err = a.renewals.removeEnded(handle, err)
 		a.renewals.revokeLater(refresh...)

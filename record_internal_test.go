@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/claims"
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
@@ -186,12 +187,12 @@ func TestInternalsPrintWithoutSecrets(t *testing.T) {
 	auth := &Auth{config: Config{ClientSecret: canary}}
 	for _, value := range []any{
 		secret.Text(canary), []secret.Text{canary}, map[string]secret.Text{"a": canary}, struct{ S secret.Text }{canary},
-		grant{canary, canary, canary}, &grant{canary, canary, canary},
+		pool.Grant{Access: canary, ID: canary, Refresh: canary}, &pool.Grant{Access: canary},
 		coldRecord{access: canary, refresh: candidates{canary}}, &coldRecord{access: canary},
 		candidates{canary}, &candidates{canary}, tokens{spent: []secret.Text{canary}}, &tokens{cold: coldRecord{access: canary}},
 		cognitoAnswer{state: canary, code: canary}, outcome{session: canary},
 		ticket{secret: canary}, &ticket{secret: canary},
-		tokenEndpoint{clientSecret: canary}, &tokenEndpoint{clientSecret: canary},
+		pool.TokenEndpoint{ClientSecret: canary}, &pool.TokenEndpoint{ClientSecret: canary},
 		auth.config, auth, token{raw: canary}, &token{raw: canary},
 		secret.Keyring{Key: key}, &secret.Keyring{Key: key}, key, &key, *handle, handle, &openSession{sessionHandle: *handle}, identity{session: &openSession{sessionHandle: *handle}},
 	} {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/tasks"
 )
 
@@ -34,12 +35,6 @@ const (
 	// Back-off between renewals of one session that failed.
 	firstPause   = time.Second
 	longestPause = 30 * time.Second
-	// longestWait bounds what a request waits for a renewal: a call to
-	// Cognito, and a second one if the answer to the first was lost.
-	longestWait = 2*callTimeout + time.Second
-	// renewalsWaiting bounds those that wait for their turn: with more sessions
-	// due while Cognito is slow, the rest is told at once to come back.
-	renewalsWaiting = 16384
 	// statesKept bounds what is in mind of sessions whose renewal failed.
 	statesKept = 16384
 )
@@ -67,7 +62,7 @@ type renewalObserver interface {
 type renewals struct {
 	observer renewalObserver
 	tasks    *tasks.Group
-	endpoint *tokenEndpoint
+	endpoint *pool.TokenEndpoint
 	verifier *verifier
 	sessions *sessions
 	now      func() time.Time
@@ -124,7 +119,7 @@ func (r *renewals) wait(s *openSession) (*openSession, error) {
 	if err != nil {
 		return nil, err
 	}
-	timer := time.NewTimer(longestWait)
+	timer := time.NewTimer(pool.LongestWait)
 	defer timer.Stop()
 	select {
 	case <-flight.done:
@@ -164,7 +159,7 @@ func (r *renewals) start(s *openSession) (*flight, error) {
 // begin begins a flight. After one that nobody asked for there is no pause: it
 // must not stand in the way of those who do. The caller holds mu.
 func (r *renewals) begin(s *openSession, asked bool) (*flight, error) {
-	if r.flights >= renewalsWaiting {
+	if r.flights >= pool.RenewalsWaiting {
 		return nil, fault.Unavailable(errManyWait)
 	}
 	f := &flight{done: make(chan struct{}), err: errFlightPanicked}
@@ -178,7 +173,7 @@ func (r *renewals) begin(s *openSession, asked bool) (*flight, error) {
 
 // fly makes a flight. Whoever waits for it is released, come what may.
 func (r *renewals) fly(s *openSession, f *flight, asked bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*backgroundTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*pool.BackgroundTimeout)
 	defer cancel()
 	began := time.Now()
 	defer func() {

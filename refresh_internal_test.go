@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
 )
 
 // TestRenewAfter: a quarter of a token's life is left when it is renewed, give
@@ -113,7 +114,7 @@ func TestAsUnknown(t *testing.T) {
 	if fault.From(err).Status() != 503 || fault.Of(fault.From(err)).RetryAfter <= 0 {
 		t.Errorf("it is answered %d, to be retried after %s", fault.From(err).Status(), fault.Of(fault.From(err)).RetryAfter)
 	}
-	outage := fault.Unavailable(errNoAnswer)
+	outage := fault.Unavailable(pool.ErrNoAnswer)
 	if got := fault.AsUnknown(outage); got != error(outage) {
 		t.Errorf("an outage becomes %v", got)
 	}
@@ -122,7 +123,7 @@ func TestAsUnknown(t *testing.T) {
 // TestManyWaitingRenewals: when as many renewals wait as there is room for, one
 // more is told to come back, and a session whose renewal waits still joins it.
 func TestManyWaitingRenewals(t *testing.T) {
-	r := &renewals{now: time.Now, states: map[string]*state{}, flights: renewalsWaiting}
+	r := &renewals{now: time.Now, states: map[string]*state{}, flights: pool.RenewalsWaiting}
 	waiting := &openSession{}
 	r.state(waiting.name()).flight = &flight{}
 	if joined, err := r.start(waiting); err != nil || joined != r.states[waiting.name()].flight {

@@ -8,7 +8,9 @@ import (
 
 	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/storage"
 )
 
 // renew is one flight. It reads the records before it calls: if another instance
@@ -26,7 +28,7 @@ func (r *renewals) renew(ctx context.Context, seen *openSession) (*openSession, 
 		}
 		defer r.giveBack(current, lease)
 	}
-	turnOver, err := r.endpoint.caller.renewals.take(ctx)
+	turnOver, err := r.endpoint.Client.Renewals.Take(ctx)
 	if err != nil {
 		return nil, fault.Unavailable(err)
 	}
@@ -47,13 +49,13 @@ func (r *renewals) renew(ctx context.Context, seen *openSession) (*openSession, 
 	presented, got, repeated, err := r.present(ctx, handle, cold.refresh.all())
 	turnOver()
 	switch {
-	case errors.Is(err, errInvalidGrant):
+	case errors.Is(err, pool.ErrInvalidGrant):
 		return r.refused(ctx, current, cold, err)
 	case err != nil:
 		return nil, fault.AsUnknown(err)
 	}
-	spent := cold.refresh.renewedBy(presented, got.refresh, repeated)
-	cold.unverifiedAccess, cold.unverifiedID = got.access, got.id
+	spent := cold.refresh.renewedBy(presented, got.Refresh, repeated)
+	cold.unverifiedAccess, cold.unverifiedID = got.Access, got.ID
 	return r.accept(ctx, current, cold, spent)
 }
 
@@ -85,10 +87,10 @@ func (r *renewals) wasRenewed(seen, current *openSession) bool {
 }
 
 // present presents refresh tokens in turn until one is not refused.
-func (r *renewals) present(ctx context.Context, handle *sessionHandle, candidates []secret.Text) (presented secret.Text, got grant, repeated bool, err error) {
+func (r *renewals) present(ctx context.Context, handle *sessionHandle, candidates []secret.Text) (presented secret.Text, got pool.Grant, repeated bool, err error) {
 	for _, presented = range candidates {
 		got, repeated, err = r.ask(ctx, handle, presented)
-		if !errors.Is(err, errInvalidGrant) {
+		if !errors.Is(err, pool.ErrInvalidGrant) {
 			break
 		}
 	}
@@ -97,14 +99,14 @@ func (r *renewals) present(ctx context.Context, handle *sessionHandle, candidate
 
 // ask presents a refresh token. If the answer is lost, Cognito has perhaps
 // rotated the token; within the client's grace period the old one works again.
-func (r *renewals) ask(ctx context.Context, handle *sessionHandle, refresh secret.Text) (got grant, repeated bool, err error) {
-	got, err = r.endpoint.renew(ctx, refresh)
-	if errors.Is(err, errNoAnswer) {
+func (r *renewals) ask(ctx context.Context, handle *sessionHandle, refresh secret.Text) (got pool.Grant, repeated bool, err error) {
+	got, err = r.endpoint.Renew(ctx, refresh)
+	if errors.Is(err, pool.ErrNoAnswer) {
 		repeated = true
 		if !r.alone {
 			r.prolongLease(handle)
 		}
-		got, err = r.endpoint.renew(ctx, refresh)
+		got, err = r.endpoint.Renew(ctx, refresh)
 	}
 	return got, repeated, err
 }
@@ -112,7 +114,7 @@ func (r *renewals) ask(ctx context.Context, handle *sessionHandle, refresh secre
 // winnerTimeout is what another instance, which has used the same refresh token
 // before us, may need until its tokens are stored: a call, one look at the
 // storage, and one write.
-const winnerTimeout = callTimeout + 2*storageTimeout
+const winnerTimeout = pool.CallTimeout + 2*storage.Timeout
 
 // refused believes invalid_grant only when no other instance can have used
 // the same refresh tokens: its answer may still be travelling, so the record

@@ -11,6 +11,7 @@ import (
 	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/storage"
 	"github.com/bar-tech/cognito/internal/tasks"
 	"github.com/gofiber/fiber/v2/utils"
 )
@@ -109,7 +110,7 @@ type sessionObserver interface {
 type sessions struct {
 	observer sessionObserver
 	tasks    *tasks.Group
-	store    *store
+	store    *storage.Store
 	boundTo  string // see sealedFor
 	now      func() time.Time
 	idle     time.Duration
@@ -153,7 +154,7 @@ func (s *sessions) read(id []byte, now time.Time) (*openSession, error) {
 	// Looked up before the storage is asked, so that the processor can wait for
 	// all of it at once.
 	calmUntil, digest := known.calmUntil, known.digest
-	sealed, err := s.store.get(known.hot())
+	sealed, err := s.store.Get(known.hot())
 	switch {
 	case err != nil:
 		return nil, err
@@ -171,7 +172,7 @@ func (s *sessions) readAnew(id []byte, now time.Time) (*openSession, error) {
 	if !ok {
 		return nil, errNoSuchSession
 	}
-	sealed, err := s.store.get(handle.hot())
+	sealed, err := s.store.Get(handle.hot())
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +206,7 @@ var errNoSuchSession = fault.Plain(fault.ErrSessionEnded)
 
 func (s *sessions) open(handle *sessionHandle, sealed []byte) (*openSession, error) {
 	digest := maphash.Bytes(s.seed, sealed)
-	plain, err := handle.key.OpenInto(s.store.room(sealed), handle.hot(), sealed)
+	plain, err := handle.key.OpenInto(s.store.Room(sealed), handle.hot(), sealed)
 	if err == nil {
 		var record hotRecord
 		if record, err = decodeHot(plain, s.book); err == nil {
@@ -250,7 +251,7 @@ func (s *sessions) fill(opened *openSession, handle *sessionHandle, record hotRe
 
 // readCold opens the cold record. The outcomes are those of read.
 func (s *sessions) readCold(handle *sessionHandle) (coldRecord, error) {
-	sealed, err := s.store.get(handle.cold())
+	sealed, err := s.store.Get(handle.cold())
 	if err != nil {
 		return coldRecord{}, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/gofiber/fiber/v2"
 )
@@ -21,10 +22,10 @@ func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*openS
 	if answer.code == "" {
 		return nil, fault.Because(fault.ErrBadCallback, "neither a code nor an error")
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.UserContext()), 3*callTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.UserContext()), 3*pool.CallTimeout)
 	defer cancel()
-	granted, err := a.endpoint.exchange(ctx, answer.code, secret.Text(begun.Verifier), begun.RedirectURI)
-	if errors.Is(err, errInvalidGrant) {
+	granted, err := a.endpoint.Exchange(ctx, answer.code, secret.Text(begun.Verifier), begun.RedirectURI)
+	if errors.Is(err, pool.ErrInvalidGrant) {
 		return nil, fault.Because(fault.ErrCodeRefused, "%w", err)
 	}
 	if err != nil {
@@ -33,7 +34,7 @@ func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*openS
 	admitted := false
 	defer func() {
 		if !admitted { // or the app's hook panicked: nobody will ever use it
-			a.renewals.revokeLater(granted.refresh)
+			a.renewals.revokeLater(granted.Refresh)
 		}
 	}()
 	opened, err := a.admit(ctx, c, granted, begun)
@@ -42,21 +43,21 @@ func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*openS
 }
 
 // admit verifies the tokens and stores the session.
-func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted grant, begun attempt) (*openSession, error) {
-	id, err := a.verifier.idToken(ctx, granted.id, ruleNotFromFuture, ruleNonce(secret.Text(begun.Nonce)), ruleAccessTokenHash(granted.access))
+func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted pool.Grant, begun attempt) (*openSession, error) {
+	id, err := a.verifier.idToken(ctx, granted.ID, ruleNotFromFuture, ruleNonce(secret.Text(begun.Nonce)), ruleAccessTokenHash(granted.Access))
 	if err != nil {
 		return nil, err
 	}
 	if begun.Fresh && !provedAnew(id, begun) {
 		return nil, fault.Because(fault.ErrStaleLogin, "Cognito was asked for a fresh login and did not ask the visitor; the classic hosted UI ignores prompt=login")
 	}
-	access, err := a.verifier.accessToken(ctx, granted.access, ruleNotFromFuture, ruleSameSubject(id.text("sub")))
+	access, err := a.verifier.accessToken(ctx, granted.Access, ruleNotFromFuture, ruleSameSubject(id.text("sub")))
 	if err != nil {
 		return nil, err
 	}
 	var userInfo []byte
 	if a.config.UserInfo {
-		if userInfo, err = a.readUserInfo(ctx, granted.access, id.text("sub")); err != nil {
+		if userInfo, err = a.readUserInfo(ctx, granted.Access, id.text("sub")); err != nil {
 			return nil, err
 		}
 		if userInfo, err = claims.Beyond(id.payload, userInfo); err != nil {
@@ -73,10 +74,10 @@ func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted grant, begun att
 	expires := earlier(access.expires(), id.expires())
 	record := hotRecord{
 		serial: 1, moments: moments{expires: momentOf(expires), renewAfter: momentOf(renewAfter(a.config.Now(), expires))},
-		renewable: granted.refresh != "", subject: id.text("sub"),
+		renewable: granted.Refresh != "", subject: id.text("sub"),
 		user: claims.Text{Bytes: user}, payload: claims.Text{Bytes: access.payload}, userInfo: claims.Text{Bytes: userInfo},
 	}
-	return a.sessions.begin(record, coldRecord{access: granted.access, nonce: secret.Text(begun.Nonce), refresh: candidates{granted.refresh}})
+	return a.sessions.begin(record, coldRecord{access: granted.Access, nonce: secret.Text(begun.Nonce), refresh: candidates{granted.Refresh}})
 }
 
 // provedAnew reports whether the visitor has shown who they are since the
@@ -109,7 +110,7 @@ func (a *Auth) welcome(c *fiber.Ctx, user []byte) error {
 // readUserInfo fetches further claims, which must be of the same user (OpenID
 // Connect Core section 5.3.2).
 func (a *Auth) readUserInfo(ctx context.Context, access secret.Text, subject string) ([]byte, error) {
-	body, err := a.endpoint.fetchUserInfo(ctx, access)
+	body, err := a.endpoint.FetchUserInfo(ctx, access)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/tasks"
 	"github.com/golang-jwt/jwt/v5"
@@ -147,7 +148,7 @@ func TestOutageIsNoVerdict(t *testing.T) {
 	if _, err := v.accessToken(context.Background(), secret.Text(raw)); err != nil {
 		t.Fatalf("with keys: %v", err)
 	}
-	empty := newKeySet(newCaller(nil, nil), tasks.New(tasksInFlight, nil), "http://127.0.0.1:1/", v.now)
+	empty := newKeySet(pool.NewClient(nil, nil), tasks.New(pool.TasksInFlight, nil), "http://127.0.0.1:1/", v.now)
 	unkeyed, err := newVerifier(Config{Issuer: v.issuer, ClientID: v.clientID, Now: v.now}, empty)
 	if err != nil {
 		t.Fatal(err)

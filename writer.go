@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
@@ -53,7 +54,7 @@ func (s *sessions) write(handle *sessionHandle, record hotRecord, cold *coldReco
 	}
 	sealed := handle.key.Seal(handle.hot(), record.encode(s.book))
 	life := min(record.until, record.idleUntil).time().Sub(s.now())
-	if err := s.store.set(handle.hot(), sealed, life); err != nil {
+	if err := s.store.Set(handle.hot(), sealed, life); err != nil {
 		return nil, err
 	}
 	return s.remember(handle, maphash.Bytes(s.seed, sealed), record), nil
@@ -72,7 +73,7 @@ func (s *sessions) writeCold(handle *sessionHandle, record hotRecord, cold *cold
 	now := s.now()
 	last := max(record.expires, momentOf(now)).time()
 	life := earlier(record.until.time(), last.Add(s.idle+longestOutage)).Sub(now)
-	return s.store.set(handle.cold(), handle.key.Seal(handle.cold(), cold.encode()), life)
+	return s.store.Set(handle.cold(), handle.key.Seal(handle.cold(), cold.encode()), life)
 }
 
 // save is write for a session that somebody may be ending at the same time.
@@ -93,7 +94,7 @@ func (s *sessions) saveCold(handle *sessionHandle, record hotRecord, cold coldRe
 }
 
 func (s *sessions) undoIfEnded(handle *sessionHandle) error {
-	tombstone, err := s.store.get(handle.tomb())
+	tombstone, err := s.store.Get(handle.tomb())
 	if err != nil {
 		return err
 	}
@@ -141,7 +142,7 @@ func (s *sessions) undoLater(handle *sessionHandle, then func()) bool {
 			defer then()
 		}
 		select {
-		case <-time.After(callTimeout):
+		case <-time.After(pool.CallTimeout):
 		case <-closing:
 		}
 		_ = s.undoIfEnded(handle)
@@ -152,14 +153,14 @@ func (s *sessions) undoLater(handle *sessionHandle, then func()) bool {
 // refresh token after the next step has read the record will find the tombstone,
 // and revoke that token itself.
 func (s *sessions) markEnded(handle *sessionHandle) error {
-	return s.store.set(handle.tomb(), sealedTombstone, tombstoneLife)
+	return s.store.Set(handle.tomb(), sealedTombstone, tombstoneLife)
 }
 
 // remove deletes both records.
 func (s *sessions) remove(handle *sessionHandle) error {
 	s.recent.Forget(handle.id)
-	err := s.store.delete(handle.hot())
-	if coldErr := s.store.delete(handle.cold()); err == nil {
+	err := s.store.Delete(handle.hot())
+	if coldErr := s.store.Delete(handle.cold()); err == nil {
 		err = coldErr
 	}
 	return err

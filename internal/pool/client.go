@@ -1,4 +1,6 @@
-package cognito
+// Package pool makes the calls to a user pool: to its token, revocation and userInfo
+// endpoints and for its keys, each with bounds.
+package pool
 
 import (
 	"context"
@@ -14,8 +16,8 @@ import (
 )
 
 const (
-	// callTimeout bounds one call to Cognito, from dialing to the last byte.
-	callTimeout = 5 * time.Second
+	// CallTimeout bounds one call to Cognito, from dialing to the last byte.
+	CallTimeout = 5 * time.Second
 	dialTimeout = 2 * time.Second
 	// longestAnswer bounds what is read of any answer, after decompression.
 	longestAnswer = 1 << 20
@@ -30,28 +32,34 @@ const (
 	exchangesWaiting   = 1024
 	exchangePatience   = time.Second
 	revocationsWaiting = 4096
-	// closeTimeout bounds how long Close waits for what is in flight: a call,
+	// With more sessions due while Cognito is slow, the rest is told at once to
+	// come back.
+	RenewalsWaiting = 16384
+	// LongestWait bounds what a request waits for a renewal: a call to Cognito,
+	// and a second one if the answer to the first was lost.
+	LongestWait = 2*CallTimeout + time.Second
+	// CloseTimeout bounds how long Close waits for what is in flight: a call,
 	// its repetition after a lost answer, and saving what came of it.
-	closeTimeout = 2*callTimeout + 5*time.Second
-	// backgroundTimeout is the time of several calls.
-	backgroundTimeout = 6 * callTimeout
-	// tasksInFlight bounds everything that runs in the background: above what
+	CloseTimeout = 2*CallTimeout + 5*time.Second
+	// BackgroundTimeout is the time of several calls.
+	BackgroundTimeout = 6 * CallTimeout
+	// TasksInFlight bounds everything that runs in the background: above what
 	// each kind of it is bounded to.
-	tasksInFlight = 1 << 16
+	TasksInFlight = 1 << 16
 )
 
 var (
-	errNoAnswer  = errors.New("no answer")
+	ErrNoAnswer  = errors.New("no answer")
 	errCallsFull = errors.New("too many calls to Cognito in flight")
 )
 
-// caller makes all calls to Cognito: with a deadline, without redirects,
+// Client makes all calls to Cognito: with a deadline, without redirects,
 // and with a bounded answer.
-type caller struct {
+type Client struct {
 	client *http.Client
 	owned  bool // the transport is ours to close
 
-	exchanges, renewals, keyFetches, revocations *lane
+	exchanges, Renewals, KeyFetches, revocations *lane
 }
 
 // lane bounds the calls of one kind. Whoever finds no place waits for one.
@@ -66,10 +74,10 @@ func newLane(places, waiting int, patience time.Duration, closing <-chan struct{
 	return &lane{make(chan struct{}, places), make(chan struct{}, waiting), patience, closing}
 }
 
-// take takes a place for as long as a call is under way, and for nothing else:
+// Take takes a place for as long as a call is under way, and for nothing else:
 // whoever waits for something other than Cognito gives it back first (P10). What
 // was known before may be out of date when it returns.
-func (l *lane) take(ctx context.Context) (giveBack func(), err error) {
+func (l *lane) Take(ctx context.Context) (giveBack func(), err error) {
 	giveBack = func() { <-l.places }
 	select {
 	case l.places <- struct{}{}:
@@ -96,12 +104,14 @@ func (l *lane) take(ctx context.Context) (giveBack func(), err error) {
 	}
 }
 
-func newCaller(given *http.Client, closing <-chan struct{}) *caller {
-	c := &caller{
+// NewClient makes calls with the given HTTP client, or with one of its own. Nobody
+// waits for a place any more once closing is closed.
+func NewClient(given *http.Client, closing <-chan struct{}) *Client {
+	c := &Client{
 		exchanges:   newLane(exchangesInFlight, exchangesWaiting, exchangePatience, closing),
-		renewals:    newLane(renewalsInFlight, renewalsWaiting, longestWait, closing),
-		keyFetches:  newLane(keyFetchesInFlight, keyFetchesInFlight, callTimeout, closing),
-		revocations: newLane(revocationsInFlight, revocationsWaiting, backgroundTimeout, closing),
+		Renewals:    newLane(renewalsInFlight, RenewalsWaiting, LongestWait, closing),
+		KeyFetches:  newLane(keyFetchesInFlight, keyFetchesInFlight, CallTimeout, closing),
+		revocations: newLane(revocationsInFlight, revocationsWaiting, BackgroundTimeout, closing),
 	}
 	if given == nil {
 		c.owned = true
@@ -109,7 +119,7 @@ func newCaller(given *http.Client, closing <-chan struct{}) *caller {
 			Proxy:                 http.ProxyFromEnvironment,
 			DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
 			TLSHandshakeTimeout:   dialTimeout,
-			ResponseHeaderTimeout: callTimeout,
+			ResponseHeaderTimeout: CallTimeout,
 			IdleConnTimeout:       20 * time.Second, // before the far end closes it under a request
 			MaxIdleConnsPerHost:   16,
 			ForceAttemptHTTP2:     true,
@@ -123,19 +133,19 @@ func newCaller(given *http.Client, closing <-chan struct{}) *caller {
 	return c
 }
 
-// do sends one request, once: neither a code nor a refresh token may be spent
+// Do sends one request, once: neither a code nor a refresh token may be spent
 // twice by a retry that nobody sees. Whoever calls it has a place in a lane.
-func (c *caller) do(request *http.Request) (status int, header http.Header, body []byte, err error) {
-	ctx, cancel := context.WithTimeout(request.Context(), callTimeout)
+func (c *Client) Do(request *http.Request) (status int, header http.Header, body []byte, err error) {
+	ctx, cancel := context.WithTimeout(request.Context(), CallTimeout)
 	defer cancel()
 	response, err := c.client.Do(request.WithContext(ctx))
 	if err != nil {
-		return 0, nil, nil, fmt.Errorf("%w: %w", errNoAnswer, callError(err))
+		return 0, nil, nil, fmt.Errorf("%w: %w", ErrNoAnswer, callError(err))
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err = io.ReadAll(io.LimitReader(response.Body, longestAnswer+1))
 	if err != nil {
-		return 0, nil, nil, fmt.Errorf("%w: %w", errNoAnswer, callError(err))
+		return 0, nil, nil, fmt.Errorf("%w: %w", ErrNoAnswer, callError(err))
 	}
 	if len(body) > longestAnswer {
 		return 0, nil, nil, fmt.Errorf("answer is longer than %d bytes", longestAnswer)
@@ -153,8 +163,8 @@ func callError(err error) error {
 	return err
 }
 
-// closeIdle ends the connections that nothing uses any more.
-func (c *caller) closeIdle() {
+// CloseIdle ends the connections that nothing uses any more.
+func (c *Client) CloseIdle() {
 	if c.owned {
 		c.client.CloseIdleConnections()
 	}

@@ -1,4 +1,6 @@
-package cognito
+// Package storage puts deadlines on the storage that an app brings, and tells what is
+// absent from what cannot be known.
+package storage
 
 import (
 	"context"
@@ -10,15 +12,14 @@ import (
 
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
-	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/storage/memory/v2"
 )
 
 const (
-	// storageTimeout bounds every call to the storage. fiber.Storage has no
+	// Timeout bounds every call to the storage. Fiber's storages have no
 	// deadlines of its own, and a hung server would otherwise hold a request
 	// for as long as its driver retries: six seconds with go-redis.
-	storageTimeout = 1500 * time.Millisecond
+	Timeout = 1500 * time.Millisecond
 	// storageCalls bounds the goroutines that wait in the driver, since they
 	// cannot be called back.
 	storageCalls = 256
@@ -32,10 +33,19 @@ var (
 	errStorageBusy = errors.New("too many calls without an answer")
 )
 
-// isSlow reports whether a call was waited for in vain, so that the next one
+// IsSlow reports whether a call was waited for in vain, so that the next one
 // would be, too.
-func isSlow(err error) bool {
+func IsSlow(err error) bool {
 	return errors.Is(err, errStorageSlow) || errors.Is(err, errStorageBusy)
+}
+
+// Driver is what is needed of a storage. Those of Fiber v2 and of v3 have it.
+type Driver interface {
+	// Get returns nil for a key that is not there.
+	Get(key string) ([]byte, error)
+	// Set stores a value for so long.
+	Set(key string, value []byte, ttl time.Duration) error
+	Delete(key string) error
 }
 
 // contextStorage is what drivers offer whose calls can be cut short.
@@ -45,11 +55,11 @@ type contextStorage interface {
 	DeleteWithContext(ctx context.Context, key string) error
 }
 
-// store is fiber.Storage with deadlines and with three outcomes: found, absent
+// Store is a driver with deadlines and with three outcomes: found, absent
 // (nil without error) and unknown (an error that is ErrUnavailable). Only
 // absent may ever log somebody out.
-type store struct {
-	driver     fiber.Storage
+type Store struct {
+	driver     Driver
 	cancelable contextStorage // nil if the driver has no such methods
 	inProcess  bool           // the memory driver: no call can hang
 	slots      chan struct{}
@@ -68,19 +78,20 @@ const windowLength = 100 * time.Millisecond
 
 // deadline is a context that ends between storageTimeout and a windowLength
 // later.
-func (s *store) deadline() context.Context {
+func (s *Store) deadline() context.Context {
 	now := time.Now()
 	if w := s.window.Load(); w != nil && now.Before(w.closes) {
 		return w.ctx
 	}
 	w := &window{closes: now.Add(windowLength)}
-	w.ctx, w.cancel = context.WithDeadline(context.Background(), w.closes.Add(storageTimeout))
+	w.ctx, w.cancel = context.WithDeadline(context.Background(), w.closes.Add(Timeout))
 	s.window.Store(w)
 	return w.ctx
 }
 
-func newStore(driver fiber.Storage) *store {
-	s := &store{driver: driver, slots: make(chan struct{}, storageCalls)}
+// New puts deadlines on a driver.
+func New(driver Driver) *Store {
+	s := &Store{driver: driver, slots: make(chan struct{}, storageCalls)}
 	_, s.inProcess = driver.(*memory.Storage)
 	if !embedsDriver(driver) {
 		s.cancelable, _ = driver.(contextStorage)
@@ -91,8 +102,8 @@ func newStore(driver fiber.Storage) *store {
 // embedsDriver reports whether a storage may have its methods with a context
 // from a driver inside of it, as in struct{ *redis.Storage } with a Get and a Set
 // of its own that put a prefix before the key. They would pass those by.
-func embedsDriver(storage fiber.Storage) bool {
-	t := reflect.TypeOf(storage)
+func embedsDriver(driver Driver) bool {
+	t := reflect.TypeOf(driver)
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -109,7 +120,8 @@ func embedsDriver(storage fiber.Storage) bool {
 	return false
 }
 
-func (s *store) get(key string) ([]byte, error) {
+// Get returns what is stored, or nil.
+func (s *Store) Get(key string) ([]byte, error) {
 	if s.inProcess {
 		value, err := s.driver.Get(key)
 		return value, storageError("get", err)
@@ -126,17 +138,17 @@ func (s *store) get(key string) ([]byte, error) {
 	return value, storageError("get", err)
 }
 
-// room is memory that a record just read may be opened into, or none: its own, if
+// Room is memory that a record just read may be opened into, or none: its own, if
 // the driver is known to hand out copies. Others hand out what they keep.
-func (s *store) room(sealed []byte) []byte {
+func (s *Store) Room(sealed []byte) []byte {
 	if s.inProcess && len(sealed) > secret.SealedStart {
 		return sealed[secret.SealedStart:secret.SealedStart]
 	}
 	return nil
 }
 
-// set stores value for at least ttl. The driver may keep the slice.
-func (s *store) set(key string, value []byte, ttl time.Duration) error {
+// Set stores value for at least ttl. The driver may keep the slice.
+func (s *Store) Set(key string, value []byte, ttl time.Duration) error {
 	// Redis counts whole milliseconds and memory whole seconds, cutting off
 	// the rest; records carry their own exact deadlines.
 	ttl = max(shortestTTL, (ttl + time.Second - 1).Truncate(time.Second))
@@ -152,7 +164,8 @@ func (s *store) set(key string, value []byte, ttl time.Duration) error {
 	return storageError("set", err)
 }
 
-func (s *store) delete(key string) error {
+// Delete removes what is stored, if it is there.
+func (s *Store) Delete(key string) error {
 	if s.inProcess {
 		return storageError("delete", s.driver.Delete(key))
 	}
@@ -173,7 +186,7 @@ type storeAnswer struct {
 // bounded runs work in a goroutine and waits little longer than storageTimeout.
 // Drivers with a context get one, but are not trusted to heed it: go-redis
 // does not, unless its ContextTimeoutEnabled is set.
-func (s *store) bounded(work func(context.Context) ([]byte, error)) ([]byte, error) {
+func (s *Store) bounded(work func(context.Context) ([]byte, error)) ([]byte, error) {
 	ctx := s.deadline()
 	select {
 	case s.slots <- struct{}{}:

@@ -1,4 +1,4 @@
-package cognito
+package pool
 
 import (
 	"context"
@@ -14,41 +14,41 @@ import (
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
-// errInvalidGrant is the one verdict of the token endpoint that is about the
+// ErrInvalidGrant is the one verdict of the token endpoint that is about the
 // visitor. Every other error is ErrUnavailable (nothing is known) or
 // ErrMisconfigured (the operator's turn).
-var errInvalidGrant = errors.New("invalid_grant")
+var ErrInvalidGrant = errors.New("invalid_grant")
 
-// tokenEndpoint speaks for one app client at the token, revocation and
-// userInfo endpoints.
-type tokenEndpoint struct {
-	caller       *caller
-	at           endpoints
-	clientID     string
-	clientSecret secret.Text
+// TokenEndpoint speaks for one app client at the token, revocation and
+// UserInfo endpoints.
+type TokenEndpoint struct {
+	Client       *Client
+	At           Endpoints
+	ClientID     string
+	ClientSecret secret.Text
 }
 
 // Format prints no secret.
-func (tokenEndpoint) Format(f fmt.State, _ rune) { secret.Hide(f, "token endpoint") }
+func (TokenEndpoint) Format(f fmt.State, _ rune) { secret.Hide(f, "token endpoint") }
 
-// grant is a token response (RFC 6749 section 5.1). The tokens in it are not
+// Grant is a token response (RFC 6749 section 5.1). The tokens in it are not
 // verified yet.
-type grant struct {
-	access  secret.Text
-	id      secret.Text // "" if Cognito sent none
-	refresh secret.Text // "" if Cognito sent none: the old one stays valid
+type Grant struct {
+	Access  secret.Text
+	ID      secret.Text // "" if Cognito sent none
+	Refresh secret.Text // "" if Cognito sent none: the old one stays valid
 }
 
 // Format prints no secret.
-func (grant) Format(f fmt.State, _ rune) { secret.Hide(f, "grant") }
+func (Grant) Format(f fmt.State, _ rune) { secret.Hide(f, "grant") }
 
-// exchange trades an authorization code for tokens. It makes exactly one
+// Exchange trades an authorization code for tokens. It makes exactly one
 // request, whatever comes of it: a code can be spent only once, and a second
 // try would hide why the first one failed.
-func (t *tokenEndpoint) exchange(ctx context.Context, code, verifier secret.Text, redirectURI string) (grant, error) {
-	giveBack, err := t.caller.exchanges.take(ctx)
+func (t *TokenEndpoint) Exchange(ctx context.Context, code, verifier secret.Text, redirectURI string) (Grant, error) {
+	giveBack, err := t.Client.exchanges.Take(ctx)
 	if err != nil {
-		return grant{}, fault.Unavailable(err)
+		return Grant{}, fault.Unavailable(err)
 	}
 	defer giveBack()
 	return t.request(ctx, url.Values{
@@ -59,30 +59,30 @@ func (t *tokenEndpoint) exchange(ctx context.Context, code, verifier secret.Text
 	})
 }
 
-// renew trades a refresh token for new tokens (RFC 6749 section 6). Whoever calls
+// Renew trades a refresh token for new tokens (RFC 6749 section 6). Whoever calls
 // it has a place among the renewals.
-func (t *tokenEndpoint) renew(ctx context.Context, refresh secret.Text) (grant, error) {
+func (t *TokenEndpoint) Renew(ctx context.Context, refresh secret.Text) (Grant, error) {
 	return t.request(ctx, url.Values{
 		"grant_type":    {"refresh_token"},
 		"refresh_token": {refresh.Reveal()},
 	})
 }
 
-func (t *tokenEndpoint) request(ctx context.Context, form url.Values) (grant, error) {
-	status, header, body, err := t.post(ctx, t.at.token, form)
+func (t *TokenEndpoint) request(ctx context.Context, form url.Values) (Grant, error) {
+	status, header, body, err := t.post(ctx, t.At.Token, form)
 	if err != nil {
-		return grant{}, fault.Unavailable(fmt.Errorf("token endpoint: %w", err))
+		return Grant{}, fault.Unavailable(fmt.Errorf("token endpoint: %w", err))
 	}
-	return readGrant(status, header.Get("Content-Type"), body)
+	return ReadGrant(status, header.Get("Content-Type"), body)
 }
 
 // post sends a form with the client's credentials. Cognito documents plain
 // Base64(client_id:client_secret), without the form encoding inside that RFC
 // 6749 section 2.3.1 asks for. One fixed style: probing for another would
 // spend the code or the refresh token twice.
-func (t *tokenEndpoint) post(ctx context.Context, address string, form url.Values) (int, http.Header, []byte, error) {
-	if t.clientSecret == "" {
-		form.Set("client_id", t.clientID)
+func (t *TokenEndpoint) post(ctx context.Context, address string, form url.Values) (int, http.Header, []byte, error) {
+	if t.ClientSecret == "" {
+		form.Set("client_id", t.ClientID)
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -90,18 +90,18 @@ func (t *tokenEndpoint) post(ctx context.Context, address string, form url.Value
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.Header.Set("Accept", "application/json")
-	if t.clientSecret != "" {
-		request.SetBasicAuth(t.clientID, t.clientSecret.Reveal())
+	if t.ClientSecret != "" {
+		request.SetBasicAuth(t.ClientID, t.ClientSecret.Reveal())
 	}
 	// net/http repeats a POST by itself only if not a byte of it was sent.
-	return t.caller.do(request)
+	return t.Client.Do(request)
 }
 
-// readGrant judges an answer of the token endpoint.
-func readGrant(status int, contentType string, body []byte) (grant, error) {
+// ReadGrant judges an answer of the token endpoint.
+func ReadGrant(status int, contentType string, body []byte) (Grant, error) {
 	if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {
 		// A firewall or a proxy speaks, not Cognito.
-		return grant{}, fault.Unavailable(fmt.Errorf("token endpoint: HTTP status %d that is not JSON", status))
+		return Grant{}, fault.Unavailable(fmt.Errorf("token endpoint: HTTP status %d that is not JSON", status))
 	}
 	var answer struct {
 		AccessToken  string `json:"access_token"`
@@ -112,29 +112,29 @@ func readGrant(status int, contentType string, body []byte) (grant, error) {
 		Description  string `json:"error_description"`
 	}
 	if json.Unmarshal(body, &answer) != nil {
-		return grant{}, fault.Unavailable(fmt.Errorf("token endpoint: HTTP status %d with JSON that cannot be read", status))
+		return Grant{}, fault.Unavailable(fmt.Errorf("token endpoint: HTTP status %d with JSON that cannot be read", status))
 	}
 	switch {
 	case status >= 400 && status < 500 && status != http.StatusTooManyRequests && answer.Error != "":
-		return grant{}, grantError(fault.NewProviderError(answer.Error, answer.Description))
+		return Grant{}, grantError(fault.NewProviderError(answer.Error, answer.Description))
 	case status != http.StatusOK || answer.Error != "":
-		return grant{}, fault.Unavailable(fmt.Errorf("token endpoint: HTTP status %d: %w", status, fault.NewProviderError(answer.Error, answer.Description)))
+		return Grant{}, fault.Unavailable(fmt.Errorf("token endpoint: HTTP status %d: %w", status, fault.NewProviderError(answer.Error, answer.Description)))
 	case answer.AccessToken == "":
-		return grant{}, fault.Unavailable(errors.New("token endpoint: answer without access token"))
+		return Grant{}, fault.Unavailable(errors.New("token endpoint: answer without access token"))
 	case !strings.EqualFold(answer.TokenType, "Bearer"):
-		return grant{}, fault.Unavailable(errors.New("token endpoint: answer whose token type is not Bearer"))
+		return Grant{}, fault.Unavailable(errors.New("token endpoint: answer whose token type is not Bearer"))
 	}
-	return grant{secret.Text(answer.AccessToken), secret.Text(answer.IDToken), secret.Text(answer.RefreshToken)}, nil
+	return Grant{secret.Text(answer.AccessToken), secret.Text(answer.IDToken), secret.Text(answer.RefreshToken)}, nil
 }
 
 // grantError sorts Cognito's error codes by whose turn it is: the visitor's,
 // after invalid_grant, or the operator's. Of the operator's mistakes it says
 // what to change.
-func grantError(reported *ProviderError) error {
+func grantError(reported *fault.ProviderError) error {
 	remedy := "compare this app's settings with the pool's app client"
 	switch reported.Code {
 	case "invalid_grant":
-		return fmt.Errorf("%w: %w", errInvalidGrant, reported)
+		return fmt.Errorf("%w: %w", ErrInvalidGrant, reported)
 	case "invalid_client":
 		remedy = "check ClientID and ClientSecret: a client with a secret must send it, one without must not"
 	case "unauthorized_client":
@@ -143,20 +143,20 @@ func grantError(reported *ProviderError) error {
 	return fault.Because(fault.ErrMisconfigured, "token endpoint: %w; %s", reported, remedy)
 }
 
-// fetchUserInfo reads the claims that the access token gives access to.
-func (t *tokenEndpoint) fetchUserInfo(ctx context.Context, access secret.Text) ([]byte, error) {
-	giveBack, err := t.caller.exchanges.take(ctx)
+// FetchUserInfo reads the claims that the access token gives access to.
+func (t *TokenEndpoint) FetchUserInfo(ctx context.Context, access secret.Text) ([]byte, error) {
+	giveBack, err := t.Client.exchanges.Take(ctx)
 	if err != nil {
 		return nil, fault.Unavailable(err)
 	}
 	defer giveBack()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, t.at.userInfo, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, t.At.UserInfo, nil)
 	if err != nil {
 		return nil, err
 	}
 	request.Header.Set("Authorization", "Bearer "+access.Reveal())
 	request.Header.Set("Accept", "application/json")
-	status, header, body, err := t.caller.do(request)
+	status, header, body, err := t.Client.Do(request)
 	if err != nil {
 		return nil, fault.Unavailable(fmt.Errorf("userInfo endpoint: %w", err))
 	}
@@ -167,15 +167,15 @@ func (t *tokenEndpoint) fetchUserInfo(ctx context.Context, access secret.Text) (
 	return body, nil
 }
 
-// revoke ends a refresh token and with it every token that was made from it
+// Revoke ends a refresh token and with it every token that was made from it
 // (RFC 7009). Access tokens still verify by their signature until they expire.
-func (t *tokenEndpoint) revoke(ctx context.Context, refresh secret.Text) error {
-	giveBack, err := t.caller.revocations.take(ctx)
+func (t *TokenEndpoint) Revoke(ctx context.Context, refresh secret.Text) error {
+	giveBack, err := t.Client.revocations.Take(ctx)
 	if err != nil {
 		return fault.Unavailable(err)
 	}
 	defer giveBack()
-	status, _, _, err := t.post(ctx, t.at.revoke, url.Values{"token": {refresh.Reveal()}})
+	status, _, _, err := t.post(ctx, t.At.Revoke, url.Values{"token": {refresh.Reveal()}})
 	switch {
 	case err != nil:
 		return fault.Unavailable(fmt.Errorf("revocation endpoint: %w", err))

@@ -1,0 +1,65 @@
+package pool
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/tasks"
+)
+
+// TestLanes: a kind of call has places of its own and a bounded queue, gives
+// back what it took, and nobody waits in it when the app stops.
+func TestLanes(t *testing.T) {
+	closing := make(chan struct{})
+	l := newLane(2, 1, time.Minute, closing)
+	var turnsOver []func()
+	for range 2 {
+		over, err := l.Take(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		turnsOver = append(turnsOver, over)
+	}
+	third := make(chan error, 1)
+	wait := func() {
+		over, err := l.Take(t.Context())
+		if err == nil {
+			turnsOver[0] = over
+		}
+		third <- err
+	}
+	go wait()
+	for len(l.waiting) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := l.Take(t.Context()); !errors.Is(err, errCallsFull) {
+		t.Errorf("one more than may wait: %v, want %v", err, errCallsFull)
+	}
+	turnsOver[0]()
+	if err := <-third; err != nil {
+		t.Errorf("who has waited gets no place: %v", err)
+	}
+	go wait()
+	for len(l.waiting) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	close(closing)
+	if err := <-third; !errors.Is(err, tasks.ErrClosed) {
+		t.Errorf("when the app stops: %v, want %v", err, tasks.ErrClosed)
+	}
+	turnsOver[0]()
+	turnsOver[1]()
+	if len(l.places) != 0 || len(l.waiting) != 0 {
+		t.Errorf("%d places are taken, and %d wait", len(l.places), len(l.waiting))
+	}
+	if over, err := l.Take(t.Context()); err != nil {
+		t.Errorf("a free place, even while closing: %v", err)
+	} else {
+		over()
+	}
+	hasty := newLane(0, 1, time.Millisecond, nil)
+	if _, err := hasty.Take(t.Context()); !errors.Is(err, errCallsFull) {
+		t.Errorf("out of patience: %v, want %v", err, errCallsFull)
+	}
+}
