@@ -47,14 +47,14 @@ func userBehind(_ *Auth, id *identity) *User {
 	if id == nil {
 		return nil
 	}
-	return id.user
+	return (*User)(id.user)
 }
 
 func payloadBehind(_ *Auth, id *identity) *Payload {
 	if id == nil {
 		return nil
 	}
-	return id.payload
+	return (*Payload)(id.payload)
 }
 
 func errBehind(_ *Auth, id *identity) error {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/verify"
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/utils"
 )
@@ -31,7 +31,7 @@ type verifiedToken struct {
 	identity identity
 	expires  time.Time
 	recheck  time.Time
-	keys     *keySnapshot // what it was verified with
+	keys     *verify.Snapshot // what it was verified with
 }
 
 // VerifyAccessToken verifies an access token of this pool, issued to
@@ -40,11 +40,11 @@ type verifiedToken struct {
 // matches [ErrInvalidToken] if the token is to be refused, and [ErrUnavailable]
 // if the pool's signing keys are out of reach, so that nothing is known.
 func (a *Auth) VerifyAccessToken(ctx context.Context, raw string) (*Payload, error) {
-	verified, err := a.verifier.bearerToken(ctx, secret.Text(raw))
+	verified, err := a.verifier.BearerToken(ctx, secret.Text(raw))
 	if err != nil {
 		return nil, err
 	}
-	return verified.asPayload(), nil
+	return (*Payload)(verified.ClaimSet()), nil
 }
 
 // bearerOf returns the token of a request's Authorization header, which may be
@@ -96,7 +96,7 @@ var (
 
 // identifyBearer finds out who sent a bearer token.
 func (a *Auth) identifyBearer(raw []byte, now time.Time) *identity {
-	keys := a.keys.current.Load()
+	keys := a.keys.Loaded()
 	if known := a.tokens.Get(utils.UnsafeString(raw)); known != nil && known.keys == keys && now.Before(known.expires) && now.Before(known.recheck) {
 		return &known.identity
 	}
@@ -107,16 +107,16 @@ func (a *Auth) identifyBearer(raw []byte, now time.Time) *identity {
 	text := strings.Clone(string(raw))
 	ctx, cancel := context.WithTimeout(context.Background(), pool.CallTimeout)
 	defer cancel()
-	verified, err := a.verifier.bearerToken(ctx, secret.Text(text))
+	verified, err := a.verifier.BearerToken(ctx, secret.Text(text))
 	if err != nil {
 		return &identity{bearer: true, err: forProgram(err)}
 	}
 	if keys == nil {
-		keys = a.keys.current.Load() // this very token made them load
+		keys = a.keys.Loaded() // this very token made them load
 	}
 	entry := &cache.Entry[string, verifiedToken]{
 		Key:   text,
-		Value: verifiedToken{identity: bearerIdentity(verified), expires: verified.expires(), recheck: now.Add(bearerMemory), keys: keys},
+		Value: verifiedToken{identity: bearerIdentity(verified), expires: verified.Expires(), recheck: now.Add(bearerMemory), keys: keys},
 	}
 	if now.Before(entry.Value.expires) { // not within the leeway
 		a.tokens.Put(entry)
@@ -136,56 +136,16 @@ func forProgram(err error) error {
 
 // bearerIdentity is that of an access token. A machine client's token has no user
 // in it (RFC 6749 section 4.4): its subject is the client itself.
-func bearerIdentity(verified *token) identity {
-	id := identity{bearer: true, raw: verified.raw, payload: verified.asPayload()}
-	if verified.text("username") == "" || verified.text("sub") == verified.text("client_id") {
+func bearerIdentity(verified *verify.Token) identity {
+	id := identity{bearer: true, raw: verified.Raw, payload: verified.ClaimSet()}
+	if verified.Text("username") == "" || verified.Text("sub") == verified.Text("client_id") {
 		return id
 	}
-	raw, err := claims.OfUser(verified.payload, nil, "client_id", "scope", "version")
+	raw, err := claims.OfUser(verified.Payload, nil, "client_id", "scope", "version")
 	if err == nil {
-		id.user = &User{claims.Set{Source: claims.Text{Bytes: raw}, Subject: verified.text("sub")}}
+		id.user = claims.New(claims.Text{Bytes: raw}, verified.Text("sub"), nil)
 	}
 	return id
-}
-
-// bearerToken verifies an access token that came from outside.
-func (v *verifier) bearerToken(ctx context.Context, raw secret.Text) (*token, error) {
-	return v.verify(ctx, "access token", raw, v.bearerRules)
-}
-
-// bearerRules are those for access tokens, with the clients and the audience
-// that the config admits.
-func bearerRules(c Config) []rule {
-	clients := append([]string{c.ClientID}, c.BearerClientIDs...)
-	rules := slices.Concat(commonRules, []rule{ruleUse("access"), ruleClientAmong(clients)})
-	if c.Audience != "" {
-		rules = append(rules, ruleResource(c.Audience))
-	}
-	return rules
-}
-
-func ruleClientAmong(clients []string) rule {
-	return func(_ *verifier, t *token) error {
-		if !slices.Contains(clients, t.text("client_id")) {
-			return fmt.Errorf("%w: client_id is neither ClientID nor among BearerClientIDs", ErrTokenClient)
-		}
-		return nil
-	}
-}
-
-// ruleResource wants the token bound to this API. A token without an audience
-// is bound to none, so it is refused as well.
-func ruleResource(want string) rule {
-	return func(_ *verifier, t *token) error {
-		audience := t.claims["aud"]
-		if list, ok := audience.([]any); ok && len(list) == 1 {
-			audience = list[0]
-		}
-		if audience != want {
-			return fmt.Errorf("%w: aud is not Audience", ErrTokenAudience)
-		}
-		return nil
-	}
 }
 
 // challenge tells a program what is wrong with its token (RFC 6750 section 3).

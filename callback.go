@@ -131,7 +131,7 @@ func (a *Auth) finish(c *fiber.Ctx, answer cognitoAnswer, mine ticket) outcome {
 	if err != nil {
 		a.emit(Event{Kind: EventLogin, Subject: fault.Of(fault.From(err)).Subject, Duration: time.Since(began)}.failed(err))
 	} else {
-		a.emit(Event{Kind: EventLogin, OK: true, Subject: opened.identity.user.Subject(), Duration: time.Since(began)})
+		a.emit(Event{Kind: EventLogin, OK: true, Subject: opened.identity.user.Sub(), Duration: time.Since(began)})
 	}
 	switch {
 	case begun.Silent && fault.Of(fault.From(err)).Reason == fault.ErrLoginRequired:

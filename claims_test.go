@@ -18,9 +18,9 @@ import (
 // What a User and a Payload make of claims. A token is signed by the pool, but
 // what is in it was partly written by its user.
 
-func userOf(raw string) *User { return &User{claims.Set{Source: claims.Text{Bytes: []byte(raw)}}} }
+func userOf(raw string) *User { return (*User)(claims.New(claims.Text{Bytes: []byte(raw)}, "", nil)) }
 func payloadOf(raw string) *Payload {
-	return &Payload{claims.Set{Source: claims.Text{Bytes: []byte(raw)}}}
+	return (*Payload)(claims.New(claims.Text{Bytes: []byte(raw)}, "", nil))
 }
 
 // TestClaimsHaveStandardNames proves that each accessor reads its own claim.
@@ -243,7 +243,7 @@ func FuzzClaims(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte, name string) {
 		before := bytes.Clone(raw)
-		user, payload := &User{claims.Set{Source: claims.Text{Bytes: raw}}}, &Payload{claims.Set{Source: claims.Text{Bytes: raw}}}
+		user, payload := (*User)(claims.New(claims.Text{Bytes: raw}, "", nil)), (*Payload)(claims.New(claims.Text{Bytes: raw}, "", nil))
 		touchClaims(user, payload)
 		var claims map[string]any
 		if json.Unmarshal(raw, &claims) != nil {
@@ -273,12 +273,12 @@ func touchClaims(user *User, payload *Payload) {
 	_ = time.Since(user.AuthTime()) + time.Since(payload.ExpiresAt())
 	_, _ = json.Marshal(user)
 	_, _ = json.Marshal(payload)
-	for name := range payload.claims.Parsed() {
+	for name := range payload.set().Parsed() {
 		_ = user.Claim(name)
 		_ = payload.Claim(name)
 	}
-	if raw, err := claims.OfUser(user.claims.Source.Bytes, payload.claims.Source.Bytes); err == nil {
-		_, _ = DecodeClaims[map[string]any](&User{claims.Set{Source: claims.Text{Bytes: raw}}})
+	if raw, err := claims.OfUser(user.set().Source().Bytes, payload.set().Source().Bytes); err == nil {
+		_, _ = DecodeClaims[map[string]any]((*User)(claims.New(claims.Text{Bytes: raw}, "", nil)))
 	}
 }
 

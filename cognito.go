@@ -14,6 +14,7 @@ import (
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/storage"
 	"github.com/bar-tech/cognito/internal/tasks"
+	"github.com/bar-tech/cognito/internal/verify"
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/storage/memory/v2"
 )
@@ -33,8 +34,8 @@ type Auth struct {
 	tasks      *tasks.Group // all that runs apart from a request
 	caller     *pool.Client
 	endpoint   *pool.TokenEndpoint
-	keys       *keySet
-	verifier   *verifier
+	keys       *verify.Keys
+	verifier   *verify.Verifier
 	tokens     *cache.Cache[string, verifiedToken] // bearer tokens verified lately
 	attempts   *attempts
 	sessions   *sessions
@@ -98,9 +99,9 @@ func NewAuth(config Config) (*Auth, error) {
 	}
 	a.store = storage.New(c.Storage)
 	a.endpoint = &pool.TokenEndpoint{Client: a.caller, At: a.endpoints, ClientID: c.ClientID, ClientSecret: secret.Text(c.ClientSecret)}
-	a.keys = newKeySet(a.caller, a.tasks, a.endpoints.JWKS, c.Now)
+	a.keys = verify.NewKeys(a.caller, a.tasks, a.endpoints.JWKS, c.Now)
 	a.tokens = cache.New[string, verifiedToken](cache.Limit)
-	verifier, err := newVerifier(c, a.keys)
+	verifier, err := verify.New(verify.Settings{Issuer: c.Issuer, ClientID: c.ClientID, BearerClientIDs: c.BearerClientIDs, Audience: c.Audience, Now: c.Now}, a.keys)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@
 //     attempt.go, ledger.go, pkce.go).
 //  2. Cognito sends the browser back to RedirectPath. The answer is matched to
 //     the attempt, the code traded for tokens, the tokens verified (callback.go,
-//     once.go, signin.go, internal/pool, verify.go, rules.go, jwks.go), and a session
+//     once.go, signin.go, internal/pool, internal/verify), and a session
 //     begun under a new id (session.go, record.go, writer.go).
 //  3. On every request the cookie leads to the session, and [UserFrom] and
 //     [PayloadFrom] say who is there (request.go, identity.go, access.go, user.go, internal/claims).

@@ -1,6 +1,9 @@
 package cognito
 
-import "github.com/bar-tech/cognito/internal/fault"
+import (
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/verify"
+)
 
 // Reason is why something was refused or failed, as far as a program may want to
 // act on it: compare with errors.Is. It knows the HTTP status and the words for the
@@ -74,6 +77,27 @@ var (
 	// ErrNotNavigation means that a script or a prefetch asked for a page
 	// that only a visitor may open.
 	ErrNotNavigation = fault.ErrNotNavigation
+)
+
+// Why a token was refused. Each of them also matches [ErrInvalidToken]. See
+// https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html
+// for Cognito's rules, RFC 7519 and OpenID Connect Core section 3.1.3.7 for
+// the others.
+var (
+	ErrTokenMalformed = verify.ErrTokenMalformed
+	ErrTokenAlgorithm = verify.ErrTokenAlgorithm
+	ErrTokenKey       = verify.ErrTokenKey
+	ErrTokenSignature = verify.ErrTokenSignature
+	ErrTokenIssuer    = verify.ErrTokenIssuer
+	ErrTokenSubject   = verify.ErrTokenSubject
+	ErrTokenExpired   = verify.ErrTokenExpired
+	ErrTokenIssuedAt  = verify.ErrTokenIssuedAt
+	ErrTokenNotYet    = verify.ErrTokenNotYet
+	ErrTokenAudience  = verify.ErrTokenAudience
+	ErrTokenClient    = verify.ErrTokenClient
+	ErrTokenUse       = verify.ErrTokenUse
+	ErrTokenNonce     = verify.ErrTokenNonce
+	ErrTokenHash      = verify.ErrTokenHash
 )
 
 // Error is what [Config.ErrorHandler] receives: the reason, which is fit for

@@ -115,7 +115,7 @@ func (a *Auth) renewed(before, after *openSession, err error, took time.Duration
 	}
 	a.emit(event)
 	if a.config.OnRefresh != nil && after.serial != before.serial {
-		a.config.OnRefresh(after.identity.user)
+		a.config.OnRefresh((*User)(after.identity.user))
 	}
 }
 

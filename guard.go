@@ -10,6 +10,7 @@ import (
 
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
+	"github.com/bar-tech/cognito/internal/verify"
 	"github.com/bar-tech/cognito/internal/web"
 	"github.com/gofiber/fiber/v2"
 )
@@ -113,7 +114,7 @@ func inGroup(anyOf []string) demand {
 	mustName("RequireGroup", "group", anyOf)
 	anyOf = slices.Clone(anyOf)
 	return func(id *identity, _ func() time.Time) *Error {
-		if slices.ContainsFunc(anyOf, id.user.InGroup) {
+		if slices.ContainsFunc(anyOf, (*User)(id.user).InGroup) {
 			return nil
 		}
 		return fault.Because(fault.ErrForbidden, "the user is in none of the groups %q", anyOf)
@@ -125,7 +126,7 @@ func withScope(allOf []string) demand {
 	allOf = slices.Clone(allOf)
 	return func(id *identity, _ func() time.Time) *Error {
 		for _, scope := range allOf {
-			if !id.payload.HasScope(scope) {
+			if !(*Payload)(id.payload).HasScope(scope) {
 				e := fault.Because(fault.ErrForbidden, "the access token lacks the scope %q", scope)
 				fault.Of(e).Scope = strings.Join(allOf, " ")
 				return e
@@ -152,9 +153,9 @@ func loggedInWithin(maxAge time.Duration) demand {
 		panic("cognito: RequireFreshLogin needs a maxAge of at least a second")
 	}
 	return func(id *identity, now func() time.Time) *Error {
-		proved := id.user.AuthTime()
+		proved := (*User)(id.user).AuthTime()
 		// A login in the future shows a clock that was set back, and no age.
-		if age := now().Sub(proved); !proved.IsZero() && age <= maxAge && age >= -leeway {
+		if age := now().Sub(proved); !proved.IsZero() && age <= maxAge && age >= -verify.Leeway {
 			return nil
 		}
 		e := fault.Because(fault.ErrStaleLogin, "the user last logged in at %s, more than %s ago", proved.UTC().Format(time.RFC3339), maxAge)
@@ -168,7 +169,7 @@ func meets(allowed func(*User) bool) demand {
 		panic("cognito: Require needs a function")
 	}
 	return func(id *identity, _ func() time.Time) *Error {
-		if allowed(id.user) {
+		if allowed((*User)(id.user)) {
 			return nil
 		}
 		return fault.Because(fault.ErrForbidden, "the app's own rule does not allow this user")

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/verify"
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 )
@@ -16,8 +18,8 @@ import (
 // is immutable: the requests of one session share it. It does not know who found
 // it.
 type identity struct {
-	user    *User
-	payload *Payload
+	user    *claims.Set
+	payload *claims.Set
 	session *openSession // nil unless a cookie signed the user in
 	cookie  bool         // the request carried our cookie
 	bearer  bool         // the request carried a bearer token
@@ -77,12 +79,12 @@ func setLocals(ctx *fasthttp.RequestCtx, id *identity) {
 	if id.user == nil {
 		ctx.SetUserValue("user", nil)
 	} else {
-		ctx.SetUserValue("user", id.user)
+		ctx.SetUserValue("user", (*User)(id.user))
 	}
 	if id.payload == nil {
 		ctx.SetUserValue("payload", nil)
 	} else {
-		ctx.SetUserValue("payload", id.payload)
+		ctx.SetUserValue("payload", (*Payload)(id.payload))
 	}
 }
 
@@ -138,10 +140,10 @@ var (
 // checkBearerExpiry is exact, unlike the verification before: what is handed
 // on must not be refused at its destination.
 func (id *identity) checkBearerExpiry(now time.Time) error {
-	if now.Before(id.payload.ExpiresAt()) {
+	if now.Before(id.payload.Time("exp")) {
 		return nil
 	}
-	return fault.Because(fault.ErrInvalidToken, "access token: %w", ErrTokenExpired)
+	return fault.Because(fault.ErrInvalidToken, "access token: %w", verify.ErrTokenExpired)
 }
 
 // subject names who sent a request, for events.
@@ -149,5 +151,5 @@ func (id *identity) subject() string {
 	if id.payload == nil {
 		return ""
 	}
-	return id.payload.Subject()
+	return id.payload.Sub()
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
@@ -59,8 +60,8 @@ func (a *Auth) serveLogin(c *fiber.Ctx) error {
 
 // provingAnew is an attempt in which a user who is signed in has to show anew
 // who they are.
-func provingAnew(user *User) attempt {
-	return attempt{Fresh: true, Proved: user.AuthTime().Unix(), Whose: user.Subject()}
+func provingAnew(user *claims.Set) attempt {
+	return attempt{Fresh: true, Proved: user.Time("auth_time").Unix(), Whose: user.Sub()}
 }
 
 // passedParameters picks the allowed parameters out of the query.

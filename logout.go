@@ -80,9 +80,9 @@ func (a *Auth) farewell(c *fiber.Ctx, id []byte) error {
 	leaving := Event{Kind: EventLogout, OK: true}
 	s, err := a.sessions.read(id, a.config.Now())
 	if err == nil {
-		leaving.Subject = s.identity.user.Subject()
+		leaving.Subject = s.identity.user.Sub()
 		if a.config.OnLogout != nil {
-			a.config.OnLogout(c, s.identity.user)
+			a.config.OnLogout(c, (*User)(s.identity.user))
 		}
 	}
 	a.emit(leaving)

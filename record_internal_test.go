@@ -15,6 +15,7 @@ import (
 	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/verify"
 )
 
 // What TestGoldenRecords reads. The session is that of the cookie whose bytes
@@ -193,7 +194,7 @@ func TestInternalsPrintWithoutSecrets(t *testing.T) {
 		cognitoAnswer{state: canary, code: canary}, outcome{session: canary},
 		ticket{secret: canary}, &ticket{secret: canary},
 		pool.TokenEndpoint{ClientSecret: canary}, &pool.TokenEndpoint{ClientSecret: canary},
-		auth.config, auth, token{raw: canary}, &token{raw: canary},
+		auth.config, auth, verify.Token{Raw: canary}, &verify.Token{Raw: canary},
 		secret.Keyring{Key: key}, &secret.Keyring{Key: key}, key, &key, *handle, handle, &openSession{sessionHandle: *handle}, identity{session: &openSession{sessionHandle: *handle}},
 	} {
 		forms := printedForms(value)

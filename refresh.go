@@ -10,6 +10,7 @@ import (
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/tasks"
+	"github.com/bar-tech/cognito/internal/verify"
 )
 
 // Leg 4 of the journey: the tokens of a session are renewed before they expire.
@@ -63,7 +64,7 @@ type renewals struct {
 	observer renewalObserver
 	tasks    *tasks.Group
 	endpoint *pool.TokenEndpoint
-	verifier *verifier
+	verifier *verify.Verifier
 	sessions *sessions
 	now      func() time.Time
 	// alone: the storage is this instance's own, so nobody else can have

@@ -77,32 +77,6 @@ func TestPausesAreBounded(t *testing.T) {
 	}
 }
 
-// TestRuleNonceIfPresent: a renewal's ID token may leave the nonce out. If it
-// has one, in whatever form, it is that of the login.
-func TestRuleNonceIfPresent(t *testing.T) {
-	rule := ruleNonceIfPresent("right")
-	for _, row := range []struct {
-		name   string
-		claims map[string]any
-		want   error
-	}{
-		{"absent", map[string]any{}, nil},
-		{"right", map[string]any{"nonce": "right"}, nil},
-		{"wrong", map[string]any{"nonce": "wrong"}, ErrTokenNonce},
-		{"empty", map[string]any{"nonce": ""}, ErrTokenNonce},
-		{"null", map[string]any{"nonce": nil}, ErrTokenNonce},
-		{"number", map[string]any{"nonce": 1.0}, ErrTokenNonce},
-		{"list", map[string]any{"nonce": []any{"right"}}, ErrTokenNonce},
-	} {
-		if err := rule(nil, &token{claims: row.claims}); !errors.Is(err, row.want) {
-			t.Errorf("%s: %v, want %v", row.name, err, row.want)
-		}
-	}
-	if err := ruleNonceIfPresent("")(nil, &token{claims: map[string]any{"nonce": ""}}); !errors.Is(err, ErrTokenNonce) {
-		t.Errorf("empty on both sides: %v, want ErrTokenNonce", err)
-	}
-}
-
 // TestAsUnknown: an operator's mistake is an outage to the visitor, and stays
 // what it is to the operator.
 func TestAsUnknown(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/storage"
+	"github.com/bar-tech/cognito/internal/verify"
 )
 
 // renew is one flight. It reads the records before it calls: if another instance
@@ -162,7 +163,7 @@ func (r *renewals) accept(ctx context.Context, current *openSession, cold coldRe
 	}
 	// Tokens that had expired on arrival, or whose key cannot be found just
 	// now, are worthless but no reason to doubt the session.
-	worthless := errors.Is(err, ErrTokenExpired) || errors.Is(err, ErrTokenKey)
+	worthless := errors.Is(err, verify.ErrTokenExpired) || errors.Is(err, verify.ErrTokenKey)
 	if errors.Is(err, fault.ErrInvalidToken) && !worthless {
 		r.revokeLater(cold.refresh.all()...)
 		return r.dead(handle, err)
@@ -193,26 +194,26 @@ func (r *renewals) saveCold(handle *sessionHandle, mine *tokens) error {
 // verified verifies the tokens that wait in cold, like those at login but for
 // the nonce, which Cognito may leave out here, and builds the new hot record.
 func (r *renewals) verified(ctx context.Context, current *openSession, cold coldRecord) (hotRecord, error) {
-	subject := current.identity.user.Subject()
-	access, err := r.verifier.accessToken(ctx, cold.unverifiedAccess, ruleSameSubject(subject))
+	subject := current.identity.user.Sub()
+	access, err := r.verifier.AccessToken(ctx, cold.unverifiedAccess, verify.SameSubject(subject))
 	if err != nil {
 		return hotRecord{}, err
 	}
 	record := current.record()
 	record.serial++
-	record.payload = claims.Text{Bytes: access.payload}
-	expires := access.expires()
+	record.payload = claims.Text{Bytes: access.Payload}
+	expires := access.Expires()
 	if cold.unverifiedID != "" {
-		id, err := r.verifier.idToken(ctx, cold.unverifiedID, ruleSameSubject(subject), ruleNonceIfPresent(cold.nonce), ruleAccessTokenHash(access.raw))
+		id, err := r.verifier.IDToken(ctx, cold.unverifiedID, verify.SameSubject(subject), verify.NonceIfPresent(cold.nonce), verify.AccessTokenHash(access.Raw))
 		if err != nil {
 			return hotRecord{}, err
 		}
-		user, err := claims.OfUser(id.payload, record.userInfo.Expand())
+		user, err := claims.OfUser(id.Payload, record.userInfo.Expand())
 		if err != nil {
-			return hotRecord{}, fault.Because(fault.ErrInvalidToken, "ID token: %w", ErrTokenMalformed)
+			return hotRecord{}, fault.Because(fault.ErrInvalidToken, "ID token: %w", verify.ErrTokenMalformed)
 		}
 		record.user = claims.Text{Bytes: user}
-		expires = earlier(expires, id.expires())
+		expires = earlier(expires, id.Expires())
 	}
 	now := r.now()
 	record.expires, record.renewAfter = momentOf(expires), momentOf(renewAfter(now, expires))

@@ -77,8 +77,8 @@ type openSession struct {
 	digest    uint64 // of the hot record's bytes in the storage
 	sessionHandle
 	identity identity
-	user     User
-	payload  Payload
+	user     claims.Set
+	payload  claims.Set
 
 	// What is left of the record. See there.
 	serial uint64
@@ -95,8 +95,8 @@ func (*openSession) Format(f fmt.State, _ rune) { secret.Hide(f, "session") }
 // record is what the session was made of.
 func (o *openSession) record() hotRecord {
 	return hotRecord{
-		serial: o.serial, moments: o.moments, renewable: o.renewable, subject: o.user.claims.Subject,
-		user: o.user.claims.Source, payload: o.payload.claims.Source, userInfo: o.userInfo,
+		serial: o.serial, moments: o.moments, renewable: o.renewable, subject: o.user.Sub(),
+		user: o.user.Source(), payload: o.payload.Source(), userInfo: o.userInfo,
 	}
 }
 
@@ -243,8 +243,8 @@ func (s *sessions) fromMemory(handle *sessionHandle, record hotRecord) *openSess
 func (s *sessions) fill(opened *openSession, handle *sessionHandle, record hotRecord) {
 	opened.calmUntil, opened.moments = record.first(), record.moments
 	opened.sessionHandle = *handle
-	opened.user.claims.Source, opened.user.claims.Subject = record.user, record.subject
-	opened.payload.claims.Source, opened.payload.claims.Subject = record.payload, record.subject
+	opened.user.Init(record.user, record.subject)
+	opened.payload.Init(record.payload, record.subject)
 	opened.serial, opened.renewable, opened.userInfo = record.serial, record.renewable, record.userInfo
 	opened.identity = identity{session: opened, cookie: true, user: &opened.user, payload: &opened.payload}
 }

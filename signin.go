@@ -9,6 +9,7 @@ import (
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/verify"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -44,48 +45,48 @@ func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*openS
 
 // admit verifies the tokens and stores the session.
 func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted pool.Grant, begun attempt) (*openSession, error) {
-	id, err := a.verifier.idToken(ctx, granted.ID, ruleNotFromFuture, ruleNonce(secret.Text(begun.Nonce)), ruleAccessTokenHash(granted.Access))
+	id, err := a.verifier.IDToken(ctx, granted.ID, verify.NotFromFuture, verify.Nonce(secret.Text(begun.Nonce)), verify.AccessTokenHash(granted.Access))
 	if err != nil {
 		return nil, err
 	}
 	if begun.Fresh && !provedAnew(id, begun) {
 		return nil, fault.Because(fault.ErrStaleLogin, "Cognito was asked for a fresh login and did not ask the visitor; the classic hosted UI ignores prompt=login")
 	}
-	access, err := a.verifier.accessToken(ctx, granted.Access, ruleNotFromFuture, ruleSameSubject(id.text("sub")))
+	access, err := a.verifier.AccessToken(ctx, granted.Access, verify.NotFromFuture, verify.SameSubject(id.Text("sub")))
 	if err != nil {
 		return nil, err
 	}
 	var userInfo []byte
 	if a.config.UserInfo {
-		if userInfo, err = a.readUserInfo(ctx, granted.Access, id.text("sub")); err != nil {
+		if userInfo, err = a.readUserInfo(ctx, granted.Access, id.Text("sub")); err != nil {
 			return nil, err
 		}
-		if userInfo, err = claims.Beyond(id.payload, userInfo); err != nil {
-			return nil, fault.Because(fault.ErrInvalidToken, "userInfo: %w", ErrTokenMalformed)
+		if userInfo, err = claims.Beyond(id.Payload, userInfo); err != nil {
+			return nil, fault.Because(fault.ErrInvalidToken, "userInfo: %w", verify.ErrTokenMalformed)
 		}
 	}
-	user, err := claims.OfUser(id.payload, userInfo)
+	user, err := claims.OfUser(id.Payload, userInfo)
 	if err != nil {
-		return nil, fault.Because(fault.ErrInvalidToken, "ID token: %w", ErrTokenMalformed)
+		return nil, fault.Because(fault.ErrInvalidToken, "ID token: %w", verify.ErrTokenMalformed)
 	}
 	if err := a.welcome(c, user); err != nil {
 		return nil, err
 	}
-	expires := earlier(access.expires(), id.expires())
+	expires := earlier(access.Expires(), id.Expires())
 	record := hotRecord{
 		serial: 1, moments: moments{expires: momentOf(expires), renewAfter: momentOf(renewAfter(a.config.Now(), expires))},
-		renewable: granted.Refresh != "", subject: id.text("sub"),
-		user: claims.Text{Bytes: user}, payload: claims.Text{Bytes: access.payload}, userInfo: claims.Text{Bytes: userInfo},
+		renewable: granted.Refresh != "", subject: id.Text("sub"),
+		user: claims.Text{Bytes: user}, payload: claims.Text{Bytes: access.Payload}, userInfo: claims.Text{Bytes: userInfo},
 	}
 	return a.sessions.begin(record, coldRecord{access: granted.Access, nonce: secret.Text(begun.Nonce), refresh: candidates{granted.Refresh}})
 }
 
 // provedAnew reports whether the visitor has shown who they are since the
 // attempt began, and not only been waved through.
-func provedAnew(id *token, begun attempt) bool {
-	proved, _ := id.moment("auth_time")
-	later := proved.Unix() > begun.Proved || id.text("sub") != begun.Whose
-	return later && !proved.Before(time.Unix(begun.Began, 0).Add(-leeway))
+func provedAnew(id *verify.Token, begun attempt) bool {
+	proved, _ := id.Moment("auth_time")
+	later := proved.Unix() > begun.Proved || id.Text("sub") != begun.Whose
+	return later && !proved.Before(time.Unix(begun.Began, 0).Add(-verify.Leeway))
 }
 
 // welcome lets the app note the user, or refuse.
@@ -93,7 +94,7 @@ func (a *Auth) welcome(c *fiber.Ctx, user []byte) error {
 	if a.config.OnLogin == nil {
 		return nil
 	}
-	visitor := &User{claims.Set{Source: claims.Text{Bytes: user}}}
+	visitor := (*User)(claims.New(claims.Text{Bytes: user}, "", nil))
 	err := a.config.OnLogin(c, visitor)
 	if err == nil {
 		return nil
@@ -114,9 +115,8 @@ func (a *Auth) readUserInfo(ctx context.Context, access secret.Text, subject str
 	if err != nil {
 		return nil, err
 	}
-	claims := claims.Set{Source: claims.Text{Bytes: body}}
-	if claims.Text("sub") != subject {
-		return nil, fault.Because(fault.ErrInvalidToken, "userInfo: %w", ErrTokenSubject)
+	if claims.New(claims.Text{Bytes: body}, "", nil).Text("sub") != subject {
+		return nil, fault.Because(fault.ErrInvalidToken, "userInfo: %w", verify.ErrTokenSubject)
 	}
 	return body, nil
 }

@@ -14,29 +14,41 @@ import (
 // somebody first asks, since most requests ask for nothing. It never changes,
 // so requests share it by pointer.
 type Set struct {
-	Subject string // "sub", if it is known without parsing
-	Source  Text
+	subject string // "sub", if it is known without parsing
+	source  Text
 	once    sync.Once
-	Values  map[string]any
+	values  map[string]any
 }
+
+// New makes a set. The subject may be "" and the values nil where they are not
+// known yet.
+func New(source Text, subject string, values map[string]any) *Set {
+	return &Set{source: source, subject: subject, values: values}
+}
+
+// Init makes a set in memory that is part of something else.
+func (s *Set) Init(source Text, subject string) { s.source, s.subject = source, subject }
+
+// Source is what the claims are read from.
+func (s *Set) Source() Text { return s.source }
 
 // Parsed are all claims. Nobody may change them.
 func (s *Set) Parsed() map[string]any {
 	s.once.Do(func() {
-		if s.Values != nil {
+		if s.values != nil {
 			return // parsed already, to verify the token
 		}
-		if json.Unmarshal(s.Source.Expand(), &s.Values) != nil {
-			s.Values = nil // no claims: every accessor answers with its zero value
+		if json.Unmarshal(s.source.Expand(), &s.values) != nil {
+			s.values = nil // no claims: every accessor answers with its zero value
 		}
 	})
-	return s.Values
+	return s.values
 }
 
 // Sub is the one claim that nearly every handler asks for.
 func (s *Set) Sub() string {
-	if s.Subject != "" {
-		return s.Subject
+	if s.subject != "" {
+		return s.subject
 	}
 	return s.Text("sub")
 }

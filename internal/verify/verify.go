@@ -1,4 +1,6 @@
-package cognito
+// Package verify says which tokens count: signed by the pool's keys, and right by a
+// list of small rules, each with an error of its own.
+package verify
 
 import (
 	"context"
@@ -38,59 +40,75 @@ var (
 )
 
 const (
-	// leeway forgives clocks that differ. It applies to verification alone:
+	// Leeway forgives clocks that differ. It applies to verification alone:
 	// sessions end and tokens are renewed by the exact times.
-	leeway = time.Minute
+	Leeway = time.Minute
 	// longestToken is refused before it is split or decoded. AWS promises no
 	// limit; a hundred groups and fifty attributes stay well below.
 	longestToken = 256 << 10
 )
 
-// token is a JWT whose signature has been verified.
-type token struct {
-	raw     secret.Text
-	payload []byte // the claims' JSON as it was signed
+// Token is a JWT whose signature has been verified.
+type Token struct {
+	Raw     secret.Text
+	Payload []byte // the claims' JSON as it was signed
 	claims  jwt.MapClaims
 }
 
 // Format prints no secret.
-func (token) Format(f fmt.State, _ rune) { secret.Hide(f, "token") }
+func (Token) Format(f fmt.State, _ rune) { secret.Hide(f, "token") }
 
-// verifier knows what makes a token acceptable.
-type verifier struct {
+// Settings are what a verifier has to know of the app.
+type Settings struct {
+	Issuer   string
+	ClientID string
+	// BearerClientIDs and Audience are for tokens that come from outside.
+	BearerClientIDs []string
+	Audience        string
+	Now             func() time.Time
+}
+
+// Verifier knows what makes a token acceptable.
+type Verifier struct {
 	issuer   string
 	clientID string
 	now      func() time.Time
 	parser   *jwt.Parser
 	keys     keyfunc.Keyfunc
 
-	bearerRules []rule
+	bearerRules []Rule
 }
 
-func newVerifier(c Config, keys *keySet) (*verifier, error) {
+// New makes a verifier.
+func New(s Settings, keys *Keys) (*Verifier, error) {
 	k, err := keyfunc.New(keyfunc.Options{Storage: keys})
 	if err != nil {
 		return nil, err
 	}
-	return &verifier{
-		issuer: c.Issuer, clientID: c.ClientID, now: c.Now, keys: k, bearerRules: bearerRules(c),
+	return &Verifier{
+		issuer: s.Issuer, clientID: s.ClientID, now: s.Now, keys: k, bearerRules: bearerRules(s),
 		// The algorithm is ours to choose, never the header's (RFC 8725
 		// section 3.1). Claims are judged by the rules below.
 		parser: jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding()),
 	}, nil
 }
 
-// idToken verifies an ID token. Further rules may say more of it.
-func (v *verifier) idToken(ctx context.Context, raw secret.Text, further ...rule) (*token, error) {
-	return v.verify(ctx, "ID token", raw, slices.Concat(commonRules, []rule{ruleUse("id"), ruleAudience}, further))
+// IDToken verifies an ID token. Further rules may say more of it.
+func (v *Verifier) IDToken(ctx context.Context, raw secret.Text, further ...Rule) (*Token, error) {
+	return v.verify(ctx, "ID token", raw, slices.Concat(commonRules, []Rule{ruleUse("id"), ruleAudience}, further))
 }
 
-// accessToken verifies an access token.
-func (v *verifier) accessToken(ctx context.Context, raw secret.Text, further ...rule) (*token, error) {
-	return v.verify(ctx, "access token", raw, slices.Concat(commonRules, []rule{ruleUse("access"), ruleClient}, further))
+// AccessToken verifies an access token.
+func (v *Verifier) AccessToken(ctx context.Context, raw secret.Text, further ...Rule) (*Token, error) {
+	return v.verify(ctx, "access token", raw, slices.Concat(commonRules, []Rule{ruleUse("access"), ruleClient}, further))
 }
 
-func (v *verifier) verify(ctx context.Context, kind string, raw secret.Text, rules []rule) (*token, error) {
+// BearerToken verifies an access token that came from outside.
+func (v *Verifier) BearerToken(ctx context.Context, raw secret.Text) (*Token, error) {
+	return v.verify(ctx, "access token", raw, v.bearerRules)
+}
+
+func (v *Verifier) verify(ctx context.Context, kind string, raw secret.Text, rules []Rule) (*Token, error) {
 	t, err := v.signed(ctx, raw)
 	if err != nil {
 		if errors.Is(err, fault.ErrUnavailable) {
@@ -107,7 +125,7 @@ func (v *verifier) verify(ctx context.Context, kind string, raw secret.Text, rul
 }
 
 // signed verifies the signature, and nothing else.
-func (v *verifier) signed(ctx context.Context, raw secret.Text) (*token, error) {
+func (v *Verifier) signed(ctx context.Context, raw secret.Text) (*Token, error) {
 	text := raw.Reveal()
 	if len(text) > longestToken || !onlyTokenCharacters(text) {
 		return nil, ErrTokenMalformed
@@ -128,7 +146,7 @@ func (v *verifier) signed(ctx context.Context, raw secret.Text) (*token, error) 
 	if err != nil || parsed.Claims == nil || len(claims) == 0 {
 		return nil, ErrTokenMalformed
 	}
-	return &token{raw: raw, payload: payload, claims: claims}, nil
+	return &Token{Raw: raw, Payload: payload, claims: claims}, nil
 }
 
 // onlyTokenCharacters reports whether text is made of base64url and dots. Go's
@@ -151,9 +169,9 @@ var tokenCharacters = func() (allowed [256]bool) {
 }()
 
 // signatureError sorts the errors of the JWT library, whose texts quote the
-// token and therefore stay behind.
+// Token and therefore stay behind.
 func signatureError(parsed *jwt.Token, err error) error {
-	var outage *Error
+	var outage *fault.Error
 	switch {
 	case errors.As(err, &outage):
 		return outage
@@ -167,18 +185,19 @@ func signatureError(parsed *jwt.Token, err error) error {
 	return ErrTokenSignature
 }
 
-// asPayload shares the claims as they were parsed. Nobody changes them.
-func (t *token) asPayload() *Payload {
-	return &Payload{claims.Set{Source: claims.Text{Bytes: t.payload}, Subject: t.text("sub"), Values: t.claims}}
+// ClaimSet shares the claims as they were parsed. Nobody changes them.
+func (t *Token) ClaimSet() *claims.Set {
+	return claims.New(claims.Text{Bytes: t.Payload}, t.Text("sub"), t.claims)
 }
 
-func (t *token) text(name string) string {
+// Text is a claim that is a string, or "".
+func (t *Token) Text(name string) string {
 	value, _ := t.claims[name].(string)
 	return value
 }
 
-// moment reads a NumericDate (RFC 7519 section 2). A string is none.
-func (t *token) moment(name string) (time.Time, bool) {
+// Moment reads a NumericDate (RFC 7519 section 2). A string is none.
+func (t *Token) Moment(name string) (time.Time, bool) {
 	seconds, ok := t.claims[name].(float64)
 	if !ok || math.IsNaN(seconds) || math.Abs(seconds) > 1<<40 {
 		return time.Time{}, false
@@ -186,7 +205,7 @@ func (t *token) moment(name string) (time.Time, bool) {
 	return time.Unix(int64(seconds), 0), true
 }
 
-func (t *token) expires() time.Time {
-	expires, _ := t.moment("exp")
+func (t *Token) Expires() time.Time {
+	expires, _ := t.Moment("exp")
 	return expires
 }

@@ -1,4 +1,4 @@
-package cognito
+package verify
 
 import (
 	"context"
@@ -18,17 +18,17 @@ import (
 // ruleTime is when the rules are put to the test.
 var ruleTime = time.Unix(1_750_000_000, 0)
 
-func ruleVerifier() *verifier {
-	return &verifier{issuer: "https://issuer.example", clientID: "us", now: func() time.Time { return ruleTime }}
+func ruleVerifier() *Verifier {
+	return &Verifier{issuer: "https://issuer.example", clientID: "us", now: func() time.Time { return ruleTime }}
 }
 
 // claimsOf reads claims written as pairs of name and value.
-func claimsOf(pairs ...any) *token {
+func claimsOf(pairs ...any) *Token {
 	claims := jwt.MapClaims{}
 	for i := 0; i < len(pairs); i += 2 {
 		claims[pairs[i].(string)] = pairs[i+1]
 	}
-	return &token{claims: claims}
+	return &Token{claims: claims}
 }
 
 // TestRules judges by each rule alone, so that none can hide behind another.
@@ -36,8 +36,8 @@ func TestRules(t *testing.T) {
 	now := float64(ruleTime.Unix())
 	for _, row := range []struct {
 		name  string
-		rule  rule
-		token *token
+		rule  Rule
+		token *Token
 		want  error
 	}{
 		{"issuer ours", ruleIssuer, claimsOf("iss", "https://issuer.example"), nil},
@@ -52,8 +52,8 @@ func TestRules(t *testing.T) {
 		{"expiry none", ruleExpiry, claimsOf(), ErrTokenExpired},
 		{"issued at", ruleIssuedAt, claimsOf("iat", now), nil},
 		{"issued at none", ruleIssuedAt, claimsOf(), ErrTokenIssuedAt},
-		{"fresh 60 s ahead", ruleNotFromFuture, claimsOf("iat", now+60), nil},
-		{"fresh 61 s ahead", ruleNotFromFuture, claimsOf("iat", now+61), ErrTokenIssuedAt},
+		{"fresh 60 s ahead", NotFromFuture, claimsOf("iat", now+60), nil},
+		{"fresh 61 s ahead", NotFromFuture, claimsOf("iat", now+61), ErrTokenIssuedAt},
 		{"not before none", ruleNotBefore, claimsOf(), nil},
 		{"not before 60 s ahead", ruleNotBefore, claimsOf("nbf", now+60), nil},
 		{"not before 61 s ahead", ruleNotBefore, claimsOf("nbf", now+61), ErrTokenNotYet},
@@ -73,17 +73,17 @@ func TestRules(t *testing.T) {
 		{"client us", ruleClient, claimsOf("client_id", "us"), nil},
 		{"client them", ruleClient, claimsOf("client_id", "them"), ErrTokenClient},
 		{"client none", ruleClient, claimsOf("aud", "us"), ErrTokenClient},
-		{"nonce", ruleNonce("n"), claimsOf("nonce", "n"), nil},
-		{"nonce another", ruleNonce("n"), claimsOf("nonce", "m"), ErrTokenNonce},
-		{"nonce none", ruleNonce("n"), claimsOf(), ErrTokenNonce},
-		{"nonce none and none wanted", ruleNonce(""), claimsOf("nonce", ""), ErrTokenNonce},
-		{"same subject", ruleSameSubject("alice"), claimsOf("sub", "alice"), nil},
-		{"another subject", ruleSameSubject("alice"), claimsOf("sub", "bob"), ErrTokenSubject},
-		{"hash none", ruleAccessTokenHash("token"), claimsOf(), nil},
+		{"nonce", Nonce("n"), claimsOf("nonce", "n"), nil},
+		{"nonce another", Nonce("n"), claimsOf("nonce", "m"), ErrTokenNonce},
+		{"nonce none", Nonce("n"), claimsOf(), ErrTokenNonce},
+		{"nonce none and none wanted", Nonce(""), claimsOf("nonce", ""), ErrTokenNonce},
+		{"same subject", SameSubject("alice"), claimsOf("sub", "alice"), nil},
+		{"another subject", SameSubject("alice"), claimsOf("sub", "bob"), ErrTokenSubject},
+		{"hash none", AccessTokenHash("token"), claimsOf(), nil},
 		// The left half of the SHA-256 of "token", worked out elsewhere.
-		{"hash", ruleAccessTokenHash("token"), claimsOf("at_hash", "PEaenWxYddN6Q_NT1PiOYQ"), nil},
-		{"hash in full", ruleAccessTokenHash("token"), claimsOf("at_hash", "PEaenWxYddN6Q_NT1PiOYfz4EsZu7jRXRlpAsNpBU-A"), ErrTokenHash},
-		{"hash null", ruleAccessTokenHash("token"), claimsOf("at_hash", nil), ErrTokenHash},
+		{"hash", AccessTokenHash("token"), claimsOf("at_hash", "PEaenWxYddN6Q_NT1PiOYQ"), nil},
+		{"hash in full", AccessTokenHash("token"), claimsOf("at_hash", "PEaenWxYddN6Q_NT1PiOYfz4EsZu7jRXRlpAsNpBU-A"), ErrTokenHash},
+		{"hash null", AccessTokenHash("token"), claimsOf("at_hash", nil), ErrTokenHash},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if err := row.rule(ruleVerifier(), row.token); !errors.Is(err, row.want) {
@@ -104,12 +104,12 @@ func TestMoment(t *testing.T) {
 		{float64(1<<40 + 1), 0, false}, {-1e300, 0, false}, {1e300, 0, false},
 		{"1", 0, false}, {true, 0, false}, {nil, 0, false}, {[]any{1.0}, 0, false}, {int64(1), 0, false},
 	} {
-		got, ok := claimsOf("exp", row.value).moment("exp")
+		got, ok := claimsOf("exp", row.value).Moment("exp")
 		if ok != row.ok || (ok && got.Unix() != row.want) {
 			t.Errorf("moment(%v) = %v, %v, want %d, %v", row.value, got, ok, row.want, row.ok)
 		}
 	}
-	if _, ok := claimsOf().moment("exp"); ok {
+	if _, ok := claimsOf().Moment("exp"); ok {
 		t.Error("a claim that is not there is a moment")
 	}
 }
@@ -145,15 +145,15 @@ func TestQuoted(t *testing.T) {
 func TestOutageIsNoVerdict(t *testing.T) {
 	v := fuzzVerifier(t)
 	raw := signForTest(t, fuzzHeader, fuzzClaims)
-	if _, err := v.accessToken(context.Background(), secret.Text(raw)); err != nil {
+	if _, err := v.AccessToken(context.Background(), secret.Text(raw)); err != nil {
 		t.Fatalf("with keys: %v", err)
 	}
-	empty := newKeySet(pool.NewClient(nil, nil), tasks.New(pool.TasksInFlight, nil), "http://127.0.0.1:1/", v.now)
-	unkeyed, err := newVerifier(Config{Issuer: v.issuer, ClientID: v.clientID, Now: v.now}, empty)
+	empty := NewKeys(pool.NewClient(nil, nil), tasks.New(pool.TasksInFlight, nil), "http://127.0.0.1:1/", v.now)
+	unkeyed, err := New(Settings{Issuer: v.issuer, ClientID: v.clientID, Now: v.now}, empty)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = unkeyed.accessToken(context.Background(), secret.Text(raw)); !errors.Is(err, fault.ErrUnavailable) || errors.Is(err, fault.ErrInvalidToken) {
+	if _, err = unkeyed.AccessToken(context.Background(), secret.Text(raw)); !errors.Is(err, fault.ErrUnavailable) || errors.Is(err, fault.ErrInvalidToken) {
 		t.Errorf("without keys: %v, want ErrUnavailable alone", err)
 	}
 }
@@ -169,9 +169,35 @@ func TestVerifiedBooleans(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		user := &User{claims.Set{Source: claims.Text{Bytes: raw}}}
-		if got := user.EmailVerified(); got != want {
+		user := claims.New(claims.Text{Bytes: raw}, "", nil)
+		if got := user.Bool("email_verified"); got != want {
 			t.Errorf("email_verified %s counts as %v, want %v", text, got, want)
 		}
+	}
+}
+
+// TestRuleNonceIfPresent: a renewal's ID token may leave the nonce out. If it
+// has one, in whatever form, it is that of the login.
+func TestRuleNonceIfPresent(t *testing.T) {
+	rule := NonceIfPresent("right")
+	for _, row := range []struct {
+		name   string
+		claims map[string]any
+		want   error
+	}{
+		{"absent", map[string]any{}, nil},
+		{"right", map[string]any{"nonce": "right"}, nil},
+		{"wrong", map[string]any{"nonce": "wrong"}, ErrTokenNonce},
+		{"empty", map[string]any{"nonce": ""}, ErrTokenNonce},
+		{"null", map[string]any{"nonce": nil}, ErrTokenNonce},
+		{"number", map[string]any{"nonce": 1.0}, ErrTokenNonce},
+		{"list", map[string]any{"nonce": []any{"right"}}, ErrTokenNonce},
+	} {
+		if err := rule(nil, &Token{claims: row.claims}); !errors.Is(err, row.want) {
+			t.Errorf("%s: %v, want %v", row.name, err, row.want)
+		}
+	}
+	if err := NonceIfPresent("")(nil, &Token{claims: map[string]any{"nonce": ""}}); !errors.Is(err, ErrTokenNonce) {
+		t.Errorf("empty on both sides: %v, want ErrTokenNonce", err)
 	}
 }

@@ -1,4 +1,4 @@
-package cognito
+package verify
 
 import (
 	"context"
@@ -21,7 +21,7 @@ const (
 	// keysFresh is how long a key set is used before it is read again in the
 	// background. A key that the pool withdraws is refused after that.
 	keysFresh = time.Hour
-	// A token with an unknown kid may come from a pool that has just rotated
+	// A Token with an unknown kid may come from a pool that has just rotated
 	// its keys, or from a forger. It forces a fetch, but only twice at once
 	// and then once per keysFloor, so that a flood of forgeries costs
 	// nothing: the request fails at once instead.
@@ -33,10 +33,10 @@ const (
 
 var errNoKeys = errors.New("no signing keys could be read")
 
-// keySet is the pool's signing keys, as a jwkset.Storage for keyfunc. It is
-// loaded when a token first needs it, so an app starts while Cognito is down,
+// Keys is the pool's signing keys, as a jwkset.Storage for keyfunc. It is
+// Loaded when a token first needs it, so an app starts while Cognito is down,
 // and keeps the last good keys through an outage.
-type keySet struct {
+type Keys struct {
 	jwkset.Storage // the methods that nobody calls here
 
 	caller *pool.Client
@@ -44,7 +44,7 @@ type keySet struct {
 	url    string
 	now    func() time.Time
 
-	current atomic.Pointer[keySnapshot]
+	current atomic.Pointer[Snapshot]
 
 	mu      sync.Mutex // guards what follows
 	flight  *keyFlight // the fetch under way, or nil
@@ -53,11 +53,11 @@ type keySet struct {
 	waiting int
 }
 
-var _ jwkset.Storage = (*keySet)(nil)
+var _ jwkset.Storage = (*Keys)(nil)
 
-// keySnapshot is never changed: a fetch puts a new one in its place, so a key
+// Snapshot is never changed: a fetch puts a new one in its place, so a key
 // that the pool withdrew is gone.
-type keySnapshot struct {
+type Snapshot struct {
 	keys    map[string]jwkset.JWK
 	fetched time.Time
 }
@@ -69,14 +69,15 @@ type keyFlight struct {
 	err  error
 }
 
-func newKeySet(caller *pool.Client, background *tasks.Group, url string, now func() time.Time) *keySet {
-	return &keySet{Storage: jwkset.NewMemoryStorage(), caller: caller, tasks: background, url: url, now: now, allowed: keysBurst, filled: now()}
+// NewKeys are the keys at an address, which are read when one is first needed.
+func NewKeys(caller *pool.Client, background *tasks.Group, url string, now func() time.Time) *Keys {
+	return &Keys{Storage: jwkset.NewMemoryStorage(), caller: caller, tasks: background, url: url, now: now, allowed: keysBurst, filled: now()}
 }
 
 // KeyRead finds the key named kid. It fails with ErrUnavailable when no keys
 // can be had, which is no verdict on the token, and with jwkset.ErrKeyNotFound
 // when the pool has no such key.
-func (s *keySet) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error) {
+func (s *Keys) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error) {
 	snapshot := s.current.Load()
 	if snapshot != nil {
 		s.refreshIfStale(snapshot)
@@ -96,7 +97,7 @@ func (s *keySet) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error) {
 
 // KeyReadAll serves tokens without a kid. They are acceptable only while there
 // is no choice, that is one key (OpenID Connect Core section 10.1).
-func (s *keySet) KeyReadAll(ctx context.Context) ([]jwkset.JWK, error) {
+func (s *Keys) KeyReadAll(ctx context.Context) ([]jwkset.JWK, error) {
 	if s.current.Load() == nil {
 		if err := s.fetch(ctx); err != nil {
 			return nil, fault.Unavailable(fmt.Errorf("%w: %w", errNoKeys, err))
@@ -113,7 +114,7 @@ func (s *keySet) KeyReadAll(ctx context.Context) ([]jwkset.JWK, error) {
 	return nil, jwkset.ErrKeyNotFound
 }
 
-func (s *keySet) lookUp(kid string) (jwkset.JWK, bool) {
+func (s *Keys) lookUp(kid string) (jwkset.JWK, bool) {
 	snapshot := s.current.Load()
 	if snapshot == nil {
 		return jwkset.JWK{}, false
@@ -128,7 +129,7 @@ var errFetchedLately = errors.New("keys were fetched a moment ago")
 
 // fetch joins the fetch under way or starts one, and waits for it as long as
 // ctx allows. It never waits for a turn: without one it fails at once.
-func (s *keySet) fetch(ctx context.Context) error {
+func (s *Keys) fetch(ctx context.Context) error {
 	s.mu.Lock()
 	flight := s.flight
 	if flight == nil {
@@ -160,7 +161,7 @@ func (s *keySet) fetch(ctx context.Context) error {
 
 // refreshIfStale starts a fetch in the background when the keys have been used
 // for long, unless it is no turn yet.
-func (s *keySet) refreshIfStale(snapshot *keySnapshot) {
+func (s *Keys) refreshIfStale(snapshot *Snapshot) {
 	if s.now().Sub(snapshot.fetched) <= keysFresh {
 		return
 	}
@@ -173,7 +174,7 @@ func (s *keySet) refreshIfStale(snapshot *keySnapshot) {
 
 // takeTurn is a token bucket: keysBurst at once, then one per keysFloor. The
 // caller holds mu.
-func (s *keySet) takeTurn() bool {
+func (s *Keys) takeTurn() bool {
 	now := s.now()
 	if now.Before(s.filled) {
 		s.filled = now // the clock was set back
@@ -193,7 +194,7 @@ func (s *keySet) takeTurn() bool {
 }
 
 // start begins a fetch that no request can cancel. The caller holds mu.
-func (s *keySet) start() *keyFlight {
+func (s *Keys) start() *keyFlight {
 	flight := &keyFlight{done: make(chan struct{})}
 	s.flight = flight
 	started := s.tasks.Within(pool.BackgroundTimeout, "reading the key set", func(ctx context.Context) {
@@ -201,7 +202,7 @@ func (s *keySet) start() *keyFlight {
 		defer func() { s.land(flight, err) }()
 		var keys map[string]jwkset.JWK
 		if keys, err = s.read(ctx); err == nil {
-			s.current.Store(&keySnapshot{keys: keys, fetched: s.now()})
+			s.current.Store(&Snapshot{keys: keys, fetched: s.now()})
 		}
 	})
 	if started != nil {
@@ -212,7 +213,7 @@ func (s *keySet) start() *keyFlight {
 	return flight
 }
 
-func (s *keySet) land(flight *keyFlight, err error) {
+func (s *Keys) land(flight *keyFlight, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	flight.err = err
@@ -220,7 +221,7 @@ func (s *keySet) land(flight *keyFlight, err error) {
 	close(flight.done)
 }
 
-func (s *keySet) read(ctx context.Context) (map[string]jwkset.JWK, error) {
+func (s *Keys) read(ctx context.Context) (map[string]jwkset.JWK, error) {
 	giveBack, err := s.caller.KeyFetches.Take(ctx)
 	if err != nil {
 		return nil, err
@@ -292,3 +293,6 @@ func usableKey(raw []byte) (jwkset.JWK, bool) {
 	}
 	return key, true
 }
+
+// Loaded is the key set as it was last read, or nil.
+func (s *Keys) Loaded() *Snapshot { return s.current.Load() }

@@ -1,4 +1,4 @@
-package cognito
+package verify
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/MicahParks/jwkset"
 	"github.com/bar-tech/cognito/internal/fault"
@@ -42,17 +43,17 @@ const (
 var fuzzTime = time.Unix(1_750_000_000, 0)
 
 // fuzzVerifier has the one key, and nobody to ask for others.
-func fuzzVerifier(t testing.TB) *verifier {
+func fuzzVerifier(t testing.TB) *Verifier {
 	t.Helper()
 	keys, err := usableKeys([]byte(`{"keys":[` + keyJSON(t, nil) + `]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := func() time.Time { return fuzzTime }
-	set := newKeySet(pool.NewClient(nil, nil), tasks.New(pool.TasksInFlight, nil), "http://127.0.0.1:1/", now)
+	set := NewKeys(pool.NewClient(nil, nil), tasks.New(pool.TasksInFlight, nil), "http://127.0.0.1:1/", now)
 	set.allowed = 0
-	set.current.Store(&keySnapshot{keys: keys, fetched: fuzzTime})
-	v, err := newVerifier(Config{Issuer: fuzzIssuer, ClientID: "us", Now: now}, set)
+	set.current.Store(&Snapshot{keys: keys, fetched: fuzzTime})
+	v, err := New(Settings{Issuer: fuzzIssuer, ClientID: "us", Now: now}, set)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +78,7 @@ func unsignedToken(header, claims string) string {
 }
 
 // FuzzVerifyToken signs headers and claims that the fuzzer makes up. What our
-// verifier accepts, golang-jwt accepts as well under the same conditions, and
+// Verifier accepts, golang-jwt accepts as well under the same conditions, and
 // reads the same claims in it; and of a token that is accepted no byte can be
 // changed.
 func FuzzVerifyToken(f *testing.F) {
@@ -96,7 +97,7 @@ func FuzzVerifyToken(f *testing.F) {
 	for _, header := range headers {
 		for _, claims := range bodies {
 			f.Add(header, claims, uint(7), byte('A'))
-			if _, err := v.accessToken(context.Background(), secret.Text(signForTest(f, header, claims))); err == nil {
+			if _, err := v.AccessToken(context.Background(), secret.Text(signForTest(f, header, claims))); err == nil {
 				accepted++
 			}
 		}
@@ -108,7 +109,7 @@ func FuzzVerifyToken(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, header, claims string, at uint, with byte) {
 		for _, unsigned := range []string{header, claims, header + "." + claims, unsignedToken(header, claims)} {
-			if _, err := v.accessToken(context.Background(), secret.Text(unsigned)); err == nil {
+			if _, err := v.AccessToken(context.Background(), secret.Text(unsigned)); err == nil {
 				t.Fatalf("%q is accepted", unsigned)
 			}
 		}
@@ -116,7 +117,7 @@ func FuzzVerifyToken(f *testing.F) {
 			return // signatures are dear, and no signature makes this a token
 		}
 		raw := signForTest(t, header, claims)
-		ours, err := v.accessToken(context.Background(), secret.Text(raw))
+		ours, err := v.AccessToken(context.Background(), secret.Text(raw))
 		if err != nil {
 			if !errors.Is(err, fault.ErrInvalidToken) {
 				t.Fatalf("a token is refused with %v, which is no verdict", err)
@@ -133,7 +134,7 @@ func FuzzVerifyToken(f *testing.F) {
 		mutant := []byte(raw)
 		if i := at % uint(len(mutant)); mutant[i] != with {
 			mutant[i] = with
-			if _, err := v.accessToken(context.Background(), secret.Text(mutant)); err == nil {
+			if _, err := v.AccessToken(context.Background(), secret.Text(mutant)); err == nil {
 				t.Fatalf("byte %d can be changed to %q", i, with)
 			}
 		}
@@ -174,7 +175,7 @@ func FuzzTokenResponse(f *testing.F) {
 			t.Fatal("an error comes with tokens")
 		}
 		turn := errors.Is(err, fault.ErrUnavailable) || errors.Is(err, fault.ErrMisconfigured) || errors.Is(err, pool.ErrInvalidGrant)
-		if !turn || strings.ContainsFunc(err.Error(), isControl) {
+		if !turn || strings.ContainsFunc(err.Error(), unicode.IsControl) {
 			t.Fatalf("the error is %q", err)
 		}
 		if errors.Is(err, pool.ErrInvalidGrant) && (status < 400 || status > 499) {

@@ -1,0 +1,189 @@
+package verify
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/secret"
+)
+
+// A Rule is one reason to refuse a token.
+type Rule func(v *Verifier, t *Token) error
+
+// Every token of the pool keeps these.
+var commonRules = []Rule{ruleIssuer, ruleSubject, ruleExpiry, ruleIssuedAt, ruleNotBefore}
+
+func ruleIssuer(v *Verifier, t *Token) error {
+	if t.Text("iss") != v.issuer {
+		return fmt.Errorf("%w: iss is %s, the issuer configured is %q", ErrTokenIssuer, quoted(t.Text("iss")), v.issuer)
+	}
+	return nil
+}
+
+func ruleSubject(_ *Verifier, t *Token) error {
+	if t.Text("sub") == "" {
+		return ErrTokenSubject
+	}
+	return nil
+}
+
+func ruleExpiry(v *Verifier, t *Token) error {
+	expires, ok := t.Moment("exp")
+	if !ok {
+		return ErrTokenExpired
+	}
+	if late := v.now().Sub(expires); late >= Leeway {
+		return fmt.Errorf("%w: %s ago by this machine's clock", ErrTokenExpired, late.Truncate(time.Second))
+	}
+	return nil
+}
+
+func ruleIssuedAt(_ *Verifier, t *Token) error {
+	if _, ok := t.Moment("iat"); !ok {
+		return ErrTokenIssuedAt
+	}
+	return nil
+}
+
+// NotFromFuture applies at login, where the token was issued just now: one from
+// the future shows a clock that is wrong.
+func NotFromFuture(v *Verifier, t *Token) error {
+	issued, _ := t.Moment("iat")
+	if ahead := issued.Sub(v.now()); ahead > Leeway {
+		return fmt.Errorf("%w: issued %s ahead of this machine's clock; set the clock (NTP)", ErrTokenIssuedAt, ahead.Truncate(time.Second))
+	}
+	return nil
+}
+
+func ruleNotBefore(v *Verifier, t *Token) error {
+	if _, set := t.claims["nbf"]; !set {
+		return nil // Cognito sends none
+	}
+	if begins, ok := t.Moment("nbf"); !ok || begins.Sub(v.now()) > Leeway {
+		return ErrTokenNotYet
+	}
+	return nil
+}
+
+func ruleUse(want string) Rule {
+	return func(_ *Verifier, t *Token) error {
+		if t.Text("token_use") != want {
+			return fmt.Errorf("%w: token_use is not %q", ErrTokenUse, want)
+		}
+		return nil
+	}
+}
+
+// ruleAudience wants this client and nobody else: a token that others may use
+// too was perhaps obtained by one of them.
+func ruleAudience(v *Verifier, t *Token) error {
+	audience := t.claims["aud"]
+	if list, ok := audience.([]any); ok && len(list) == 1 {
+		audience = list[0]
+	}
+	if audience != v.clientID {
+		return fmt.Errorf("%w: aud is not ClientID", ErrTokenAudience)
+	}
+	if party, set := t.claims["azp"]; set && party != v.clientID {
+		return fmt.Errorf("%w: azp is not ClientID", ErrTokenAudience)
+	}
+	return nil
+}
+
+// ruleClient: Cognito's access tokens name the client in client_id and have no
+// aud, unless they are bound to a resource.
+func ruleClient(v *Verifier, t *Token) error {
+	if t.Text("client_id") != v.clientID {
+		return fmt.Errorf("%w: client_id is not ClientID", ErrTokenClient)
+	}
+	return nil
+}
+
+// Nonce binds an ID token to the login that asked for it.
+func Nonce(want secret.Text) Rule {
+	return func(_ *Verifier, t *Token) error {
+		got := t.Text("nonce")
+		if got == "" || subtle.ConstantTimeCompare([]byte(got), []byte(want.Reveal())) != 1 {
+			return ErrTokenNonce
+		}
+		return nil
+	}
+}
+
+// SameSubject ties a token to the one it came with or replaces.
+func SameSubject(want string) Rule {
+	return func(_ *Verifier, t *Token) error {
+		if t.Text("sub") != want {
+			return ErrTokenSubject
+		}
+		return nil
+	}
+}
+
+// AccessTokenHash checks at_hash if it is there (OpenID Connect Core
+// section 3.1.3.8): real pools send it, though it is undocumented.
+func AccessTokenHash(access secret.Text) Rule {
+	return func(_ *Verifier, t *Token) error {
+		hash, set := t.claims["at_hash"]
+		if !set {
+			return nil
+		}
+		sum := sha256.Sum256([]byte(access.Reveal()))
+		if hash != base64.RawURLEncoding.EncodeToString(sum[:sha256.Size/2]) {
+			return ErrTokenHash
+		}
+		return nil
+	}
+}
+
+// quoted shows a stranger's text in a log, short and on one line.
+func quoted(s string) string { return fmt.Sprintf("%q", s[:min(len(s), 100)]) }
+
+// NonceIfPresent is ruleNonce for renewals, where the claim may be gone.
+func NonceIfPresent(want secret.Text) Rule {
+	return func(v *Verifier, t *Token) error {
+		if _, set := t.claims["nonce"]; !set {
+			return nil
+		}
+		return Nonce(want)(v, t)
+	}
+}
+
+// bearerRules are those for access tokens, with the clients and the audience
+// that the settings admit.
+func bearerRules(s Settings) []Rule {
+	clients := append([]string{s.ClientID}, s.BearerClientIDs...)
+	rules := slices.Concat(commonRules, []Rule{ruleUse("access"), ruleClientAmong(clients)})
+	if s.Audience != "" {
+		rules = append(rules, ruleResource(s.Audience))
+	}
+	return rules
+}
+
+func ruleClientAmong(clients []string) Rule {
+	return func(_ *Verifier, t *Token) error {
+		if !slices.Contains(clients, t.Text("client_id")) {
+			return fmt.Errorf("%w: client_id is neither ClientID nor among BearerClientIDs", ErrTokenClient)
+		}
+		return nil
+	}
+}
+
+// ruleResource wants the token bound to this API. A token without an audience
+// is bound to none, so it is refused as well.
+func ruleResource(want string) Rule {
+	return func(_ *Verifier, t *Token) error {
+		audience := t.claims["aud"]
+		if list, ok := audience.([]any); ok && len(list) == 1 {
+			audience = list[0]
+		}
+		if audience != want {
+			return fmt.Errorf("%w: aud is not Audience", ErrTokenAudience)
+		}
+		return nil
+	}
+}
