@@ -1,6 +1,9 @@
 package cognito
 
-import "github.com/gofiber/fiber/v2"
+import (
+	"github.com/bar-tech/cognito/internal/session"
+	"github.com/gofiber/fiber/v2"
+)
 
 // UserFrom returns the user who is signed in, or nil. It speaks of the nearest
 // middleware above; an app with several uses [Auth.UserFrom].
@@ -43,57 +46,57 @@ func (a *Auth) AccessToken(c *fiber.Ctx) (string, error) {
 // Err is [Err] for the users of this middleware.
 func (a *Auth) Err(c *fiber.Ctx) error { return errBehind(a.askedIdentity(c)) }
 
-func userBehind(_ *Auth, id *identity) *User {
+func userBehind(_ *Auth, id *session.Identity) *User {
 	if id == nil {
 		return nil
 	}
-	return (*User)(id.user)
+	return (*User)(id.User)
 }
 
-func payloadBehind(_ *Auth, id *identity) *Payload {
+func payloadBehind(_ *Auth, id *session.Identity) *Payload {
 	if id == nil {
 		return nil
 	}
-	return (*Payload)(id.payload)
+	return (*Payload)(id.Payload)
 }
 
-func errBehind(_ *Auth, id *identity) error {
+func errBehind(_ *Auth, id *session.Identity) error {
 	if id == nil {
 		return nil
 	}
-	return id.err
+	return id.Err
 }
 
 // accessToken is for an identity that a found out. Without one there is no a
 // either.
-func (a *Auth) accessToken(c *fiber.Ctx, id *identity) (string, error) {
+func (a *Auth) accessToken(c *fiber.Ctx, id *session.Identity) (string, error) {
 	if id == nil {
 		return "", errUncovered
 	}
-	if id.bearer && id.payload != nil {
-		if err := id.checkBearerExpiry(a.config.Now()); err != nil {
+	if id.Bearer && id.Payload != nil {
+		if err := id.CheckBearerExpiry(a.config.Now()); err != nil {
 			return "", err
 		}
-		return id.raw.Reveal(), nil
+		return id.Raw.Reveal(), nil
 	}
-	if id.session == nil {
-		return "", id.refusal()
+	if id.Session == nil {
+		return "", id.Refusal()
 	}
-	current := id.session
-	if current.expires.passed(a.config.Now()) {
+	current := id.Session
+	if current.Expires.Passed(a.config.Now()) {
 		renewed, err := a.renewals.wait(current)
 		if err != nil {
 			return "", err
 		}
-		a.replaceIdentity(c, &renewed.identity)
+		a.replaceIdentity(c, &renewed.Identity)
 		current = renewed
 	}
-	if current.unsaved != nil {
-		return current.unsaved.access.Reveal(), nil
+	if current.Unsaved != nil {
+		return current.Unsaved.Access.Reveal(), nil
 	}
-	cold, err := a.sessions.readCold(&current.sessionHandle)
+	cold, err := a.sessions.ReadCold(&current.Handle)
 	if err != nil {
 		return "", err
 	}
-	return cold.access.Reveal(), nil
+	return cold.Access.Reveal(), nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/verify"
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/utils"
@@ -28,7 +29,7 @@ const bearerMemory = 5 * time.Minute
 // remembered whole, so a hit means the very same bytes; its expiry is checked
 // at every hit.
 type verifiedToken struct {
-	identity identity
+	identity session.Identity
 	expires  time.Time
 	recheck  time.Time
 	keys     *verify.Snapshot // what it was verified with
@@ -95,13 +96,13 @@ var (
 )
 
 // identifyBearer finds out who sent a bearer token.
-func (a *Auth) identifyBearer(raw []byte, now time.Time) *identity {
+func (a *Auth) identifyBearer(raw []byte, now time.Time) *session.Identity {
 	keys := a.keys.Loaded()
 	if known := a.tokens.Get(utils.UnsafeString(raw)); known != nil && known.keys == keys && now.Before(known.expires) && now.Before(known.recheck) {
 		return &known.identity
 	}
 	if len(raw) == 0 || bytes.ContainsAny(raw, " \t,") {
-		return &identity{bearer: true, err: errNotOneToken}
+		return &session.Identity{Bearer: true, Err: errNotOneToken}
 	}
 	// A copy: the header's bytes change when the request ends.
 	text := strings.Clone(string(raw))
@@ -109,7 +110,7 @@ func (a *Auth) identifyBearer(raw []byte, now time.Time) *identity {
 	defer cancel()
 	verified, err := a.verifier.BearerToken(ctx, secret.Text(text))
 	if err != nil {
-		return &identity{bearer: true, err: forProgram(err)}
+		return &session.Identity{Bearer: true, Err: forProgram(err)}
 	}
 	if keys == nil {
 		keys = a.keys.Loaded() // this very token made them load
@@ -136,14 +137,14 @@ func forProgram(err error) error {
 
 // bearerIdentity is that of an access token. A machine client's token has no user
 // in it (RFC 6749 section 4.4): its subject is the client itself.
-func bearerIdentity(verified *verify.Token) identity {
-	id := identity{bearer: true, raw: verified.Raw, payload: verified.ClaimSet()}
+func bearerIdentity(verified *verify.Token) session.Identity {
+	id := session.Identity{Bearer: true, Raw: verified.Raw, Payload: verified.ClaimSet()}
 	if verified.Text("username") == "" || verified.Text("sub") == verified.Text("client_id") {
 		return id
 	}
 	raw, err := claims.OfUser(verified.Payload, nil, "client_id", "scope", "version")
 	if err == nil {
-		id.user = claims.New(claims.Text{Bytes: raw}, verified.Text("sub"), nil)
+		id.User = claims.New(claims.Text{Bytes: raw}, verified.Text("sub"), nil)
 	}
 	return id
 }

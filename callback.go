@@ -9,6 +9,7 @@ import (
 
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/session"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -131,7 +132,7 @@ func (a *Auth) finish(c *fiber.Ctx, answer cognitoAnswer, mine ticket) outcome {
 	if err != nil {
 		a.emit(Event{Kind: EventLogin, Subject: fault.Of(fault.From(err)).Subject, Duration: time.Since(began)}.failed(err))
 	} else {
-		a.emit(Event{Kind: EventLogin, OK: true, Subject: opened.identity.user.Sub(), Duration: time.Since(began)})
+		a.emit(Event{Kind: EventLogin, OK: true, Subject: opened.Identity.User.Sub(), Duration: time.Since(began)})
 	}
 	switch {
 	case begun.Silent && fault.Of(fault.From(err)).Reason == fault.ErrLoginRequired:
@@ -142,7 +143,7 @@ func (a *Auth) finish(c *fiber.Ctx, answer cognitoAnswer, mine ticket) outcome {
 		return outcome{used: true, err: &failed}
 	}
 	a.replace(c, opened)
-	return outcome{used: true, location: begun.ReturnTo, session: secret.Text(opened.id[:])}
+	return outcome{used: true, location: begun.ReturnTo, session: secret.Text(opened.ID[:])}
 }
 
 // answerError sorts the errors that Cognito sends through the browser.
@@ -165,12 +166,12 @@ func answerError(reported *ProviderError) error {
 
 // replace ends the session that the browser came with: its cookie is about to
 // be overwritten, and a session that nobody can use should not linger.
-func (a *Auth) replace(c *fiber.Ctx, opened *openSession) {
+func (a *Auth) replace(c *fiber.Ctx, opened *session.Session) {
 	old := a.cookies.read(c, a.cookies.session)
-	if old == nil || string(old) == string(opened.id[:]) {
+	if old == nil || string(old) == string(opened.ID[:]) {
 		return
 	}
-	handle, ok := a.sessions.handle(old)
+	handle, ok := a.sessions.Handle(old)
 	if !ok {
 		return
 	}
@@ -193,11 +194,11 @@ func (a *Auth) arrive(c *fiber.Ctx, mine ticket, result outcome) error {
 // signed in just goes on; nobody is sent to log in by such a link.
 func (a *Auth) stray(c *fiber.Ctx, e *Error) error {
 	switch v := a.identify(c); {
-	case v.user != nil:
+	case v.User != nil:
 		sealResponse(c)
 		return c.Redirect(a.address(a.config.AfterLogin), fiber.StatusFound)
-	case v.err != nil && errors.Is(v.err, fault.ErrUnavailable):
-		return a.refuse(c, fault.From(v.err))
+	case v.Err != nil && errors.Is(v.Err, fault.ErrUnavailable):
+		return a.refuse(c, fault.From(v.Err))
 	}
 	return a.refuse(c, e)
 }
@@ -208,12 +209,12 @@ func (a *Auth) stray(c *fiber.Ctx, e *Error) error {
 func (a *Auth) again(c *fiber.Ctx, mine ticket, e *Error) error {
 	v := a.identify(c)
 	switch {
-	case v.user != nil && !errors.Is(e, errLoginAgain):
+	case v.User != nil && !errors.Is(e, errLoginAgain):
 		a.cookies.clear(c, mine.name)
 		sealResponse(c)
 		return c.Redirect(a.address(a.config.AfterLogin), fiber.StatusFound)
-	case v.err != nil && errors.Is(v.err, fault.ErrUnavailable):
-		return a.refuse(c, fault.From(v.err))
+	case v.Err != nil && errors.Is(v.Err, fault.ErrUnavailable):
+		return a.refuse(c, fault.From(v.Err))
 	}
 	a.cookies.clear(c, mine.name)
 	if mine.again > 0 {

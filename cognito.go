@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/cache"
+	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/storage"
 	"github.com/bar-tech/cognito/internal/tasks"
 	"github.com/bar-tech/cognito/internal/verify"
@@ -38,7 +40,7 @@ type Auth struct {
 	verifier   *verify.Verifier
 	tokens     *cache.Cache[string, verifiedToken] // bearer tokens verified lately
 	attempts   *attempts
-	sessions   *sessions
+	sessions   *session.Store
 	renewals   *renewals
 	ownStorage *memory.Storage // ours to close, or nil
 
@@ -107,7 +109,9 @@ func NewAuth(config Config) (*Auth, error) {
 	}
 	a.verifier = verifier
 	a.attempts = newAttempts(a)
-	a.sessions = newSessions(a)
+	a.sessions = session.New(session.Settings{
+		Binding: a.binding, Dictionary: claims.NewDictionary(c.Issuer, c.ClientID), Idle: c.IdleTimeout, Total: c.AbsoluteTimeout, Now: c.Now,
+	}, a.store, a.tasks, a)
 	a.renewals = newRenewals(a)
 	a.mountRoutes()
 	return a, nil

@@ -16,13 +16,13 @@
 //  2. Cognito sends the browser back to RedirectPath. The answer is matched to
 //     the attempt, the code traded for tokens, the tokens verified (callback.go,
 //     once.go, signin.go, internal/pool, internal/verify), and a session
-//     begun under a new id (session.go, record.go, writer.go).
+//     begun under a new id (internal/session).
 //  3. On every request the cookie leads to the session, and [UserFrom] and
-//     [PayloadFrom] say who is there (request.go, identity.go, access.go, user.go, internal/claims).
+//     [PayloadFrom] say who is there (request.go, attach.go, access.go, user.go, internal/claims).
 //     Programs bring an access token instead (bearer.go). Guards decide who may
 //     (guard.go).
 //  4. Before the tokens lapse they are renewed in the background (refresh.go, refreshpath.go,
-//     renewal.go, lease.go, candidates.go, settle.go, ending.go).
+//     renewal.go, lease.go, settle.go, ending.go).
 //  5. The visitor opens LogoutPath. The session ends here, then its refresh
 //     token, then Cognito's own session (logout.go).
 //

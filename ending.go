@@ -6,6 +6,7 @@ import (
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/session"
 )
 
 // Ending a session stands above storing it: tokens that the storage has not
@@ -13,38 +14,38 @@ import (
 
 // end ends a session everywhere, and returns its refresh tokens, if they could
 // be read, for revocation. The error says that the storage could not be told.
-func (r *renewals) end(handle *sessionHandle) (refresh []secret.Text, err error) {
-	return r.removeEnded(handle, r.sessions.markEnded(handle))
+func (r *renewals) end(handle *session.Handle) (refresh []secret.Text, err error) {
+	return r.removeEnded(handle, r.sessions.MarkEnded(handle))
 }
 
 // removeEnded does the rest, whatever came of the first step: a storage that
 // takes no tombstone may well delete. Of several refresh tokens it is not known
 // which one lives, and Cognito ends a family only by its first or its newest.
-func (r *renewals) removeEnded(handle *sessionHandle, marked error) (refresh []secret.Text, err error) {
-	stored, readErr := r.sessions.readCold(handle)
-	mine := r.forget(handle.name())
-	err = r.sessions.remove(handle)
+func (r *renewals) removeEnded(handle *session.Handle, marked error) (refresh []secret.Text, err error) {
+	stored, readErr := r.sessions.ReadCold(handle)
+	mine := r.forget(handle.Name())
+	err = r.sessions.Remove(handle)
 	switch {
 	case marked != nil:
 		err = marked
 	case err == nil && fault.IsUnknown(readErr):
 		err = readErr
 	}
-	all := mine.with(stored.refresh, nil)
-	return all.all(), err
+	all := mine.With(stored.Refresh, nil)
+	return all.All(), err
 }
 
 // forget drops what is in mind of a session, for one who ends it, and returns the
 // refresh tokens that may not be stored.
-func (r *renewals) forget(name string) candidates {
+func (r *renewals) forget(name string) session.Candidates {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended.add(name)
 	st := r.states[name]
 	if st == nil || st.tokens == nil {
-		return candidates{}
+		return session.Candidates{}
 	}
-	mine := st.tokens.cold.refresh
+	mine := st.tokens.cold.Refresh
 	st.tokens = nil
 	return mine
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/session"
 )
 
 // EventKind says what an [Event] is about.
@@ -94,28 +95,28 @@ func (e Event) failed(err error) Event {
 // What happens to sessions apart from any request.
 
 var (
-	_ sessionObserver = (*Auth)(nil)
-	_ renewalObserver = (*Auth)(nil)
+	_ session.Observer = (*Auth)(nil)
+	_ renewalObserver  = (*Auth)(nil)
 )
 
-func (a *Auth) tampered(cause error) {
+func (a *Auth) Tampered(cause error) {
 	a.emit(Event{Kind: EventTamper}.failed(fault.New(fault.Details{Reason: fault.ErrSessionEnded, Cause: cause})))
 }
 
-func (a *Auth) notProlonged(cause error) {
+func (a *Auth) NotProlonged(cause error) {
 	a.config.Logger.Warn("cognito: a session in use could not be prolonged", "error", cause)
 }
 
 // renewed tells whoever wants to know how a renewal ended.
-func (a *Auth) renewed(before, after *openSession, err error, took time.Duration) {
-	event := Event{Kind: EventRefresh, OK: true, Subject: before.identity.subject(), Duration: took}
+func (a *Auth) renewed(before, after *session.Session, err error, took time.Duration) {
+	event := Event{Kind: EventRefresh, OK: true, Subject: before.Identity.Subject(), Duration: took}
 	if err != nil {
 		a.emit(event.failed(err))
 		return
 	}
 	a.emit(event)
-	if a.config.OnRefresh != nil && after.serial != before.serial {
-		a.config.OnRefresh((*User)(after.identity.user))
+	if a.config.OnRefresh != nil && after.Serial != before.Serial {
+		a.config.OnRefresh((*User)(after.Identity.User))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
+	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/verify"
 	"github.com/bar-tech/cognito/internal/web"
 	"github.com/gofiber/fiber/v2"
@@ -20,7 +21,7 @@ import (
 
 // A demand is what a guard asks of an identity that passed the first hurdle. It
 // only judges.
-type demand func(id *identity, now func() time.Time) *Error
+type demand func(id *session.Identity, now func() time.Time) *Error
 
 // RequireUser lets a request pass when somebody is signed in. Otherwise a page
 // visit is sent to log in and comes back afterwards; every other request gets
@@ -81,7 +82,7 @@ func (a *Auth) Require(allowed func(*User) bool) fiber.Handler {
 	return guard(a.askedIdentity, hasUser, meets(allowed))
 }
 
-func guard(find func(*fiber.Ctx) (*Auth, *identity), demands ...demand) fiber.Handler {
+func guard(find func(*fiber.Ctx) (*Auth, *session.Identity), demands ...demand) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		a, id := find(c)
 		if id == nil {
@@ -96,16 +97,16 @@ func guard(find func(*fiber.Ctx) (*Auth, *identity), demands ...demand) fiber.Ha
 	}
 }
 
-func hasUser(id *identity, _ func() time.Time) *Error {
-	if id.user == nil {
-		return id.refusal()
+func hasUser(id *session.Identity, _ func() time.Time) *Error {
+	if id.User == nil {
+		return id.Refusal()
 	}
 	return nil
 }
 
-func hasToken(id *identity, _ func() time.Time) *Error {
-	if id.payload == nil {
-		return id.refusal()
+func hasToken(id *session.Identity, _ func() time.Time) *Error {
+	if id.Payload == nil {
+		return id.Refusal()
 	}
 	return nil
 }
@@ -113,8 +114,8 @@ func hasToken(id *identity, _ func() time.Time) *Error {
 func inGroup(anyOf []string) demand {
 	mustName("RequireGroup", "group", anyOf)
 	anyOf = slices.Clone(anyOf)
-	return func(id *identity, _ func() time.Time) *Error {
-		if slices.ContainsFunc(anyOf, (*User)(id.user).InGroup) {
+	return func(id *session.Identity, _ func() time.Time) *Error {
+		if slices.ContainsFunc(anyOf, (*User)(id.User).InGroup) {
 			return nil
 		}
 		return fault.Because(fault.ErrForbidden, "the user is in none of the groups %q", anyOf)
@@ -124,9 +125,9 @@ func inGroup(anyOf []string) demand {
 func withScope(allOf []string) demand {
 	mustName("RequireScope", "scope", allOf)
 	allOf = slices.Clone(allOf)
-	return func(id *identity, _ func() time.Time) *Error {
+	return func(id *session.Identity, _ func() time.Time) *Error {
 		for _, scope := range allOf {
-			if !(*Payload)(id.payload).HasScope(scope) {
+			if !(*Payload)(id.Payload).HasScope(scope) {
 				e := fault.Because(fault.ErrForbidden, "the access token lacks the scope %q", scope)
 				fault.Of(e).Scope = strings.Join(allOf, " ")
 				return e
@@ -152,8 +153,8 @@ func loggedInWithin(maxAge time.Duration) demand {
 	if maxAge < time.Second {
 		panic("cognito: RequireFreshLogin needs a maxAge of at least a second")
 	}
-	return func(id *identity, now func() time.Time) *Error {
-		proved := (*User)(id.user).AuthTime()
+	return func(id *session.Identity, now func() time.Time) *Error {
+		proved := (*User)(id.User).AuthTime()
 		// A login in the future shows a clock that was set back, and no age.
 		if age := now().Sub(proved); !proved.IsZero() && age <= maxAge && age >= -verify.Leeway {
 			return nil
@@ -168,8 +169,8 @@ func meets(allowed func(*User) bool) demand {
 	if allowed == nil {
 		panic("cognito: Require needs a function")
 	}
-	return func(id *identity, _ func() time.Time) *Error {
-		if allowed((*User)(id.user)) {
+	return func(id *session.Identity, _ func() time.Time) *Error {
+		if allowed((*User)(id.User)) {
 			return nil
 		}
 		return fault.Because(fault.ErrForbidden, "the app's own rule does not allow this user")
@@ -177,9 +178,9 @@ func meets(allowed func(*User) bool) demand {
 }
 
 // turnAway answers a request that a guard does not let pass.
-func (a *Auth) turnAway(c *fiber.Ctx, id *identity, e *Error) error {
-	page := web.IsNavigation(c.Method(), &c.Request().Header) && !id.bearer
-	if id.ended || (id.stale && page) {
+func (a *Auth) turnAway(c *fiber.Ctx, id *session.Identity, e *Error) error {
+	page := web.IsNavigation(c.Method(), &c.Request().Header) && !id.Bearer
+	if id.Ended || (id.Stale && page) {
 		// Only here, and never for a script's dead cookie: its answer may
 		// arrive after a login in another tab and delete the new session.
 		a.cookies.clear(c, string(a.cookies.session))
@@ -188,13 +189,13 @@ func (a *Auth) turnAway(c *fiber.Ctx, id *identity, e *Error) error {
 	case !page || e.Status() != fiber.StatusUnauthorized:
 		e := *e
 		details := fault.Of(&e)
-		details.ReturnTo, details.Subject = a.returnPath(c.OriginalURL()), id.subject()
+		details.ReturnTo, details.Subject = a.returnPath(c.OriginalURL()), id.Subject()
 		return a.refuse(c, &e)
 	case fault.Of(e).Reason == fault.ErrStaleLogin:
-		a.emit(Event{Kind: EventRefuse, Subject: id.subject()}.failed(e))
-		return a.sendToCognito(c, a.returnPath(c.OriginalURL()), url.Values{"prompt": {"login"}}, provingAnew(id.user), 0)
+		a.emit(Event{Kind: EventRefuse, Subject: id.Subject()}.failed(e))
+		return a.sendToCognito(c, a.returnPath(c.OriginalURL()), url.Values{"prompt": {"login"}}, provingAnew(id.User), 0)
 	}
-	a.emit(Event{Kind: EventRefuse, Subject: id.subject()}.failed(e))
+	a.emit(Event{Kind: EventRefuse, Subject: id.Subject()}.failed(e))
 	sealResponse(c)
 	return c.Redirect(a.loginAddress(a.returnPath(c.OriginalURL()), ""), fiber.StatusFound)
 }

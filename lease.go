@@ -7,6 +7,7 @@ import (
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/storage"
 	"github.com/bar-tech/cognito/internal/tasks"
 )
@@ -33,10 +34,10 @@ const (
 // that holds it brings. The lease is advice, not a lock. But of several
 // instances that find no lease and write one, the last one's stands when all
 // have written, so each looks again after a moment.
-func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *openSession, err error) {
+func (r *renewals) leaseOrOther(current *session.Session) (lease []byte, other *session.Session, err error) {
 	lease = []byte(secret.Random())
 	for patience := time.Now().Add(leaseLife + time.Second); time.Now().Before(patience); {
-		holder, err := r.sessions.store.Get(current.lease())
+		holder, err := r.sessions.Store.Get(current.Lease())
 		if err != nil {
 			return nil, nil, err
 		}
@@ -45,7 +46,7 @@ func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *open
 			return lease, nil, nil
 		case holder == nil:
 			// A storage that takes no lease would not take the tokens either.
-			if err := r.sessions.store.Set(current.lease(), lease, leaseLife); err != nil {
+			if err := r.sessions.Store.Set(current.Lease(), lease, leaseLife); err != nil {
 				return nil, nil, err
 			}
 		}
@@ -54,30 +55,30 @@ func (r *renewals) leaseOrOther(current *openSession) (lease []byte, other *open
 			return nil, nil, fault.Unavailable(tasks.ErrClosed) // no time to begin a call
 		case <-time.After(leasePause):
 		}
-		fresh, err := r.sessions.read(current.id[:], r.now())
+		fresh, err := r.sessions.Read(current.ID[:], r.now())
 		if err != nil {
 			return nil, nil, err
 		}
-		if fresh.serial != current.serial {
+		if fresh.Serial != current.Serial {
 			r.giveBack(current, lease)
 			return nil, fresh, nil
 		}
 	}
 	// It has outlived its holder, in a storage that does not keep to lifetimes.
 	// Ours in its place is given back.
-	return lease, nil, r.sessions.store.Set(current.lease(), lease, leaseLife)
+	return lease, nil, r.sessions.Store.Set(current.Lease(), lease, leaseLife)
 }
 
 // giveBack deletes the lease, if it is still ours.
-func (r *renewals) giveBack(current *openSession, lease []byte) {
-	if holder, err := r.sessions.store.Get(current.lease()); err == nil && bytes.Equal(holder, lease) {
-		_ = r.sessions.store.Delete(current.lease())
+func (r *renewals) giveBack(current *session.Session, lease []byte) {
+	if holder, err := r.sessions.Store.Get(current.Lease()); err == nil && bytes.Equal(holder, lease) {
+		_ = r.sessions.Store.Delete(current.Lease())
 	}
 }
 
 // prolongLease keeps the lease of a session for one call more, whosever it is.
-func (r *renewals) prolongLease(handle *sessionHandle) {
-	if holder, err := r.sessions.store.Get(handle.lease()); err == nil && holder != nil {
-		_ = r.sessions.store.Set(handle.lease(), holder, leaseLife)
+func (r *renewals) prolongLease(handle *session.Handle) {
+	if holder, err := r.sessions.Store.Get(handle.Lease()); err == nil && holder != nil {
+		_ = r.sessions.Store.Set(handle.Lease(), holder, leaseLife)
 	}
 }

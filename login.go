@@ -37,7 +37,7 @@ func (a *Auth) serveLogin(c *fiber.Ctx) error {
 	if web.IsScript(&c.Request().Header) {
 		return a.refuse(c, fault.Plain(fault.ErrNotNavigation))
 	}
-	if a.trips(c) >= mostTrips && a.identify(c).user == nil {
+	if a.trips(c) >= mostTrips && a.identify(c).User == nil {
 		a.cookies.clear(c, a.cookies.trips)
 		return a.refuse(c, fault.Because(fault.ErrLoginLoop, "%d logins within %s did not lead to a session that lasts", mostTrips, tripsLife))
 	}
@@ -51,7 +51,7 @@ func (a *Auth) serveLogin(c *fiber.Ctx) error {
 		// is signed in must come back with a later one, for the classic hosted
 		// UI ignores the wish, and an element that asks again would do so
 		// without end.
-		if user := a.identifyCookie(c).user; user != nil {
+		if user := a.identifyCookie(c).User; user != nil {
 			begun = provingAnew(user)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/storage"
 	"github.com/bar-tech/cognito/internal/web"
 	"github.com/gofiber/fiber/v2"
@@ -51,11 +52,11 @@ func (a *Auth) serveLogout(c *fiber.Ctx) error {
 // session is tried again in the background.
 func (a *Auth) Logout(c *fiber.Ctx) error {
 	if id := a.cookies.read(c, a.cookies.session); id != nil {
-		if handle, ok := a.sessions.handle(id); ok {
+		if handle, ok := a.sessions.Handle(id); ok {
 			end := func() { a.endNow(handle) }
 			// Whatever the app's hook does, the session ends.
 			defer func() { end() }()
-			known := a.sessions.recent.Get(handle.id) != nil
+			known := a.sessions.Recent.Get(handle.ID) != nil
 			if err := a.farewell(c, id); storage.IsSlow(err) {
 				end = func() { a.endLater(handle, known, err) } // the visitor has waited enough
 			}
@@ -63,7 +64,7 @@ func (a *Auth) Logout(c *fiber.Ctx) error {
 	}
 	a.cookies.clear(c, string(a.cookies.session))
 	a.cookies.clear(c, a.cookies.trips)
-	a.replaceIdentity(c, anonymous)
+	a.replaceIdentity(c, session.Anonymous)
 	base, err := a.baseURL(c)
 	if err != nil {
 		return a.refuse(c, fault.From(err))
@@ -78,11 +79,11 @@ func (a *Auth) Logout(c *fiber.Ctx) error {
 // farewell tells the app who is leaving, if that can be known.
 func (a *Auth) farewell(c *fiber.Ctx, id []byte) error {
 	leaving := Event{Kind: EventLogout, OK: true}
-	s, err := a.sessions.read(id, a.config.Now())
+	s, err := a.sessions.Read(id, a.config.Now())
 	if err == nil {
-		leaving.Subject = s.identity.user.Sub()
+		leaving.Subject = s.Identity.User.Sub()
 		if a.config.OnLogout != nil {
-			a.config.OnLogout(c, (*User)(s.identity.user))
+			a.config.OnLogout(c, (*User)(s.Identity.User))
 		}
 	}
 	a.emit(leaving)
@@ -92,9 +93,9 @@ func (a *Auth) farewell(c *fiber.Ctx, id []byte) error {
 // endNow ends a session here and then at Cognito. A storage that is out of
 // reach is told as soon as it is back, since whoever holds a copy of the cookie
 // is let in until then.
-func (a *Auth) endNow(handle *sessionHandle) {
-	known := a.sessions.recent.Get(handle.id) != nil
-	err := a.sessions.markEnded(handle)
+func (a *Auth) endNow(handle *session.Handle) {
+	known := a.sessions.Recent.Get(handle.ID) != nil
+	err := a.sessions.MarkEnded(handle)
 	if !storage.IsSlow(err) { // else all the rest would take as long again, and somebody waits
 		var refresh []secret.Text
 		refresh, err = a.renewals.removeEnded(handle, err)
@@ -107,12 +108,12 @@ func (a *Auth) endNow(handle *sessionHandle) {
 
 // endLater keeps at ending a session that the storage could not be told to end.
 // What takes no storage is done at once.
-func (a *Auth) endLater(handle *sessionHandle, known bool, cause error) {
-	held := a.renewals.forget(handle.name())
-	a.renewals.revokeLater(held.all()...)
-	a.sessions.recent.Forget(handle.id)
-	log := a.config.Logger.With("session", handle.name()[:8], "error", cause)
-	switch under, room := a.endings.begin(handle.name(), known); {
+func (a *Auth) endLater(handle *session.Handle, known bool, cause error) {
+	held := a.renewals.forget(handle.Name())
+	a.renewals.revokeLater(held.All()...)
+	a.sessions.Recent.Forget(handle.ID)
+	log := a.config.Logger.With("session", handle.Name()[:8], "error", cause)
+	switch under, room := a.endings.begin(handle.Name(), known); {
 	case under:
 	case !room:
 		log.Error("cognito: a session could not be ended, and too many wait for that; it ends by itself")
@@ -122,14 +123,14 @@ func (a *Auth) endLater(handle *sessionHandle, known bool, cause error) {
 		log.Error("cognito: a session could not be ended; trying once more")
 		refresh, _ := a.renewals.end(handle)
 		a.renewals.revokeLater(refresh...) // which the log says, as it cannot
-		a.endings.done(handle.name())
+		a.endings.done(handle.Name())
 	}
 }
 
 // keepEnding tries until the session is ended or has ended by itself, and once
 // more when the app stops.
-func (a *Auth) keepEnding(handle *sessionHandle, closing <-chan struct{}) {
-	defer a.endings.done(handle.name())
+func (a *Auth) keepEnding(handle *session.Handle, closing <-chan struct{}) {
+	defer a.endings.done(handle.Name())
 	byItself := time.Now().Add(a.config.AbsoluteTimeout)
 	pause := firstSettlePause
 	for last := false; !last && time.Now().Before(byItself); pause = min(2*pause, longestSettlePause) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
+	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/tasks"
 	"github.com/bar-tech/cognito/internal/verify"
 )
@@ -52,7 +53,7 @@ var (
 // an app does with it, and a log that blocks, must not hold up other sessions
 // (P13).
 type renewalObserver interface {
-	renewed(before, after *openSession, err error, took time.Duration)
+	renewed(before, after *session.Session, err error, took time.Duration)
 	unsaved(session string, cause error) // new tokens exist in memory alone
 	notRevoked(cause error)
 }
@@ -65,7 +66,7 @@ type renewals struct {
 	tasks    *tasks.Group
 	endpoint *pool.TokenEndpoint
 	verifier *verify.Verifier
-	sessions *sessions
+	sessions *session.Store
 	now      func() time.Time
 	// alone: the storage is this instance's own, so nobody else can have
 	// renewed a session of it.
@@ -98,22 +99,22 @@ type state struct {
 // flight is one renewal, with any number of requests waiting for it.
 type flight struct {
 	done    chan struct{}
-	session *openSession // the session with its new tokens
+	session *session.Session // the session with its new tokens
 	err     error
 }
 
 // ahead renews in the background. A quarter of the tokens' life is left then,
 // so requests never wait while Cognito is well.
-func (r *renewals) ahead(s *openSession) {
-	if s.renewable {
+func (r *renewals) ahead(s *session.Session) {
+	if s.Renewable {
 		_, _ = r.start(s)
 	}
 }
 
 // wait renews now and returns the session with its new tokens. While one
 // flight is under way everybody waits for that one.
-func (r *renewals) wait(s *openSession) (*openSession, error) {
-	if !s.renewable && !s.expires.passed(r.now()) {
+func (r *renewals) wait(s *session.Session) (*session.Session, error) {
+	if !s.Renewable && !s.Expires.Passed(r.now()) {
 		return s, nil // these are all the tokens there will be
 	}
 	flight, err := r.start(s)
@@ -130,26 +131,26 @@ func (r *renewals) wait(s *openSession) (*openSession, error) {
 	if flight.err != nil {
 		return nil, flight.err
 	}
-	if flight.session.expires.passed(r.now()) {
+	if flight.session.Expires.Passed(r.now()) {
 		return nil, fault.Unavailable(errExpiredArrival)
 	}
 	return flight.session, nil
 }
 
 // start joins the flight of a session or begins one, unless it is pausing.
-func (r *renewals) start(s *openSession) (*flight, error) {
+func (r *renewals) start(s *session.Session) (*flight, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ended.has(s.name()) {
-		return nil, errNoSuchSession
+	if r.ended.has(s.Name()) {
+		return nil, session.ErrNoSession
 	}
-	if st := r.states[s.name()]; st != nil {
+	if st := r.states[s.Name()]; st != nil {
 		switch {
 		case st.flight != nil:
 			return st.flight, nil
-		case st.tokens != nil && !st.tokens.stored && !st.tokens.record.expires.passed(r.now()):
+		case st.tokens != nil && !st.tokens.stored && !st.tokens.record.Expires.Passed(r.now()):
 			// Good tokens, though the storage has not taken them yet.
-			return landed(st.tokens.session(r.sessions, &s.sessionHandle)), nil
+			return landed(st.tokens.session(r.sessions, &s.Handle)), nil
 		case r.now().Before(st.paused):
 			return nil, fault.Unavailable(errPaused)
 		}
@@ -159,7 +160,7 @@ func (r *renewals) start(s *openSession) (*flight, error) {
 
 // begin begins a flight. After one that nobody asked for there is no pause: it
 // must not stand in the way of those who do. The caller holds mu.
-func (r *renewals) begin(s *openSession, asked bool) (*flight, error) {
+func (r *renewals) begin(s *session.Session, asked bool) (*flight, error) {
 	if r.flights >= pool.RenewalsWaiting {
 		return nil, fault.Unavailable(errManyWait)
 	}
@@ -167,25 +168,25 @@ func (r *renewals) begin(s *openSession, asked bool) (*flight, error) {
 	if err := r.tasks.Go("renewing a session", func(<-chan struct{}) { r.fly(s, f, asked) }); err != nil {
 		return nil, fault.Unavailable(err)
 	}
-	r.state(s.name()).flight = f
+	r.state(s.Name()).flight = f
 	r.flights++
 	return f, nil
 }
 
 // fly makes a flight. Whoever waits for it is released, come what may.
-func (r *renewals) fly(s *openSession, f *flight, asked bool) {
+func (r *renewals) fly(s *session.Session, f *flight, asked bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*pool.BackgroundTimeout)
 	defer cancel()
 	began := time.Now()
 	defer func() {
-		r.land(s.name(), f, asked)
+		r.land(s.Name(), f, asked)
 		r.observer.renewed(s, f.session, f.err, time.Since(began))
 	}()
 	f.session, f.err = r.renew(ctx, s)
 }
 
 // landed is a flight that is over already.
-func landed(session *openSession) *flight {
+func landed(session *session.Session) *flight {
 	f := &flight{done: make(chan struct{}), session: session}
 	close(f.done)
 	return f

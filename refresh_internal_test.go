@@ -8,6 +8,7 @@ import (
 
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
+	"github.com/bar-tech/cognito/internal/session"
 )
 
 // TestRenewAfter: a quarter of a token's life is left when it is renewed, give
@@ -18,7 +19,7 @@ func TestRenewAfter(t *testing.T) {
 	for _, life := range []time.Duration{time.Minute, time.Hour, 24 * time.Hour} {
 		seen := map[time.Duration]bool{}
 		for range 200 {
-			after := renewAfter(now, now.Add(life)).Sub(now)
+			after := session.RenewAfter(now, now.Add(life)).Sub(now)
 			if share := float64(after) / float64(life); share < 0.7 || share > 0.8 {
 				t.Fatalf("a token of %s is renewed after %s, want three quarters", life, after)
 			}
@@ -29,7 +30,7 @@ func TestRenewAfter(t *testing.T) {
 		}
 	}
 	for _, life := range []time.Duration{time.Second, 0, -time.Second, -time.Hour} {
-		if after := renewAfter(now, now.Add(life)).Sub(now); after != time.Second {
+		if after := session.RenewAfter(now, now.Add(life)).Sub(now); after != time.Second {
 			t.Errorf("a token of %s is renewed after %s, want a second", life, after)
 		}
 	}
@@ -98,13 +99,13 @@ func TestAsUnknown(t *testing.T) {
 // more is told to come back, and a session whose renewal waits still joins it.
 func TestManyWaitingRenewals(t *testing.T) {
 	r := &renewals{now: time.Now, states: map[string]*state{}, flights: pool.RenewalsWaiting}
-	waiting := &openSession{}
-	r.state(waiting.name()).flight = &flight{}
-	if joined, err := r.start(waiting); err != nil || joined != r.states[waiting.name()].flight {
+	waiting := &session.Session{}
+	r.state(waiting.Name()).flight = &flight{}
+	if joined, err := r.start(waiting); err != nil || joined != r.states[waiting.Name()].flight {
 		t.Errorf("a session whose renewal waits does not join it: %v", err)
 	}
-	other := &openSession{}
-	other.hotKey[len(hotPrefix)] = 'x'
+	other := &session.Session{}
+	other.HotKey[len(session.HotPrefix)] = 'x'
 	if _, err := r.start(other); !errors.Is(err, fault.ErrUnavailable) || !errors.Is(err, errManyWait) {
 		t.Errorf("one more: %v, want %v", err, errManyWait)
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/session"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -15,9 +16,9 @@ func (a *Auth) serveRefresh(c *fiber.Ctx) error {
 	}
 	id := a.cookies.read(c, a.cookies.session)
 	if id == nil {
-		return a.refuse(c, errNobody)
+		return a.refuse(c, session.ErrNobody)
 	}
-	s, err := a.sessions.read(id, a.config.Now())
+	s, err := a.sessions.Read(id, a.config.Now())
 	if err != nil {
 		return a.refuse(c, fault.From(err))
 	}
@@ -29,5 +30,5 @@ func (a *Auth) serveRefresh(c *fiber.Ctx) error {
 		return a.refuse(c, fault.From(err))
 	}
 	sealResponse(c)
-	return c.JSON(fiber.Map{"expires_at": renewed.expires.time().UTC().Format(time.RFC3339)})
+	return c.JSON(fiber.Map{"expires_at": renewed.Expires.Time().UTC().Format(time.RFC3339)})
 }

@@ -10,14 +10,15 @@ import (
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/storage"
 	"github.com/bar-tech/cognito/internal/verify"
 )
 
 // renew is one flight. It reads the records before it calls: if another instance
 // or an earlier flight was faster, its tokens are the ones to use.
-func (r *renewals) renew(ctx context.Context, seen *openSession) (*openSession, error) {
-	handle := &seen.sessionHandle
+func (r *renewals) renew(ctx context.Context, seen *session.Session) (*session.Session, error) {
+	handle := &seen.Handle
 	current, _, err := r.newest(handle)
 	if err != nil || r.wasRenewed(seen, current) {
 		return current, err
@@ -41,13 +42,13 @@ func (r *renewals) renew(ctx context.Context, seen *openSession) (*openSession, 
 	switch {
 	case err != nil || r.wasRenewed(seen, current):
 		return current, err
-	case cold.unverifiedAccess != "":
+	case cold.UnverifiedAccess != "":
 		turnOver()
 		return r.accept(ctx, current, cold, nil)
-	case cold.refresh[0] == "":
+	case cold.Refresh[0] == "":
 		return r.dead(handle, errors.New("there is no refresh token"))
 	}
-	presented, got, repeated, err := r.present(ctx, handle, cold.refresh.all())
+	presented, got, repeated, err := r.present(ctx, handle, cold.Refresh.All())
 	turnOver()
 	switch {
 	case errors.Is(err, pool.ErrInvalidGrant):
@@ -55,15 +56,15 @@ func (r *renewals) renew(ctx context.Context, seen *openSession) (*openSession, 
 	case err != nil:
 		return nil, fault.AsUnknown(err)
 	}
-	spent := cold.refresh.renewedBy(presented, got.Refresh, repeated)
-	cold.unverifiedAccess, cold.unverifiedID = got.Access, got.ID
+	spent := cold.Refresh.RenewedBy(presented, got.Refresh, repeated)
+	cold.UnverifiedAccess, cold.UnverifiedID = got.Access, got.ID
 	return r.accept(ctx, current, cold, spent)
 }
 
 // newest reads both records, and puts to them what only this process has.
-func (r *renewals) newest(handle *sessionHandle) (*openSession, coldRecord, error) {
+func (r *renewals) newest(handle *session.Handle) (*session.Session, session.Cold, error) {
 	hot, stored, err := r.stored(handle)
-	mine := r.unsettled(handle.name())
+	mine := r.unsettled(handle.Name())
 	if err != nil || mine == nil {
 		return hot, stored, err
 	}
@@ -75,20 +76,20 @@ func (r *renewals) newest(handle *sessionHandle) (*openSession, coldRecord, erro
 }
 
 // stored reads both records of a session that has not ended here.
-func (r *renewals) stored(handle *sessionHandle) (*openSession, coldRecord, error) {
-	if r.hasEnded(handle.name()) {
-		return nil, coldRecord{}, errNoSuchSession
+func (r *renewals) stored(handle *session.Handle) (*session.Session, session.Cold, error) {
+	if r.hasEnded(handle.Name()) {
+		return nil, session.Cold{}, session.ErrNoSession
 	}
-	return r.sessions.fresh(handle)
+	return r.sessions.Fresh(handle)
 }
 
 // wasRenewed reports whether somebody has renewed a session since it was seen.
-func (r *renewals) wasRenewed(seen, current *openSession) bool {
-	return current.serial != seen.serial && !current.renewAfter.passed(r.now())
+func (r *renewals) wasRenewed(seen, current *session.Session) bool {
+	return current.Serial != seen.Serial && !current.RenewAfter.Passed(r.now())
 }
 
 // present presents refresh tokens in turn until one is not refused.
-func (r *renewals) present(ctx context.Context, handle *sessionHandle, candidates []secret.Text) (presented secret.Text, got pool.Grant, repeated bool, err error) {
+func (r *renewals) present(ctx context.Context, handle *session.Handle, candidates []secret.Text) (presented secret.Text, got pool.Grant, repeated bool, err error) {
 	for _, presented = range candidates {
 		got, repeated, err = r.ask(ctx, handle, presented)
 		if !errors.Is(err, pool.ErrInvalidGrant) {
@@ -100,7 +101,7 @@ func (r *renewals) present(ctx context.Context, handle *sessionHandle, candidate
 
 // ask presents a refresh token. If the answer is lost, Cognito has perhaps
 // rotated the token; within the client's grace period the old one works again.
-func (r *renewals) ask(ctx context.Context, handle *sessionHandle, refresh secret.Text) (got pool.Grant, repeated bool, err error) {
+func (r *renewals) ask(ctx context.Context, handle *session.Handle, refresh secret.Text) (got pool.Grant, repeated bool, err error) {
 	got, err = r.endpoint.Renew(ctx, refresh)
 	if errors.Is(err, pool.ErrNoAnswer) {
 		repeated = true
@@ -120,56 +121,56 @@ const winnerTimeout = pool.CallTimeout + 2*storage.Timeout
 // refused believes invalid_grant only when no other instance can have used
 // the same refresh tokens: its answer may still be travelling, so the record
 // must stay as it is for as long as that can take.
-func (r *renewals) refused(ctx context.Context, current *openSession, cold coldRecord, cause error) (*openSession, error) {
+func (r *renewals) refused(ctx context.Context, current *session.Session, cold session.Cold, cause error) (*session.Session, error) {
 	for began := time.Now(); !r.alone; {
-		fresh, stored, err := r.newest(&current.sessionHandle)
-		switch another := !cold.refresh.has(stored.refresh.all()...); {
+		fresh, stored, err := r.newest(&current.Handle)
+		switch another := !cold.Refresh.Has(stored.Refresh.All()...); {
 		case err != nil:
 			return nil, err
-		case fresh.serial != current.serial:
+		case fresh.Serial != current.Serial:
 			return fresh, nil
-		case another && stored.unverifiedAccess != "":
+		case another && stored.UnverifiedAccess != "":
 			return r.accept(ctx, fresh, stored, nil)
 		case time.Since(began) <= winnerTimeout:
 		case another:
 			return nil, fault.Unavailable(cause) // the winner stored its token and got no further
 		default:
-			return r.dead(&current.sessionHandle, cause)
+			return r.dead(&current.Handle, cause)
 		}
 		if !sleep(ctx, pollPause) {
 			return nil, fault.Unavailable(ctx.Err())
 		}
 	}
-	return r.dead(&current.sessionHandle, cause)
+	return r.dead(&current.Handle, cause)
 }
 
 // accept verifies new tokens and makes them the session's. A new refresh token
 // is stored before anything else happens, since those that it was spent for are
 // dead.
-func (r *renewals) accept(ctx context.Context, current *openSession, cold coldRecord, spent []secret.Text) (*openSession, error) {
-	handle := &current.sessionHandle
-	mine := &tokens{record: current.record(), cold: cold, spent: spent}
+func (r *renewals) accept(ctx context.Context, current *session.Session, cold session.Cold, spent []secret.Text) (*session.Session, error) {
+	handle := &current.Handle
+	mine := &tokens{record: current.Record(), cold: cold, spent: spent}
 	saved := r.saveCold(handle, mine)
 	if saved != nil && !fault.IsUnknown(saved) {
-		r.revokeLater(cold.refresh.all()...) // ended while the call was under way
+		r.revokeLater(cold.Refresh.All()...) // ended while the call was under way
 		return nil, saved
 	}
 	record, err := r.verified(ctx, current, mine.cold)
 	if err == nil {
 		mine.record = record
-		mine.cold.access = mine.cold.unverifiedAccess
-		mine.cold.unverifiedAccess, mine.cold.unverifiedID = "", ""
+		mine.cold.Access = mine.cold.UnverifiedAccess
+		mine.cold.UnverifiedAccess, mine.cold.UnverifiedID = "", ""
 		return r.keep(handle, mine)
 	}
 	// Tokens that had expired on arrival, or whose key cannot be found just
 	// now, are worthless but no reason to doubt the session.
 	worthless := errors.Is(err, verify.ErrTokenExpired) || errors.Is(err, verify.ErrTokenKey)
 	if errors.Is(err, fault.ErrInvalidToken) && !worthless {
-		r.revokeLater(cold.refresh.all()...)
+		r.revokeLater(cold.Refresh.All()...)
 		return r.dead(handle, err)
 	}
 	if worthless {
-		mine.cold.unverifiedAccess, mine.cold.unverifiedID = "", ""
+		mine.cold.UnverifiedAccess, mine.cold.UnverifiedID = "", ""
 		saved = r.saveCold(handle, mine)
 	}
 	if fault.IsUnknown(saved) {
@@ -181,53 +182,53 @@ func (r *renewals) accept(ctx context.Context, current *openSession, cold coldRe
 // saveCold stores the cold record alone, together with the candidates of others,
 // which mine has afterwards too. The session must still be there: whoever deletes
 // its records means that it is over (P18).
-func (r *renewals) saveCold(handle *sessionHandle, mine *tokens) error {
+func (r *renewals) saveCold(handle *session.Handle, mine *tokens) error {
 	hot, stored, err := r.stored(handle)
 	if err != nil {
 		return err
 	}
 	both, _ := mine.with(hot, stored)
-	mine.cold.refresh = both.cold.refresh
-	return r.undoIfLate(handle, r.sessions.saveCold(handle, both.record, both.cold))
+	mine.cold.Refresh = both.cold.Refresh
+	return r.undoIfLate(handle, r.sessions.SaveCold(handle, both.record, both.cold))
 }
 
 // verified verifies the tokens that wait in cold, like those at login but for
 // the nonce, which Cognito may leave out here, and builds the new hot record.
-func (r *renewals) verified(ctx context.Context, current *openSession, cold coldRecord) (hotRecord, error) {
-	subject := current.identity.user.Sub()
-	access, err := r.verifier.AccessToken(ctx, cold.unverifiedAccess, verify.SameSubject(subject))
+func (r *renewals) verified(ctx context.Context, current *session.Session, cold session.Cold) (session.Hot, error) {
+	subject := current.Identity.User.Sub()
+	access, err := r.verifier.AccessToken(ctx, cold.UnverifiedAccess, verify.SameSubject(subject))
 	if err != nil {
-		return hotRecord{}, err
+		return session.Hot{}, err
 	}
-	record := current.record()
-	record.serial++
-	record.payload = claims.Text{Bytes: access.Payload}
+	record := current.Record()
+	record.Serial++
+	record.Payload = claims.Text{Bytes: access.Payload}
 	expires := access.Expires()
-	if cold.unverifiedID != "" {
-		id, err := r.verifier.IDToken(ctx, cold.unverifiedID, verify.SameSubject(subject), verify.NonceIfPresent(cold.nonce), verify.AccessTokenHash(access.Raw))
+	if cold.UnverifiedID != "" {
+		id, err := r.verifier.IDToken(ctx, cold.UnverifiedID, verify.SameSubject(subject), verify.NonceIfPresent(cold.Nonce), verify.AccessTokenHash(access.Raw))
 		if err != nil {
-			return hotRecord{}, err
+			return session.Hot{}, err
 		}
-		user, err := claims.OfUser(id.Payload, record.userInfo.Expand())
+		user, err := claims.OfUser(id.Payload, record.UserInfo.Expand())
 		if err != nil {
-			return hotRecord{}, fault.Because(fault.ErrInvalidToken, "ID token: %w", verify.ErrTokenMalformed)
+			return session.Hot{}, fault.Because(fault.ErrInvalidToken, "ID token: %w", verify.ErrTokenMalformed)
 		}
-		record.user = claims.Text{Bytes: user}
-		expires = earlier(expires, id.Expires())
+		record.User = claims.Text{Bytes: user}
+		expires = session.Earlier(expires, id.Expires())
 	}
 	now := r.now()
-	record.expires, record.renewAfter = momentOf(expires), momentOf(renewAfter(now, expires))
-	r.sessions.slide(&record, now) // a renewal is use, too
+	record.Expires, record.RenewAfter = session.MomentOf(expires), session.MomentOf(session.RenewAfter(now, expires))
+	r.sessions.Slide(&record, now) // a renewal is use, too
 	return record, nil
 }
 
 // keep saves a renewed session. If the storage fails, the tokens are kept in
 // memory and the request is served with them.
-func (r *renewals) keep(handle *sessionHandle, mine *tokens) (*openSession, error) {
+func (r *renewals) keep(handle *session.Handle, mine *tokens) (*session.Session, error) {
 	saved, err := r.save(handle, mine)
 	switch {
 	case err == nil:
-		if !r.alone || mine.cold.refresh.several() {
+		if !r.alone || mine.cold.Refresh.Several() {
 			r.settleLater(handle, mine, nil)
 		}
 		return saved, nil
@@ -239,38 +240,38 @@ func (r *renewals) keep(handle *sessionHandle, mine *tokens) (*openSession, erro
 		time.Sleep(firstSettlePause)
 		return r.save(handle, mine)
 	}
-	r.revokeLater(mine.cold.refresh.all()...) // ended while the call was under way
+	r.revokeLater(mine.cold.Refresh.All()...) // ended while the call was under way
 	return nil, err
 }
 
 // save stores both records, together with the candidates of others. While there
 // are several, the session is renewed again soon, by whoever comes first: within
 // the grace all of them work still.
-func (r *renewals) save(handle *sessionHandle, mine *tokens) (*openSession, error) {
+func (r *renewals) save(handle *session.Handle, mine *tokens) (*session.Session, error) {
 	hot, stored, err := r.stored(handle)
 	if err != nil {
 		return nil, err
 	}
 	both, ours := mine.with(hot, stored)
-	if ours && both.cold.refresh.several() {
-		both.record.renewAfter = min(both.record.renewAfter, momentOf(r.now().Add(lookPause)))
+	if ours && both.cold.Refresh.Several() {
+		both.record.RenewAfter = min(both.record.RenewAfter, session.MomentOf(r.now().Add(lookPause)))
 	}
-	mine.cold.refresh = both.cold.refresh
-	saved, err := r.sessions.save(handle, both.record, &both.cold)
+	mine.cold.Refresh = both.cold.Refresh
+	saved, err := r.sessions.Save(handle, both.record, &both.cold)
 	return saved, r.undoIfLate(handle, err)
 }
 
 // undoIfLate has it looked whether a write that got no answer in time is done
 // after a logout.
-func (r *renewals) undoIfLate(handle *sessionHandle, err error) error {
+func (r *renewals) undoIfLate(handle *session.Handle, err error) error {
 	if fault.IsUnknown(err) {
-		r.sessions.undoLater(handle, nil)
+		r.sessions.UndoLater(handle, nil)
 	}
 	return err
 }
 
 // dead ends a session that Cognito will not renew.
-func (r *renewals) dead(handle *sessionHandle, cause error) (*openSession, error) {
+func (r *renewals) dead(handle *session.Handle, cause error) (*session.Session, error) {
 	if _, err := r.end(handle); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/session"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -21,7 +22,7 @@ func (a *Auth) handle(c *fiber.Ctx) error {
 	if r := a.route(c.Path()); r != nil {
 		return a.serve(c, r)
 	}
-	id := anonymous
+	id := session.Anonymous
 	// Without a cookie of ours there is nobody to identify, and no need for a net
 	// under it.
 	if a.config.Bearer || a.cookies.mayBeIn(&c.Request().Header) {
@@ -32,7 +33,7 @@ func (a *Auth) handle(c *fiber.Ctx) error {
 	}
 	a.attach(c, id)
 	err := forFiber(c.Next())
-	if id.cookie || id.bearer {
+	if id.Cookie || id.Bearer {
 		markPersonal(c, id)
 	}
 	return err
@@ -58,7 +59,7 @@ func (a *Auth) serve(c *fiber.Ctx, r *route) (err error) {
 	return a.refuse(c, fault.Plain(fault.ErrMethod))
 }
 
-func (a *Auth) identifySafely(c *fiber.Ctx) (id *identity, err *Error) {
+func (a *Auth) identifySafely(c *fiber.Ctx) (id *session.Identity, err *Error) {
 	defer func() {
 		if p := recover(); p != nil {
 			a.logPanic("reading a session", p)
@@ -69,12 +70,12 @@ func (a *Auth) identifySafely(c *fiber.Ctx) (id *identity, err *Error) {
 }
 
 // identify finds out who sent a request. It never refuses it.
-func (a *Auth) identify(c *fiber.Ctx) *identity {
+func (a *Auth) identify(c *fiber.Ctx) *session.Identity {
 	if a.config.Bearer {
 		token, sent, err := bearerOf(c)
 		switch {
 		case err != nil:
-			return &identity{bearer: true, err: err}
+			return &session.Identity{Bearer: true, Err: err}
 		case sent:
 			return a.identifyBearer(token, a.clock(c))
 		}
@@ -95,38 +96,38 @@ func (a *Auth) clock(c *fiber.Ctx) time.Time {
 }
 
 // identifyCookie finds out whose session a request belongs to.
-func (a *Auth) identifyCookie(c *fiber.Ctx) *identity {
+func (a *Auth) identifyCookie(c *fiber.Ctx) *session.Identity {
 	value := a.cookies.read(c, a.cookies.session)
 	if value == nil {
-		return anonymous
+		return session.Anonymous
 	}
 	now := a.clock(c)
-	s, err := a.sessions.read(value, now)
+	s, err := a.sessions.Read(value, now)
 	if err != nil {
 		return unidentified(err)
 	}
 	if a.crossOrigin(c) {
-		return crossSite
+		return session.CrossSite
 	}
-	if !s.calmUntil.passed(now) {
-		return &s.identity
+	if !s.CalmUntil.Passed(now) {
+		return &s.Identity
 	}
-	if s.touchAfter.passed(now) {
-		a.sessions.touch(s, now)
+	if s.TouchAfter.Passed(now) {
+		a.sessions.Touch(s, now)
 	}
-	if !s.expires.passed(now) {
-		if s.renewAfter.passed(now) {
+	if !s.Expires.Passed(now) {
+		if s.RenewAfter.Passed(now) {
 			a.renewals.ahead(s)
 		}
-		return &s.identity
+		return &s.Identity
 	}
 	return a.renewExpired(s, now)
 }
 
 // renewExpired is identify for a session whose tokens have expired: the request has to
 // wait for new ones.
-func (a *Auth) renewExpired(s *openSession, now time.Time) *identity {
-	if !s.renewAfter.passed(now) {
+func (a *Auth) renewExpired(s *session.Session, now time.Time) *session.Identity {
+	if !s.RenewAfter.Passed(now) {
 		// Cognito issues tokens that are expired on arrival. Asking on every
 		// request would not help.
 		return unidentified(fault.Unavailable(errPaused))
@@ -134,28 +135,28 @@ func (a *Auth) renewExpired(s *openSession, now time.Time) *identity {
 	renewed, err := a.renewals.wait(s)
 	if err != nil {
 		id := unidentified(err)
-		if id == staleCookie {
-			return &identity{cookie: true, stale: true, ended: true}
+		if id == session.StaleCookie {
+			return &session.Identity{Cookie: true, Stale: true, Ended: true}
 		}
 		return id
 	}
-	return &renewed.identity
+	return &renewed.Identity
 }
 
 // unidentified is for a cookie that signs nobody in.
-func unidentified(err error) *identity {
+func unidentified(err error) *session.Identity {
 	if fault.IsUnknown(err) {
-		return &identity{cookie: true, err: err}
+		return &session.Identity{Cookie: true, Err: err}
 	}
-	return staleCookie
+	return session.StaleCookie
 }
 
 // markPersonal keeps answers that depend on who is there out of shared caches,
 // unless the app has decided on that itself.
-func markPersonal(c *fiber.Ctx, id *identity) {
+func markPersonal(c *fiber.Ctx, id *session.Identity) {
 	header := &c.Response().Header
 	by := headerCookie
-	if id.bearer {
+	if id.Bearer {
 		by = headerAuthorization
 	}
 	if len(header.PeekCanonical(headerVary)) == 0 {
@@ -163,7 +164,7 @@ func markPersonal(c *fiber.Ctx, id *identity) {
 	} else {
 		c.Vary(string(by))
 	}
-	if id.payload != nil && len(header.PeekCanonical(headerCacheControl)) == 0 {
+	if id.Payload != nil && len(header.PeekCanonical(headerCacheControl)) == 0 {
 		header.SetCanonical(headerCacheControl, privateNoStore)
 	}
 }

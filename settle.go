@@ -8,6 +8,7 @@ import (
 
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/session"
 )
 
 const (
@@ -24,8 +25,8 @@ const (
 // and nobody can write over them any more without having seen them. They are not
 // changed once others see them.
 type tokens struct {
-	record hotRecord
-	cold   coldRecord
+	record session.Hot
+	cold   session.Cold
 	spent  []secret.Text // the refresh tokens that they came of, which are dead
 	stored bool          // the storage has taken them, and it is only looked again
 	since  time.Time
@@ -37,25 +38,25 @@ type tokens struct {
 func (tokens) Format(f fmt.State, _ rune) { secret.Hide(f, "tokens") }
 
 // session is the session with these tokens, for requests in the meantime.
-func (t *tokens) session(s *sessions, handle *sessionHandle) *openSession {
-	opened := s.fromMemory(handle, t.record)
-	opened.unsaved = &t.cold
+func (t *tokens) session(s *session.Store, handle *session.Handle) *session.Session {
+	opened := s.FromMemory(handle, t.record)
+	opened.Unsaved = &t.cold
 	return opened
 }
 
 // with puts tokens together with what is stored. All candidates stay. The rest,
 // claims and access token, is of the later renewal; ours tells whether that is
 // this one.
-func (t *tokens) with(hot *openSession, stored coldRecord) (both tokens, ours bool) {
-	if t.record.serial < hot.serial || (t.record.serial == hot.serial && t.stored) {
-		both = tokens{record: hot.record(), cold: stored}
-		both.cold.refresh = stored.refresh.with(t.cold.refresh, t.spent)
+func (t *tokens) with(hot *session.Session, stored session.Cold) (both tokens, ours bool) {
+	if t.record.Serial < hot.Serial || (t.record.Serial == hot.Serial && t.stored) {
+		both = tokens{record: hot.Record(), cold: stored}
+		both.cold.Refresh = stored.Refresh.With(t.cold.Refresh, t.spent)
 		return both, false
 	}
 	both = *t
-	both.record.idleUntil = max(t.record.idleUntil, hot.idleUntil)
-	both.record.touchAfter = max(t.record.touchAfter, hot.touchAfter)
-	both.cold.refresh = t.cold.refresh.with(stored.refresh, t.spent)
+	both.record.IdleUntil = max(t.record.IdleUntil, hot.IdleUntil)
+	both.record.TouchAfter = max(t.record.TouchAfter, hot.TouchAfter)
+	both.cold.Refresh = t.cold.Refresh.With(stored.Refresh, t.spent)
 	return both, true
 }
 
@@ -64,7 +65,7 @@ func (t *tokens) with(hot *openSession, stored coldRecord) (both tokens, ours bo
 // once more when somebody who was about to write, and had not seen them, must have
 // done so. Else they exist only here, since those that they replace are dead. It
 // reports whether there is a loop.
-func (r *renewals) settleLater(handle *sessionHandle, mine *tokens, cause error) bool {
+func (r *renewals) settleLater(handle *session.Handle, mine *tokens, cause error) bool {
 	mine.stored, mine.since, mine.pause = cause == nil, time.Now(), firstSettlePause
 	mine.due = mine.since.Add(lookPause + jittered(lookPause/4))
 	if cause != nil {
@@ -72,17 +73,17 @@ func (r *renewals) settleLater(handle *sessionHandle, mine *tokens, cause error)
 	}
 	settling, news := r.toSettle(handle, mine)
 	if news && cause != nil {
-		r.observer.unsaved(handle.name(), cause)
+		r.observer.unsaved(handle.Name(), cause)
 	}
 	return settling
 }
 
 // toSettle is settleLater under the lock. It reports, too, whether nothing was
 // kept in memory alone until now.
-func (r *renewals) toSettle(handle *sessionHandle, mine *tokens) (settling, news bool) {
+func (r *renewals) toSettle(handle *session.Handle, mine *tokens) (settling, news bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	name := handle.name()
+	name := handle.Name()
 	if r.ended.has(name) {
 		return false, false
 	}
@@ -134,8 +135,8 @@ func (r *renewals) replace(name string, mine, later *tokens) {
 
 // settle is the one loop of a session whose tokens are not yet as they should be.
 // When the app stops it takes one more step.
-func (r *renewals) settle(handle *sessionHandle, closing <-chan struct{}) {
-	name := handle.name()
+func (r *renewals) settle(handle *session.Handle, closing <-chan struct{}) {
+	name := handle.Name()
 	for last := false; ; {
 		mine := r.next(name)
 		if mine == nil {
@@ -159,24 +160,24 @@ func (r *renewals) settle(handle *sessionHandle, closing <-chan struct{}) {
 
 // settleOnce goes one step. It returns what is to be settled after that, if
 // anything is.
-func (r *renewals) settleOnce(handle *sessionHandle, mine *tokens) *tokens {
+func (r *renewals) settleOnce(handle *session.Handle, mine *tokens) *tokens {
 	hot, stored, err := r.stored(handle)
 	switch later := mine.again(); {
 	case fault.IsUnknown(err):
 		return later
 	case err != nil: // the session has ended
-		r.revokeLater(mine.cold.refresh.all()...)
-		_ = r.sessions.undoIfEnded(handle) // what we wrote may have come after
+		_ = r.sessions.UndoIfEnded(handle) // what we wrote may have come after
+		r.revokeLater(mine.cold.Refresh.All()...)
 		return nil
-	case !stored.refresh.has(mine.cold.refresh[0]) || hot.serial < mine.record.serial:
+	case !stored.Refresh.Has(mine.cold.Refresh[0]) || hot.Serial < mine.record.Serial:
 		if _, err := r.save(handle, later); err == nil {
 			later.stored = true
-			if !later.cold.refresh.several() {
+			if !later.cold.Refresh.Several() {
 				later.due = time.Now().Add(lookPause)
 			}
 		}
 		return later // if the session has ended, the next step finds out
-	case stored.refresh.several() && hot.serial == mine.record.serial && time.Since(mine.since) < severalLife:
+	case stored.Refresh.Several() && hot.Serial == mine.record.Serial && time.Since(mine.since) < severalLife:
 		// Not if somebody has renewed since: two instances would go on like that
 		// for ever, each missing its own tokens after the other's renewal.
 		r.renewUnasked(hot)
@@ -195,10 +196,10 @@ func (t *tokens) again() *tokens {
 }
 
 // renewUnasked renews a session for the sake of its candidates.
-func (r *renewals) renewUnasked(s *openSession) {
+func (r *renewals) renewUnasked(s *session.Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if st := r.states[s.name()]; st == nil || st.flight == nil {
+	if st := r.states[s.Name()]; st == nil || st.flight == nil {
 		_, _ = r.begin(s, false)
 	}
 }

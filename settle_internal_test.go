@@ -8,6 +8,7 @@ import (
 
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/tasks"
 )
 
@@ -30,7 +31,7 @@ func TestBlockedLog(t *testing.T) {
 		now: time.Now, observer: log, tasks: tasks.New(4, nil),
 		states: map[string]*state{},
 	}
-	alice, ok := newHandle([]byte(secret.Random()), "test")
+	alice, ok := session.NewHandle([]byte(secret.Random()), "test")
 	if !ok {
 		t.Fatal("an id of our own making is malformed")
 	}
@@ -46,10 +47,10 @@ func TestBlockedLog(t *testing.T) {
 		t.Error("bob waits for the log")
 	}
 	close(log.release)
-	if !<-held || r.unsettled(alice.name()) == nil {
+	if !<-held || r.unsettled(alice.Name()) == nil {
 		t.Error("alice's tokens are not held")
 	}
-	r.forget(alice.name()) // before the loop comes to them
+	r.forget(alice.Name()) // before the loop comes to them
 	if err := r.tasks.Close(10 * time.Second); err != nil {
 		t.Error(err)
 	}
@@ -60,14 +61,14 @@ func TestBlockedLog(t *testing.T) {
 // logouts does not fill the memory. Who has not logged out is not touched.
 func TestEndedNameWins(t *testing.T) {
 	r := &renewals{now: time.Now, tasks: tasks.New(4, nil), states: map[string]*state{}}
-	handle, ok := newHandle([]byte(secret.Random()), "test")
+	handle, ok := session.NewHandle([]byte(secret.Random()), "test")
 	if !ok {
 		t.Fatal("an id of our own making is malformed")
 	}
-	alice := &openSession{sessionHandle: *handle, renewable: true}
-	r.forget(alice.name())
+	alice := &session.Session{Handle: *handle, Renewable: true}
+	r.forget(alice.Name())
 	r.settleLater(handle, &tokens{}, errors.New("the storage hangs"))
-	if r.unsettled(alice.name()) != nil {
+	if r.unsettled(alice.Name()) != nil {
 		t.Error("tokens came back after the session ended")
 	}
 	if _, err := r.start(alice); !errors.Is(err, fault.ErrSessionEnded) {
@@ -79,11 +80,11 @@ func TestEndedNameWins(t *testing.T) {
 	if kept := len(r.ended.latest) + len(r.ended.before); kept > 2*endedKept || !r.ended.has(fmt.Sprint(3*endedKept)) {
 		t.Errorf("%d ended sessions are remembered", kept)
 	}
-	bob, _ := newHandle([]byte(secret.Random()), "test")
-	if offered, _ := r.toSettle(bob, &tokens{due: time.Now().Add(time.Hour)}); !offered || r.unsettled(bob.name()) == nil {
+	bob, _ := session.NewHandle([]byte(secret.Random()), "test")
+	if offered, _ := r.toSettle(bob, &tokens{due: time.Now().Add(time.Hour)}); !offered || r.unsettled(bob.Name()) == nil {
 		t.Error("bob's tokens are not held")
 	}
-	r.forget(bob.name()) // before the loop comes to them
+	r.forget(bob.Name()) // before the loop comes to them
 	if err := r.tasks.Close(10 * time.Second); err != nil {
 		t.Error(err)
 	}

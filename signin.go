@@ -9,6 +9,7 @@ import (
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/verify"
 	"github.com/gofiber/fiber/v2"
 )
@@ -16,7 +17,7 @@ import (
 // signIn turns the answer into a session. Everything is verified before
 // anything is stored. Once the code is spent, nothing of this can be repeated,
 // so it does not hang on the request's fate.
-func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*openSession, error) {
+func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*session.Session, error) {
 	if answer.err != nil {
 		return nil, answerError(answer.err)
 	}
@@ -44,7 +45,7 @@ func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*openS
 }
 
 // admit verifies the tokens and stores the session.
-func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted pool.Grant, begun attempt) (*openSession, error) {
+func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted pool.Grant, begun attempt) (*session.Session, error) {
 	id, err := a.verifier.IDToken(ctx, granted.ID, verify.NotFromFuture, verify.Nonce(secret.Text(begun.Nonce)), verify.AccessTokenHash(granted.Access))
 	if err != nil {
 		return nil, err
@@ -72,13 +73,13 @@ func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted pool.Grant, begu
 	if err := a.welcome(c, user); err != nil {
 		return nil, err
 	}
-	expires := earlier(access.Expires(), id.Expires())
-	record := hotRecord{
-		serial: 1, moments: moments{expires: momentOf(expires), renewAfter: momentOf(renewAfter(a.config.Now(), expires))},
-		renewable: granted.Refresh != "", subject: id.Text("sub"),
-		user: claims.Text{Bytes: user}, payload: claims.Text{Bytes: access.Payload}, userInfo: claims.Text{Bytes: userInfo},
+	expires := session.Earlier(access.Expires(), id.Expires())
+	record := session.Hot{
+		Serial: 1, Moments: session.Moments{Expires: session.MomentOf(expires), RenewAfter: session.MomentOf(session.RenewAfter(a.config.Now(), expires))},
+		Renewable: granted.Refresh != "", Subject: id.Text("sub"),
+		User: claims.Text{Bytes: user}, Payload: claims.Text{Bytes: access.Payload}, UserInfo: claims.Text{Bytes: userInfo},
 	}
-	return a.sessions.begin(record, coldRecord{access: granted.Access, nonce: secret.Text(begun.Nonce), refresh: candidates{granted.Refresh}})
+	return a.sessions.Begin(record, session.Cold{Access: granted.Access, Nonce: secret.Text(begun.Nonce), Refresh: session.Candidates{granted.Refresh}})
 }
 
 // provedAnew reports whether the visitor has shown who they are since the

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/claims"
+	"github.com/bar-tech/cognito/internal/session"
 )
 
 // User is who is signed in: the claims of the verified ID token, and those of
@@ -78,7 +79,7 @@ func (u *User) Claim(name string) any { return u.set().Copied(name) }
 // nil, since nobody is signed in, the error is [ErrNotSignedIn].
 func (u *User) Decode(v any) error {
 	if u == nil {
-		return errNobody
+		return session.ErrNobody
 	}
 	return json.Unmarshal(u.set().Source().Expand(), v)
 }
@@ -155,7 +156,7 @@ func (p *Payload) Claim(name string) any { return p.set().Copied(name) }
 // nil, since there is no token, the error is [ErrNotSignedIn].
 func (p *Payload) Decode(v any) error {
 	if p == nil {
-		return errNobody
+		return session.ErrNobody
 	}
 	return json.Unmarshal(p.set().Source().Expand(), v)
 }

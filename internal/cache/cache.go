@@ -149,6 +149,7 @@ func (r *Cache[K, V]) evict() {
 	}
 }
 
+// Forget drops what is remembered of a key.
 func (r *Cache[K, V]) Forget(key K) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

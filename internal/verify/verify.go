@@ -205,6 +205,7 @@ func (t *Token) Moment(name string) (time.Time, bool) {
 	return time.Unix(int64(seconds), 0), true
 }
 
+// Expires is the token's exact end.
 func (t *Token) Expires() time.Time {
 	expires, _ := t.Moment("exp")
 	return expires

@@ -1,4 +1,4 @@
-package cognito
+package session
 
 import (
 	"encoding/binary"
@@ -11,80 +11,83 @@ import (
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
-// hotRecord is what every request of a session reads: who is signed in and
+// Hot is what every request of a session reads: who is signed in and
 // until when. It is small and takes no parsing beyond lengths.
-type hotRecord struct {
-	serial uint64 // grows with every renewal of the tokens
-	moments
-	renewable bool        // there is a refresh token
-	subject   string      // the user's "sub", which is asked for more than all the rest
-	user      claims.Text // the user's claims
-	payload   claims.Text // the access token's claims
-	userInfo  claims.Text // what userInfo added at login, or nothing
+type Hot struct {
+	Serial uint64 // grows with every renewal of the tokens
+	Moments
+	Renewable bool        // there is a refresh token
+	Subject   string      // the user's "sub", which is asked for more than all the rest
+	User      claims.Text // the user's claims
+	Payload   claims.Text // the access token's claims
+	UserInfo  claims.Text // what userInfo added at login, or nothing
 }
 
-// moments are the times of a session.
-type moments struct {
-	idleUntil  moment // moves as the session is used
+// Moments are the times of a session.
+type Moments struct {
+	IdleUntil  moment // moves as the session is used
 	until      moment // never moves
-	touchAfter moment // when use moves idleUntil again
-	renewAfter moment // when the tokens should be renewed
-	expires    moment // when the first of the tokens expires
+	TouchAfter moment // when use moves idleUntil again
+	RenewAfter moment // when the tokens should be renewed
+	Expires    moment // when the first of the tokens expires
 }
 
 // moment is a time as records hold it, in Unix milliseconds: every open session
-// has several, and requests compare them.
+// Has several, and requests compare them.
 type moment int64
 
-func momentOf(t time.Time) moment { return moment(t.UnixMilli()) }
+// MomentOf is a time as a record holds it.
+func MomentOf(t time.Time) moment { return moment(t.UnixMilli()) }
 
-func (m moment) time() time.Time { return time.UnixMilli(int64(m)) }
+// Time is the moment as a time.
+func (m moment) Time() time.Time { return time.UnixMilli(int64(m)) }
 
-// passed reports whether the moment has come.
-func (m moment) passed(now time.Time) bool { return momentOf(now) >= m }
+// Passed reports whether the moment has come.
+func (m moment) Passed(now time.Time) bool { return MomentOf(now) >= m }
 
-// coldRecord is read at refresh and at logout. The raw ID token is kept
+// Cold is read at refresh and at logout. The raw ID token is kept
 // nowhere: its claims are in the hot record.
-type coldRecord struct {
-	access  secret.Text
-	nonce   secret.Text
-	refresh candidates
+type Cold struct {
+	Access  secret.Text
+	Nonce   secret.Text
+	Refresh Candidates
 	// A renewal whose tokens could not be verified yet, because no keys were
 	// to be had. Its refresh token is already among the candidates.
-	unverifiedAccess secret.Text
-	unverifiedID     secret.Text
+	UnverifiedAccess secret.Text
+	UnverifiedID     secret.Text
 }
 
 // Format prints no secret.
-func (coldRecord) Format(f fmt.State, _ rune) { secret.Hide(f, "cold record") }
+func (Cold) Format(f fmt.State, _ rune) { secret.Hide(f, "cold record") }
 
 var errShortRecord = errors.New("record ends early")
 
 // first is the first of the moments at which something is due.
-func (m *moments) first() moment {
-	return min(m.idleUntil, m.until, m.touchAfter, m.renewAfter, m.expires)
+func (m *Moments) first() moment {
+	return min(m.IdleUntil, m.until, m.TouchAfter, m.RenewAfter, m.Expires)
 }
 
 // inOrder is the order of the record's format.
-func (m *moments) inOrder() [5]*moment {
-	return [5]*moment{&m.idleUntil, &m.until, &m.touchAfter, &m.renewAfter, &m.expires}
+func (m *Moments) inOrder() [5]*moment {
+	return [5]*moment{&m.IdleUntil, &m.until, &m.TouchAfter, &m.RenewAfter, &m.Expires}
 }
 
-func (h *hotRecord) encode(book *claims.Dictionary) []byte {
+// Encode writes the record, with claims as short as the dictionary makes them.
+func (h *Hot) Encode(book *claims.Dictionary) []byte {
 	parts, short := h.shortParts(book)
 	b := make([]byte, 0, 128+len(parts[0])+len(parts[1])+len(parts[2]))
-	b = binary.AppendUvarint(b, h.serial)
+	b = binary.AppendUvarint(b, h.Serial)
 	for _, m := range h.inOrder() {
 		b = binary.AppendVarint(b, int64(*m))
 	}
 	flags := byte(0)
-	if h.renewable {
+	if h.Renewable {
 		flags |= flagRenewable
 	}
 	if short {
 		flags |= flagShort
 	}
-	b = appendPart(append(b, flags), []byte(h.subject))
+	b = appendPart(append(b, flags), []byte(h.Subject))
 	for _, part := range parts {
 		b = appendPart(b, part)
 	}
@@ -97,34 +100,35 @@ const (
 )
 
 // shortParts are the claims as they are stored, all shortened or none.
-func (h *hotRecord) shortParts(book *claims.Dictionary) (parts [3][]byte, short bool) {
-	for i, claims := range []claims.Text{h.user, h.payload, h.userInfo} {
+func (h *Hot) shortParts(book *claims.Dictionary) (parts [3][]byte, short bool) {
+	for i, claims := range []claims.Text{h.User, h.Payload, h.UserInfo} {
 		if parts[i], short = claims.Compact(book); !short {
-			return [3][]byte{h.user.Expand(), h.payload.Expand(), h.userInfo.Expand()}, false
+			return [3][]byte{h.User.Expand(), h.Payload.Expand(), h.UserInfo.Expand()}, false
 		}
 	}
 	return parts, true
 }
 
-func decodeHot(b []byte, book *claims.Dictionary) (hotRecord, error) {
+func decodeHot(b []byte, book *claims.Dictionary) (Hot, error) {
 	r := recordReader{rest: b}
-	h := hotRecord{serial: r.number()}
+	h := Hot{Serial: r.number()}
 	for _, m := range h.inOrder() {
 		*m = r.moment()
 	}
 	flags := r.octet()
-	h.renewable = flags&flagRenewable != 0
+	h.Renewable = flags&flagRenewable != 0
 	if flags&flagShort == 0 {
 		book = nil
 	}
-	h.subject = string(r.part())
-	for _, raw := range []*claims.Text{&h.user, &h.payload, &h.userInfo} {
+	h.Subject = string(r.part())
+	for _, raw := range []*claims.Text{&h.User, &h.Payload, &h.UserInfo} {
 		*raw = claims.Text{Bytes: r.part(), Book: book}
 	}
 	return h, r.err
 }
 
-func (c *coldRecord) encode() []byte {
+// Encode writes the record.
+func (c *Cold) Encode() []byte {
 	var b []byte
 	for _, part := range c.parts() {
 		b = appendPart(b, []byte(part.Reveal()))
@@ -132,9 +136,9 @@ func (c *coldRecord) encode() []byte {
 	return b
 }
 
-func decodeCold(b []byte) (coldRecord, error) {
+func decodeCold(b []byte) (Cold, error) {
 	r := recordReader{rest: b}
-	var c coldRecord
+	var c Cold
 	for _, part := range c.parts() {
 		*part = secret.Text(r.part())
 	}
@@ -142,10 +146,10 @@ func decodeCold(b []byte) (coldRecord, error) {
 }
 
 // parts is the order of the record's format.
-func (c *coldRecord) parts() []*secret.Text {
-	parts := []*secret.Text{&c.access, &c.nonce, &c.unverifiedAccess, &c.unverifiedID}
-	for i := range c.refresh {
-		parts = append(parts, &c.refresh[i])
+func (c *Cold) parts() []*secret.Text {
+	parts := []*secret.Text{&c.Access, &c.Nonce, &c.UnverifiedAccess, &c.UnverifiedID}
+	for i := range c.Refresh {
+		parts = append(parts, &c.Refresh[i])
 	}
 	return parts
 }
@@ -209,10 +213,10 @@ func (r *recordReader) skip(size int) bool {
 	return true
 }
 
-// renewAfter leaves a quarter of the tokens' life, give or take a twentieth,
+// RenewAfter leaves a quarter of the tokens' life, give or take a twentieth,
 // so that sessions that began together are not renewed together. Tokens that
 // arrive nearly or wholly expired are not asked for more than once a second.
-func renewAfter(now, expires time.Time) time.Time {
+func RenewAfter(now, expires time.Time) time.Time {
 	life := expires.Sub(now)
 	share := 0.75 + 0.05*(2*rand.Float64()-1)
 	return now.Add(max(time.Second, time.Duration(float64(life)*share)))

@@ -1,0 +1,71 @@
+package session
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/claims"
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/verify"
+)
+
+// Identity is what the middleware found out about the sender of one request. It
+// is immutable: the requests of one session share it. It does not know who found
+// it.
+type Identity struct {
+	User    *claims.Set
+	Payload *claims.Set
+	Session *Session    // nil unless a cookie signed the user in
+	Cookie  bool        // the request carried our cookie
+	Bearer  bool        // the request carried a bearer token
+	Stale   bool        // the cookie leads to no session
+	Ended   bool        // the session was found to have ended just now
+	Raw     secret.Text // the bearer token
+	Err     error       // why there is no user, if not for want of a login
+}
+
+// Format prints no secret.
+func (Identity) Format(f fmt.State, _ rune) { secret.Hide(f, "identity") }
+
+// What most requests without a user have in common.
+var (
+	Anonymous   = &Identity{}
+	StaleCookie = &Identity{Cookie: true, Stale: true}
+	CrossSite   = &Identity{Cookie: true, Err: fault.Plain(fault.ErrCrossOrigin)}
+)
+
+// Refusal is why a guard turns a request away.
+func (id *Identity) Refusal() *fault.Error {
+	switch {
+	case id.Err != nil:
+		return fault.From(id.Err)
+	case id.Payload != nil:
+		return errNoUser
+	case id.Stale:
+		return ErrNoSession
+	}
+	return ErrNobody
+}
+
+var (
+	ErrNobody = fault.Plain(fault.ErrNotSignedIn)
+	errNoUser = fault.Because(fault.ErrForbidden, "a machine client's token, where a user is wanted")
+)
+
+// CheckBearerExpiry is exact, unlike the verification before: what is handed
+// on must not be refused at its destination.
+func (id *Identity) CheckBearerExpiry(now time.Time) error {
+	if now.Before(id.Payload.Time("exp")) {
+		return nil
+	}
+	return fault.Because(fault.ErrInvalidToken, "access token: %w", verify.ErrTokenExpired)
+}
+
+// Subject names who sent a request, for events.
+func (id *Identity) Subject() string {
+	if id.Payload == nil {
+		return ""
+	}
+	return id.Payload.Sub()
+}

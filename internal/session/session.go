@@ -1,0 +1,292 @@
+// Package session keeps sessions: who is signed in, until when, and with which tokens.
+// It stores what it is given, under one protocol, and calls nobody but the storage.
+package session
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/cache"
+	"github.com/bar-tech/cognito/internal/claims"
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/storage"
+	"github.com/bar-tech/cognito/internal/tasks"
+	"github.com/gofiber/fiber/v2/utils"
+)
+
+// A Session is what we remember about a signed-in visitor: two sealed records
+// in the storage, which only the visitor's cookie can name and open.
+
+// Handle is what a cookie's value leads to: the names of the session's
+// records and the key that they are sealed with. It says nothing about
+// whether they exist.
+type Handle struct {
+	HotKey [len(HotPrefix) + len(secret.Name{})]byte
+	ID     ID
+	Key    secret.Key
+}
+
+// Format prints no secret.
+func (Handle) Format(f fmt.State, _ rune) { secret.Hide(f, "session") }
+
+// ID is the cookie's value.
+type ID [43]byte
+
+// HotPrefix begins the names of hot records in the storage.
+const HotPrefix = "cognito_hot_"
+
+// Hot is a view into the handle, which never changes. A string of its own would
+// be one piece of memory more that every request has to wait for.
+func (h *Handle) Hot() string { return utils.UnsafeString(h.HotKey[:]) }
+
+// Name is what the names of the session's records end with. It says nothing
+// about the cookie.
+func (h *Handle) Name() string { return h.Hot()[len(HotPrefix):] }
+
+func (h *Handle) cold() string { return "cognito_cold_" + h.Name() }
+
+// tomb stands for a while where a session was ended.
+func (h *Handle) tomb() string { return "cognito_tomb_" + h.Name() }
+
+// Lease stands while an instance renews the tokens.
+func (h *Handle) Lease() string { return "cognito_lease_" + h.Name() }
+
+const tombstoneLife = 10 * time.Minute
+
+// NewHandle derives a handle, or reports that the value cannot be an id of
+// ours. Nothing else of a cookie ever reaches the storage. It does not keep id,
+// which may be a view into a request.
+func NewHandle(id []byte, boundTo string) (*Handle, bool) {
+	random, ok := secret.RandomOf(id)
+	if !ok {
+		return nil, false
+	}
+	ring := secret.DeriveKeyring(random[:], boundTo)
+	// With a copy of id: the view changes when the request ends.
+	handle := &Handle{ID: ID(id), Key: ring.Key}
+	copy(handle.HotKey[copy(handle.HotKey[:], HotPrefix):], ring.Name[:])
+	return handle, true
+}
+
+// Session is a session as it was last read. It is immutable and shared by
+// the requests of the session. What every request needs comes first and is in
+// one piece, since with many sessions none of it is in the processor's cache.
+type Session struct {
+	CalmUntil moment // before this nothing is due
+	digest    uint64 // of the hot record's bytes in the storage
+	Handle
+	Identity Identity
+	user     claims.Set
+	payload  claims.Set
+
+	// What is left of the record. See there.
+	Serial uint64
+	Moments
+	Renewable bool
+	userInfo  claims.Text
+	// Unsaved is set while the session's newest tokens exist only here.
+	Unsaved *Cold
+}
+
+// Format prints no secret.
+func (*Session) Format(f fmt.State, _ rune) { secret.Hide(f, "session") }
+
+// Record is what the session was made of.
+func (o *Session) Record() Hot {
+	return Hot{
+		Serial: o.Serial, Moments: o.Moments, Renewable: o.Renewable, Subject: o.user.Sub(),
+		User: o.user.Source(), Payload: o.payload.Source(), UserInfo: o.userInfo,
+	}
+}
+
+// Observer is told what an operator should know of sessions.
+type Observer interface {
+	Tampered(cause error)     // a record did not open
+	NotProlonged(cause error) // the idle deadline of a session in use did not move
+}
+
+// Store keeps sessions in the storage.
+type Store struct {
+	observer Observer
+	tasks    *tasks.Group
+	Store    *storage.Store
+	boundTo  string // see sealedFor
+	now      func() time.Time
+	idle     time.Duration
+	total    time.Duration
+	Recent   *cache.Cache[ID, Session]
+	book     *claims.Dictionary
+	seed     maphash.Seed
+
+	touching sync.Map // names of sessions whose idle deadline is being moved
+}
+
+// Settings are what sessions have to know of the app.
+type Settings struct {
+	Binding    string // pool and client: what every record is bound to
+	Dictionary *claims.Dictionary
+	Idle       time.Duration
+	Total      time.Duration
+	Now        func() time.Time
+}
+
+// New keeps sessions in a storage.
+func New(s Settings, store *storage.Store, background *tasks.Group, observer Observer) *Store {
+	return &Store{
+		observer: observer, tasks: background, Store: store, boundTo: secret.BindingOf("session", s.Binding), now: s.Now,
+		idle: s.Idle, total: s.Total, Recent: cache.New[ID, Session](cache.Limit), book: s.Dictionary, seed: maphash.MakeSeed(),
+	}
+}
+
+// Handle is newHandle for this app's sessions.
+func (s *Store) Handle(id []byte) (*Handle, bool) { return NewHandle(id, s.boundTo) }
+
+// Read finds the session of a cookie's value, which may be a view into the
+// request. The error is ErrSessionEnded when there is none and ErrUnavailable
+// when that cannot be known.
+//
+// The storage is asked every time, so a session that was ended anywhere is
+// Ended here. What is saved is opening the record: sealed bytes with the digest
+// of those last opened for this very id hold the same session. The digest is
+// seeded anew in every process, so whoever may write to the storage cannot aim
+// at one; and if they could, the visitor would be taken for who they just were.
+// Expiry is not part of that and is checked each time.
+func (s *Store) Read(id []byte, now time.Time) (*Session, error) {
+	if len(id) != len(ID{}) {
+		return nil, ErrNoSession
+	}
+	known := s.Recent.Get(ID(id))
+	if known == nil {
+		return s.readAnew(id, now)
+	}
+	// Looked up before the storage is asked, so that the processor can wait for
+	// All of it at once.
+	calmUntil, digest := known.CalmUntil, known.digest
+	sealed, err := s.Store.Get(known.Hot())
+	switch {
+	case err != nil:
+		return nil, err
+	case sealed == nil || maphash.Bytes(s.seed, sealed) != digest:
+		return s.opened(&known.Handle, sealed, now)
+	case !calmUntil.Passed(now):
+		return known, nil
+	}
+	return s.unlessOver(known, now)
+}
+
+// readAnew is read for a session that is not remembered.
+func (s *Store) readAnew(id []byte, now time.Time) (*Session, error) {
+	handle, ok := s.Handle(id)
+	if !ok {
+		return nil, ErrNoSession
+	}
+	sealed, err := s.Store.Get(handle.Hot())
+	if err != nil {
+		return nil, err
+	}
+	return s.opened(handle, sealed, now)
+}
+
+// opened opens what the storage has, which may be nothing.
+func (s *Store) opened(handle *Handle, sealed []byte, now time.Time) (*Session, error) {
+	if sealed == nil {
+		s.Recent.Forget(handle.ID)
+		return nil, ErrNoSession
+	}
+	session, err := s.open(handle, sealed)
+	if err != nil {
+		return nil, err
+	}
+	return s.unlessOver(session, now)
+}
+
+// unlessOver checks the deadlines of a session.
+func (s *Store) unlessOver(session *Session, now time.Time) (*Session, error) {
+	if session.until.Passed(now) || session.IdleUntil.Passed(now) {
+		s.drop(&session.Handle)
+		return nil, ErrNoSession
+	}
+	return session, nil
+}
+
+// ErrNoSession is made once: requests with dead cookies are common.
+var ErrNoSession = fault.Plain(fault.ErrSessionEnded)
+
+func (s *Store) open(handle *Handle, sealed []byte) (*Session, error) {
+	digest := maphash.Bytes(s.seed, sealed)
+	plain, err := handle.Key.OpenInto(s.Store.Room(sealed), handle.Hot(), sealed)
+	if err == nil {
+		var record Hot
+		if record, err = decodeHot(plain, s.book); err == nil {
+			return s.remember(handle, digest, record), nil
+		}
+	}
+	s.Recent.Forget(handle.ID)
+	if errors.Is(err, secret.ErrUnknownVersion) {
+		return nil, ErrNoSession
+	}
+	// Only this cookie leads to this record, so nobody else loses anything.
+	s.observer.Tampered(err)
+	s.drop(handle)
+	return nil, ErrNoSession
+}
+
+// remember keeps what a record holds for the session's next requests.
+func (s *Store) remember(handle *Handle, digest uint64, record Hot) *Session {
+	entry := &cache.Entry[ID, Session]{Key: handle.ID}
+	s.fill(&entry.Value, handle, record)
+	entry.Value.digest = digest
+	s.Recent.Put(entry)
+	return &entry.Value
+}
+
+// FromMemory makes a session of a record that need not be in the storage.
+func (s *Store) FromMemory(handle *Handle, record Hot) *Session {
+	opened := &Session{}
+	s.fill(opened, handle, record)
+	return opened
+}
+
+// fill makes opened the session of a record.
+func (s *Store) fill(opened *Session, handle *Handle, record Hot) {
+	opened.CalmUntil, opened.Moments = record.first(), record.Moments
+	opened.Handle = *handle
+	opened.user.Init(record.User, record.Subject)
+	opened.payload.Init(record.Payload, record.Subject)
+	opened.Serial, opened.Renewable, opened.userInfo = record.Serial, record.Renewable, record.UserInfo
+	opened.Identity = Identity{Session: opened, Cookie: true, User: &opened.user, Payload: &opened.payload}
+}
+
+// ReadCold opens the cold record. The outcomes are those of read.
+func (s *Store) ReadCold(handle *Handle) (Cold, error) {
+	sealed, err := s.Store.Get(handle.cold())
+	if err != nil {
+		return Cold{}, err
+	}
+	if sealed == nil {
+		return Cold{}, ErrNoSession
+	}
+	plain, err := handle.Key.Open(handle.cold(), sealed)
+	if err != nil {
+		return Cold{}, ErrNoSession
+	}
+	cold, err := decodeCold(plain)
+	if err != nil {
+		return Cold{}, ErrNoSession
+	}
+	return cold, nil
+}
+
+// Fresh reads both records anew, past what is remembered.
+func (s *Store) Fresh(handle *Handle) (*Session, Cold, error) {
+	hot, err := s.Read(handle.ID[:], s.now())
+	if err != nil {
+		return nil, Cold{}, err
+	}
+	cold, err := s.ReadCold(handle)
+	return hot, cold, err
+}

@@ -1,0 +1,180 @@
+package session
+
+import (
+	"hash/maphash"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/pool"
+	"github.com/bar-tech/cognito/internal/secret"
+)
+
+// Everything that writes a session is in this file and keeps one protocol:
+// cold record first, then hot, then look for a tombstone. Ending a session
+// puts the tombstone first and then deletes. So of a writer and an ender that
+// cross, at least one sees the other: the writer that finds a tombstone undoes
+// what it wrote. What remains is an ender that puts its tombstone after the
+// writer looked and deletes before the writer's driver has written, a matter
+// of milliseconds within one storage call.
+
+var sealedTombstone = []byte{1} // its presence is its meaning
+
+// Begin stores a new session under a new id. The id is never one that came
+// from outside, so nobody can plant a session that a victim then signs in to.
+func (s *Store) Begin(record Hot, cold Cold) (*Session, error) {
+	handle, ok := s.Handle([]byte(secret.Random()))
+	if !ok {
+		panic("cognito: a session id of our own making is malformed")
+	}
+	now := s.now()
+	record.until = MomentOf(now.Add(s.total))
+	s.Slide(&record, now)
+	if !record.Renewable {
+		record.until = min(record.until, record.Expires) // nothing could renew it
+	}
+	opened, err := s.write(handle, record, &cold)
+	if err != nil {
+		s.drop(handle)
+		return nil, err
+	}
+	return opened, nil
+}
+
+// Slide moves the idle deadline.
+func (s *Store) Slide(record *Hot, now time.Time) {
+	record.IdleUntil = MomentOf(now.Add(s.idle))
+	record.TouchAfter = MomentOf(now.Add(s.idle / 10))
+}
+
+// write stores both records, or the hot one alone if cold is nil.
+func (s *Store) write(handle *Handle, record Hot, cold *Cold) (*Session, error) {
+	if cold != nil {
+		if err := s.writeCold(handle, record, cold); err != nil {
+			return nil, err
+		}
+	}
+	sealed := handle.Key.Seal(handle.Hot(), record.Encode(s.book))
+	life := min(record.until, record.IdleUntil).Time().Sub(s.now())
+	if err := s.Store.Set(handle.Hot(), sealed, life); err != nil {
+		return nil, err
+	}
+	return s.remember(handle, maphash.Bytes(s.seed, sealed), record), nil
+}
+
+// longestOutage is how long Cognito may be out of reach while a session in use
+// waits for its renewal.
+const longestOutage = 24 * time.Hour
+
+// writeCold gives the cold record a life of its own: long enough for a visitor
+// who makes a last request just before the tokens expire and the next one just
+// before the session is idle for too long, and for an outage on top. So
+// touching a session need not write it, and cannot put back a refresh token
+// that was replaced meanwhile.
+func (s *Store) writeCold(handle *Handle, record Hot, cold *Cold) error {
+	now := s.now()
+	last := max(record.Expires, MomentOf(now)).Time()
+	life := Earlier(record.until.Time(), last.Add(s.idle+longestOutage)).Sub(now)
+	return s.Store.Set(handle.cold(), handle.Key.Seal(handle.cold(), cold.Encode()), life)
+}
+
+// Save is write for a session that somebody may be ending at the same time.
+func (s *Store) Save(handle *Handle, record Hot, cold *Cold) (*Session, error) {
+	opened, err := s.write(handle, record, cold)
+	if err != nil {
+		return nil, err
+	}
+	return opened, s.UndoIfEnded(handle)
+}
+
+// SaveCold stores the cold record alone, by the same protocol.
+func (s *Store) SaveCold(handle *Handle, record Hot, cold Cold) error {
+	if err := s.writeCold(handle, record, &cold); err != nil {
+		return err
+	}
+	return s.UndoIfEnded(handle)
+}
+
+// UndoIfEnded removes what was written of a session that has ended meanwhile.
+func (s *Store) UndoIfEnded(handle *Handle) error {
+	tombstone, err := s.Store.Get(handle.tomb())
+	if err != nil {
+		return err
+	}
+	if tombstone != nil {
+		s.drop(handle)
+		return ErrNoSession
+	}
+	return nil
+}
+
+// Touch moves the idle deadline of a session in use, at most once per tenth
+// of it and by one request at a time. It works on a fresh read, since the
+// Session may have been renewed or ended since the request came in. Should it
+// still cross a renewal and put back an older hot record, whoever renewed finds
+// that when it looks again (settle). A storage that fails now is asked again
+// by the next request.
+func (s *Store) Touch(opened *Session, now time.Time) {
+	if _, busy := s.touching.LoadOrStore(opened.Name(), true); busy {
+		return
+	}
+	done := true
+	defer func() {
+		if done {
+			s.touching.Delete(opened.Name())
+		}
+	}()
+	fresh, err := s.Read(opened.ID[:], now)
+	if err != nil || !fresh.TouchAfter.Passed(now) {
+		return
+	}
+	record := fresh.Record()
+	s.Slide(&record, now)
+	if _, err := s.Save(&opened.Handle, record, nil); err != nil {
+		done = !s.UndoLater(&opened.Handle, func() { s.touching.Delete(opened.Name()) })
+		s.observer.NotProlonged(err)
+	}
+}
+
+// UndoLater looks for a tombstone when a write that got no answer in time must
+// have been done or given up: it may have come after a logout. It reports
+// whether it will, and calls then afterwards, if there is one.
+func (s *Store) UndoLater(handle *Handle, then func()) bool {
+	return s.tasks.Go("looking for a tombstone", func(closing <-chan struct{}) {
+		if then != nil {
+			defer then()
+		}
+		select {
+		case <-time.After(pool.CallTimeout):
+		case <-closing:
+		}
+		_ = s.UndoIfEnded(handle)
+	}) == nil
+}
+
+// MarkEnded is the first step of ending a session: a renewal that stores a new
+// Refresh token after the next step has read the record will find the tombstone,
+// and revoke that token itself.
+func (s *Store) MarkEnded(handle *Handle) error {
+	return s.Store.Set(handle.tomb(), sealedTombstone, tombstoneLife)
+}
+
+// Remove deletes both records.
+func (s *Store) Remove(handle *Handle) error {
+	s.Recent.Forget(handle.ID)
+	err := s.Store.Delete(handle.Hot())
+	if coldErr := s.Store.Delete(handle.cold()); err == nil {
+		err = coldErr
+	}
+	return err
+}
+
+// drop removes what is of no use any more. If that fails the storage's own
+// expiry does it.
+func (s *Store) drop(handle *Handle) { _ = s.Remove(handle) }
+
+// Earlier is the first of two times.
+func Earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
