@@ -1,7 +1,11 @@
 package cognito
 
 import (
+	"time"
+
+	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/session"
+	"github.com/bar-tech/cognito/internal/verify"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -74,7 +78,7 @@ func (a *Auth) accessToken(c *fiber.Ctx, id *session.Identity) (string, error) {
 		return "", errUncovered
 	}
 	if id.Bearer && id.Payload != nil {
-		if err := id.CheckBearerExpiry(a.config.Now()); err != nil {
+		if err := checkBearerExpiry(id, a.config.Now()); err != nil {
 			return "", err
 		}
 		return id.Raw.Reveal(), nil
@@ -84,7 +88,7 @@ func (a *Auth) accessToken(c *fiber.Ctx, id *session.Identity) (string, error) {
 	}
 	current := id.Session
 	if current.Expires.Passed(a.config.Now()) {
-		renewed, err := a.renewals.wait(current)
+		renewed, err := a.renewals.Wait(current)
 		if err != nil {
 			return "", err
 		}
@@ -99,4 +103,13 @@ func (a *Auth) accessToken(c *fiber.Ctx, id *session.Identity) (string, error) {
 		return "", err
 	}
 	return cold.Access.Reveal(), nil
+}
+
+// checkBearerExpiry is exact, unlike the verification before: what is handed
+// on must not be refused at its destination.
+func checkBearerExpiry(id *session.Identity, now time.Time) error {
+	if now.Before(id.Payload.Time("exp")) {
+		return nil
+	}
+	return fault.Because(fault.ErrInvalidToken, "access token: %w", verify.ErrTokenExpired)
 }

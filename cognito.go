@@ -12,6 +12,7 @@ import (
 	"github.com/bar-tech/cognito/internal/cache"
 	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/pool"
+	"github.com/bar-tech/cognito/internal/refresh"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/storage"
@@ -41,7 +42,7 @@ type Auth struct {
 	tokens     *cache.Cache[string, verifiedToken] // bearer tokens verified lately
 	attempts   *attempts
 	sessions   *session.Store
-	renewals   *renewals
+	renewals   *refresh.Renewals
 	ownStorage *memory.Storage // ours to close, or nil
 
 	endings endings
@@ -111,8 +112,10 @@ func NewAuth(config Config) (*Auth, error) {
 	a.attempts = newAttempts(a)
 	a.sessions = session.New(session.Settings{
 		Binding: a.binding, Dictionary: claims.NewDictionary(c.Issuer, c.ClientID), Idle: c.IdleTimeout, Total: c.AbsoluteTimeout, Now: c.Now,
-	}, a.store, a.tasks, a)
-	a.renewals = newRenewals(a)
+	}, a.store, a.tasks, observer{a})
+	a.renewals = refresh.New(refresh.Needs{
+		Sessions: a.sessions, Endpoint: a.endpoint, Verifier: a.verifier, Tasks: a.tasks, Observer: observer{a}, Now: c.Now, Alone: a.ownStorage != nil,
+	})
 	a.mountRoutes()
 	return a, nil
 }

@@ -21,8 +21,8 @@
 //     [PayloadFrom] say who is there (request.go, attach.go, access.go, user.go, internal/claims).
 //     Programs bring an access token instead (bearer.go). Guards decide who may
 //     (guard.go).
-//  4. Before the tokens lapse they are renewed in the background (refresh.go, refreshpath.go,
-//     renewal.go, lease.go, settle.go, ending.go).
+//  4. Before the tokens lapse they are renewed in the background (internal/refresh,
+//     refreshpath.go).
 //  5. The visitor opens LogoutPath. The session ends here, then its refresh
 //     token, then Cognito's own session (logout.go).
 //

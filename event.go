@@ -92,23 +92,19 @@ func (e Event) failed(err error) Event {
 	return e
 }
 
-// What happens to sessions apart from any request.
+// observer hears what happens to sessions apart from any request.
+type observer struct{ *Auth }
 
-var (
-	_ session.Observer = (*Auth)(nil)
-	_ renewalObserver  = (*Auth)(nil)
-)
-
-func (a *Auth) Tampered(cause error) {
+func (a observer) Tampered(cause error) {
 	a.emit(Event{Kind: EventTamper}.failed(fault.New(fault.Details{Reason: fault.ErrSessionEnded, Cause: cause})))
 }
 
-func (a *Auth) NotProlonged(cause error) {
+func (a observer) NotProlonged(cause error) {
 	a.config.Logger.Warn("cognito: a session in use could not be prolonged", "error", cause)
 }
 
 // renewed tells whoever wants to know how a renewal ended.
-func (a *Auth) renewed(before, after *session.Session, err error, took time.Duration) {
+func (a observer) Renewed(before, after *session.Session, err error, took time.Duration) {
 	event := Event{Kind: EventRefresh, OK: true, Subject: before.Identity.Subject(), Duration: took}
 	if err != nil {
 		a.emit(event.failed(err))
@@ -120,10 +116,10 @@ func (a *Auth) renewed(before, after *session.Session, err error, took time.Dura
 	}
 }
 
-func (a *Auth) unsaved(session string, cause error) {
+func (a observer) Unsaved(session string, cause error) {
 	a.config.Logger.Error("cognito: renewed tokens may not be stored; they are kept in memory until they are", "session", session[:8], "error", cause)
 }
 
-func (a *Auth) notRevoked(cause error) {
+func (a observer) NotRevoked(cause error) {
 	a.config.Logger.Warn("cognito: a refresh token could not be revoked", "error", cause)
 }

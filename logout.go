@@ -9,6 +9,7 @@ import (
 	"github.com/bar-tech/cognito/internal/cache"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
+	"github.com/bar-tech/cognito/internal/refresh"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/storage"
@@ -98,8 +99,8 @@ func (a *Auth) endNow(handle *session.Handle) {
 	err := a.sessions.MarkEnded(handle)
 	if !storage.IsSlow(err) { // else all the rest would take as long again, and somebody waits
 		var refresh []secret.Text
-		refresh, err = a.renewals.removeEnded(handle, err)
-		a.renewals.revokeLater(refresh...)
+		refresh, err = a.renewals.RemoveEnded(handle, err)
+		a.renewals.RevokeLater(refresh...)
 	}
 	if err != nil {
 		a.endLater(handle, known, err)
@@ -109,8 +110,8 @@ func (a *Auth) endNow(handle *session.Handle) {
 // endLater keeps at ending a session that the storage could not be told to end.
 // What takes no storage is done at once.
 func (a *Auth) endLater(handle *session.Handle, known bool, cause error) {
-	held := a.renewals.forget(handle.Name())
-	a.renewals.revokeLater(held.All()...)
+	held := a.renewals.Forget(handle.Name())
+	a.renewals.RevokeLater(held.All()...)
 	a.sessions.Recent.Forget(handle.ID)
 	log := a.config.Logger.With("session", handle.Name()[:8], "error", cause)
 	switch under, room := a.endings.begin(handle.Name(), known); {
@@ -121,8 +122,8 @@ func (a *Auth) endLater(handle *session.Handle, known bool, cause error) {
 		log.Error("cognito: a session could not be ended yet; trying again")
 	default: // closed, or busy beyond measure: nothing can be done later
 		log.Error("cognito: a session could not be ended; trying once more")
-		refresh, _ := a.renewals.end(handle)
-		a.renewals.revokeLater(refresh...) // which the log says, as it cannot
+		refresh, _ := a.renewals.End(handle)
+		a.renewals.RevokeLater(refresh...) // which the log says, as it cannot
 		a.endings.done(handle.Name())
 	}
 }
@@ -132,15 +133,15 @@ func (a *Auth) endLater(handle *session.Handle, known bool, cause error) {
 func (a *Auth) keepEnding(handle *session.Handle, closing <-chan struct{}) {
 	defer a.endings.done(handle.Name())
 	byItself := time.Now().Add(a.config.AbsoluteTimeout)
-	pause := firstSettlePause
-	for last := false; !last && time.Now().Before(byItself); pause = min(2*pause, longestSettlePause) {
+	pause := refresh.FirstSettlePause
+	for last := false; !last && time.Now().Before(byItself); pause = min(2*pause, refresh.LongestSettlePause) {
 		select {
 		case <-time.After(pause/2 + rand.N(pause/2)):
 		case <-closing:
 			last = true
 		}
-		refresh, err := a.renewals.end(handle)
-		a.renewals.revokeLater(refresh...)
+		refresh, err := a.renewals.End(handle)
+		a.renewals.RevokeLater(refresh...)
 		if !fault.IsUnknown(err) {
 			return
 		}

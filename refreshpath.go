@@ -22,7 +22,7 @@ func (a *Auth) serveRefresh(c *fiber.Ctx) error {
 	if err != nil {
 		return a.refuse(c, fault.From(err))
 	}
-	renewed, err := a.renewals.wait(s)
+	renewed, err := a.renewals.Wait(s)
 	if err != nil {
 		if !fault.IsUnknown(err) {
 			a.cookies.clear(c, string(a.cookies.session)) // it ended just now

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/refresh"
 	"github.com/bar-tech/cognito/internal/session"
 	"github.com/gofiber/fiber/v2"
 )
@@ -117,7 +118,7 @@ func (a *Auth) identifyCookie(c *fiber.Ctx) *session.Identity {
 	}
 	if !s.Expires.Passed(now) {
 		if s.RenewAfter.Passed(now) {
-			a.renewals.ahead(s)
+			a.renewals.Ahead(s)
 		}
 		return &s.Identity
 	}
@@ -130,9 +131,9 @@ func (a *Auth) renewExpired(s *session.Session, now time.Time) *session.Identity
 	if !s.RenewAfter.Passed(now) {
 		// Cognito issues tokens that are expired on arrival. Asking on every
 		// request would not help.
-		return unidentified(fault.Unavailable(errPaused))
+		return unidentified(fault.Unavailable(refresh.ErrPaused))
 	}
-	renewed, err := a.renewals.wait(s)
+	renewed, err := a.renewals.Wait(s)
 	if err != nil {
 		id := unidentified(err)
 		if id == session.StaleCookie {

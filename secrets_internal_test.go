@@ -45,7 +45,7 @@ func TestInternalsPrintWithoutSecrets(t *testing.T) {
 		secret.Text(canary), []secret.Text{canary}, map[string]secret.Text{"a": canary}, struct{ S secret.Text }{canary},
 		pool.Grant{Access: canary, ID: canary, Refresh: canary}, &pool.Grant{Access: canary},
 		session.Cold{Access: canary, Refresh: session.Candidates{canary}}, &session.Cold{Access: canary},
-		session.Candidates{canary}, &session.Candidates{canary}, tokens{spent: []secret.Text{canary}}, &tokens{cold: session.Cold{Access: canary}},
+		session.Candidates{canary}, &session.Candidates{canary},
 		cognitoAnswer{state: canary, code: canary}, outcome{session: canary},
 		ticket{secret: canary}, &ticket{secret: canary},
 		pool.TokenEndpoint{ClientSecret: canary}, &pool.TokenEndpoint{ClientSecret: canary},

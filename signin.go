@@ -36,7 +36,7 @@ func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*sessi
 	admitted := false
 	defer func() {
 		if !admitted { // or the app's hook panicked: nobody will ever use it
-			a.renewals.revokeLater(granted.Refresh)
+			a.renewals.RevokeLater(granted.Refresh)
 		}
 	}()
 	opened, err := a.admit(ctx, c, granted, begun)

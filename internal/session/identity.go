@@ -2,12 +2,10 @@ package session
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
-	"github.com/bar-tech/cognito/internal/verify"
 )
 
 // Identity is what the middleware found out about the sender of one request. It
@@ -52,15 +50,6 @@ var (
 	ErrNobody = fault.Plain(fault.ErrNotSignedIn)
 	errNoUser = fault.Because(fault.ErrForbidden, "a machine client's token, where a user is wanted")
 )
-
-// CheckBearerExpiry is exact, unlike the verification before: what is handed
-// on must not be refused at its destination.
-func (id *Identity) CheckBearerExpiry(now time.Time) error {
-	if now.Before(id.Payload.Time("exp")) {
-		return nil
-	}
-	return fault.Because(fault.ErrInvalidToken, "access token: %w", verify.ErrTokenExpired)
-}
 
 // Subject names who sent a request, for events.
 func (id *Identity) Subject() string {

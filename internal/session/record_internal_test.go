@@ -222,3 +222,28 @@ func TestRecordThatCannotBeShortened(t *testing.T) {
 		t.Errorf("a record that cannot be shortened holds %s, %v", shown(got), err)
 	}
 }
+
+// TestRenewAfter: a quarter of a token's life is left when it is renewed, give
+// or take a twentieth, so that sessions that began together do not return
+// together. Tokens that hardly live are asked for once a second at most.
+func TestRenewAfter(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	for _, life := range []time.Duration{time.Minute, time.Hour, 24 * time.Hour} {
+		seen := map[time.Duration]bool{}
+		for range 200 {
+			after := RenewAfter(now, now.Add(life)).Sub(now)
+			if share := float64(after) / float64(life); share < 0.7 || share > 0.8 {
+				t.Fatalf("a token of %s is renewed after %s, want three quarters", life, after)
+			}
+			seen[after] = true
+		}
+		if len(seen) < 100 {
+			t.Errorf("200 tokens of %s are renewed at %d moments; want them spread", life, len(seen))
+		}
+	}
+	for _, life := range []time.Duration{time.Second, 0, -time.Second, -time.Hour} {
+		if after := RenewAfter(now, now.Add(life)).Sub(now); after != time.Second {
+			t.Errorf("a token of %s is renewed after %s, want a second", life, after)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/bar-tech/cognito/internal/cache"
 	"github.com/bar-tech/cognito/internal/claims"
@@ -15,7 +16,6 @@ import (
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/storage"
 	"github.com/bar-tech/cognito/internal/tasks"
-	"github.com/gofiber/fiber/v2/utils"
 )
 
 // A Session is what we remember about a signed-in visitor: two sealed records
@@ -41,7 +41,7 @@ const HotPrefix = "cognito_hot_"
 
 // Hot is a view into the handle, which never changes. A string of its own would
 // be one piece of memory more that every request has to wait for.
-func (h *Handle) Hot() string { return utils.UnsafeString(h.HotKey[:]) }
+func (h *Handle) Hot() string { return unsafe.String(&h.HotKey[0], len(h.HotKey)) }
 
 // Name is what the names of the session's records end with. It says nothing
 // about the cookie.

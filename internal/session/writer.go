@@ -4,7 +4,6 @@ import (
 	"hash/maphash"
 	"time"
 
-	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
@@ -134,6 +133,9 @@ func (s *Store) Touch(opened *Session, now time.Time) {
 	}
 }
 
+// lateWrite is how long a write that got no answer in time may still be on its way.
+const lateWrite = 5 * time.Second
+
 // UndoLater looks for a tombstone when a write that got no answer in time must
 // have been done or given up: it may have come after a logout. It reports
 // whether it will, and calls then afterwards, if there is one.
@@ -143,7 +145,7 @@ func (s *Store) UndoLater(handle *Handle, then func()) bool {
 			defer then()
 		}
 		select {
-		case <-time.After(pool.CallTimeout):
+		case <-time.After(lateWrite):
 		case <-closing:
 		}
 		_ = s.UndoIfEnded(handle)

@@ -1,8 +1,9 @@
-package cognito
+package refresh
 
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,11 +15,11 @@ import (
 
 // blockedLog is an operator's log whose sink hangs.
 type blockedLog struct {
-	renewalObserver
+	Observer
 	reached, release chan struct{}
 }
 
-func (b *blockedLog) unsaved(string, error) {
+func (b *blockedLog) Unsaved(string, error) {
 	close(b.reached)
 	<-b.release
 }
@@ -27,7 +28,7 @@ func (b *blockedLog) unsaved(string, error) {
 // hangs, nobody else waits. Once the log moves again alice's renewal goes on.
 func TestBlockedLog(t *testing.T) {
 	log := &blockedLog{reached: make(chan struct{}), release: make(chan struct{})}
-	r := &renewals{
+	r := &Renewals{
 		now: time.Now, observer: log, tasks: tasks.New(4, nil),
 		states: map[string]*state{},
 	}
@@ -50,7 +51,7 @@ func TestBlockedLog(t *testing.T) {
 	if !<-held || r.unsettled(alice.Name()) == nil {
 		t.Error("alice's tokens are not held")
 	}
-	r.forget(alice.Name()) // before the loop comes to them
+	r.Forget(alice.Name()) // before the loop comes to them
 	if err := r.tasks.Close(10 * time.Second); err != nil {
 		t.Error(err)
 	}
@@ -60,13 +61,13 @@ func TestBlockedLog(t *testing.T) {
 // session ended are not held, a copy of the cookie renews nothing, and a flood of
 // logouts does not fill the memory. Who has not logged out is not touched.
 func TestEndedNameWins(t *testing.T) {
-	r := &renewals{now: time.Now, tasks: tasks.New(4, nil), states: map[string]*state{}}
+	r := &Renewals{now: time.Now, tasks: tasks.New(4, nil), states: map[string]*state{}}
 	handle, ok := session.NewHandle([]byte(secret.Random()), "test")
 	if !ok {
 		t.Fatal("an id of our own making is malformed")
 	}
 	alice := &session.Session{Handle: *handle, Renewable: true}
-	r.forget(alice.Name())
+	r.Forget(alice.Name())
 	r.settleLater(handle, &tokens{}, errors.New("the storage hangs"))
 	if r.unsettled(alice.Name()) != nil {
 		t.Error("tokens came back after the session ended")
@@ -84,8 +85,21 @@ func TestEndedNameWins(t *testing.T) {
 	if offered, _ := r.toSettle(bob, &tokens{due: time.Now().Add(time.Hour)}); !offered || r.unsettled(bob.Name()) == nil {
 		t.Error("bob's tokens are not held")
 	}
-	r.forget(bob.Name()) // before the loop comes to them
+	r.Forget(bob.Name()) // before the loop comes to them
 	if err := r.tasks.Close(10 * time.Second); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTokensPrintWithoutSecrets: what is to be settled holds living tokens.
+func TestTokensPrintWithoutSecrets(t *testing.T) {
+	const canary = "canary-Zq8"
+	mine := tokens{cold: session.Cold{Access: canary, Refresh: session.Candidates{canary}}, spent: []secret.Text{canary}}
+	for _, form := range []string{"%v", "%+v", "%#v", "%q", "%x"} {
+		for _, value := range []any{mine, &mine} {
+			if text := fmt.Sprintf(form, value); strings.Contains(text, canary) || strings.Contains(text, fmt.Sprintf("%x", canary)) {
+				t.Errorf("with %s they print as %s", form, text)
+			}
+		}
 	}
 }

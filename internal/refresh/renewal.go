@@ -1,4 +1,4 @@
-package cognito
+package refresh
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 
 // renew is one flight. It reads the records before it calls: if another instance
 // or an earlier flight was faster, its tokens are the ones to use.
-func (r *renewals) renew(ctx context.Context, seen *session.Session) (*session.Session, error) {
+func (r *Renewals) renew(ctx context.Context, seen *session.Session) (*session.Session, error) {
 	handle := &seen.Handle
 	current, _, err := r.newest(handle)
 	if err != nil || r.wasRenewed(seen, current) {
@@ -62,7 +62,7 @@ func (r *renewals) renew(ctx context.Context, seen *session.Session) (*session.S
 }
 
 // newest reads both records, and puts to them what only this process has.
-func (r *renewals) newest(handle *session.Handle) (*session.Session, session.Cold, error) {
+func (r *Renewals) newest(handle *session.Handle) (*session.Session, session.Cold, error) {
 	hot, stored, err := r.stored(handle)
 	mine := r.unsettled(handle.Name())
 	if err != nil || mine == nil {
@@ -76,7 +76,7 @@ func (r *renewals) newest(handle *session.Handle) (*session.Session, session.Col
 }
 
 // stored reads both records of a session that has not ended here.
-func (r *renewals) stored(handle *session.Handle) (*session.Session, session.Cold, error) {
+func (r *Renewals) stored(handle *session.Handle) (*session.Session, session.Cold, error) {
 	if r.hasEnded(handle.Name()) {
 		return nil, session.Cold{}, session.ErrNoSession
 	}
@@ -84,12 +84,12 @@ func (r *renewals) stored(handle *session.Handle) (*session.Session, session.Col
 }
 
 // wasRenewed reports whether somebody has renewed a session since it was seen.
-func (r *renewals) wasRenewed(seen, current *session.Session) bool {
+func (r *Renewals) wasRenewed(seen, current *session.Session) bool {
 	return current.Serial != seen.Serial && !current.RenewAfter.Passed(r.now())
 }
 
 // present presents refresh tokens in turn until one is not refused.
-func (r *renewals) present(ctx context.Context, handle *session.Handle, candidates []secret.Text) (presented secret.Text, got pool.Grant, repeated bool, err error) {
+func (r *Renewals) present(ctx context.Context, handle *session.Handle, candidates []secret.Text) (presented secret.Text, got pool.Grant, repeated bool, err error) {
 	for _, presented = range candidates {
 		got, repeated, err = r.ask(ctx, handle, presented)
 		if !errors.Is(err, pool.ErrInvalidGrant) {
@@ -101,7 +101,7 @@ func (r *renewals) present(ctx context.Context, handle *session.Handle, candidat
 
 // ask presents a refresh token. If the answer is lost, Cognito has perhaps
 // rotated the token; within the client's grace period the old one works again.
-func (r *renewals) ask(ctx context.Context, handle *session.Handle, refresh secret.Text) (got pool.Grant, repeated bool, err error) {
+func (r *Renewals) ask(ctx context.Context, handle *session.Handle, refresh secret.Text) (got pool.Grant, repeated bool, err error) {
 	got, err = r.endpoint.Renew(ctx, refresh)
 	if errors.Is(err, pool.ErrNoAnswer) {
 		repeated = true
@@ -121,7 +121,7 @@ const winnerTimeout = pool.CallTimeout + 2*storage.Timeout
 // refused believes invalid_grant only when no other instance can have used
 // the same refresh tokens: its answer may still be travelling, so the record
 // must stay as it is for as long as that can take.
-func (r *renewals) refused(ctx context.Context, current *session.Session, cold session.Cold, cause error) (*session.Session, error) {
+func (r *Renewals) refused(ctx context.Context, current *session.Session, cold session.Cold, cause error) (*session.Session, error) {
 	for began := time.Now(); !r.alone; {
 		fresh, stored, err := r.newest(&current.Handle)
 		switch another := !cold.Refresh.Has(stored.Refresh.All()...); {
@@ -147,12 +147,12 @@ func (r *renewals) refused(ctx context.Context, current *session.Session, cold s
 // accept verifies new tokens and makes them the session's. A new refresh token
 // is stored before anything else happens, since those that it was spent for are
 // dead.
-func (r *renewals) accept(ctx context.Context, current *session.Session, cold session.Cold, spent []secret.Text) (*session.Session, error) {
+func (r *Renewals) accept(ctx context.Context, current *session.Session, cold session.Cold, spent []secret.Text) (*session.Session, error) {
 	handle := &current.Handle
 	mine := &tokens{record: current.Record(), cold: cold, spent: spent}
 	saved := r.saveCold(handle, mine)
 	if saved != nil && !fault.IsUnknown(saved) {
-		r.revokeLater(cold.Refresh.All()...) // ended while the call was under way
+		r.RevokeLater(cold.Refresh.All()...) // ended while the call was under way
 		return nil, saved
 	}
 	record, err := r.verified(ctx, current, mine.cold)
@@ -162,11 +162,11 @@ func (r *renewals) accept(ctx context.Context, current *session.Session, cold se
 		mine.cold.UnverifiedAccess, mine.cold.UnverifiedID = "", ""
 		return r.keep(handle, mine)
 	}
-	// Tokens that had expired on arrival, or whose key cannot be found just
+	// tokens that had expired on arrival, or whose key cannot be found just
 	// now, are worthless but no reason to doubt the session.
 	worthless := errors.Is(err, verify.ErrTokenExpired) || errors.Is(err, verify.ErrTokenKey)
 	if errors.Is(err, fault.ErrInvalidToken) && !worthless {
-		r.revokeLater(cold.Refresh.All()...)
+		r.RevokeLater(cold.Refresh.All()...)
 		return r.dead(handle, err)
 	}
 	if worthless {
@@ -182,7 +182,7 @@ func (r *renewals) accept(ctx context.Context, current *session.Session, cold se
 // saveCold stores the cold record alone, together with the candidates of others,
 // which mine has afterwards too. The session must still be there: whoever deletes
 // its records means that it is over (P18).
-func (r *renewals) saveCold(handle *session.Handle, mine *tokens) error {
+func (r *Renewals) saveCold(handle *session.Handle, mine *tokens) error {
 	hot, stored, err := r.stored(handle)
 	if err != nil {
 		return err
@@ -194,7 +194,7 @@ func (r *renewals) saveCold(handle *session.Handle, mine *tokens) error {
 
 // verified verifies the tokens that wait in cold, like those at login but for
 // the nonce, which Cognito may leave out here, and builds the new hot record.
-func (r *renewals) verified(ctx context.Context, current *session.Session, cold session.Cold) (session.Hot, error) {
+func (r *Renewals) verified(ctx context.Context, current *session.Session, cold session.Cold) (session.Hot, error) {
 	subject := current.Identity.User.Sub()
 	access, err := r.verifier.AccessToken(ctx, cold.UnverifiedAccess, verify.SameSubject(subject))
 	if err != nil {
@@ -224,7 +224,7 @@ func (r *renewals) verified(ctx context.Context, current *session.Session, cold 
 
 // keep saves a renewed session. If the storage fails, the tokens are kept in
 // memory and the request is served with them.
-func (r *renewals) keep(handle *session.Handle, mine *tokens) (*session.Session, error) {
+func (r *Renewals) keep(handle *session.Handle, mine *tokens) (*session.Session, error) {
 	saved, err := r.save(handle, mine)
 	switch {
 	case err == nil:
@@ -237,17 +237,17 @@ func (r *renewals) keep(handle *session.Handle, mine *tokens) (*session.Session,
 			return mine.session(r.sessions, handle), nil
 		}
 		// The app is stopping and nobody will offer them again.
-		time.Sleep(firstSettlePause)
+		time.Sleep(FirstSettlePause)
 		return r.save(handle, mine)
 	}
-	r.revokeLater(mine.cold.Refresh.All()...) // ended while the call was under way
+	r.RevokeLater(mine.cold.Refresh.All()...) // ended while the call was under way
 	return nil, err
 }
 
 // save stores both records, together with the candidates of others. While there
 // are several, the session is renewed again soon, by whoever comes first: within
 // the grace all of them work still.
-func (r *renewals) save(handle *session.Handle, mine *tokens) (*session.Session, error) {
+func (r *Renewals) save(handle *session.Handle, mine *tokens) (*session.Session, error) {
 	hot, stored, err := r.stored(handle)
 	if err != nil {
 		return nil, err
@@ -263,7 +263,7 @@ func (r *renewals) save(handle *session.Handle, mine *tokens) (*session.Session,
 
 // undoIfLate has it looked whether a write that got no answer in time is done
 // after a logout.
-func (r *renewals) undoIfLate(handle *session.Handle, err error) error {
+func (r *Renewals) undoIfLate(handle *session.Handle, err error) error {
 	if fault.IsUnknown(err) {
 		r.sessions.UndoLater(handle, nil)
 	}
@@ -271,8 +271,8 @@ func (r *renewals) undoIfLate(handle *session.Handle, err error) error {
 }
 
 // dead ends a session that Cognito will not renew.
-func (r *renewals) dead(handle *session.Handle, cause error) (*session.Session, error) {
-	if _, err := r.end(handle); err != nil {
+func (r *Renewals) dead(handle *session.Handle, cause error) (*session.Session, error) {
+	if _, err := r.End(handle); err != nil {
 		return nil, err
 	}
 	return nil, fault.New(fault.Details{Reason: fault.ErrSessionEnded, Cause: cause})

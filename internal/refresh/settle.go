@@ -1,4 +1,4 @@
-package cognito
+package refresh
 
 import (
 	"context"
@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	// Tokens that the storage has not taken are offered again after a pause, which
+	// tokens that the storage has not taken are offered again after a pause, which
 	// doubles, lest a storage that recovers is drowned.
-	firstSettlePause   = 500 * time.Millisecond
-	longestSettlePause = 5 * time.Second
+	FirstSettlePause   = 500 * time.Millisecond
+	LongestSettlePause = 5 * time.Second
 	// severalLife is how long the session is renewed again by itself until it is
 	// known which of several tokens lives: the longest grace that Cognito offers.
 	severalLife = time.Minute
@@ -65,22 +65,22 @@ func (t *tokens) with(hot *session.Session, stored session.Cold) (both tokens, o
 // once more when somebody who was about to write, and had not seen them, must have
 // done so. Else they exist only here, since those that they replace are dead. It
 // reports whether there is a loop.
-func (r *renewals) settleLater(handle *session.Handle, mine *tokens, cause error) bool {
-	mine.stored, mine.since, mine.pause = cause == nil, time.Now(), firstSettlePause
+func (r *Renewals) settleLater(handle *session.Handle, mine *tokens, cause error) bool {
+	mine.stored, mine.since, mine.pause = cause == nil, time.Now(), FirstSettlePause
 	mine.due = mine.since.Add(lookPause + jittered(lookPause/4))
 	if cause != nil {
-		mine.due = mine.since.Add(jittered(firstSettlePause))
+		mine.due = mine.since.Add(jittered(FirstSettlePause))
 	}
 	settling, news := r.toSettle(handle, mine)
 	if news && cause != nil {
-		r.observer.unsaved(handle.Name(), cause)
+		r.observer.Unsaved(handle.Name(), cause)
 	}
 	return settling
 }
 
 // toSettle is settleLater under the lock. It reports, too, whether nothing was
 // kept in memory alone until now.
-func (r *renewals) toSettle(handle *session.Handle, mine *tokens) (settling, news bool) {
+func (r *Renewals) toSettle(handle *session.Handle, mine *tokens) (settling, news bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	name := handle.Name()
@@ -100,7 +100,7 @@ func (r *renewals) toSettle(handle *session.Handle, mine *tokens) (settling, new
 }
 
 // unsettled are the tokens that are to be settled, or nil.
-func (r *renewals) unsettled(name string) *tokens {
+func (r *Renewals) unsettled(name string) *tokens {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if st := r.states[name]; st != nil {
@@ -111,7 +111,7 @@ func (r *renewals) unsettled(name string) *tokens {
 
 // next is unsettled for the loop, which is dismissed when there is nothing: in
 // one step, so that whoever brings tokens next begins a new one.
-func (r *renewals) next(name string) *tokens {
+func (r *Renewals) next(name string) *tokens {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st := r.states[name]
@@ -125,7 +125,7 @@ func (r *renewals) next(name string) *tokens {
 
 // replace puts what came of a step in the place of tokens, unless newer ones have
 // come.
-func (r *renewals) replace(name string, mine, later *tokens) {
+func (r *Renewals) replace(name string, mine, later *tokens) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if st := r.states[name]; st.tokens == mine {
@@ -135,7 +135,7 @@ func (r *renewals) replace(name string, mine, later *tokens) {
 
 // settle is the one loop of a session whose tokens are not yet as they should be.
 // When the app stops it takes one more step.
-func (r *renewals) settle(handle *session.Handle, closing <-chan struct{}) {
+func (r *Renewals) settle(handle *session.Handle, closing <-chan struct{}) {
 	name := handle.Name()
 	for last := false; ; {
 		mine := r.next(name)
@@ -160,14 +160,14 @@ func (r *renewals) settle(handle *session.Handle, closing <-chan struct{}) {
 
 // settleOnce goes one step. It returns what is to be settled after that, if
 // anything is.
-func (r *renewals) settleOnce(handle *session.Handle, mine *tokens) *tokens {
+func (r *Renewals) settleOnce(handle *session.Handle, mine *tokens) *tokens {
 	hot, stored, err := r.stored(handle)
 	switch later := mine.again(); {
 	case fault.IsUnknown(err):
 		return later
 	case err != nil: // the session has ended
 		_ = r.sessions.UndoIfEnded(handle) // what we wrote may have come after
-		r.revokeLater(mine.cold.Refresh.All()...)
+		r.RevokeLater(mine.cold.Refresh.All()...)
 		return nil
 	case !stored.Refresh.Has(mine.cold.Refresh[0]) || hot.Serial < mine.record.Serial:
 		if _, err := r.save(handle, later); err == nil {
@@ -190,13 +190,13 @@ func (r *renewals) settleOnce(handle *session.Handle, mine *tokens) *tokens {
 // after a pause.
 func (t *tokens) again() *tokens {
 	later := *t
-	later.pause = min(2*t.pause, longestSettlePause)
+	later.pause = min(2*t.pause, LongestSettlePause)
 	later.due = time.Now().Add(jittered(later.pause))
 	return &later
 }
 
 // renewUnasked renews a session for the sake of its candidates.
-func (r *renewals) renewUnasked(s *session.Session) {
+func (r *Renewals) renewUnasked(s *session.Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if st := r.states[s.Name()]; st == nil || st.flight == nil {

@@ -1,4 +1,24 @@
-package cognito
+// Package refresh renews the tokens of sessions before they expire, and ends
+// sessions.
+//
+// What this process has in mind of a session meanwhile is its state:
+//
+//	          tokens are due                  Cognito has renewed
+//	nothing ─────────────────▶ flight ────────────────────────────▶ to settle
+//	 ▲  ▲                      │ │  ▲                                │ │ │  ▲
+//	 │  │    nothing is known  │ │  └── several tokens are stored ◀──┘ │ │  │
+//	 │  └── pause ◀────────────┘ │                                     │ │  │
+//	 │                           │ Cognito refuses all of them         │ └──┘ the storage fails,
+//	 │                           ▼                                     │      or has other tokens
+//	 ├─────────── ended: they are revoked ◀──── its records are gone ──┤
+//	 └────────────────────────── they stand in the storage ◀───────────┘
+//
+// A flight is one renewal (renewal.go). Several instances take turns by a lease
+// (lease.go). Settling is one loop (settle.go), until the storage has what Cognito
+// has issued. Candidates (candidates.go) are how a session survives that two renew
+// it at once. The living refresh token is always in the storage, or in the loop of
+// some instance.
+package refresh
 
 import (
 	"context"
@@ -14,25 +34,6 @@ import (
 	"github.com/bar-tech/cognito/internal/verify"
 )
 
-// Leg 4 of the journey: the tokens of a session are renewed before they expire.
-// What this process has in mind of a session meanwhile is its state:
-//
-//	              tokens are due                  Cognito has renewed
-//	    nothing ─────────────────▶ flight ────────────────────────────▶ to settle
-//	     ▲  ▲                      │ │  ▲                                │ │ │  ▲
-//	     │  │    nothing is known  │ │  └── several tokens are stored ◀──┘ │ │  │
-//	     │  └── pause ◀────────────┘ │                                     │ │  │
-//	     │                           │ Cognito refuses all of them         │ └──┘ the storage fails,
-//	     │                           ▼                                     │      or has other tokens
-//	     ├─────────── ended: they are revoked ◀──── its records are gone ──┤
-//	     └────────────────────────── they stand in the storage ◀───────────┘
-//
-// A flight is one renewal (renewal.go). Several instances take turns by a lease
-// (lease.go). Settling is one loop (settle.go), until the storage has what Cognito
-// has issued. Candidates (candidates.go) are how a session survives that two renew
-// it at once. The living refresh token is always in the storage, or in the loop of
-// some instance.
-
 const (
 	// Back-off between renewals of one session that failed.
 	firstPause   = time.Second
@@ -42,35 +43,33 @@ const (
 )
 
 var (
-	errPaused         = errors.New("the last renewal failed; waiting before the next")
+	ErrPaused         = errors.New("the last renewal failed; waiting before the next")
 	errManyWait       = errors.New("too many renewals are waiting for their turn")
 	errTooLong        = errors.New("renewing the tokens takes too long")
 	errExpiredArrival = errors.New("the tokens that Cognito issued had already expired")
 	errFlightPanicked = fault.Unavailable(errors.New("renewing the tokens panicked"))
 )
 
-// renewalObserver is told how renewals go. It is never called under a lock: what
+// Observer is told how renewals go. It is never called under a lock: what
 // an app does with it, and a log that blocks, must not hold up other sessions
 // (P13).
-type renewalObserver interface {
-	renewed(before, after *session.Session, err error, took time.Duration)
-	unsaved(session string, cause error) // new tokens exist in memory alone
-	notRevoked(cause error)
+type Observer interface {
+	Renewed(before, after *session.Session, err error, took time.Duration)
+	Unsaved(session string, cause error) // new tokens exist in memory alone
+	NotRevoked(cause error)
 }
 
-// renewals renews the tokens of sessions: one flight per session in this
+// Renewals renews the tokens of sessions: one flight per session in this
 // process, apart from any request, so that neither a closed tab nor a
 // shutdown loses a refresh token that Cognito has already replaced.
-type renewals struct {
-	observer renewalObserver
+type Renewals struct {
+	observer Observer
 	tasks    *tasks.Group
 	endpoint *pool.TokenEndpoint
 	verifier *verify.Verifier
 	sessions *session.Store
 	now      func() time.Time
-	// alone: the storage is this instance's own, so nobody else can have
-	// renewed a session of it.
-	alone bool
+	alone    bool
 
 	mu      sync.Mutex // guards what follows, and is held for nothing else
 	states  map[string]*state
@@ -79,10 +78,24 @@ type renewals struct {
 	ended   endedNames
 }
 
-func newRenewals(a *Auth) *renewals {
-	return &renewals{
-		observer: a, tasks: a.tasks, endpoint: a.endpoint, verifier: a.verifier, sessions: a.sessions, now: a.config.Now,
-		alone: a.ownStorage != nil, states: map[string]*state{},
+// Needs are what renewals stand on.
+type Needs struct {
+	Sessions *session.Store
+	Endpoint *pool.TokenEndpoint
+	Verifier *verify.Verifier
+	Tasks    *tasks.Group
+	Observer Observer
+	Now      func() time.Time
+	// Alone tells that the storage is this instance's own, so nobody else can have
+	// Renewed a session of it.
+	Alone bool
+}
+
+// New renews the tokens of sessions.
+func New(n Needs) *Renewals {
+	return &Renewals{
+		observer: n.Observer, tasks: n.Tasks, endpoint: n.Endpoint, verifier: n.Verifier, sessions: n.Sessions,
+		now: n.Now, alone: n.Alone, states: map[string]*state{},
 	}
 }
 
@@ -103,17 +116,17 @@ type flight struct {
 	err     error
 }
 
-// ahead renews in the background. A quarter of the tokens' life is left then,
+// Ahead renews in the background. A quarter of the tokens' life is left then,
 // so requests never wait while Cognito is well.
-func (r *renewals) ahead(s *session.Session) {
+func (r *Renewals) Ahead(s *session.Session) {
 	if s.Renewable {
 		_, _ = r.start(s)
 	}
 }
 
-// wait renews now and returns the session with its new tokens. While one
+// Wait renews now and returns the session with its new tokens. While one
 // flight is under way everybody waits for that one.
-func (r *renewals) wait(s *session.Session) (*session.Session, error) {
+func (r *Renewals) Wait(s *session.Session) (*session.Session, error) {
 	if !s.Renewable && !s.Expires.Passed(r.now()) {
 		return s, nil // these are all the tokens there will be
 	}
@@ -138,7 +151,7 @@ func (r *renewals) wait(s *session.Session) (*session.Session, error) {
 }
 
 // start joins the flight of a session or begins one, unless it is pausing.
-func (r *renewals) start(s *session.Session) (*flight, error) {
+func (r *Renewals) start(s *session.Session) (*flight, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended.has(s.Name()) {
@@ -152,7 +165,7 @@ func (r *renewals) start(s *session.Session) (*flight, error) {
 			// Good tokens, though the storage has not taken them yet.
 			return landed(st.tokens.session(r.sessions, &s.Handle)), nil
 		case r.now().Before(st.paused):
-			return nil, fault.Unavailable(errPaused)
+			return nil, fault.Unavailable(ErrPaused)
 		}
 	}
 	return r.begin(s, true)
@@ -160,7 +173,7 @@ func (r *renewals) start(s *session.Session) (*flight, error) {
 
 // begin begins a flight. After one that nobody asked for there is no pause: it
 // must not stand in the way of those who do. The caller holds mu.
-func (r *renewals) begin(s *session.Session, asked bool) (*flight, error) {
+func (r *Renewals) begin(s *session.Session, asked bool) (*flight, error) {
 	if r.flights >= pool.RenewalsWaiting {
 		return nil, fault.Unavailable(errManyWait)
 	}
@@ -174,13 +187,13 @@ func (r *renewals) begin(s *session.Session, asked bool) (*flight, error) {
 }
 
 // fly makes a flight. Whoever waits for it is released, come what may.
-func (r *renewals) fly(s *session.Session, f *flight, asked bool) {
+func (r *Renewals) fly(s *session.Session, f *flight, asked bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*pool.BackgroundTimeout)
 	defer cancel()
 	began := time.Now()
 	defer func() {
 		r.land(s.Name(), f, asked)
-		r.observer.renewed(s, f.session, f.err, time.Since(began))
+		r.observer.Renewed(s, f.session, f.err, time.Since(began))
 	}()
 	f.session, f.err = r.renew(ctx, s)
 }
@@ -193,7 +206,7 @@ func landed(session *session.Session) *flight {
 }
 
 // land records how a flight ended and releases those who wait.
-func (r *renewals) land(name string, f *flight, asked bool) {
+func (r *Renewals) land(name string, f *flight, asked bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st := r.state(name)
@@ -211,7 +224,7 @@ func (r *renewals) land(name string, f *flight, asked bool) {
 
 // pause doubles the pause, with jitter so that sessions that failed together do
 // not return together. The caller holds mu.
-func (r *renewals) pause(st *state) {
+func (r *Renewals) pause(st *state) {
 	length := min(firstPause<<min(st.failures, 10), longestPause)
 	st.failures++
 	st.paused = r.now().Add(length/2 + rand.N(length/2))
@@ -219,7 +232,7 @@ func (r *renewals) pause(st *state) {
 
 // state is what is in mind of a session, from now on at least. The caller holds
 // mu.
-func (r *renewals) state(name string) *state {
+func (r *Renewals) state(name string) *state {
 	st := r.states[name]
 	if st == nil {
 		r.forgetOldPauses()
@@ -230,14 +243,14 @@ func (r *renewals) state(name string) *state {
 }
 
 // forgetIfIdle drops a state with nothing in it. The caller holds mu.
-func (r *renewals) forgetIfIdle(name string) {
+func (r *Renewals) forgetIfIdle(name string) {
 	if st := r.states[name]; st != nil && *st == (state{}) {
 		delete(r.states, name)
 	}
 }
 
 // forgetOldPauses makes room for sessions that still call. The caller holds mu.
-func (r *renewals) forgetOldPauses() {
+func (r *Renewals) forgetOldPauses() {
 	if len(r.states) < statesKept || r.now().Sub(r.swept) < time.Second {
 		return
 	}

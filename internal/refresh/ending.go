@@ -1,4 +1,4 @@
-package cognito
+package refresh
 
 import (
 	"context"
@@ -12,18 +12,18 @@ import (
 // Ending a session stands above storing it: tokens that the storage has not
 // taken end with it, and Cognito is told.
 
-// end ends a session everywhere, and returns its refresh tokens, if they could
+// End ends a session everywhere, and returns its refresh tokens, if they could
 // be read, for revocation. The error says that the storage could not be told.
-func (r *renewals) end(handle *session.Handle) (refresh []secret.Text, err error) {
-	return r.removeEnded(handle, r.sessions.MarkEnded(handle))
+func (r *Renewals) End(handle *session.Handle) (refresh []secret.Text, err error) {
+	return r.RemoveEnded(handle, r.sessions.MarkEnded(handle))
 }
 
-// removeEnded does the rest, whatever came of the first step: a storage that
+// RemoveEnded does the rest, whatever came of the first step: a storage that
 // takes no tombstone may well delete. Of several refresh tokens it is not known
 // which one lives, and Cognito ends a family only by its first or its newest.
-func (r *renewals) removeEnded(handle *session.Handle, marked error) (refresh []secret.Text, err error) {
+func (r *Renewals) RemoveEnded(handle *session.Handle, marked error) (refresh []secret.Text, err error) {
 	stored, readErr := r.sessions.ReadCold(handle)
-	mine := r.forget(handle.Name())
+	mine := r.Forget(handle.Name())
 	err = r.sessions.Remove(handle)
 	switch {
 	case marked != nil:
@@ -35,9 +35,9 @@ func (r *renewals) removeEnded(handle *session.Handle, marked error) (refresh []
 	return all.All(), err
 }
 
-// forget drops what is in mind of a session, for one who ends it, and returns the
+// Forget drops what is in mind of a session, for one who ends it, and returns the
 // refresh tokens that may not be stored.
-func (r *renewals) forget(name string) session.Candidates {
+func (r *Renewals) Forget(name string) session.Candidates {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended.add(name)
@@ -51,25 +51,25 @@ func (r *renewals) forget(name string) session.Candidates {
 }
 
 // hasEnded reports whether a session has ended here.
-func (r *renewals) hasEnded(name string) bool {
+func (r *Renewals) hasEnded(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.ended.has(name)
 }
 
-// revokeLater tells Cognito in the background that refresh tokens are done with.
+// RevokeLater tells Cognito in the background that refresh tokens are done with.
 // The session has ended here already, whatever comes of it.
-func (r *renewals) revokeLater(refresh ...secret.Text) {
+func (r *Renewals) RevokeLater(refresh ...secret.Text) {
 	for _, each := range refresh {
 		if each == "" {
 			continue
 		}
 		if err := r.tasks.Within(pool.BackgroundTimeout, "revoking a refresh token", func(ctx context.Context) {
 			if err := r.endpoint.Revoke(ctx, each); err != nil {
-				r.observer.notRevoked(err)
+				r.observer.NotRevoked(err)
 			}
 		}); err != nil {
-			r.observer.notRevoked(err)
+			r.observer.NotRevoked(err)
 		}
 	}
 }

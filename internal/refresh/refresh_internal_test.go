@@ -1,4 +1,4 @@
-package cognito
+package refresh
 
 import (
 	"errors"
@@ -11,37 +11,12 @@ import (
 	"github.com/bar-tech/cognito/internal/session"
 )
 
-// TestRenewAfter: a quarter of a token's life is left when it is renewed, give
-// or take a twentieth, so that sessions that began together do not return
-// together. Tokens that hardly live are asked for once a second at most.
-func TestRenewAfter(t *testing.T) {
-	now := time.Unix(1_700_000_000, 0)
-	for _, life := range []time.Duration{time.Minute, time.Hour, 24 * time.Hour} {
-		seen := map[time.Duration]bool{}
-		for range 200 {
-			after := session.RenewAfter(now, now.Add(life)).Sub(now)
-			if share := float64(after) / float64(life); share < 0.7 || share > 0.8 {
-				t.Fatalf("a token of %s is renewed after %s, want three quarters", life, after)
-			}
-			seen[after] = true
-		}
-		if len(seen) < 100 {
-			t.Errorf("200 tokens of %s are renewed at %d moments; want them spread", life, len(seen))
-		}
-	}
-	for _, life := range []time.Duration{time.Second, 0, -time.Second, -time.Hour} {
-		if after := session.RenewAfter(now, now.Add(life)).Sub(now); after != time.Second {
-			t.Errorf("a token of %s is renewed after %s, want a second", life, after)
-		}
-	}
-}
-
 // TestPauses: each failure doubles the pause up to half a minute; each is cut by
 // up to a half, at random.
 func TestPauses(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	const sessions = 200
-	r := &renewals{now: func() time.Time { return now }, states: map[string]*state{}}
+	r := &Renewals{now: func() time.Time { return now }, states: map[string]*state{}}
 	for failure, longest := range []time.Duration{1, 2, 4, 8, 16, 30, 30, 30, 30, 30, 30, 30} {
 		longest *= time.Second
 		seen := map[time.Duration]bool{}
@@ -64,7 +39,7 @@ func TestPauses(t *testing.T) {
 // memory: pauses that are over make room.
 func TestPausesAreBounded(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
-	r := &renewals{now: func() time.Time { return now }, states: map[string]*state{}}
+	r := &Renewals{now: func() time.Time { return now }, states: map[string]*state{}}
 	for i := range 4 * statesKept {
 		if i%1000 == 0 {
 			now = now.Add(time.Second)
@@ -78,27 +53,10 @@ func TestPausesAreBounded(t *testing.T) {
 	}
 }
 
-// TestAsUnknown: an operator's mistake is an outage to the visitor, and stays
-// what it is to the operator.
-func TestAsUnknown(t *testing.T) {
-	mistake := fault.Because(fault.ErrMisconfigured, "a wrong secret")
-	err := fault.AsUnknown(mistake)
-	if !errors.Is(err, fault.ErrUnavailable) || !errors.Is(err, mistake) || !errors.Is(err, fault.ErrMisconfigured) {
-		t.Errorf("a mistake becomes %v", err)
-	}
-	if fault.From(err).Status() != 503 || fault.Of(fault.From(err)).RetryAfter <= 0 {
-		t.Errorf("it is answered %d, to be retried after %s", fault.From(err).Status(), fault.Of(fault.From(err)).RetryAfter)
-	}
-	outage := fault.Unavailable(pool.ErrNoAnswer)
-	if got := fault.AsUnknown(outage); got != error(outage) {
-		t.Errorf("an outage becomes %v", got)
-	}
-}
-
 // TestManyWaitingRenewals: when as many renewals wait as there is room for, one
 // more is told to come back, and a session whose renewal waits still joins it.
 func TestManyWaitingRenewals(t *testing.T) {
-	r := &renewals{now: time.Now, states: map[string]*state{}, flights: pool.RenewalsWaiting}
+	r := &Renewals{now: time.Now, states: map[string]*state{}, flights: pool.RenewalsWaiting}
 	waiting := &session.Session{}
 	r.state(waiting.Name()).flight = &flight{}
 	if joined, err := r.start(waiting); err != nil || joined != r.states[waiting.Name()].flight {

@@ -1,4 +1,4 @@
-package cognito
+package refresh
 
 import (
 	"bytes"
@@ -34,7 +34,7 @@ const (
 // that holds it brings. The lease is advice, not a lock. But of several
 // instances that find no lease and write one, the last one's stands when all
 // have written, so each looks again after a moment.
-func (r *renewals) leaseOrOther(current *session.Session) (lease []byte, other *session.Session, err error) {
+func (r *Renewals) leaseOrOther(current *session.Session) (lease []byte, other *session.Session, err error) {
 	lease = []byte(secret.Random())
 	for patience := time.Now().Add(leaseLife + time.Second); time.Now().Before(patience); {
 		holder, err := r.sessions.Store.Get(current.Lease())
@@ -70,14 +70,14 @@ func (r *renewals) leaseOrOther(current *session.Session) (lease []byte, other *
 }
 
 // giveBack deletes the lease, if it is still ours.
-func (r *renewals) giveBack(current *session.Session, lease []byte) {
+func (r *Renewals) giveBack(current *session.Session, lease []byte) {
 	if holder, err := r.sessions.Store.Get(current.Lease()); err == nil && bytes.Equal(holder, lease) {
 		_ = r.sessions.Store.Delete(current.Lease())
 	}
 }
 
 // prolongLease keeps the lease of a session for one call more, whosever it is.
-func (r *renewals) prolongLease(handle *session.Handle) {
+func (r *Renewals) prolongLease(handle *session.Handle) {
 	if holder, err := r.sessions.Store.Get(handle.Lease()); err == nil && holder != nil {
 		_ = r.sessions.Store.Set(handle.Lease(), holder, leaseLife)
 	}
