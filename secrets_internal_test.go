@@ -44,8 +44,8 @@ func TestInternalsPrintWithoutSecrets(t *testing.T) {
 	for _, value := range []any{
 		secret.Text(canary), []secret.Text{canary}, map[string]secret.Text{"a": canary}, struct{ S secret.Text }{canary},
 		pool.Grant{Access: canary, ID: canary, Refresh: canary}, &pool.Grant{Access: canary},
-		session.Cold{Access: canary, Refresh: session.Candidates{canary}}, &session.Cold{Access: canary},
-		session.Candidates{canary}, &session.Candidates{canary},
+		session.Cold{Access: canary, Refresh: session.NewCandidates(canary)}, &session.Cold{Access: canary},
+		session.NewCandidates(canary),
 		cognitoAnswer{state: canary, code: canary}, outcome{session: canary},
 		ticket{secret: canary}, &ticket{secret: canary},
 		pool.TokenEndpoint{ClientSecret: canary}, &pool.TokenEndpoint{ClientSecret: canary},

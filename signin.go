@@ -79,7 +79,7 @@ func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted pool.Grant, begu
 		Renewable: granted.Refresh != "", Subject: id.Text("sub"),
 		User: claims.Text{Bytes: user}, Payload: claims.Text{Bytes: access.Payload}, UserInfo: claims.Text{Bytes: userInfo},
 	}
-	return a.sessions.Begin(record, session.Cold{Access: granted.Access, Nonce: secret.Text(begun.Nonce), Refresh: session.Candidates{granted.Refresh}})
+	return a.sessions.Begin(record, session.Cold{Access: granted.Access, Nonce: secret.Text(begun.Nonce), Refresh: session.NewCandidates(granted.Refresh)})
 }
 
 // provedAnew reports whether the visitor has shown who they are since the

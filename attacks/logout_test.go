@@ -901,3 +901,45 @@ func TestRecordsDeletedDuringRenewal(t *testing.T) {
 		})
 	}
 }
+
+// TestLogoutDuringAFailingWrite: somebody logs out while new tokens are being
+// written, which fails then. They are revoked, as they are when the logout comes
+// after the failure.
+func TestLogoutDuringAFailingWrite(t *testing.T) {
+	t.Parallel()
+	for _, during := range []bool{true, false} {
+		t.Run(fmt.Sprint("during the write: ", during), func(t *testing.T) {
+			t.Parallel()
+			pool := lab.NewPool(t, lab.Rotating(0))
+			tokens := lab.RecordIssued(pool)
+			storage := lab.NewStore()
+			s := lab.ServeWith(t, pool, lab.On(storage))
+			alice := s.NewSession(storage, "alice")
+			pool.Advance(lab.JustExpired)
+			held, writing := lab.NewGate(t), make(chan struct{})
+			var writes atomic.Int32
+			storage.Misbehave(func(c lab.StoreCall) *lab.StoreFault {
+				if c.Method != "set" || c.Key != alice.Cold {
+					return nil
+				}
+				if writes.Add(1) == 2 { // the first was before the tokens were verified
+					close(writing)
+					<-held.Closed
+				}
+				return &lab.StoreFault{Err: lab.ErrDown}
+			})
+			waiting := s.Later(1, lab.AsScript("/me", alice.Cookie))
+			<-writing
+			if during {
+				s.MustLogOut(s.Send(lab.LogOut(alice.Cookie)))
+			}
+			held.Open()
+			waiting()
+			if !during {
+				s.MustLogOut(s.Send(lab.LogOut(alice.Cookie)))
+			}
+			lab.Eventually(t, "the newest refresh token is revoked", func() bool { return slices.Contains(lab.Revoked(pool), tokens.Newest()) })
+			s.MustBe("", alice.Cookie)
+		})
+	}
+}

@@ -441,3 +441,41 @@ func TestSpareIsTriedAgain(t *testing.T) {
 		})
 	}
 }
+
+// TestRivalOfTokensThatWaitForKeys: the living child is stored and cannot be
+// verified, since the keys are out of reach; then a rival that had not seen it
+// writes over it. Its owner looks for it all the same.
+func TestRivalOfTokensThatWaitForKeys(t *testing.T) {
+	t.Parallel()
+	for _, reachable := range []bool{false, true} {
+		t.Run(fmt.Sprint("keys within reach: ", reachable), func(t *testing.T) {
+			t.Parallel()
+			pool := lab.NewPool(t, lab.Rotating(time.Minute))
+			storage := lab.NewStore()
+			a, b := blindPair(t, pool, storage)
+			alice := b.NewSession(storage, "alice") // so the first has no keys yet
+			pool.Advance(lab.JustExpired)
+			if !reachable {
+				pool.Break(cognitotest.JWKS, cognitotest.Fault{Status: http.StatusServiceUnavailable})
+			}
+			storing, held := make(chan struct{}), lab.NewGate(t)
+			var writes atomic.Int32
+			storage.Misbehave(func(c lab.StoreCall) *lab.StoreFault {
+				if c.Method == "set" && c.Key == alice.Cold && writes.Add(1) == 1 {
+					close(storing)
+					<-held.Closed
+				}
+				return nil
+			})
+			first := b.Later(1, lab.AsScript("/me", alice.Cookie))
+			<-storing
+			a.Send(lab.AsScript("/me", alice.Cookie)) // whose child is the living one
+			held.Open()
+			mustAllBe(b, "alice", first())
+			pool.Heal()
+			dead := storage.Dump()[alice.Cold]
+			lab.Eventually(t, "the owner of the living one looks for it", func() bool { return !bytes.Equal(storage.Dump()[alice.Cold], dead) })
+			mustLast(alice.Cookie, b, a)
+		})
+	}
+}

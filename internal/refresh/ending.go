@@ -31,7 +31,7 @@ func (r *Renewals) RemoveEnded(handle *session.Handle, marked error) (refresh []
 	case err == nil && fault.IsUnknown(readErr):
 		err = readErr
 	}
-	all := mine.With(stored.Refresh, nil)
+	all := mine.With(stored.Refresh)
 	return all.All(), err
 }
 

@@ -152,6 +152,7 @@ func (r *Renewals) Wait(s *session.Session) (*session.Session, error) {
 
 // start joins the flight of a session or begins one, unless it is pausing.
 func (r *Renewals) start(s *session.Session) (*flight, error) {
+	now := r.now() // the app's function, so not under the lock
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended.has(s.Name()) {
@@ -161,19 +162,19 @@ func (r *Renewals) start(s *session.Session) (*flight, error) {
 		switch {
 		case st.flight != nil:
 			return st.flight, nil
-		case st.tokens != nil && !st.tokens.stored && !st.tokens.record.Expires.Passed(r.now()):
+		case st.tokens != nil && !st.tokens.stored && !st.tokens.record.Expires.Passed(now):
 			// Good tokens, though the storage has not taken them yet.
 			return landed(st.tokens.session(r.sessions, &s.Handle)), nil
-		case r.now().Before(st.paused):
+		case now.Before(st.paused):
 			return nil, fault.Unavailable(ErrPaused)
 		}
 	}
-	return r.begin(s, true)
+	return r.begin(s, true, now)
 }
 
 // begin begins a flight. After one that nobody asked for there is no pause: it
 // must not stand in the way of those who do. The caller holds mu.
-func (r *Renewals) begin(s *session.Session, asked bool) (*flight, error) {
+func (r *Renewals) begin(s *session.Session, asked bool, now time.Time) (*flight, error) {
 	if r.flights >= pool.RenewalsWaiting {
 		return nil, fault.Unavailable(errManyWait)
 	}
@@ -181,7 +182,7 @@ func (r *Renewals) begin(s *session.Session, asked bool) (*flight, error) {
 	if err := r.tasks.Go("renewing a session", func(<-chan struct{}) { r.fly(s, f, asked) }); err != nil {
 		return nil, fault.Unavailable(err)
 	}
-	r.state(s.Name()).flight = f
+	r.state(s.Name(), now).flight = f
 	r.flights++
 	return f, nil
 }
@@ -207,35 +208,36 @@ func landed(session *session.Session) *flight {
 
 // land records how a flight ended and releases those who wait.
 func (r *Renewals) land(name string, f *flight, asked bool) {
+	now := r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	st := r.state(name)
+	st := r.state(name, now)
 	st.flight = nil
 	r.flights--
 	switch unsaved := st.tokens != nil && !st.tokens.stored; {
 	case !fault.IsUnknown(f.err) && !unsaved:
 		st.failures, st.paused = 0, time.Time{}
 	case asked: // the session is kept
-		r.pause(st)
+		st.pause(now)
 	}
 	r.forgetIfIdle(name)
 	close(f.done)
 }
 
 // pause doubles the pause, with jitter so that sessions that failed together do
-// not return together. The caller holds mu.
-func (r *Renewals) pause(st *state) {
+// not return together.
+func (st *state) pause(now time.Time) {
 	length := min(firstPause<<min(st.failures, 10), longestPause)
 	st.failures++
-	st.paused = r.now().Add(length/2 + rand.N(length/2))
+	st.paused = now.Add(length/2 + rand.N(length/2))
 }
 
 // state is what is in mind of a session, from now on at least. The caller holds
 // mu.
-func (r *Renewals) state(name string) *state {
+func (r *Renewals) state(name string, now time.Time) *state {
 	st := r.states[name]
 	if st == nil {
-		r.forgetOldPauses()
+		r.forgetOldPauses(now)
 		st = &state{}
 		r.states[name] = st
 	}
@@ -249,14 +251,15 @@ func (r *Renewals) forgetIfIdle(name string) {
 	}
 }
 
-// forgetOldPauses makes room for sessions that still call. The caller holds mu.
-func (r *Renewals) forgetOldPauses() {
-	if len(r.states) < statesKept || r.now().Sub(r.swept) < time.Second {
+// forgetOldPauses makes room for sessions that still call, at most once a second.
+// The caller holds mu.
+func (r *Renewals) forgetOldPauses(now time.Time) {
+	if len(r.states) < statesKept || now.Sub(r.swept) < time.Second {
 		return
 	}
-	r.swept = r.now()
+	r.swept = now
 	for name, st := range r.states {
-		if st.flight == nil && st.tokens == nil && !st.settling && r.now().After(st.paused) {
+		if st.flight == nil && st.tokens == nil && !st.settling && now.After(st.paused) {
 			delete(r.states, name)
 		}
 	}

@@ -22,7 +22,7 @@ func TestPauses(t *testing.T) {
 		seen := map[time.Duration]bool{}
 		for i := range sessions {
 			name := fmt.Sprint(i)
-			r.pause(r.state(name))
+			r.state(name, now).pause(now)
 			length := r.states[name].paused.Sub(now)
 			if length < longest/2 || length >= longest {
 				t.Fatalf("after failure %d the pause is %s, want between half of %s and all of it", failure+1, length, longest)
@@ -44,7 +44,7 @@ func TestPausesAreBounded(t *testing.T) {
 		if i%1000 == 0 {
 			now = now.Add(time.Second)
 		}
-		r.pause(r.state(fmt.Sprint(i)))
+		r.state(fmt.Sprint(i), now).pause(now)
 	}
 	// Those of the last seconds are needed still.
 	// Room is made once a second.
@@ -58,7 +58,7 @@ func TestPausesAreBounded(t *testing.T) {
 func TestManyWaitingRenewals(t *testing.T) {
 	r := &Renewals{now: time.Now, states: map[string]*state{}, flights: pool.RenewalsWaiting}
 	waiting := &session.Session{}
-	r.state(waiting.Name()).flight = &flight{}
+	r.state(waiting.Name(), time.Now()).flight = &flight{}
 	if joined, err := r.start(waiting); err != nil || joined != r.states[waiting.Name()].flight {
 		t.Errorf("a session whose renewal waits does not join it: %v", err)
 	}

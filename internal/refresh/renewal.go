@@ -44,8 +44,8 @@ func (r *Renewals) renew(ctx context.Context, seen *session.Session) (*session.S
 		return current, err
 	case cold.UnverifiedAccess != "":
 		turnOver()
-		return r.accept(ctx, current, cold, nil)
-	case cold.Refresh[0] == "":
+		return r.accept(ctx, current, cold)
+	case cold.Refresh.First() == "":
 		return r.dead(handle, errors.New("there is no refresh token"))
 	}
 	presented, got, repeated, err := r.present(ctx, handle, cold.Refresh.All())
@@ -56,9 +56,9 @@ func (r *Renewals) renew(ctx context.Context, seen *session.Session) (*session.S
 	case err != nil:
 		return nil, fault.AsUnknown(err)
 	}
-	spent := cold.Refresh.RenewedBy(presented, got.Refresh, repeated)
+	cold.Refresh.RenewedBy(presented, got.Refresh, repeated)
 	cold.UnverifiedAccess, cold.UnverifiedID = got.Access, got.ID
-	return r.accept(ctx, current, cold, spent)
+	return r.accept(ctx, current, cold)
 }
 
 // newest reads both records, and puts to them what only this process has.
@@ -130,7 +130,7 @@ func (r *Renewals) refused(ctx context.Context, current *session.Session, cold s
 		case fresh.Serial != current.Serial:
 			return fresh, nil
 		case another && stored.UnverifiedAccess != "":
-			return r.accept(ctx, fresh, stored, nil)
+			return r.accept(ctx, fresh, stored)
 		case time.Since(began) <= winnerTimeout:
 		case another:
 			return nil, fault.Unavailable(cause) // the winner stored its token and got no further
@@ -147,9 +147,9 @@ func (r *Renewals) refused(ctx context.Context, current *session.Session, cold s
 // accept verifies new tokens and makes them the session's. A new refresh token
 // is stored before anything else happens, since those that it was spent for are
 // dead.
-func (r *Renewals) accept(ctx context.Context, current *session.Session, cold session.Cold, spent []secret.Text) (*session.Session, error) {
+func (r *Renewals) accept(ctx context.Context, current *session.Session, cold session.Cold) (*session.Session, error) {
 	handle := &current.Handle
-	mine := &tokens{record: current.Record(), cold: cold, spent: spent}
+	mine := &tokens{record: current.Record(), cold: cold}
 	saved := r.saveCold(handle, mine)
 	if saved != nil && !fault.IsUnknown(saved) {
 		r.RevokeLater(cold.Refresh.All()...) // ended while the call was under way
@@ -173,8 +173,12 @@ func (r *Renewals) accept(ctx context.Context, current *session.Session, cold se
 		mine.cold.UnverifiedAccess, mine.cold.UnverifiedID = "", ""
 		saved = r.saveCold(handle, mine)
 	}
-	if fault.IsUnknown(saved) {
-		r.settleLater(handle, mine, saved)
+	// Stored or not, the refresh token is looked for: somebody who has not seen it
+	// may write over it.
+	if fault.IsUnknown(saved) || !r.alone {
+		if held := r.settleLater(handle, mine, saved); errors.Is(held, session.ErrNoSession) {
+			r.RevokeLater(mine.cold.Refresh.All()...)
+		}
 	}
 	return nil, fault.AsUnknown(err)
 }
@@ -226,37 +230,44 @@ func (r *Renewals) verified(ctx context.Context, current *session.Session, cold 
 // memory and the request is served with them.
 func (r *Renewals) keep(handle *session.Handle, mine *tokens) (*session.Session, error) {
 	saved, err := r.save(handle, mine)
-	switch {
-	case err == nil:
-		if !r.alone || mine.cold.Refresh.Several() {
-			r.settleLater(handle, mine, nil)
-		}
-		return saved, nil
-	case fault.IsUnknown(err):
-		if r.settleLater(handle, mine, err) {
+	if fault.IsUnknown(err) {
+		held := r.settleLater(handle, mine, err)
+		switch {
+		case held == nil:
 			return mine.session(r.sessions, handle), nil
+		case !errors.Is(held, session.ErrNoSession):
+			// The app is stopping and nobody will offer them again.
+			time.Sleep(FirstSettlePause)
+			saved, err = r.save(handle, mine)
+		default:
+			err = held
 		}
-		// The app is stopping and nobody will offer them again.
-		time.Sleep(FirstSettlePause)
-		return r.save(handle, mine)
+	} else if err == nil && (!r.alone || mine.cold.Refresh.Several()) {
+		_ = r.settleLater(handle, mine, nil)
 	}
-	r.RevokeLater(mine.cold.Refresh.All()...) // ended while the call was under way
-	return nil, err
+	if err != nil && !fault.IsUnknown(err) {
+		r.RevokeLater(mine.cold.Refresh.All()...) // ended while the call was under way
+	}
+	return saved, err
 }
 
 // save stores both records, together with the candidates of others. While there
 // are several, the session is renewed again soon, by whoever comes first: within
-// the grace all of them work still.
+// the grace all of them work still. If somebody has renewed since, only candidates
+// are added to what they stored.
 func (r *Renewals) save(handle *session.Handle, mine *tokens) (*session.Session, error) {
 	hot, stored, err := r.stored(handle)
 	if err != nil {
 		return nil, err
 	}
 	both, ours := mine.with(hot, stored)
-	if ours && both.cold.Refresh.Several() {
+	mine.cold.Refresh = both.cold.Refresh
+	if !ours {
+		return hot, r.undoIfLate(handle, r.sessions.SaveCold(handle, both.record, both.cold))
+	}
+	if both.cold.Refresh.Several() {
 		both.record.RenewAfter = min(both.record.RenewAfter, session.MomentOf(r.now().Add(lookPause)))
 	}
-	mine.cold.Refresh = both.cold.Refresh
 	saved, err := r.sessions.Save(handle, both.record, &both.cold)
 	return saved, r.undoIfLate(handle, err)
 }

@@ -27,8 +27,7 @@ const (
 type tokens struct {
 	record session.Hot
 	cold   session.Cold
-	spent  []secret.Text // the refresh tokens that they came of, which are dead
-	stored bool          // the storage has taken them, and it is only looked again
+	stored bool // the storage has taken them, and it is only looked again
 	since  time.Time
 	due    time.Time     // when the loop goes on with them
 	pause  time.Duration // before the next try
@@ -50,53 +49,53 @@ func (t *tokens) session(s *session.Store, handle *session.Handle) *session.Sess
 func (t *tokens) with(hot *session.Session, stored session.Cold) (both tokens, ours bool) {
 	if t.record.Serial < hot.Serial || (t.record.Serial == hot.Serial && t.stored) {
 		both = tokens{record: hot.Record(), cold: stored}
-		both.cold.Refresh = stored.Refresh.With(t.cold.Refresh, t.spent)
+		both.cold.Refresh = stored.Refresh.With(t.cold.Refresh)
 		return both, false
 	}
 	both = *t
 	both.record.IdleUntil = max(t.record.IdleUntil, hot.IdleUntil)
 	both.record.TouchAfter = max(t.record.TouchAfter, hot.TouchAfter)
-	both.cold.Refresh = t.cold.Refresh.With(stored.Refresh, t.spent)
+	both.cold.Refresh = t.cold.Refresh.With(stored.Refresh)
 	return both, true
 }
 
 // settleLater hands tokens to the session's loop, in place of such as came before:
 // these are what came of those. Without a cause they are stored, and it is looked
 // once more when somebody who was about to write, and had not seen them, must have
-// done so. Else they exist only here, since those that they replace are dead. It
-// reports whether there is a loop.
-func (r *Renewals) settleLater(handle *session.Handle, mine *tokens, cause error) bool {
+// done so. Else they exist only here, since those that they replace are dead. The
+// error says why there is no loop: the session has ended, or the app stops.
+func (r *Renewals) settleLater(handle *session.Handle, mine *tokens, cause error) error {
 	mine.stored, mine.since, mine.pause = cause == nil, time.Now(), FirstSettlePause
 	mine.due = mine.since.Add(lookPause + jittered(lookPause/4))
 	if cause != nil {
 		mine.due = mine.since.Add(jittered(FirstSettlePause))
 	}
-	settling, news := r.toSettle(handle, mine)
+	news, err := r.toSettle(handle, mine)
 	if news && cause != nil {
 		r.observer.Unsaved(handle.Name(), cause)
 	}
-	return settling
+	return err
 }
 
 // toSettle is settleLater under the lock. It reports, too, whether nothing was
 // kept in memory alone until now.
-func (r *Renewals) toSettle(handle *session.Handle, mine *tokens) (settling, news bool) {
+func (r *Renewals) toSettle(handle *session.Handle, mine *tokens) (news bool, err error) {
+	name, now := handle.Name(), r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	name := handle.Name()
 	if r.ended.has(name) {
-		return false, false
+		return false, session.ErrNoSession
 	}
-	st := r.state(name)
+	st := r.state(name, now)
 	news = st.tokens == nil || st.tokens.stored
 	if !st.settling {
-		st.settling = r.tasks.Go("settling renewed tokens", func(closing <-chan struct{}) { r.settle(handle, closing) }) == nil
+		err = r.tasks.Go("settling renewed tokens", func(closing <-chan struct{}) { r.settle(handle, closing) })
 	}
-	if st.settling {
-		st.tokens = mine
+	if err == nil {
+		st.tokens, st.settling = mine, true
 	}
 	r.forgetIfIdle(name)
-	return st.settling, news
+	return news, err
 }
 
 // unsettled are the tokens that are to be settled, or nil.
@@ -169,7 +168,7 @@ func (r *Renewals) settleOnce(handle *session.Handle, mine *tokens) *tokens {
 		_ = r.sessions.UndoIfEnded(handle) // what we wrote may have come after
 		r.RevokeLater(mine.cold.Refresh.All()...)
 		return nil
-	case !stored.Refresh.Has(mine.cold.Refresh[0]) || hot.Serial < mine.record.Serial:
+	case !stored.Refresh.Knows(mine.cold.Refresh.First()) || hot.Serial < mine.record.Serial:
 		if _, err := r.save(handle, later); err == nil {
 			later.stored = true
 			if !later.cold.Refresh.Several() {
@@ -197,10 +196,11 @@ func (t *tokens) again() *tokens {
 
 // renewUnasked renews a session for the sake of its candidates.
 func (r *Renewals) renewUnasked(s *session.Session) {
+	now := r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if st := r.states[s.Name()]; st == nil || st.flight == nil {
-		_, _ = r.begin(s, false)
+		_, _ = r.begin(s, false, now)
 	}
 }
 

@@ -36,7 +36,7 @@ func TestBlockedLog(t *testing.T) {
 	if !ok {
 		t.Fatal("an id of our own making is malformed")
 	}
-	held := make(chan bool, 1)
+	held := make(chan error, 1)
 	go func() { held <- r.settleLater(alice, &tokens{}, errors.New("the storage hangs")) }()
 	<-log.reached
 
@@ -48,7 +48,7 @@ func TestBlockedLog(t *testing.T) {
 		t.Error("bob waits for the log")
 	}
 	close(log.release)
-	if !<-held || r.unsettled(alice.Name()) == nil {
+	if <-held != nil || r.unsettled(alice.Name()) == nil {
 		t.Error("alice's tokens are not held")
 	}
 	r.Forget(alice.Name()) // before the loop comes to them
@@ -68,7 +68,9 @@ func TestEndedNameWins(t *testing.T) {
 	}
 	alice := &session.Session{Handle: *handle, Renewable: true}
 	r.Forget(alice.Name())
-	r.settleLater(handle, &tokens{}, errors.New("the storage hangs"))
+	if err := r.settleLater(handle, &tokens{}, errors.New("the storage hangs")); !errors.Is(err, fault.ErrSessionEnded) {
+		t.Errorf("tokens of an ended session: %v, want %v", err, fault.ErrSessionEnded)
+	}
 	if r.unsettled(alice.Name()) != nil {
 		t.Error("tokens came back after the session ended")
 	}
@@ -82,7 +84,7 @@ func TestEndedNameWins(t *testing.T) {
 		t.Errorf("%d ended sessions are remembered", kept)
 	}
 	bob, _ := session.NewHandle([]byte(secret.Random()), "test")
-	if offered, _ := r.toSettle(bob, &tokens{due: time.Now().Add(time.Hour)}); !offered || r.unsettled(bob.Name()) == nil {
+	if _, err := r.toSettle(bob, &tokens{due: time.Now().Add(time.Hour)}); err != nil || r.unsettled(bob.Name()) == nil {
 		t.Error("bob's tokens are not held")
 	}
 	r.Forget(bob.Name()) // before the loop comes to them
@@ -94,7 +96,7 @@ func TestEndedNameWins(t *testing.T) {
 // TestTokensPrintWithoutSecrets: what is to be settled holds living tokens.
 func TestTokensPrintWithoutSecrets(t *testing.T) {
 	const canary = "canary-Zq8"
-	mine := tokens{cold: session.Cold{Access: canary, Refresh: session.Candidates{canary}}, spent: []secret.Text{canary}}
+	mine := tokens{cold: session.Cold{Access: canary, Refresh: session.NewCandidates(canary)}}
 	for _, form := range []string{"%v", "%+v", "%#v", "%q", "%x"} {
 		for _, value := range []any{mine, &mine} {
 			if text := fmt.Sprintf(form, value); strings.Contains(text, canary) || strings.Contains(text, fmt.Sprintf("%x", canary)) {

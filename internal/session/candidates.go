@@ -1,10 +1,21 @@
 package session
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 
 	"github.com/bar-tech/cognito/internal/secret"
+)
+
+const (
+	// mostCandidates is the children of four instances that renewed at the same
+	// time.
+	mostCandidates = 4
+	// mostSpent is more than the renewals of one session while somebody still looks
+	// for what came of an earlier one.
+	mostSpent   = 32
+	printLength = 8
 )
 
 // Candidates are the refresh tokens of a session of which one is alive, likeliest
@@ -13,49 +24,100 @@ import (
 // same token, and only the child minted last stays valid. It does not revoke the
 // family when a dead one is presented. So nobody has to decide which of two lives:
 // both are kept, and the next renewal finds out.
-type Candidates [4]secret.Text
+type Candidates struct {
+	list [mostCandidates]secret.Text
+	// spent are the fingerprints of those that these have come of, newest first.
+	// Whoever looks for a token of theirs, and finds it spent, is done: somebody has
+	// presented it. Without that they would write again what nobody needs, over what
+	// others have written meanwhile.
+	spent secret.Text
+}
+
+// NewCandidates is one refresh token, or none if it is "".
+func NewCandidates(refresh secret.Text) Candidates {
+	return Candidates{list: [mostCandidates]secret.Text{refresh}}
+}
 
 // Format prints no secret.
 func (Candidates) Format(f fmt.State, _ rune) { secret.Hide(f, "tokens") }
 
 // All are the candidates there are.
 func (c *Candidates) All() []secret.Text {
-	return slices.DeleteFunc(slices.Clone(c[:]), func(s secret.Text) bool { return s == "" })
+	return slices.DeleteFunc(slices.Clone(c.list[:]), func(s secret.Text) bool { return s == "" })
 }
 
+// First is the likeliest, or "" if the session cannot be renewed.
+func (c *Candidates) First() secret.Text { return c.list[0] }
+
 // Several reports whether it is open which one lives.
-func (c *Candidates) Several() bool { return c[1] != "" }
+func (c *Candidates) Several() bool { return c.list[1] != "" }
 
 // Has reports whether all of these are among the candidates.
 func (c *Candidates) Has(others ...secret.Text) bool {
-	return !slices.ContainsFunc(others, func(other secret.Text) bool { return !slices.Contains(c[:], other) })
+	return !slices.ContainsFunc(others, func(other secret.Text) bool { return !slices.Contains(c.list[:], other) })
 }
 
-// With are the candidates and others behind them, as far as there is room, less
-// those that are spent.
-func (c *Candidates) With(others Candidates, spent []secret.Text) (all Candidates) {
+// Knows reports whether a token is a candidate, or was one.
+func (c *Candidates) Knows(refresh secret.Text) bool { return c.Has(refresh) || c.hasSpent(refresh) }
+
+func (c *Candidates) hasSpent(refresh secret.Text) bool {
+	return slices.Contains(c.prints(), printOf(refresh))
+}
+
+// With are the candidates and, behind them, others, as far as there is room, less
+// what either side knows to be spent.
+func (c *Candidates) With(others Candidates) (all Candidates) {
 	i := 0
 	for _, each := range append(c.All(), others.All()...) {
-		if i < len(all) && !slices.Contains(spent, each) && !slices.Contains(all[:i], each) {
-			all[i] = each
+		if i < len(all.list) && !c.hasSpent(each) && !others.hasSpent(each) && !all.Has(each) {
+			all.list[i] = each
 			i++
 		}
 	}
+	all.spend(c.prints(), others.prints())
 	return all
 }
 
-// RenewedBy takes what came of presenting a candidate, and returns what is spent:
-// that it worked shows that no other one known until then is alive. If the answer
-// to a first try was lost, the presented one remains: Cognito may have served the
-// two tries in the other order, and then the living child never arrived, but
-// within the grace its parent has another. Without rotation the answer holds no
-// Refresh token, and the presented one goes on working.
-func (c *Candidates) RenewedBy(presented, got secret.Text, repeated bool) (spent []secret.Text) {
-	next := Candidates{got}
+// RenewedBy takes what came of presenting a candidate. That it worked shows that
+// no other one known until then is alive. If the answer to a first try was lost,
+// the presented one remains: Cognito may have served the two tries in the other
+// order, and then the living child never arrived, but within the grace its parent
+// has another. Without rotation the answer holds no refresh token, and the
+// presented one goes on working.
+func (c *Candidates) RenewedBy(presented, got secret.Text, repeated bool) {
+	next := NewCandidates(got)
 	if got == "" || repeated {
-		next = next.With(Candidates{presented}, nil)
+		next = next.With(NewCandidates(presented))
 	}
-	spent = slices.DeleteFunc(c.All(), func(s secret.Text) bool { return next.Has(s) })
+	var spent []secret.Text
+	for _, each := range c.All() {
+		if !next.Has(each) {
+			spent = append(spent, printOf(each))
+		}
+	}
+	next.spend(spent, c.prints())
 	*c = next
-	return spent
+}
+
+// spend notes fingerprints, the newest first, as far as there is room.
+func (c *Candidates) spend(newest, older []secret.Text) {
+	c.spent = ""
+	for _, print := range append(newest, older...) {
+		if len(c.spent) < mostSpent*printLength && !slices.Contains(c.prints(), print) {
+			c.spent += print
+		}
+	}
+}
+
+func (c *Candidates) prints() (prints []secret.Text) {
+	for rest := c.spent; len(rest) >= printLength; rest = rest[printLength:] {
+		prints = append(prints, rest[:printLength])
+	}
+	return prints
+}
+
+// printOf names a refresh token without revealing it.
+func printOf(refresh secret.Text) secret.Text {
+	sum := sha256.Sum256([]byte(refresh.Reveal()))
+	return secret.Text(sum[:printLength])
 }

@@ -147,9 +147,9 @@ func decodeCold(b []byte) (Cold, error) {
 
 // parts is the order of the record's format.
 func (c *Cold) parts() []*secret.Text {
-	parts := []*secret.Text{&c.Access, &c.Nonce, &c.UnverifiedAccess, &c.UnverifiedID}
-	for i := range c.Refresh {
-		parts = append(parts, &c.Refresh[i])
+	parts := []*secret.Text{&c.Access, &c.Nonce, &c.UnverifiedAccess, &c.UnverifiedID, &c.Refresh.spent}
+	for i := range c.Refresh.list {
+		parts = append(parts, &c.Refresh.list[i])
 	}
 	return parts
 }

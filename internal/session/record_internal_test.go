@@ -24,7 +24,7 @@ const (
 
 	goldenWholeSealed = "039793e0620401768dd26f6955cc933a189da1d2fdd4da46a2e2a32452a7e7d825ce147923b75d05ab5814cbfa454caa7ecc5865362f38547476c5a01837278adcde71f32f84c94fd41ed60f497bd4808a8fb1d664625859033ea33e37896a19c1d588811a146b47005a12a5cc4aff7223bad4ce576df033f5b46e9c6cf14bf9dfa4c504c11fa727a62fc7d0a3"
 	goldenShortSealed = "0362696c20bab1fc61cb46f46e8c7b45fbcbd9ece3b77f7e1a72924fb0a63452bb5568df3182457fcc7a38eb523f897d192a19d1af38d9d4ac7e87b39bbfa42dfc41c9fa345a3919f8945f7dbb8c0d510d8ff09fca64bb90a5458bfd9f03dc5def0d011db90ff365e766b72cd43bd05941d6786b1f5f26ff47d52bb900b01ae44cdd85f374efde5a5d880bfd02de3136e8a3cc74c7897975299da0e603ccfcc1230ed3114217dbe99264c39a38f40da13a21bf58c580a798ce06f0a29f7ab0ede0"
-	goldenColdSealed  = "034de1b4c38fe3612c82462bb76bb9129f858c5bc60330abbea72b445365d8f2eda86cc457813e482c19eafe29e276cf2840119fc6b9dd31608d3d859f7536a30e9cc14b77a6cf0f8604cc3bd9a5b9018ec496b1e07e02ac59e08c370f3104a88caf8125e6792d06e599f383e0560c6bdd5b7c23e1e46bf49e6364c91f3b0ea09bc39bae4d718dd70a4ccf11cc99f43b577fab5dd3bbbae294975b0068e810c90ed87816af2c5b05ab565fcf14d7fd481f3494d2775ec34b2eb74b9c90064e3080c21eecf554c39b615bb5f0611835184f5ab0ea8301513c2e6f00d1cddb26cfacdd4956485b53ac6c6bceb4d45b0642f553ae18abb39d00b9b17b63a395e73a79c6d9070260a039c5b901f71ce502fb459bb097f26f07780165eb4429faf92bad5a65acc27ab12a4fc27ab27008945aec6183f6cf0f9ab9dcd7e34e5f4a4ec00b63c8d4b69c9915d9e53e099a5e40e508c821a7849e9363d08b4b091cf22334e02c527ec4280dd4b6277b"
+	goldenColdSealed  = "03f3955acd6362ecbde1e4a7859a77c5197c95020a0fc66e18b19645db185217c223bf9121dd0b374a0846a4b4fe3d604cafa97305458a8e951b1551648a5ae8baf5927507805a6ee6b3ee331176e366ee275de7419b818bb058c5ff2c32f1e447bab6f5cda1062ca2b4a1d3dbaa4b43cc87b8a12972c6756557c1d8d5a1bdc248d529ced0d6b9857704934804266ba2e6b65663dc1ff0cf3269ec3c5e19161d25c030c366268f6d9d65a2fea7d7c8760bb1f890a8c9151062bdaa539ec6cf8d17de7967e5b72311e8c675fd0c284f23a6676c89089a311b5716087f99f1cb083ef935c7b2024bbcb5a505d3bfb70b15b5be769a528a760da55ece118141938f4b44993854c0b1d694a9f1c5dd622d90d8be1335193594b0d206f06c5361f817ca72055d1dd81027552d22b266b1fee79961126e3cddd8e15df925dd62667845a18cb26ade7ca8d8a3f6cd025541fe24e4ac7350cf4bc99b590dc05e54808901f9c0d2554e66a970513a3759881a699aa3bbf070"
 )
 
 func goldenHotRecord() Hot {
@@ -39,7 +39,7 @@ func goldenHotRecord() Hot {
 
 var goldenColdRecord = Cold{
 	Access: "access", Nonce: "nonce", UnverifiedID: "id",
-	Refresh: Candidates{secret.Text(strings.Repeat("r", 300)), "other", "another"},
+	Refresh: Candidates{[mostCandidates]secret.Text{secret.Text(strings.Repeat("r", 300)), "other", "another"}, "8 octets"},
 }
 
 // goldenBook is that of the golden binding.
@@ -76,7 +76,7 @@ func TestRecordsSurvive(t *testing.T) {
 			t.Errorf("decodeHot() = serial %d, %v", got.Serial, err)
 		}
 	}
-	for _, record := range []Cold{{}, goldenColdRecord, {UnverifiedAccess: "a", UnverifiedID: "b"}, {Refresh: Candidates{"r"}}, {Refresh: Candidates{"a", "b", "c", "d"}}} {
+	for _, record := range []Cold{{}, goldenColdRecord, {UnverifiedAccess: "a", UnverifiedID: "b"}, {Refresh: NewCandidates("r")}, {Refresh: some("a", "b", "c", "d")}} {
 		if got, err := decodeCold(record.Encode()); err != nil || got != record {
 			t.Errorf("decodeCold() does not give back what was encoded: %v", err)
 		}
