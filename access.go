@@ -11,10 +11,10 @@ import (
 
 // UserFrom returns the user who is signed in, or nil. It speaks of the nearest
 // middleware above; an app with several uses [Auth.UserFrom].
-func UserFrom(c *fiber.Ctx) *User { return userBehind(nearestIdentity(c)) }
+func UserFrom(c *fiber.Ctx) *User { return userBehind(nearestIdentity(requestOf(c))) }
 
 // PayloadFrom returns the verified access token's claims, or nil.
-func PayloadFrom(c *fiber.Ctx) *Payload { return payloadBehind(nearestIdentity(c)) }
+func PayloadFrom(c *fiber.Ctx) *Payload { return payloadBehind(nearestIdentity(requestOf(c))) }
 
 // AccessToken returns the user's access token, to call other APIs for this
 // user. It is never expired: if need be it is renewed first. The error is
@@ -24,8 +24,8 @@ func PayloadFrom(c *fiber.Ctx) *Payload { return payloadBehind(nearestIdentity(c
 // [ErrUnavailable] when no valid token can be had at the moment, and
 // [ErrMisconfigured] when no middleware runs before the handler.
 func AccessToken(c *fiber.Ctx) (string, error) {
-	a, id := nearestIdentity(c)
-	return a.accessToken(c, id)
+	a, id := nearestIdentity(requestOf(c))
+	return a.accessToken(requestOf(c), id)
 }
 
 // Err says why there is no user although there might be one: the storage or
@@ -33,22 +33,24 @@ func AccessToken(c *fiber.Ctx) (string, error) {
 // ([ErrCrossOrigin]), or its bearer token does not count ([ErrInvalidToken],
 // [ErrBearerMalformed]). It is nil when nobody has signed in, and when the
 // session has ended.
-func Err(c *fiber.Ctx) error { return errBehind(nearestIdentity(c)) }
+func Err(c *fiber.Ctx) error { return errBehind(nearestIdentity(requestOf(c))) }
 
 // UserFrom is [UserFrom] for the users of this middleware.
-func (a *Auth) UserFrom(c *fiber.Ctx) *User { return userBehind(a.askedIdentity(c)) }
+func (a *Auth) UserFrom(c *fiber.Ctx) *User { return userBehind(a.askedIdentity(requestOf(c))) }
 
 // PayloadFrom is [PayloadFrom] for the users of this middleware.
-func (a *Auth) PayloadFrom(c *fiber.Ctx) *Payload { return payloadBehind(a.askedIdentity(c)) }
+func (a *Auth) PayloadFrom(c *fiber.Ctx) *Payload {
+	return payloadBehind(a.askedIdentity(requestOf(c)))
+}
 
 // AccessToken is [AccessToken] for the users of this middleware.
 func (a *Auth) AccessToken(c *fiber.Ctx) (string, error) {
-	_, id := a.askedIdentity(c)
-	return a.accessToken(c, id)
+	_, id := a.askedIdentity(requestOf(c))
+	return a.accessToken(requestOf(c), id)
 }
 
 // Err is [Err] for the users of this middleware.
-func (a *Auth) Err(c *fiber.Ctx) error { return errBehind(a.askedIdentity(c)) }
+func (a *Auth) Err(c *fiber.Ctx) error { return errBehind(a.askedIdentity(requestOf(c))) }
 
 func userBehind(_ *Auth, id *session.Identity) *User {
 	if id == nil {
@@ -73,7 +75,7 @@ func errBehind(_ *Auth, id *session.Identity) error {
 
 // accessToken is for an identity that a found out. Without one there is no a
 // either.
-func (a *Auth) accessToken(c *fiber.Ctx, id *session.Identity) (string, error) {
+func (a *Auth) accessToken(r request, id *session.Identity) (string, error) {
 	if id == nil {
 		return "", errUncovered
 	}
@@ -92,7 +94,7 @@ func (a *Auth) accessToken(c *fiber.Ctx, id *session.Identity) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		a.replaceIdentity(c, &renewed.Identity)
+		a.replaceIdentity(r, &renewed.Identity)
 		current = renewed
 	}
 	if current.Unsaved != nil {
@@ -113,3 +115,13 @@ func checkBearerExpiry(id *session.Identity, now time.Time) error {
 	}
 	return fault.Because(fault.ErrInvalidToken, "access token: %w", verify.ErrTokenExpired)
 }
+
+// Logout ends the session and sends the browser on to Cognito's logout
+// endpoint, and from there to AfterLogout. It does what LogoutPath does, for
+// handlers with a route of their own; it does not judge where the request
+// comes from. It may be called when nobody is signed in.
+//
+// The session's cookie is dead on every instance when this returns. If the
+// storage is out of reach the cookie is deleted all the same, and ending the
+// session is tried again in the background.
+func (a *Auth) Logout(c *fiber.Ctx) error { return a.logout(requestOf(c)) }

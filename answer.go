@@ -2,6 +2,7 @@ package cognito
 
 import (
 	"errors"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -26,52 +27,48 @@ type problem struct {
 
 // sealResponse keeps an answer of ours out of every cache and out of the
 // Referer of what the visitor opens next.
-func sealResponse(c *fiber.Ctx) {
-	c.Set(fiber.HeaderCacheControl, "no-store")
-	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
-	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+func sealResponse(r request) {
+	r.Response.Header.Set("Cache-Control", "no-store")
+	r.Response.Header.Set("Referrer-Policy", "no-referrer")
+	r.Response.Header.Set("X-Content-Type-Options", "nosniff")
 }
 
 // refuse answers for an error: by the app's ErrorHandler if there is one, or
 // with a page for people and a problem for programs.
-func (a *Auth) refuse(c *fiber.Ctx, e *Error) error {
+func (a *Auth) refuse(r request, e *Error) error {
 	a.emit(Event{Kind: EventRefuse, Subject: fault.Of(e).Subject}.failed(e))
-	sealResponse(c)
-	a.challenge(c, e)
+	sealResponse(r)
+	a.challenge(r, e)
 	if fault.Of(e).RetryAfter > 0 {
-		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int((fault.Of(e).RetryAfter+time.Second-1)/time.Second)))
+		r.Response.Header.Set("Retry-After", strconv.Itoa(int((fault.Of(e).RetryAfter+time.Second-1)/time.Second)))
 	}
 	if a.config.ErrorHandler != nil {
-		return forFiber(a.config.ErrorHandler(c, e))
+		return forFiber(a.config.ErrorHandler(r.app.(*fiber.Ctx), e))
 	}
-	return a.answer(c, e)
+	return a.answer(r, e)
 }
 
 // answer is the default ErrorHandler.
-func (a *Auth) answer(c *fiber.Ctx, e *Error) error {
-	if a.wantsPage(c) {
-		return sendPage(c, e.Status(), a.pageFor(e), "")
+func (a *Auth) answer(r request, e *Error) error {
+	if a.wantsPage(r) {
+		return sendPage(r, e.Status(), a.pageFor(e), "")
 	}
 	body := problem{Type: "about:blank", Title: e.Title(), Status: e.Status(), Detail: e.Detail(), Code: e.Code()}
-	if e.Status() == fiber.StatusUnauthorized {
-		body.LoginURL = a.loginForScripts(c, e)
+	if e.Status() == http.StatusUnauthorized {
+		body.LoginURL = a.loginForScripts(r, e)
 	}
-	if err := c.Status(e.Status()).JSON(body); err != nil {
-		return err
-	}
-	c.Set(fiber.HeaderContentType, "application/problem+json")
-	return nil
+	return r.json(e.Status(), "application/problem+json", body)
 }
 
 // wantsPage reports whether a person will read the answer. Whoever brings a
 // bearer token is a program, whatever it accepts.
-func (a *Auth) wantsPage(c *fiber.Ctx) bool {
+func (a *Auth) wantsPage(r request) bool {
 	if a.config.Bearer {
-		if _, sent, _ := bearerOf(c); sent {
+		if _, sent, _ := bearerOf(r); sent {
 			return false
 		}
 	}
-	return web.IsNavigation(c.Method(), &c.Request().Header) || (a.route(c.Path()) != nil && c.Get("Sec-Fetch-Mode") == "navigate")
+	return web.IsNavigation(r.method, &r.Request.Header) || (a.route(r.path) != nil && r.header("Sec-Fetch-Mode") == "navigate")
 }
 
 // pageFor tells a visitor what is wrong, and offers a way on that can help.
@@ -91,20 +88,20 @@ func (a *Auth) pageFor(e *Error) page {
 
 // loginForScripts is where a script should send the browser to log in. HTMX
 // goes there by itself, and back to the page that it was on.
-func (a *Auth) loginForScripts(c *fiber.Ctx, e *Error) string {
+func (a *Auth) loginForScripts(r request, e *Error) string {
 	prompt := ""
 	if fault.Of(e).Reason == fault.ErrStaleLogin {
 		prompt = "login"
 	}
-	if c.Get("HX-Request") == "" {
+	if r.header("HX-Request") == "" {
 		return a.loginAddress("", prompt)
 	}
 	back := ""
-	if current, err := url.Parse(c.Get("HX-Current-URL")); err == nil {
+	if current, err := url.Parse(r.header("HX-Current-URL")); err == nil {
 		back = a.returnPath(strings.TrimPrefix(current.RequestURI(), a.pathPrefix))
 	}
 	login := a.loginAddress(back, prompt)
-	c.Set("HX-Redirect", login)
+	r.Response.Header.Set("HX-Redirect", login)
 	return login
 }
 

@@ -2,7 +2,6 @@ package cognito
 
 import (
 	"github.com/bar-tech/cognito/internal/session"
-	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 )
 
@@ -19,8 +18,8 @@ type (
 )
 
 // attach hands an identity to the handlers further down.
-func (a *Auth) attach(c *fiber.Ctx, id *session.Identity) {
-	ctx := c.Context()
+func (a *Auth) attach(r request, id *session.Identity) {
+	ctx := r.RequestCtx
 	if above, ok := ctx.UserValue(nearestKey{}).(identityKey); ok && above.of != a {
 		a.nested.Do(func() { a.reportTaken(above.of) })
 	}
@@ -33,13 +32,13 @@ func (a *Auth) attach(c *fiber.Ctx, id *session.Identity) {
 
 // replaceIdentity is for one that changes while a handler runs. It stays in its
 // place: the nearest middleware is still the nearest.
-func (a *Auth) replaceIdentity(c *fiber.Ctx, id *session.Identity) {
-	ctx := c.Context()
+func (a *Auth) replaceIdentity(r request, id *session.Identity) {
+	ctx := r.RequestCtx
 	if nearest, ok := ctx.UserValue(nearestKey{}).(identityKey); ok && nearest.of != a {
 		ctx.SetUserValue(identityKey{a}, id)
 		return
 	}
-	a.attach(c, id)
+	a.attach(r, id)
 }
 
 // setLocals sets the strings, which are for the app's convenience. They are
@@ -59,31 +58,31 @@ func setLocals(ctx *fasthttp.RequestCtx, id *session.Identity) {
 
 // nearestIdentity finds the nearest middleware above, and what it found out, for
 // a handler that asks who is there. Both are nil if there is no middleware.
-func nearestIdentity(c *fiber.Ctx) (*Auth, *session.Identity) {
-	nearest, ok := c.Context().UserValue(nearestKey{}).(identityKey)
+func nearestIdentity(r request) (*Auth, *session.Identity) {
+	nearest, ok := r.UserValue(nearestKey{}).(identityKey)
 	if !ok {
 		return nil, nil
 	}
-	return nearest.of.askedIdentity(c)
+	return nearest.of.askedIdentity(r)
 }
 
 // askedIdentity is nearestIdentity for this middleware.
-func (a *Auth) askedIdentity(c *fiber.Ctx) (*Auth, *session.Identity) {
-	id, _ := c.Context().UserValue(identityKey{a}).(*session.Identity)
-	a.varyIfAnonymous(c, id)
+func (a *Auth) askedIdentity(r request) (*Auth, *session.Identity) {
+	id, _ := r.UserValue(identityKey{a}).(*session.Identity)
+	a.varyIfAnonymous(r, id)
 	return a, id
 }
 
 // varyIfAnonymous notes in the response that it depends on who is there. For a
 // request with a cookie or a token that happens anyway.
-func (a *Auth) varyIfAnonymous(c *fiber.Ctx, id *session.Identity) {
+func (a *Auth) varyIfAnonymous(r request, id *session.Identity) {
 	if id == nil || id.Cookie || id.Bearer {
 		return
 	}
-	c.Vary(fiber.HeaderCookie)
+	r.vary("Cookie")
 	if a.config.Bearer {
 		// A cache may answer a request that has a token with what it keeps
 		// for those that have none.
-		c.Vary(fiber.HeaderAuthorization)
+		r.vary("Authorization")
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/storage"
-	"github.com/gofiber/fiber/v2"
 )
 
 const (
@@ -175,10 +174,10 @@ func (a *attempts) consume(state string) error {
 
 // tickets are the tickets of logins in progress that the browser sent, oldest
 // first. Names that occur twice are none of ours.
-func (a *attempts) tickets(c *fiber.Ctx) []ticket {
+func (a *attempts) tickets(r request) []ticket {
 	byName := map[string]int{}
 	var found []ticket
-	for name, value := range c.Request().Header.Cookies() {
+	for name, value := range r.Request.Header.Cookies() {
 		if !strings.HasPrefix(string(name), a.prefix) {
 			continue
 		}
@@ -193,12 +192,12 @@ func (a *attempts) tickets(c *fiber.Ctx) []ticket {
 }
 
 // ticketFor is the ticket of one state, if the browser has it.
-func (a *attempts) ticketFor(c *fiber.Ctx, state string) (ticket, bool) {
+func (a *attempts) ticketFor(r request, state string) (ticket, bool) {
 	if state == "" {
 		return ticket{}, false
 	}
 	name := a.prefix + attemptKey(state)
-	for _, t := range a.tickets(c) {
+	for _, t := range a.tickets(r) {
 		if t.name == name {
 			return t, true
 		}

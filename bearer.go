@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -14,7 +15,6 @@ import (
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/verify"
-	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/utils"
 )
 
@@ -52,9 +52,9 @@ func (a *Auth) VerifyAccessToken(ctx context.Context, raw string) (*Payload, err
 // a view into the request. sent is false if the request brings no bearer token
 // at all. A header that occurs twice, or holds more than one token, is
 // malformed: whoever reads the other one would see another user.
-func bearerOf(c *fiber.Ctx) (token []byte, sent bool, err error) {
+func bearerOf(r request) (token []byte, sent bool, err error) {
 	// Not Peek: it returns nil for an empty header too, now and then.
-	headers := c.Request().Header.PeekAll(fiber.HeaderAuthorization)
+	headers := r.Request.Header.PeekAll("Authorization")
 	for _, header := range headers {
 		if rest, bearer := afterScheme(header); bearer {
 			sent, token = true, rest
@@ -151,7 +151,7 @@ func bearerIdentity(verified *verify.Token) session.Identity {
 
 // challenge tells a program what is wrong with its token (RFC 6750 section 3).
 // Nothing is told to a request that brought none.
-func (a *Auth) challenge(c *fiber.Ctx, e *Error) {
+func (a *Auth) challenge(r request, e *Error) {
 	if !a.config.Bearer {
 		return
 	}
@@ -167,8 +167,8 @@ func (a *Auth) challenge(c *fiber.Ctx, e *Error) {
 		value = fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s"`, fault.Of(e).Scope)
 	case fault.Of(e).Reason == fault.ErrForbidden:
 		value = `Bearer error="insufficient_scope"`
-	case e.Status() != fiber.StatusUnauthorized && e.Status() != fiber.StatusForbidden:
+	case e.Status() != http.StatusUnauthorized && e.Status() != http.StatusForbidden:
 		return
 	}
-	c.Set(fiber.HeaderWWWAuthenticate, value)
+	r.Response.Header.Set("WWW-Authenticate", value)
 }

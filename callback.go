@@ -3,6 +3,7 @@ package cognito
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"time"
@@ -10,7 +11,6 @@ import (
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/session"
-	"github.com/gofiber/fiber/v2"
 )
 
 // Leg 2 of the journey: Cognito sends the browser back to RedirectPath. We
@@ -44,28 +44,28 @@ type outcome struct {
 // Format prints no secret.
 func (outcome) Format(f fmt.State, _ rune) { secret.Hide(f, "outcome") }
 
-func (a *Auth) serveCallback(c *fiber.Ctx) error {
-	answer, err := a.readAnswer(c)
+func (a *Auth) serveCallback(r request) error {
+	answer, err := a.readAnswer(r)
 	if err != nil {
-		return a.refuse(c, fault.From(err))
+		return a.refuse(r, fault.From(err))
 	}
-	mine, ok := a.attempts.ticketFor(c, answer.state.Reveal())
+	mine, ok := a.attempts.ticketFor(r, answer.state.Reveal())
 	if !ok {
-		return a.stray(c, fault.Because(fault.ErrStateMismatch, "the callback's state belongs to no login of this browser"))
+		return a.stray(r, fault.Because(fault.ErrStateMismatch, "the callback's state belongs to no login of this browser"))
 	}
-	result := a.attempts.once(c, answer.state.Reveal(), mine, func() outcome { return a.finish(c, answer, mine) })
+	result := a.attempts.once(r, answer.state.Reveal(), mine, func() outcome { return a.finish(r, answer, mine) })
 	switch {
 	case result.err == nil:
-		return a.arrive(c, mine, result)
+		return a.arrive(r, mine, result)
 	case errors.Is(result.err, errLoginAgain), !result.used && errors.Is(result.err, fault.ErrAttemptExpired):
-		return a.again(c, mine, result.err)
+		return a.again(r, mine, result.err)
 	case !result.used && errors.Is(result.err, fault.ErrUnavailable):
-		return a.refuse(c, result.err) // nothing changed: the ticket is still good
+		return a.refuse(r, result.err) // nothing changed: the ticket is still good
 	case !result.used && errors.Is(result.err, fault.ErrStateMismatch):
-		return a.stray(c, result.err)
+		return a.stray(r, result.err)
 	}
-	a.cookies.clear(c, mine.name)
-	return a.refuse(c, result.err)
+	a.cookies.clear(r, mine.name)
+	return a.refuse(r, result.err)
 }
 
 // Cognito's codes are UUIDs and our states are far shorter than this. What is
@@ -79,10 +79,10 @@ const (
 // outside the protocol's alphabet, is an attack or a mistake (RFC 6749 section
 // 3.1 and appendix A.11), and guessing which value counts would let the two be
 // confused.
-func (a *Auth) readAnswer(c *fiber.Ctx) (cognitoAnswer, error) {
+func (a *Auth) readAnswer(r request) (cognitoAnswer, error) {
 	values := map[string]string{}
 	for _, name := range []string{"state", "code", "error", "error_description", "iss"} {
-		all := c.Context().QueryArgs().PeekMulti(name)
+		all := r.QueryArgs().PeekMulti(name)
 		if len(all) > 1 {
 			return cognitoAnswer{}, fault.Because(fault.ErrBadCallback, "query parameter %s is repeated", name)
 		}
@@ -119,7 +119,7 @@ func printable(s string) bool {
 var errLoginAgain = errors.New("logging in once more should succeed")
 
 // finish deals with an answer of Cognito that belongs to this browser.
-func (a *Auth) finish(c *fiber.Ctx, answer cognitoAnswer, mine ticket) outcome {
+func (a *Auth) finish(r request, answer cognitoAnswer, mine ticket) outcome {
 	begun, err := a.attempts.open(answer.state.Reveal(), mine)
 	if err != nil {
 		return outcome{err: fault.From(err)}
@@ -128,7 +128,7 @@ func (a *Auth) finish(c *fiber.Ctx, answer cognitoAnswer, mine ticket) outcome {
 		return outcome{err: fault.From(err)}
 	}
 	began := time.Now()
-	opened, err := a.signIn(c, answer, begun)
+	opened, err := a.signIn(r, answer, begun)
 	if err != nil {
 		a.emit(Event{Kind: EventLogin, Subject: fault.Of(fault.From(err)).Subject, Duration: time.Since(began)}.failed(err))
 	} else {
@@ -142,7 +142,7 @@ func (a *Auth) finish(c *fiber.Ctx, answer cognitoAnswer, mine ticket) outcome {
 		fault.Of(&failed).ReturnTo = begun.ReturnTo
 		return outcome{used: true, err: &failed}
 	}
-	a.replace(c, opened)
+	a.replace(r, opened)
 	return outcome{used: true, location: begun.ReturnTo, session: secret.Text(opened.ID[:])}
 }
 
@@ -166,8 +166,8 @@ func answerError(reported *ProviderError) error {
 
 // replace ends the session that the browser came with: its cookie is about to
 // be overwritten, and a session that nobody can use should not linger.
-func (a *Auth) replace(c *fiber.Ctx, opened *session.Session) {
-	old := a.cookies.read(c, a.cookies.session)
+func (a *Auth) replace(r request, opened *session.Session) {
+	old := a.cookies.read(r, a.cookies.session)
 	if old == nil || string(old) == string(opened.ID[:]) {
 		return
 	}
@@ -179,52 +179,52 @@ func (a *Auth) replace(c *fiber.Ctx, opened *session.Session) {
 }
 
 // arrive sends a browser home that has finished its login.
-func (a *Auth) arrive(c *fiber.Ctx, mine ticket, result outcome) error {
-	a.cookies.clear(c, mine.name)
+func (a *Auth) arrive(r request, mine ticket, result outcome) error {
+	a.cookies.clear(r, mine.name)
 	if result.session != "" {
-		a.countTrip(c)
-		a.cookies.set(c, string(a.cookies.session), result.session.Reveal(), a.config.AbsoluteTimeout)
+		a.countTrip(r)
+		a.cookies.set(r, string(a.cookies.session), result.session.Reveal(), a.config.AbsoluteTimeout)
 	}
-	sealResponse(c)
-	return c.Redirect(a.address(result.location), fiber.StatusFound)
+	sealResponse(r)
+	return r.redirect(a.address(result.location), http.StatusFound)
 }
 
 // stray answers a callback that no login of this browser is waiting for: a
 // bookmark, the back button, a login that somebody else began. Whoever is
 // signed in just goes on; nobody is sent to log in by such a link.
-func (a *Auth) stray(c *fiber.Ctx, e *Error) error {
-	switch v := a.identify(c); {
+func (a *Auth) stray(r request, e *Error) error {
+	switch v := a.identify(r); {
 	case v.User != nil:
-		sealResponse(c)
-		return c.Redirect(a.address(a.config.AfterLogin), fiber.StatusFound)
+		sealResponse(r)
+		return r.redirect(a.address(a.config.AfterLogin), http.StatusFound)
 	case v.Err != nil && errors.Is(v.Err, fault.ErrUnavailable):
-		return a.refuse(c, fault.From(v.Err))
+		return a.refuse(r, fault.From(v.Err))
 	}
-	return a.refuse(c, e)
+	return a.refuse(r, e)
 }
 
 // again answers a callback whose attempt is gone, though this browser began
 // it. Logging in once more mostly needs no click, since Cognito remembers the
 // visitor; the ticket counts, so that it happens once.
-func (a *Auth) again(c *fiber.Ctx, mine ticket, e *Error) error {
-	v := a.identify(c)
+func (a *Auth) again(r request, mine ticket, e *Error) error {
+	v := a.identify(r)
 	switch {
 	case v.User != nil && !errors.Is(e, errLoginAgain):
-		a.cookies.clear(c, mine.name)
-		sealResponse(c)
-		return c.Redirect(a.address(a.config.AfterLogin), fiber.StatusFound)
+		a.cookies.clear(r, mine.name)
+		sealResponse(r)
+		return r.redirect(a.address(a.config.AfterLogin), http.StatusFound)
 	case v.Err != nil && errors.Is(v.Err, fault.ErrUnavailable):
-		return a.refuse(c, fault.From(v.Err))
+		return a.refuse(r, fault.From(v.Err))
 	}
-	a.cookies.clear(c, mine.name)
+	a.cookies.clear(r, mine.name)
 	if mine.again > 0 {
-		return a.refuse(c, e)
+		return a.refuse(r, e)
 	}
 	returnTo := fault.Of(e).ReturnTo
 	if returnTo == "" {
 		returnTo = a.config.AfterLogin
 	}
-	return a.sendToCognito(c, returnTo, url.Values{}, attempt{}, mine.again+1)
+	return a.sendToCognito(r, returnTo, url.Values{}, attempt{}, mine.again+1)
 }
 
 // address is what browsers call a path of this app: behind a proxy that strips

@@ -2,6 +2,7 @@ package cognito
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"runtime/debug"
 	"strings"
@@ -58,7 +59,7 @@ type Auth struct {
 type route struct {
 	path    string
 	methods []string
-	serve   fiber.Handler
+	serve   func(request) error
 }
 
 // New returns the middleware, ready for app.Use. Like other Fiber middleware
@@ -128,10 +129,10 @@ var prefork = &ConfigError{Problems: []ConfigProblem{{
 // mountRoutes lists every path that the middleware answers itself.
 func (a *Auth) mountRoutes() {
 	a.routes = []route{
-		{a.config.LoginPath, []string{fiber.MethodGet}, a.serveLogin},
-		{a.config.RedirectPath, []string{fiber.MethodGet}, a.serveCallback},
-		{a.config.LogoutPath, []string{fiber.MethodGet, fiber.MethodPost}, a.serveLogout},
-		{a.config.RefreshPath, []string{fiber.MethodPost}, a.serveRefresh},
+		{a.config.LoginPath, []string{http.MethodGet}, a.serveLogin},
+		{a.config.RedirectPath, []string{http.MethodGet}, a.serveCallback},
+		{a.config.LogoutPath, []string{http.MethodGet, http.MethodPost}, a.serveLogout},
+		{a.config.RefreshPath, []string{http.MethodPost}, a.serveRefresh},
 	}
 }
 
@@ -149,6 +150,39 @@ func (a *Auth) route(path string) *route {
 // Handler returns the middleware. It lets every request pass, except those for
 // its own routes; guards such as [Auth.RequireUser] refuse.
 func (a *Auth) Handler() fiber.Handler { return a.handle }
+
+func (a *Auth) handle(c *fiber.Ctx) error {
+	if a.config.Next != nil && a.config.Next(c) {
+		return c.Next()
+	}
+	if a.app.Load() != c.App() {
+		a.mount(c)
+	}
+	r := requestOf(c)
+	if to := a.route(r.path); to != nil {
+		return a.serve(r, to)
+	}
+	id := session.Anonymous
+	// Without a cookie of ours there is nobody to identify, and no need for a net
+	// under it.
+	if a.config.Bearer || a.cookies.mayBeIn(&r.Request.Header) {
+		var err *Error
+		if id, err = a.identifySafely(r); err != nil {
+			return a.refuse(r, err)
+		}
+	}
+	a.attach(r, id)
+	err := forFiber(c.Next())
+	if id.Cookie || id.Bearer {
+		markPersonal(r, id)
+	}
+	return err
+}
+
+// requestOf is a request of Fiber v2 as the engine sees it.
+func requestOf(c *fiber.Ctx) request {
+	return request{RequestCtx: c.Context(), path: c.Path(), method: c.Method(), app: c}
+}
 
 // Close waits for refreshes in flight, so that no token that Cognito has
 // renewed is lost, for fifteen seconds at most. Afterwards sessions go on as long

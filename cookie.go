@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 )
 
@@ -63,8 +62,8 @@ func (k *cookies) mayBeIn(header *fasthttp.RequestHeader) bool {
 // none. Two cookies of one name are none: the second was tossed in by someone
 // who may write cookies for a parent domain (RFC 6265bis section 8.6), and
 // nothing tells which. The value is a view into the request.
-func (k *cookies) read(c *fiber.Ctx, name []byte) []byte {
-	header := &c.Request().Header
+func (k *cookies) read(r request, name []byte) []byte {
+	header := &r.Request.Header
 	first := header.PeekCanonical(headerCookie)
 	if len(first) == 0 {
 		return nil
@@ -78,7 +77,7 @@ func (k *cookies) read(c *fiber.Ctx, name []byte) []byte {
 	if times != 1 || found == 0 {
 		// Not just there, where it was looked for: further headers count too.
 		value, found = nil, 0
-		for _, each := range header.PeekAll(fiber.HeaderCookie) {
+		for _, each := range header.PeekAll("Cookie") {
 			one, more := cookieIn(each, name)
 			if more > 0 {
 				value = one
@@ -177,20 +176,27 @@ func fromSemicolon(header []byte) []byte {
 
 // set sends a cookie that lives for maxAge. Lax, not Strict: a Strict cookie
 // is not sent along the redirects that come from Cognito.
-func (k *cookies) set(c *fiber.Ctx, name, value string, maxAge time.Duration) {
-	c.Cookie(&fiber.Cookie{
-		Name: name, Value: value, Path: "/", MaxAge: int(maxAge / time.Second),
-		Secure: k.secure, HTTPOnly: true, SameSite: fiber.CookieSameSiteLaxMode,
-	})
+func (k *cookies) set(r request, name, value string, maxAge time.Duration) {
+	k.send(r, name, value, func(c *fasthttp.Cookie) { c.SetMaxAge(int(maxAge / time.Second)) })
 }
 
 // clear deletes a cookie. Expires does it in every browser and on every
 // fasthttp release; a negative Max-Age alone does not.
-func (k *cookies) clear(c *fiber.Ctx, name string) {
-	c.Cookie(&fiber.Cookie{
-		Name: name, Path: "/", Expires: time.Unix(1, 0),
-		Secure: k.secure, HTTPOnly: true, SameSite: fiber.CookieSameSiteLaxMode,
-	})
+func (k *cookies) clear(r request, name string) {
+	k.send(r, name, "", func(c *fasthttp.Cookie) { c.SetExpire(time.Unix(1, 0)) })
+}
+
+func (k *cookies) send(r request, name, value string, life func(*fasthttp.Cookie)) {
+	c := fasthttp.AcquireCookie()
+	defer fasthttp.ReleaseCookie(c)
+	c.SetKey(name)
+	c.SetValue(value)
+	c.SetPath("/")
+	life(c)
+	c.SetSecure(k.secure)
+	c.SetHTTPOnly(true)
+	c.SetSameSite(fasthttp.CookieSameSiteLaxMode)
+	r.Response.Header.SetCookie(c)
 }
 
 // shortHash names things in cookies: 12 characters, 72 bits, enough to keep

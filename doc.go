@@ -18,9 +18,10 @@
 //     once.go, signin.go, internal/pool, internal/verify), and a session
 //     begun under a new id (internal/session).
 //  3. On every request the cookie leads to the session, and [UserFrom] and
-//     [PayloadFrom] say who is there (request.go, attach.go, access.go, user.go, internal/claims).
+//     [PayloadFrom] say who is there (request.go, identify.go, attach.go, access.go, user.go, internal/claims).
 //     Programs bring an access token instead (bearer.go). Guards decide who may
-//     (guard.go).
+//     (guard.go,
+//     turnaway.go).
 //  4. Before the tokens lapse they are renewed in the background (internal/refresh,
 //     refreshpath.go).
 //  5. The visitor opens LogoutPath. The session ends here, then its refresh

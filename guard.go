@@ -3,16 +3,13 @@ package cognito
 import (
 	"fmt"
 	"log/slog"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
-	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/verify"
-	"github.com/bar-tech/cognito/internal/web"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -82,15 +79,16 @@ func (a *Auth) Require(allowed func(*User) bool) fiber.Handler {
 	return guard(a.askedIdentity, hasUser, meets(allowed))
 }
 
-func guard(find func(*fiber.Ctx) (*Auth, *session.Identity), demands ...demand) fiber.Handler {
+func guard(find func(request) (*Auth, *session.Identity), demands ...demand) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		a, id := find(c)
+		r := requestOf(c)
+		a, id := find(r)
 		if id == nil {
-			return refuseUncovered(c)
+			return refuseUncovered(r)
 		}
 		for _, demand := range demands {
 			if e := demand(id, a.config.Now); e != nil {
-				return a.turnAway(c, id, e)
+				return a.turnAway(r, id, e)
 			}
 		}
 		return c.Next()
@@ -177,51 +175,12 @@ func meets(allowed func(*User) bool) demand {
 	}
 }
 
-// turnAway answers a request that a guard does not let pass.
-func (a *Auth) turnAway(c *fiber.Ctx, id *session.Identity, e *Error) error {
-	page := web.IsNavigation(c.Method(), &c.Request().Header) && !id.Bearer
-	if id.Ended || (id.Stale && page) {
-		// Only here, and never for a script's dead cookie: its answer may
-		// arrive after a login in another tab and delete the new session.
-		a.cookies.clear(c, string(a.cookies.session))
-	}
-	switch {
-	case !page || e.Status() != fiber.StatusUnauthorized:
-		e := *e
-		details := fault.Of(&e)
-		details.ReturnTo, details.Subject = a.returnPath(c.OriginalURL()), id.Subject()
-		return a.refuse(c, &e)
-	case fault.Of(e).Reason == fault.ErrStaleLogin:
-		a.emit(Event{Kind: EventRefuse, Subject: id.Subject()}.failed(e))
-		return a.sendToCognito(c, a.returnPath(c.OriginalURL()), url.Values{"prompt": {"login"}}, provingAnew(id.User), 0)
-	}
-	a.emit(Event{Kind: EventRefuse, Subject: id.Subject()}.failed(e))
-	sealResponse(c)
-	return c.Redirect(a.loginAddress(a.returnPath(c.OriginalURL()), ""), fiber.StatusFound)
-}
-
-// loginAddress is LoginPath as a browser reaches it, with where to go
-// afterwards.
-func (a *Auth) loginAddress(returnTo, prompt string) string {
-	query := url.Values{}
-	if returnTo != "" && returnTo != a.config.AfterLogin {
-		query.Set("return_to", returnTo)
-	}
-	if prompt != "" {
-		query.Set("prompt", prompt)
-	}
-	if len(query) == 0 {
-		return a.address(a.config.LoginPath)
-	}
-	return pool.WithQuery(a.address(a.config.LoginPath), query)
-}
-
 var errUncovered = fault.Because(fault.ErrMisconfigured, "the middleware does not run before this handler; register it with app.Use above the route")
 
 // refuseUncovered answers for a guard on a route that no middleware covers.
 // Letting the request pass would be the silent end of all protection.
-func refuseUncovered(c *fiber.Ctx) error {
-	slog.Error("cognito: guard without middleware", "path", strings.Clone(c.Path()), "error", errUncovered)
-	sealResponse(c)
+func refuseUncovered(r request) error {
+	slog.Error("cognito: guard without middleware", "path", strings.Clone(r.path), "error", errUncovered)
+	sealResponse(r)
 	return fiber.NewError(errUncovered.Status(), errUncovered.Detail())
 }

@@ -1,6 +1,7 @@
 package cognito
 
 import (
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -12,7 +13,6 @@ import (
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/web"
-	"github.com/gofiber/fiber/v2"
 )
 
 // Leg 1 of the journey: a visitor opens LoginPath. We note an attempt, give
@@ -33,17 +33,17 @@ const (
 	mostTrips = 3
 )
 
-func (a *Auth) serveLogin(c *fiber.Ctx) error {
-	if web.IsScript(&c.Request().Header) {
-		return a.refuse(c, fault.Plain(fault.ErrNotNavigation))
+func (a *Auth) serveLogin(r request) error {
+	if web.IsScript(&r.Request.Header) {
+		return a.refuse(r, fault.Plain(fault.ErrNotNavigation))
 	}
-	if a.trips(c) >= mostTrips && a.identify(c).User == nil {
-		a.cookies.clear(c, a.cookies.trips)
-		return a.refuse(c, fault.Because(fault.ErrLoginLoop, "%d logins within %s did not lead to a session that lasts", mostTrips, tripsLife))
+	if a.trips(r) >= mostTrips && a.identify(r).User == nil {
+		a.cookies.clear(r, a.cookies.trips)
+		return a.refuse(r, fault.Because(fault.ErrLoginLoop, "%d logins within %s did not lead to a session that lasts", mostTrips, tripsLife))
 	}
-	passed, err := passedParameters(c)
+	passed, err := passedParameters(r)
 	if err != nil {
-		return a.refuse(c, fault.From(err))
+		return a.refuse(r, fault.From(err))
 	}
 	var begun attempt
 	if slices.Contains(strings.Fields(passed.Get("prompt")), "login") {
@@ -51,11 +51,11 @@ func (a *Auth) serveLogin(c *fiber.Ctx) error {
 		// is signed in must come back with a later one, for the classic hosted
 		// UI ignores the wish, and an element that asks again would do so
 		// without end.
-		if user := a.identifyCookie(c).User; user != nil {
+		if user := a.identifyCookie(r).User; user != nil {
 			begun = provingAnew(user)
 		}
 	}
-	return a.sendToCognito(c, a.returnPath(c.Query("return_to")), passed, begun, 0)
+	return a.sendToCognito(r, a.returnPath(string(r.QueryArgs().Peek("return_to"))), passed, begun, 0)
 }
 
 // provingAnew is an attempt in which a user who is signed in has to show anew
@@ -65,10 +65,10 @@ func provingAnew(user *claims.Set) attempt {
 }
 
 // passedParameters picks the allowed parameters out of the query.
-func passedParameters(c *fiber.Ctx) (url.Values, error) {
+func passedParameters(r request) (url.Values, error) {
 	passed := url.Values{}
 	for _, name := range loginParameters {
-		values := c.Context().QueryArgs().PeekMulti(name)
+		values := r.QueryArgs().PeekMulti(name)
 		switch {
 		case len(values) == 0:
 			continue
@@ -83,20 +83,20 @@ func passedParameters(c *fiber.Ctx) (url.Values, error) {
 // sendToCognito begins an attempt and redirects to the authorization endpoint
 // (RFC 6749 section 4.1.1, with RFC 7636 and OpenID Connect Core section
 // 3.1.2.1). again counts how often this login has restarted by itself.
-func (a *Auth) sendToCognito(c *fiber.Ctx, returnTo string, passed url.Values, begun attempt, again int) error {
-	base, err := a.baseURL(c)
+func (a *Auth) sendToCognito(r request, returnTo string, passed url.Values, begun attempt, again int) error {
+	base, err := a.baseURL(r)
 	if err != nil {
-		return a.refuse(c, fault.From(err))
+		return a.refuse(r, fault.From(err))
 	}
 	begun.Verifier, begun.Nonce = secret.Random(), secret.Random()
 	begun.ReturnTo, begun.RedirectURI = strings.Clone(returnTo), base+a.config.RedirectPath
 	begun.Silent = passed.Get("prompt") == "none"
 	state, mine, err := a.attempts.begin(begun, again)
 	if err != nil {
-		return a.refuse(c, fault.From(err))
+		return a.refuse(r, fault.From(err))
 	}
-	a.dropOldTickets(c)
-	a.cookies.set(c, mine.name, mine.value(), attemptLife)
+	a.dropOldTickets(r)
+	a.cookies.set(r, mine.name, mine.value(), attemptLife)
 
 	parameters := url.Values{
 		"response_type":         {"code"},
@@ -111,31 +111,31 @@ func (a *Auth) sendToCognito(c *fiber.Ctx, returnTo string, passed url.Values, b
 	for name, values := range passed {
 		parameters[name] = values
 	}
-	sealResponse(c)
-	return c.Redirect(pool.WithQuery(a.endpoints.Authorize, parameters), fiber.StatusFound)
+	sealResponse(r)
+	return r.redirect(pool.WithQuery(a.endpoints.Authorize, parameters), http.StatusFound)
 }
 
 // dropOldTickets keeps the logins in progress of one browser few, so that
 // abandoned ones cannot grow the Cookie header beyond what servers accept.
-func (a *Auth) dropOldTickets(c *fiber.Ctx) {
-	tickets := a.attempts.tickets(c)
+func (a *Auth) dropOldTickets(r request) {
+	tickets := a.attempts.tickets(r)
 	oldest := a.config.Now().Add(-attemptLife).Unix()
 	for i, t := range tickets {
 		if len(tickets)-i >= attemptsPerBrowser || t.began < oldest {
-			a.cookies.clear(c, t.name)
+			a.cookies.clear(r, t.name)
 		}
 	}
 }
 
 // trips is how many logins in a row have brought this browser back here.
-func (a *Auth) trips(c *fiber.Ctx) int {
-	count, err := strconv.Atoi(string(a.cookies.read(c, []byte(a.cookies.trips))))
+func (a *Auth) trips(r request) int {
+	count, err := strconv.Atoi(string(a.cookies.read(r, []byte(a.cookies.trips))))
 	if err != nil || count < 0 {
 		return 0
 	}
 	return min(count, mostTrips)
 }
 
-func (a *Auth) countTrip(c *fiber.Ctx) {
-	a.cookies.set(c, a.cookies.trips, strconv.Itoa(a.trips(c)+1), tripsLife)
+func (a *Auth) countTrip(r request) {
+	a.cookies.set(r, a.cookies.trips, strconv.Itoa(a.trips(r)+1), tripsLife)
 }

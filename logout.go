@@ -2,6 +2,7 @@ package cognito
 
 import (
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"sync"
 	"time"
@@ -21,70 +22,63 @@ import (
 // first, then the refresh token at Cognito, then Cognito's own session, so
 // that the next login asks for a password again.
 
-func (a *Auth) serveLogout(c *fiber.Ctx) error {
-	if c.Method() == fiber.MethodPost {
-		if a.crossOrigin(c) {
-			return a.refuse(c, fault.Plain(fault.ErrCrossOrigin))
+func (a *Auth) serveLogout(r request) error {
+	if r.method == http.MethodPost {
+		if a.crossOrigin(r) {
+			return a.refuse(r, fault.Plain(fault.ErrCrossOrigin))
 		}
-		return a.Logout(c)
+		return a.logout(r)
 	}
-	if web.IsScript(&c.Request().Header) {
-		return a.refuse(c, fault.Plain(fault.ErrNotNavigation))
+	if web.IsScript(&r.Request.Header) {
+		return a.refuse(r, fault.Plain(fault.ErrNotNavigation))
 	}
-	switch c.Get("Sec-Fetch-Site") {
+	switch r.header("Sec-Fetch-Site") {
 	case "", "none", "same-origin":
-		return a.Logout(c)
+		return a.logout(r)
 	}
 	// Another site's link must not sign anybody out by itself.
-	sealResponse(c)
-	return sendPage(c, fiber.StatusOK, page{
+	sealResponse(r)
+	return sendPage(r, http.StatusOK, page{
 		Title: "Sign out?", Detail: "You followed a link from another site. Confirm that you want to sign out here.",
 		Action: a.address(a.config.LogoutPath), Label: "Sign out",
 	}, a.endpoints.Origin)
 }
 
-// Logout ends the session and sends the browser on to Cognito's logout
-// endpoint, and from there to AfterLogout. It does what LogoutPath does, for
-// handlers with a route of their own; it does not judge where the request
-// comes from. It may be called when nobody is signed in.
-//
-// The session's cookie is dead on every instance when this returns. If the
-// storage is out of reach the cookie is deleted all the same, and ending the
-// session is tried again in the background.
-func (a *Auth) Logout(c *fiber.Ctx) error {
-	if id := a.cookies.read(c, a.cookies.session); id != nil {
+// logout is [Auth.Logout], for LogoutPath and for handlers.
+func (a *Auth) logout(r request) error {
+	if id := a.cookies.read(r, a.cookies.session); id != nil {
 		if handle, ok := a.sessions.Handle(id); ok {
 			end := func() { a.endNow(handle) }
 			// Whatever the app's hook does, the session ends.
 			defer func() { end() }()
 			known := a.sessions.Recent.Get(handle.ID) != nil
-			if err := a.farewell(c, id); storage.IsSlow(err) {
+			if err := a.farewell(r, id); storage.IsSlow(err) {
 				end = func() { a.endLater(handle, known, err) } // the visitor has waited enough
 			}
 		}
 	}
-	a.cookies.clear(c, string(a.cookies.session))
-	a.cookies.clear(c, a.cookies.trips)
-	a.replaceIdentity(c, session.Anonymous)
-	base, err := a.baseURL(c)
+	a.cookies.clear(r, string(a.cookies.session))
+	a.cookies.clear(r, a.cookies.trips)
+	a.replaceIdentity(r, session.Anonymous)
+	base, err := a.baseURL(r)
 	if err != nil {
-		return a.refuse(c, fault.From(err))
+		return a.refuse(r, fault.From(err))
 	}
-	sealResponse(c)
-	return c.Redirect(pool.WithQuery(a.endpoints.Logout, url.Values{
+	sealResponse(r)
+	return r.redirect(pool.WithQuery(a.endpoints.Logout, url.Values{
 		"client_id":  {a.config.ClientID},
 		"logout_uri": {base + a.config.AfterLogout},
-	}), fiber.StatusSeeOther)
+	}), http.StatusSeeOther)
 }
 
 // farewell tells the app who is leaving, if that can be known.
-func (a *Auth) farewell(c *fiber.Ctx, id []byte) error {
+func (a *Auth) farewell(r request, id []byte) error {
 	leaving := Event{Kind: EventLogout, OK: true}
 	s, err := a.sessions.Read(id, a.config.Now())
 	if err == nil {
 		leaving.Subject = s.Identity.User.Sub()
 		if a.config.OnLogout != nil {
-			a.config.OnLogout(c, (*User)(s.Identity.User))
+			a.config.OnLogout(r.app.(*fiber.Ctx), (*User)(s.Identity.User))
 		}
 	}
 	a.emit(leaving)

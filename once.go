@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
-	"github.com/gofiber/fiber/v2"
 )
 
 // answerLife is how long a finished callback is kept for its duplicates.
@@ -28,7 +27,7 @@ type callback struct {
 // A duplicate may set out before the answer exists and arrive after it. It is
 // recognised by its connection, which was made before the answer was: any
 // later request finds the attempt used, as it should.
-func (a *attempts) once(c *fiber.Ctx, state string, t ticket, work func() outcome) outcome {
+func (a *attempts) once(r request, state string, t ticket, work func() outcome) outcome {
 	sum := sha256.Sum256([]byte(state + "\x00" + t.secret))
 	key := string(sum[:])
 	a.mu.Lock()
@@ -36,7 +35,7 @@ func (a *attempts) once(c *fiber.Ctx, state string, t ticket, work func() outcom
 	if first := a.flights[key]; first != nil {
 		late := !first.finished.IsZero()
 		a.mu.Unlock()
-		if late && (c.Context().ConnRequestNum() > 1 || !c.Context().ConnTime().Before(first.finished)) {
+		if late && (r.ConnRequestNum() > 1 || !r.ConnTime().Before(first.finished)) {
 			return work()
 		}
 		<-first.done

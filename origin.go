@@ -8,7 +8,6 @@ import (
 
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/web"
-	"github.com/gofiber/fiber/v2"
 )
 
 // localHost is the only Host header that anything is computed from, and only
@@ -31,13 +30,13 @@ func baseURLMissing(cause string) *Error {
 // baseURL is the app's public origin, with its path prefix. Without a BaseURL
 // it is the visitor's own machine or nothing: a proxy in front talks to us as
 // 127.0.0.1 too, and then only the operator knows the public name.
-func (a *Auth) baseURL(c *fiber.Ctx) (string, error) {
+func (a *Auth) baseURL(r request) (string, error) {
 	if a.config.BaseURL != "" {
 		return a.config.BaseURL, nil
 	}
-	header := &c.Request().Header
+	header := &r.Request.Header
 	host := string(header.Host())
-	if !localHost.MatchString(host) || !strings.HasPrefix(c.OriginalURL(), "/") || c.Context().IsTLS() {
+	if !localHost.MatchString(host) || !strings.HasPrefix(r.originalURL(), "/") || r.IsTLS() {
 		return "", errNotLocal
 	}
 	for name := range header.All() {
@@ -51,11 +50,11 @@ func (a *Auth) baseURL(c *fiber.Ctx) (string, error) {
 
 // origins are those whose pages may use the cookie for unsafe requests: the
 // app's own, which is empty when it is unknown, and the allowed ones.
-func (a *Auth) origins(c *fiber.Ctx) []string {
+func (a *Auth) origins(r request) []string {
 	if a.config.BaseURL != "" {
 		return a.trusted
 	}
-	base, err := a.baseURL(c)
+	base, err := a.baseURL(r)
 	if err != nil {
 		return a.trusted
 	}
@@ -73,7 +72,7 @@ func trustedOrigins(c Config) []string {
 
 // crossOrigin reports whether a request that may change something was sent by a
 // page of an origin that is not trusted.
-func (a *Auth) crossOrigin(c *fiber.Ctx) bool {
-	header := &c.Request().Header
-	return web.MayChange(c.Method(), header) && web.CrossOrigin(header, a.origins(c))
+func (a *Auth) crossOrigin(r request) bool {
+	header := &r.Request.Header
+	return web.MayChange(r.method, header) && web.CrossOrigin(header, a.origins(r))
 }

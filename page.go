@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"html"
 	"strings"
-
-	"github.com/gofiber/fiber/v2"
 )
 
 // pageStyle is allowed by its hash alone, so that the page works under a
@@ -87,14 +85,16 @@ func link(address string) string {
 // sandbox does, and browsers without Sec-Fetch-Site send nothing that tells the
 // two apart. Forms may post to us and follow our redirect to formTarget, which
 // browsers check against the policy too.
-func sendPage(c *fiber.Ctx, status int, p page, formTarget string) error {
+func sendPage(r request, status int, p page, formTarget string) error {
 	policy := "default-src 'none'; style-src '" + pageStyleHash + "'; base-uri 'none'; frame-ancestors 'none'; form-action "
 	if p.Action == "" {
 		policy += "'none'"
 	} else {
 		policy += "'self' " + formTarget
 	}
-	c.Set(fiber.HeaderContentSecurityPolicy, policy)
-	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
-	return c.Status(status).Send(p.html())
+	r.Response.Header.Set("Content-Security-Policy", policy)
+	r.Response.Header.Set("Content-Type", "text/html; charset=utf-8")
+	r.SetStatusCode(status)
+	r.SetBody(p.html())
+	return nil
 }

@@ -1,34 +1,34 @@
 package cognito
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/session"
-	"github.com/gofiber/fiber/v2"
 )
 
 // serveRefresh answers RefreshPath: the tokens are renewed now, for scripts
 // that want to be ahead of an expiry.
-func (a *Auth) serveRefresh(c *fiber.Ctx) error {
-	if a.crossOrigin(c) {
-		return a.refuse(c, fault.Plain(fault.ErrCrossOrigin))
+func (a *Auth) serveRefresh(r request) error {
+	if a.crossOrigin(r) {
+		return a.refuse(r, fault.Plain(fault.ErrCrossOrigin))
 	}
-	id := a.cookies.read(c, a.cookies.session)
+	id := a.cookies.read(r, a.cookies.session)
 	if id == nil {
-		return a.refuse(c, session.ErrNobody)
+		return a.refuse(r, session.ErrNobody)
 	}
 	s, err := a.sessions.Read(id, a.config.Now())
 	if err != nil {
-		return a.refuse(c, fault.From(err))
+		return a.refuse(r, fault.From(err))
 	}
 	renewed, err := a.renewals.Wait(s)
 	if err != nil {
 		if !fault.IsUnknown(err) {
-			a.cookies.clear(c, string(a.cookies.session)) // it ended just now
+			a.cookies.clear(r, string(a.cookies.session)) // it ended just now
 		}
-		return a.refuse(c, fault.From(err))
+		return a.refuse(r, fault.From(err))
 	}
-	sealResponse(c)
-	return c.JSON(fiber.Map{"expires_at": renewed.Expires.Time().UTC().Format(time.RFC3339)})
+	sealResponse(r)
+	return r.json(http.StatusOK, "application/json", map[string]string{"expires_at": renewed.Expires.Time().UTC().Format(time.RFC3339)})
 }

@@ -17,14 +17,14 @@ import (
 // signIn turns the answer into a session. Everything is verified before
 // anything is stored. Once the code is spent, nothing of this can be repeated,
 // so it does not hang on the request's fate.
-func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*session.Session, error) {
+func (a *Auth) signIn(r request, answer cognitoAnswer, begun attempt) (*session.Session, error) {
 	if answer.err != nil {
 		return nil, answerError(answer.err)
 	}
 	if answer.code == "" {
 		return nil, fault.Because(fault.ErrBadCallback, "neither a code nor an error")
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.UserContext()), 3*pool.CallTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.app.(*fiber.Ctx).UserContext()), 3*pool.CallTimeout)
 	defer cancel()
 	granted, err := a.endpoint.Exchange(ctx, answer.code, secret.Text(begun.Verifier), begun.RedirectURI)
 	if errors.Is(err, pool.ErrInvalidGrant) {
@@ -39,13 +39,13 @@ func (a *Auth) signIn(c *fiber.Ctx, answer cognitoAnswer, begun attempt) (*sessi
 			a.renewals.RevokeLater(granted.Refresh)
 		}
 	}()
-	opened, err := a.admit(ctx, c, granted, begun)
+	opened, err := a.admit(ctx, r, granted, begun)
 	admitted = err == nil
 	return opened, err
 }
 
 // admit verifies the tokens and stores the session.
-func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted pool.Grant, begun attempt) (*session.Session, error) {
+func (a *Auth) admit(ctx context.Context, r request, granted pool.Grant, begun attempt) (*session.Session, error) {
 	id, err := a.verifier.IDToken(ctx, granted.ID, verify.NotFromFuture, verify.Nonce(secret.Text(begun.Nonce)), verify.AccessTokenHash(granted.Access))
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (a *Auth) admit(ctx context.Context, c *fiber.Ctx, granted pool.Grant, begu
 	if err != nil {
 		return nil, fault.Because(fault.ErrInvalidToken, "ID token: %w", verify.ErrTokenMalformed)
 	}
-	if err := a.welcome(c, user); err != nil {
+	if err := a.welcome(r, user); err != nil {
 		return nil, err
 	}
 	expires := session.Earlier(access.Expires(), id.Expires())
@@ -91,12 +91,12 @@ func provedAnew(id *verify.Token, begun attempt) bool {
 }
 
 // welcome lets the app note the user, or refuse.
-func (a *Auth) welcome(c *fiber.Ctx, user []byte) error {
+func (a *Auth) welcome(r request, user []byte) error {
 	if a.config.OnLogin == nil {
 		return nil
 	}
 	visitor := (*User)(claims.New(claims.Text{Bytes: user}, "", nil))
-	err := a.config.OnLogin(c, visitor)
+	err := a.config.OnLogin(r.app.(*fiber.Ctx), visitor)
 	if err == nil {
 		return nil
 	}

@@ -1,0 +1,153 @@
+package cognito
+
+import (
+	"strings"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/refresh"
+	"github.com/bar-tech/cognito/internal/session"
+)
+
+// Leg 3 of the journey begins here: a request comes in, and the middleware finds
+// out who sent it.
+
+// serve answers one of our own routes. A panic in our code becomes a 500:
+// fasthttp would end the process.
+func (a *Auth) serve(r request, to *route) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.logPanic("serving "+strings.Clone(r.path), p)
+			err = a.refuse(r, fault.Plain(fault.ErrInternal))
+		}
+	}()
+	for _, method := range to.methods {
+		// By hand: Fiber's Get would run for HEAD too, and let a link
+		// checker use up a code.
+		if r.method == method {
+			return to.serve(r)
+		}
+	}
+	r.Response.Header.Set("Allow", strings.Join(to.methods, ", "))
+	return a.refuse(r, fault.Plain(fault.ErrMethod))
+}
+
+func (a *Auth) identifySafely(r request) (id *session.Identity, err *Error) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.logPanic("reading a session", p)
+			err = fault.Plain(fault.ErrInternal)
+		}
+	}()
+	return a.identify(r), nil
+}
+
+// identify finds out who sent a request. It never refuses it.
+func (a *Auth) identify(r request) *session.Identity {
+	if a.config.Bearer {
+		token, sent, err := bearerOf(r)
+		switch {
+		case err != nil:
+			return &session.Identity{Bearer: true, Err: err}
+		case sent:
+			return a.identifyBearer(token, a.clock(r))
+		}
+	}
+	return a.identifyCookie(r)
+}
+
+// clock is the time by which a request is judged. With the default clock it is
+// when the server read the request, a moment ago, which is known already; a
+// request that came from no server has no such time.
+func (a *Auth) clock(r request) time.Time {
+	if a.ownClock {
+		if read := r.Time(); !read.IsZero() {
+			return read
+		}
+	}
+	return a.config.Now()
+}
+
+// identifyCookie finds out whose session a request belongs to.
+func (a *Auth) identifyCookie(r request) *session.Identity {
+	value := a.cookies.read(r, a.cookies.session)
+	if value == nil {
+		return session.Anonymous
+	}
+	now := a.clock(r)
+	s, err := a.sessions.Read(value, now)
+	if err != nil {
+		return unidentified(err)
+	}
+	if a.crossOrigin(r) {
+		return session.CrossSite
+	}
+	if !s.CalmUntil.Passed(now) {
+		return &s.Identity
+	}
+	if s.TouchAfter.Passed(now) {
+		a.sessions.Touch(s, now)
+	}
+	if !s.Expires.Passed(now) {
+		if s.RenewAfter.Passed(now) {
+			a.renewals.Ahead(s)
+		}
+		return &s.Identity
+	}
+	return a.renewExpired(s, now)
+}
+
+// renewExpired is identify for a session whose tokens have expired: the request has to
+// wait for new ones.
+func (a *Auth) renewExpired(s *session.Session, now time.Time) *session.Identity {
+	if !s.RenewAfter.Passed(now) {
+		// Cognito issues tokens that are expired on arrival. Asking on every
+		// request would not help.
+		return unidentified(fault.Unavailable(refresh.ErrPaused))
+	}
+	renewed, err := a.renewals.Wait(s)
+	if err != nil {
+		id := unidentified(err)
+		if id == session.StaleCookie {
+			return &session.Identity{Cookie: true, Stale: true, Ended: true}
+		}
+		return id
+	}
+	return &renewed.Identity
+}
+
+// unidentified is for a cookie that signs nobody in.
+func unidentified(err error) *session.Identity {
+	if fault.IsUnknown(err) {
+		return &session.Identity{Cookie: true, Err: err}
+	}
+	return session.StaleCookie
+}
+
+// markPersonal keeps answers that depend on who is there out of shared caches,
+// unless the app has decided on that itself.
+func markPersonal(r request, id *session.Identity) {
+	header := &r.Response.Header
+	by := headerCookie
+	if id.Bearer {
+		by = headerAuthorization
+	}
+	if len(header.PeekCanonical(headerVary)) == 0 {
+		header.SetCanonical(headerVary, by)
+	} else {
+		r.vary(string(by))
+	}
+	if id.Payload != nil && len(header.PeekCanonical(headerCacheControl)) == 0 {
+		header.SetCanonical(headerCacheControl, privateNoStore)
+	}
+}
+
+// Header names and values as fasthttp keeps them, which spares every request
+// their normalisation.
+var (
+	headerVary          = []byte("Vary")
+	headerCookie        = []byte("Cookie")
+	headerAuthorization = []byte("Authorization")
+	headerCacheControl  = []byte("Cache-Control")
+	privateNoStore      = []byte("private, no-store")
+)
