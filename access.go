@@ -1,20 +1,20 @@
 package cognito
 
 import (
-	"time"
+	"context"
+	"errors"
 
-	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/engine"
 	"github.com/bar-tech/cognito/internal/session"
-	"github.com/bar-tech/cognito/internal/verify"
 	"github.com/gofiber/fiber/v2"
 )
 
 // UserFrom returns the user who is signed in, or nil. It speaks of the nearest
 // middleware above; an app with several uses [Auth.UserFrom].
-func UserFrom(c *fiber.Ctx) *User { return userBehind(nearestIdentity(requestOf(c))) }
+func UserFrom(c *fiber.Ctx) *User { return userOf(nearest(c)) }
 
 // PayloadFrom returns the verified access token's claims, or nil.
-func PayloadFrom(c *fiber.Ctx) *Payload { return payloadBehind(nearestIdentity(requestOf(c))) }
+func PayloadFrom(c *fiber.Ctx) *Payload { return payloadOf(nearest(c)) }
 
 // AccessToken returns the user's access token, to call other APIs for this
 // user. It is never expired: if need be it is renewed first. The error is
@@ -24,8 +24,8 @@ func PayloadFrom(c *fiber.Ctx) *Payload { return payloadBehind(nearestIdentity(r
 // [ErrUnavailable] when no valid token can be had at the moment, and
 // [ErrMisconfigured] when no middleware runs before the handler.
 func AccessToken(c *fiber.Ctx) (string, error) {
-	a, id := nearestIdentity(requestOf(c))
-	return a.accessToken(requestOf(c), id)
+	r := requestOf(c)
+	return engine.Nearest(r).AccessToken(r)
 }
 
 // Err says why there is no user although there might be one: the storage or
@@ -33,87 +33,47 @@ func AccessToken(c *fiber.Ctx) (string, error) {
 // ([ErrCrossOrigin]), or its bearer token does not count ([ErrInvalidToken],
 // [ErrBearerMalformed]). It is nil when nobody has signed in, and when the
 // session has ended.
-func Err(c *fiber.Ctx) error { return errBehind(nearestIdentity(requestOf(c))) }
+func Err(c *fiber.Ctx) error { return errOf(nearest(c)) }
 
 // UserFrom is [UserFrom] for the users of this middleware.
-func (a *Auth) UserFrom(c *fiber.Ctx) *User { return userBehind(a.askedIdentity(requestOf(c))) }
+func (a *Auth) UserFrom(c *fiber.Ctx) *User { return userOf(a.engine.Identity(requestOf(c))) }
 
 // PayloadFrom is [PayloadFrom] for the users of this middleware.
 func (a *Auth) PayloadFrom(c *fiber.Ctx) *Payload {
-	return payloadBehind(a.askedIdentity(requestOf(c)))
+	return payloadOf(a.engine.Identity(requestOf(c)))
 }
 
 // AccessToken is [AccessToken] for the users of this middleware.
-func (a *Auth) AccessToken(c *fiber.Ctx) (string, error) {
-	_, id := a.askedIdentity(requestOf(c))
-	return a.accessToken(requestOf(c), id)
-}
+func (a *Auth) AccessToken(c *fiber.Ctx) (string, error) { return a.engine.AccessToken(requestOf(c)) }
 
 // Err is [Err] for the users of this middleware.
-func (a *Auth) Err(c *fiber.Ctx) error { return errBehind(a.askedIdentity(requestOf(c))) }
+func (a *Auth) Err(c *fiber.Ctx) error { return errOf(a.engine.Identity(requestOf(c))) }
 
-func userBehind(_ *Auth, id *session.Identity) *User {
+// nearest is what the nearest middleware above found out, or nil.
+func nearest(c *fiber.Ctx) *session.Identity {
+	r := requestOf(c)
+	return engine.Nearest(r).Identity(r)
+}
+
+func userOf(id *session.Identity) *User {
 	if id == nil {
 		return nil
 	}
 	return (*User)(id.User)
 }
 
-func payloadBehind(_ *Auth, id *session.Identity) *Payload {
+func payloadOf(id *session.Identity) *Payload {
 	if id == nil {
 		return nil
 	}
 	return (*Payload)(id.Payload)
 }
 
-func errBehind(_ *Auth, id *session.Identity) error {
+func errOf(id *session.Identity) error {
 	if id == nil {
 		return nil
 	}
 	return id.Err
-}
-
-// accessToken is for an identity that a found out. Without one there is no a
-// either.
-func (a *Auth) accessToken(r request, id *session.Identity) (string, error) {
-	if id == nil {
-		return "", errUncovered
-	}
-	if id.Bearer && id.Payload != nil {
-		if err := checkBearerExpiry(id, a.config.Now()); err != nil {
-			return "", err
-		}
-		return id.Raw.Reveal(), nil
-	}
-	if id.Session == nil {
-		return "", id.Refusal()
-	}
-	current := id.Session
-	if current.Expires.Passed(a.config.Now()) {
-		renewed, err := a.renewals.Wait(current)
-		if err != nil {
-			return "", err
-		}
-		a.replaceIdentity(r, &renewed.Identity)
-		current = renewed
-	}
-	if current.Unsaved != nil {
-		return current.Unsaved.Access.Reveal(), nil
-	}
-	cold, err := a.sessions.ReadCold(&current.Handle)
-	if err != nil {
-		return "", err
-	}
-	return cold.Access.Reveal(), nil
-}
-
-// checkBearerExpiry is exact, unlike the verification before: what is handed
-// on must not be refused at its destination.
-func checkBearerExpiry(id *session.Identity, now time.Time) error {
-	if now.Before(id.Payload.Time("exp")) {
-		return nil
-	}
-	return fault.Because(fault.ErrInvalidToken, "access token: %w", verify.ErrTokenExpired)
 }
 
 // Logout ends the session and sends the browser on to Cognito's logout
@@ -124,4 +84,41 @@ func checkBearerExpiry(id *session.Identity, now time.Time) error {
 // The session's cookie is dead on every instance when this returns. If the
 // storage is out of reach the cookie is deleted all the same, and ending the
 // session is tried again in the background.
-func (a *Auth) Logout(c *fiber.Ctx) error { return a.logout(requestOf(c)) }
+func (a *Auth) Logout(c *fiber.Ctx) error {
+	return hideCause(a.engine.Logout(requestOf(c)))
+}
+
+// hideCause keeps causes from strangers: Fiber's own error handler prints the
+// text of whatever error reaches it, and an app may well return one of ours.
+func hideCause(err error) error {
+	if err == nil {
+		return nil // before e, which escapes: this runs on every request
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	return publicError{e}
+}
+
+// publicError reads like what a visitor may know, and still is the error that
+// it was.
+type publicError struct{ inner *Error }
+
+// Error is what Fiber's own error handler shows to strangers.
+func (b publicError) Error() string { return b.inner.Detail() }
+
+// Unwrap lets Fiber find the status, and the app's error handler our error.
+func (b publicError) Unwrap() []error {
+	return []error{fiber.NewError(b.inner.Status(), b.inner.Detail()), b.inner}
+}
+
+// VerifyAccessToken verifies an access token of this pool, issued to
+// [Config.ClientID] or one of [Config.BearerClientIDs], for code that receives
+// tokens outside of HTTP requests, over WebSockets, gRPC or queues. The error
+// matches [ErrInvalidToken] if the token is to be refused, and [ErrUnavailable]
+// if the pool's signing keys are out of reach, so that nothing is known.
+func (a *Auth) VerifyAccessToken(ctx context.Context, raw string) (*Payload, error) {
+	payload, err := a.engine.VerifyAccessToken(ctx, raw)
+	return (*Payload)(payload), err
+}

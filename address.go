@@ -54,16 +54,6 @@ func withScheme(domain string) string {
 	return "https://" + domain
 }
 
-// originOf writes a URL's origin as browsers do (RFC 6454 section 6.2): lower
-// case, without a default port.
-func originOf(u *url.URL) string {
-	host := strings.ToLower(u.Host)
-	if port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; strings.HasSuffix(host, port) {
-		host = strings.TrimSuffix(host, port)
-	}
-	return u.Scheme + "://" + host
-}
-
 // isLoopback reports whether a host name can only mean this machine. Of names,
 // localhost alone qualifies (RFC 6761 section 6.3).
 func isLoopback(host string) bool {

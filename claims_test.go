@@ -18,14 +18,14 @@ import (
 // What a User and a Payload make of claims. A token is signed by the pool, but
 // what is in it was partly written by its user.
 
-func userOf(raw string) *User { return (*User)(claims.New(claims.Text{Bytes: []byte(raw)}, "", nil)) }
-func payloadOf(raw string) *Payload {
+func userWith(raw string) *User { return (*User)(claims.New(claims.Text{Bytes: []byte(raw)}, "", nil)) }
+func payloadWith(raw string) *Payload {
 	return (*Payload)(claims.New(claims.Text{Bytes: []byte(raw)}, "", nil))
 }
 
 // TestClaimsHaveStandardNames proves that each accessor reads its own claim.
 func TestClaimsHaveStandardNames(t *testing.T) {
-	user := userOf(`{
+	user := userWith(`{
 		"sub": "s", "cognito:username": "u", "username": "not this", "email": "e", "email_verified": true,
 		"phone_number": "+44", "phone_number_verified": true, "name": "n", "given_name": "g", "family_name": "f",
 		"preferred_username": "p", "picture": "https://i", "locale": "en-GB", "cognito:groups": ["a", "b"], "auth_time": 1700000000
@@ -37,7 +37,7 @@ func TestClaimsHaveStandardNames(t *testing.T) {
 	if want := "[s u e true +44 true n g f p https://i en-GB [a b] 1700000000 user s]"; fmt.Sprint(got) != want {
 		t.Errorf("the user is %v, want %s", got, want)
 	}
-	payload := payloadOf(`{
+	payload := payloadWith(`{
 		"sub": "s", "client_id": "c", "username": "u", "jti": "j", "scope": "openid api/read", "cognito:groups": ["a"],
 		"iat": 1, "exp": 2, "auth_time": 3
 	}`)
@@ -57,7 +57,7 @@ func TestClaimsOfTheWrongType(t *testing.T) {
 	for _, value := range []string{`"true"`, `"1"`, `1`, `0`, `-1`, `1e300`, `{}`, `[]`, `[true]`, `{"a":1}`, `null`, `"" `, `false`} {
 		names := []string{"email_verified", "phone_number_verified"}
 		claims := fmt.Sprintf(`{"sub":%s,"email":%[1]s,"email_verified":%[1]s,"phone_number_verified":%[1]s,"auth_time":%[1]s,"cognito:groups":%[1]s,"scope":%[1]s}`, value)
-		user, payload := userOf(claims), payloadOf(claims)
+		user, payload := userWith(claims), payloadWith(claims)
 		if user.EmailVerified() || user.PhoneNumberVerified() {
 			t.Errorf("%v of %s are true", names, value)
 		}
@@ -72,7 +72,7 @@ func TestClaimsOfTheWrongType(t *testing.T) {
 		}
 	}
 	for _, broken := range []string{``, `null`, `[]`, `"x"`, `1`, `{`, `{"sub":"a"`, "\xff", strings.Repeat(`{"a":`, 20000)} {
-		user, payload := userOf(broken), payloadOf(broken)
+		user, payload := userWith(broken), payloadWith(broken)
 		if user.Subject() != "" || user.InGroup("a") || payload.HasScope("a") || user.Claim("sub") != nil || payload.Claim("sub") != nil {
 			t.Errorf("%.20q has claims", broken)
 		}
@@ -89,13 +89,13 @@ func TestNumbersKeepTheirDigits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	written, err := json.Marshal(userOf(string(claims)))
+	written, err := json.Marshal(userWith(string(claims)))
 	if want := `{"custom:account":12345678901234567891,"custom:other":1e2,"custom:rate":0.10,"sub":"s"}`; err != nil || string(written) != want {
 		t.Errorf("the user is %s (%v), want %s", written, err, want)
 	}
 	typed, err := DecodeClaims[struct {
 		Account uint64 `json:"custom:account"`
-	}](userOf(string(claims)))
+	}](userWith(string(claims)))
 	if err != nil || typed.Account != 12345678901234567891 {
 		t.Errorf("decoded as %d (%v)", typed.Account, err)
 	}
@@ -116,17 +116,17 @@ func TestUserAsJSON(t *testing.T) {
 	}
 	const want = `{"auth_time":5,"cognito:groups":["g"],"custom:note":"true","custom:plan":"","email":"signed@example.com","email_verified":true,` +
 		`"name":"\u003cb\u003e","phone_number_verified":false,"sub":"s","username":"u"}`
-	if written, err := json.Marshal(userOf(string(raw))); err != nil || string(written) != want {
+	if written, err := json.Marshal(userWith(string(raw))); err != nil || string(written) != want {
 		t.Errorf("the user is %s (%v), want %s", written, err, want)
 	}
 	for _, value := range []string{`"TRUE"`, `"yes"`, `"1"`, `1`, `["true"]`} {
 		claims, err := claims.OfUser([]byte(`{}`), fmt.Appendf(nil, `{"email_verified":%s}`, value))
-		if want := `{"email_verified":` + value + `}`; err != nil || string(claims) != want || userOf(string(claims)).EmailVerified() {
+		if want := `{"email_verified":` + value + `}`; err != nil || string(claims) != want || userWith(string(claims)).EmailVerified() {
 			t.Errorf("%s became %s (%v)", value, claims, err)
 		}
 	}
 	payload := `{"iss":"i","aud":"https://api.example.com","jti":"j"}`
-	if written, err := json.Marshal(payloadOf(payload)); err != nil || string(written) != payload {
+	if written, err := json.Marshal(payloadWith(payload)); err != nil || string(written) != payload {
 		t.Errorf("the payload is %s (%v), want all of %s", written, err, payload)
 	}
 }
@@ -143,7 +143,7 @@ func TestTypedClaims(t *testing.T) {
 		Nested  struct{ A []int } `json:"nested"`
 	}
 	claims := `{"sub":"s","custom:plan":"gold","custom:seats":"7","cognito:groups":["a","b"],"nested":{"A":[1,2]}}`
-	for _, from := range []interface{ Decode(any) error }{userOf(claims), payloadOf(claims)} {
+	for _, from := range []interface{ Decode(any) error }{userWith(claims), payloadWith(claims)} {
 		got, err := DecodeClaims[tenant](from)
 		if err != nil || fmt.Sprintf("%+v", got) != "{Subject:s Plan:gold Seats:7 Groups:[a b] Missing:<nil> Nested:{A:[1 2]}}" {
 			t.Errorf("decoded as %+v (%v)", got, err)
@@ -169,7 +169,7 @@ func TestTypedClaims(t *testing.T) {
 // to, down to the depths, and the claims stay as they are.
 func TestClaimsAreCopies(t *testing.T) {
 	const claims = `{"sub":"s","cognito:groups":["a","b"],"deep":{"list":[{"x":[1]}],"map":{"y":{"z":1}}},"scope":"p q"}`
-	user, payload := userOf(claims), payloadOf(claims)
+	user, payload := userWith(claims), payloadWith(claims)
 	for range 2 {
 		for _, list := range [][]string{user.Groups(), payload.Groups(), payload.Scopes()} {
 			list[0] = "changed"
@@ -217,7 +217,7 @@ func TestClaimsInTemplates(t *testing.T) {
 		}
 		return b.String()
 	}
-	got := render(userOf(`{"sub":"s","name":"</script><b>","email":"e","cognito:groups":["admin","<x>"],"custom:plan":"<gold>"}`))
+	got := render(userWith(`{"sub":"s","name":"</script><b>","email":"e","cognito:groups":["admin","<x>"],"custom:plan":"<gold>"}`))
 	const text = `&lt;/script&gt;&lt;b&gt; e admin <i>admin</i> <i>&lt;x&gt;</i> &lt;gold&gt; user s `
 	const script = `<script>who({"sub":"s","name":"\u003c/script\u003e\u003cb\u003e","email":"e","cognito:groups":["admin","\u003cx\u003e"],"custom:plan":"\u003cgold\u003e"}, "\u003c/script\u003e\u003cb\u003e")</script>`
 	if got != text+script {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/engine"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/gofiber/fiber/v2"
 )
@@ -267,7 +268,7 @@ func (c Config) withDefaults() Config {
 	fillString(&c.RefreshPath, "/token/refresh")
 	fillString(&c.AfterLogin, "/")
 	fillString(&c.AfterLogout, "/")
-	fillString(&c.CookieName, "cognito_"+shortHash(c.ClientID))
+	fillString(&c.CookieName, "cognito_"+engine.ShortHash(c.ClientID))
 
 	if len(c.Scopes) == 0 {
 		c.Scopes = []string{"openid", "email", "profile"}

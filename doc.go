@@ -11,30 +11,16 @@
 // # The journey
 //
 //  1. A visitor opens LoginPath, or a page behind [RequireUser]. An attempt is
-//     noted and the browser sent to Cognito with a PKCE challenge (login.go,
-//     attempt.go, ledger.go, pkce.go).
+//     noted and the browser sent to Cognito with a PKCE challenge.
 //  2. Cognito sends the browser back to RedirectPath. The answer is matched to
-//     the attempt, the code traded for tokens, the tokens verified (callback.go,
-//     once.go, signin.go, internal/pool, internal/verify), and a session
-//     begun under a new id (internal/session).
+//     the attempt, the code traded for tokens, the tokens verified, and a session
+//     begun under a new id.
 //  3. On every request the cookie leads to the session, and [UserFrom] and
-//     [PayloadFrom] say who is there (request.go, identify.go, attach.go, access.go, user.go, internal/claims).
-//     Programs bring an access token instead (bearer.go). Guards decide who may
-//     (guard.go,
-//     turnaway.go).
-//  4. Before the tokens lapse they are renewed in the background (internal/refresh,
-//     refreshpath.go).
+//     [PayloadFrom] say who is there. Programs bring an access token instead.
+//     Guards decide who may.
+//  4. Before the tokens lapse they are renewed in the background.
 //  5. The visitor opens LogoutPath. The session ends here, then its refresh
-//     token, then Cognito's own session (logout.go).
-//
-// The legs stand on cookie.go (names and attributes of every cookie), internal/secret
-// (strings that never print, and what makes the storage worthless to a thief), internal/storage (the storage, with deadlines), internal/cache (what is open
-// already), internal/tasks (what runs
-// apart from a request), internal/pool (calls to
-// Cognito, with bounds), redirect.go (where a login may return to), origin.go and internal/web
-// (who is asking), answer.go and page.go (how a refusal is told), errors.go and internal/fault (why
-// something was refused), event.go (what is told to the app), config.go, validate.go and
-// address.go (the settings). cognito.go puts it all together.
+//     token, then Cognito's own session.
 //
 // # What you may rely on
 //

@@ -6,8 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/engine"
 	"github.com/bar-tech/cognito/internal/fault"
-	"github.com/bar-tech/cognito/internal/session"
 )
 
 // EventKind says what an [Event] is about.
@@ -58,7 +58,11 @@ func (e Event) LogValue() slog.Value {
 }
 
 // emit hands an event to the app, or to the log if the app does not want it.
-func (a *Auth) emit(e Event) {
+func (a *Auth) emit(happened engine.Event) {
+	e := Event{
+		Kind: EventKind(happened.Kind), OK: happened.OK, Reason: happened.Reason, Subject: happened.Subject,
+		Duration: happened.Duration, Err: happened.Err,
+	}
 	if a.config.OnEvent != nil {
 		a.config.OnEvent(e)
 		return
@@ -83,43 +87,4 @@ func (e Event) Level() slog.Level {
 
 var quietRefusals = map[string]bool{
 	fault.CodeOf(fault.ErrNotSignedIn): true, fault.CodeOf(fault.ErrSessionEnded): true, fault.CodeOf(fault.ErrMethod): true, fault.CodeOf(fault.ErrNotNavigation): true,
-}
-
-// failed fills in an event's error.
-func (e Event) failed(err error) Event {
-	reason := fault.From(err)
-	e.OK, e.Reason, e.Err = false, reason.Code(), err
-	return e
-}
-
-// observer hears what happens to sessions apart from any request.
-type observer struct{ *Auth }
-
-func (a observer) Tampered(cause error) {
-	a.emit(Event{Kind: EventTamper}.failed(fault.New(fault.Details{Reason: fault.ErrSessionEnded, Cause: cause})))
-}
-
-func (a observer) NotProlonged(cause error) {
-	a.config.Logger.Warn("cognito: a session in use could not be prolonged", "error", cause)
-}
-
-// renewed tells whoever wants to know how a renewal ended.
-func (a observer) Renewed(before, after *session.Session, err error, took time.Duration) {
-	event := Event{Kind: EventRefresh, OK: true, Subject: before.Identity.Subject(), Duration: took}
-	if err != nil {
-		a.emit(event.failed(err))
-		return
-	}
-	a.emit(event)
-	if a.config.OnRefresh != nil && after.Serial != before.Serial {
-		a.config.OnRefresh((*User)(after.Identity.User))
-	}
-}
-
-func (a observer) Unsaved(session string, cause error) {
-	a.config.Logger.Error("cognito: renewed tokens may not be stored; they are kept in memory until they are", "session", session[:8], "error", cause)
-}
-
-func (a observer) NotRevoked(cause error) {
-	a.config.Logger.Warn("cognito: a refresh token could not be revoked", "error", cause)
 }

@@ -28,6 +28,7 @@ var floors = []struct{ name, mayCall string }{
 	{"verify", "claims fault pool secret tasks"},
 	{"session", "cache claims fault secret storage tasks"},
 	{"refresh", "claims fault pool secret session storage tasks verify"},
+	{"engine", "cache claims fault pool refresh secret session storage tasks verify web"},
 }
 
 // testOnly are internal packages that no program contains.

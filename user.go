@@ -124,15 +124,7 @@ func (p *Payload) Scopes() []string {
 }
 
 // HasScope reports whether exactly this scope was granted.
-func (p *Payload) HasScope(name string) bool {
-	// At blanks alone (RFC 6749 section 3.3): other spaces are part of a name.
-	for scope := range strings.SplitSeq(p.set().Text("scope"), " ") {
-		if scope == name && scope != "" {
-			return true
-		}
-	}
-	return false
-}
+func (p *Payload) HasScope(name string) bool { return p.set().HasScope(name) }
 
 // Groups are the user's groups in the pool. The slice is the caller's.
 func (p *Payload) Groups() []string { return p.set().Texts("cognito:groups") }

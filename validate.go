@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/engine"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/web"
 )
 
 // A ConfigError lists everything that is wrong with a [Config].
@@ -46,7 +48,6 @@ var (
 	poolIDWithRegion = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d+_[0-9A-Za-z]+$`)
 	poolIDOfAnyKind  = regexp.MustCompile(`^[\w-]+_[0-9A-Za-z]+$`)
 	clientIDPattern  = regexp.MustCompile(`^[\w+]{1,128}$`)
-	scopePattern     = regexp.MustCompile(`^[!#-\[\]-~]+$`) // RFC 6749 section 3.3
 	cookieName       = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
 	routePath        = regexp.MustCompile(`^(/[0-9A-Za-z._~-]+)+$`)
 	issuerAddress    = regexp.MustCompile(`(?i)^(https?://)?(issuer-)?cognito-idp[.-][^/]*\.amazonaws\.com`)
@@ -92,7 +93,7 @@ func (k *configCheck) pool(given, c Config) {
 	case !clientIDPattern.MatchString(c.ClientID):
 		k.add("ClientID", c.ClientID, "must be letters, digits, _ or +, at most 128", `copy the client ID from the pool's "App clients" page`)
 	}
-	if strings.TrimSpace(c.ClientSecret) != c.ClientSecret || strings.ContainsFunc(c.ClientSecret, isControl) {
+	if strings.TrimSpace(c.ClientSecret) != c.ClientSecret || strings.ContainsFunc(c.ClientSecret, web.IsControl) {
 		k.add("ClientSecret", secret.Redacted, "must hold no spaces at its ends and no control characters", "copy the secret again, without a line break")
 	}
 	if given.Issuer != "" {
@@ -154,7 +155,7 @@ func (k *configCheck) scopes(scopes []string) {
 		k.add("Scopes", shown, `must contain "openid", without which Cognito issues no ID token`, `add "openid"`)
 	}
 	for i, scope := range scopes {
-		if !scopePattern.MatchString(scope) {
+		if !engine.ScopePattern.MatchString(scope) {
 			k.add("Scopes", scope, "must be one scope an entry, without spaces", `write them as separate strings, such as []string{"openid", "email"}`)
 		}
 		if slices.Contains(scopes[:i], scope) {
@@ -169,8 +170,8 @@ func (k *configCheck) app(c Config) {
 	for _, origin := range c.AllowedOrigins {
 		if u, err := parseOrigin(origin); err != nil {
 			k.add("AllowedOrigins", origin, err.Error(), "write scheme and host only, such as https://admin.example.com")
-		} else if origin != originOf(u) {
-			k.add("AllowedOrigins", origin, "must be written as browsers send it", "write "+originOf(u))
+		} else if origin != web.OriginOf(u) {
+			k.add("AllowedOrigins", origin, "must be written as browsers send it", "write "+web.OriginOf(u))
 		}
 	}
 }
@@ -187,7 +188,7 @@ func (k *configCheck) baseURL(c Config) {
 		return
 	case strings.HasSuffix(c.BaseURL, "/"):
 		k.add("BaseURL", c.BaseURL, "must not end in a slash, since paths are put behind it", "remove the slash")
-	case u.Path != "" && (!routePath.MatchString(u.EscapedPath()) || hasDotSegment(u.Path)):
+	case u.Path != "" && (!routePath.MatchString(u.EscapedPath()) || web.HasDotSegment(u.Path)):
 		k.add("BaseURL", c.BaseURL, "must have a plain path without empty or encoded parts", remedy)
 	}
 	domain, err := parseOrigin(withScheme(c.UserPoolDomain))
@@ -201,7 +202,7 @@ func (k *configCheck) paths(c Config) {
 	taken := map[string]string{}
 	for _, r := range c.paths() {
 		switch other, twice := taken[r.path]; {
-		case !routePath.MatchString(r.path) || hasDotSegment(r.path):
+		case !routePath.MatchString(r.path) || web.HasDotSegment(r.path):
 			k.add(r.field, r.path, "must be an absolute path of plain segments, without query, pattern or trailing slash", "write it like /login")
 		case twice:
 			k.add(r.field, r.path, "is the same path as "+other, "give each route its own path")
@@ -210,7 +211,7 @@ func (k *configCheck) paths(c Config) {
 		}
 	}
 	for _, r := range []configPath{{"AfterLogin", c.AfterLogin}, {"AfterLogout", c.AfterLogout}} {
-		clean, ok := localPath(r.path)
+		clean, ok := web.LocalPath(r.path)
 		if !ok || clean != r.path {
 			k.add(r.field, r.path, "must be a path of this app, with an optional query", "write it like /welcome")
 			continue
@@ -264,8 +265,6 @@ func (k *configCheck) calls(c Config) {
 }
 
 func skipsVerification(config *tls.Config) bool { return config != nil && config.InsecureSkipVerify }
-
-func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 
 func regionOr(poolID, otherwise string) string {
 	if region, _, ok := strings.Cut(poolID, "_"); ok && region != "" {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -101,6 +102,17 @@ func (s *Set) Contains(name, text string) bool {
 		found = found || value == text
 	}
 	return found
+}
+
+// HasScope reports whether exactly this scope was granted.
+func (s *Set) HasScope(name string) bool {
+	// At blanks alone (RFC 6749 section 3.3): other spaces are part of a name.
+	for scope := range strings.SplitSeq(s.Text("scope"), " ") {
+		if scope == name && scope != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // Copied returns a claim that the caller may change without others seeing it.

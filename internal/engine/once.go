@@ -1,11 +1,13 @@
-package cognito
+package engine
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 )
 
 // answerLife is how long a finished callback is kept for its duplicates.
@@ -20,6 +22,9 @@ type callback struct {
 	finished time.Time
 }
 
+// Format prints no secret.
+func (*callback) Format(f fmt.State, _ rune) { secret.Hide(f, "callback") }
+
 // once runs work for the first of several requests with the same state and
 // ticket, and gives its outcome to all. An outcome that did not use up the
 // attempt is shared with those who already wait, and then forgotten.
@@ -27,7 +32,7 @@ type callback struct {
 // A duplicate may set out before the answer exists and arrive after it. It is
 // recognised by its connection, which was made before the answer was: any
 // later request finds the attempt used, as it should.
-func (a *attempts) once(r request, state string, t ticket, work func() outcome) outcome {
+func (a *attempts) once(r Request, state string, t ticket, work func() outcome) outcome {
 	sum := sha256.Sum256([]byte(state + "\x00" + t.secret))
 	key := string(sum[:])
 	a.mu.Lock()

@@ -1,34 +1,19 @@
-package cognito
+package engine
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/storage"
+	"github.com/gofiber/storage/memory/v2"
 )
 
-// The limit of logins in progress is proved here, where ten minutes and 65,536
-// strangers cost nothing; flood_test.go proves over sockets that the
-// login heeds it. The functions below let that test bring the strangers along.
-
-// FillAttempts begins logins in the default memory storage, as strangers would
-// who never come back, until there is room for no more than free others. It
-// returns how many logins in progress there are then.
-func (a *Auth) FillAttempts(free int) int {
-	ledger := a.attempts.ledger
-	for i := 0; len(ledger.live) < ledger.limit-free; i++ {
-		if !ledger.admit("stranger "+strconv.Itoa(i), a.config.Now()) {
-			break
-		}
-	}
-	return len(ledger.live)
-}
-
-// StoredInMemory is how many records the default memory storage holds.
-func (a *Auth) StoredInMemory() int {
-	keys, _ := a.ownStorage.Keys()
-	return len(keys)
-}
+// The limit of logins in progress is proved here, where ten minutes cost nothing;
+// flood_test.go of the root proves over sockets that the login heeds it.
 
 var ledgerStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
@@ -92,5 +77,20 @@ func TestLedgerFloodOfFinishedLogins(t *testing.T) {
 	}
 	if !l.admit("honest", ledgerStart) {
 		t.Error("the flood has left no room")
+	}
+}
+
+// TestRefusedLoginLeavesNothing: a login that finds no room stores nothing.
+func TestRefusedLoginLeavesNothing(t *testing.T) {
+	driver := memory.New()
+	t.Cleanup(func() { _ = driver.Close() })
+	a := &attempts{store: storage.New(driver), now: time.Now, ledger: newLedger(1)}
+	for i, want := range []error{nil, fault.ErrBusy, fault.ErrBusy} {
+		if _, _, err := a.begin(attempt{}, 0); !errors.Is(err, want) {
+			t.Errorf("login %d: %v, want %v", i, err, want)
+		}
+	}
+	if keys, _ := driver.Keys(); len(keys) != 1 {
+		t.Errorf("%d records are stored, want the first login's", len(keys))
 	}
 }

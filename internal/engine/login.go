@@ -1,4 +1,4 @@
-package cognito
+package engine
 
 import (
 	"net/http"
@@ -33,7 +33,7 @@ const (
 	mostTrips = 3
 )
 
-func (a *Auth) serveLogin(r request) error {
+func (a *Engine) serveLogin(r Request) error {
 	if web.IsScript(&r.Request.Header) {
 		return a.refuse(r, fault.Plain(fault.ErrNotNavigation))
 	}
@@ -65,14 +65,14 @@ func provingAnew(user *claims.Set) attempt {
 }
 
 // passedParameters picks the allowed parameters out of the query.
-func passedParameters(r request) (url.Values, error) {
+func passedParameters(r Request) (url.Values, error) {
 	passed := url.Values{}
 	for _, name := range loginParameters {
 		values := r.QueryArgs().PeekMulti(name)
 		switch {
 		case len(values) == 0:
 			continue
-		case len(values) > 1, len(values[0]) > longestLoginParameter, strings.ContainsFunc(string(values[0]), isControl):
+		case len(values) > 1, len(values[0]) > longestLoginParameter, strings.ContainsFunc(string(values[0]), web.IsControl):
 			return nil, fault.Because(fault.ErrBadLogin, "login parameter %s is repeated, too long or holds control characters", name)
 		}
 		passed.Set(name, string(values[0]))
@@ -83,13 +83,13 @@ func passedParameters(r request) (url.Values, error) {
 // sendToCognito begins an attempt and redirects to the authorization endpoint
 // (RFC 6749 section 4.1.1, with RFC 7636 and OpenID Connect Core section
 // 3.1.2.1). again counts how often this login has restarted by itself.
-func (a *Auth) sendToCognito(r request, returnTo string, passed url.Values, begun attempt, again int) error {
+func (a *Engine) sendToCognito(r Request, returnTo string, passed url.Values, begun attempt, again int) error {
 	base, err := a.baseURL(r)
 	if err != nil {
 		return a.refuse(r, fault.From(err))
 	}
 	begun.Verifier, begun.Nonce = secret.Random(), secret.Random()
-	begun.ReturnTo, begun.RedirectURI = strings.Clone(returnTo), base+a.config.RedirectPath
+	begun.ReturnTo, begun.RedirectURI = strings.Clone(returnTo), base+a.settings.RedirectPath
 	begun.Silent = passed.Get("prompt") == "none"
 	state, mine, err := a.attempts.begin(begun, again)
 	if err != nil {
@@ -100,12 +100,12 @@ func (a *Auth) sendToCognito(r request, returnTo string, passed url.Values, begu
 
 	parameters := url.Values{
 		"response_type":         {"code"},
-		"client_id":             {a.config.ClientID},
+		"client_id":             {a.settings.ClientID},
 		"redirect_uri":          {begun.RedirectURI},
-		"scope":                 {strings.Join(a.config.Scopes, " ")},
+		"scope":                 {strings.Join(a.settings.Scopes, " ")},
 		"state":                 {state},
 		"nonce":                 {begun.Nonce},
-		"code_challenge":        {challengeS256(begun.Verifier)},
+		"code_challenge":        {a.hooks.Challenge(begun.Verifier)},
 		"code_challenge_method": {"S256"},
 	}
 	for name, values := range passed {
@@ -117,9 +117,9 @@ func (a *Auth) sendToCognito(r request, returnTo string, passed url.Values, begu
 
 // dropOldTickets keeps the logins in progress of one browser few, so that
 // abandoned ones cannot grow the Cookie header beyond what servers accept.
-func (a *Auth) dropOldTickets(r request) {
+func (a *Engine) dropOldTickets(r Request) {
 	tickets := a.attempts.tickets(r)
-	oldest := a.config.Now().Add(-attemptLife).Unix()
+	oldest := a.settings.Now().Add(-attemptLife).Unix()
 	for i, t := range tickets {
 		if len(tickets)-i >= attemptsPerBrowser || t.began < oldest {
 			a.cookies.clear(r, t.name)
@@ -128,7 +128,7 @@ func (a *Auth) dropOldTickets(r request) {
 }
 
 // trips is how many logins in a row have brought this browser back here.
-func (a *Auth) trips(r request) int {
+func (a *Engine) trips(r Request) int {
 	count, err := strconv.Atoi(string(a.cookies.read(r, []byte(a.cookies.trips))))
 	if err != nil || count < 0 {
 		return 0
@@ -136,6 +136,6 @@ func (a *Auth) trips(r request) int {
 	return min(count, mostTrips)
 }
 
-func (a *Auth) countTrip(r request) {
+func (a *Engine) countTrip(r Request) {
 	a.cookies.set(r, a.cookies.trips, strconv.Itoa(a.trips(r)+1), tripsLife)
 }

@@ -1,4 +1,4 @@
-package cognito
+package engine
 
 import (
 	"context"
@@ -11,20 +11,19 @@ import (
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/verify"
-	"github.com/gofiber/fiber/v2"
 )
 
 // signIn turns the answer into a session. Everything is verified before
 // anything is stored. Once the code is spent, nothing of this can be repeated,
 // so it does not hang on the request's fate.
-func (a *Auth) signIn(r request, answer cognitoAnswer, begun attempt) (*session.Session, error) {
+func (a *Engine) signIn(r Request, answer cognitoAnswer, begun attempt) (*session.Session, error) {
 	if answer.err != nil {
 		return nil, answerError(answer.err)
 	}
 	if answer.code == "" {
 		return nil, fault.Because(fault.ErrBadCallback, "neither a code nor an error")
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.app.(*fiber.Ctx).UserContext()), 3*pool.CallTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.hooks.Context(r.App)), 3*pool.CallTimeout)
 	defer cancel()
 	granted, err := a.endpoint.Exchange(ctx, answer.code, secret.Text(begun.Verifier), begun.RedirectURI)
 	if errors.Is(err, pool.ErrInvalidGrant) {
@@ -45,7 +44,7 @@ func (a *Auth) signIn(r request, answer cognitoAnswer, begun attempt) (*session.
 }
 
 // admit verifies the tokens and stores the session.
-func (a *Auth) admit(ctx context.Context, r request, granted pool.Grant, begun attempt) (*session.Session, error) {
+func (a *Engine) admit(ctx context.Context, r Request, granted pool.Grant, begun attempt) (*session.Session, error) {
 	id, err := a.verifier.IDToken(ctx, granted.ID, verify.NotFromFuture, verify.Nonce(secret.Text(begun.Nonce)), verify.AccessTokenHash(granted.Access))
 	if err != nil {
 		return nil, err
@@ -58,7 +57,7 @@ func (a *Auth) admit(ctx context.Context, r request, granted pool.Grant, begun a
 		return nil, err
 	}
 	var userInfo []byte
-	if a.config.UserInfo {
+	if a.settings.UserInfo {
 		if userInfo, err = a.readUserInfo(ctx, granted.Access, id.Text("sub")); err != nil {
 			return nil, err
 		}
@@ -70,12 +69,12 @@ func (a *Auth) admit(ctx context.Context, r request, granted pool.Grant, begun a
 	if err != nil {
 		return nil, fault.Because(fault.ErrInvalidToken, "ID token: %w", verify.ErrTokenMalformed)
 	}
-	if err := a.welcome(r, user); err != nil {
+	if err := a.hooks.Admit(r.App, claims.New(claims.Text{Bytes: user}, "", nil)); err != nil {
 		return nil, err
 	}
 	expires := session.Earlier(access.Expires(), id.Expires())
 	record := session.Hot{
-		Serial: 1, Moments: session.Moments{Expires: session.MomentOf(expires), RenewAfter: session.MomentOf(session.RenewAfter(a.config.Now(), expires))},
+		Serial: 1, Moments: session.Moments{Expires: session.MomentOf(expires), RenewAfter: session.MomentOf(session.RenewAfter(a.settings.Now(), expires))},
 		Renewable: granted.Refresh != "", Subject: id.Text("sub"),
 		User: claims.Text{Bytes: user}, Payload: claims.Text{Bytes: access.Payload}, UserInfo: claims.Text{Bytes: userInfo},
 	}
@@ -90,28 +89,9 @@ func provedAnew(id *verify.Token, begun attempt) bool {
 	return later && !proved.Before(time.Unix(begun.Began, 0).Add(-verify.Leeway))
 }
 
-// welcome lets the app note the user, or refuse.
-func (a *Auth) welcome(r request, user []byte) error {
-	if a.config.OnLogin == nil {
-		return nil
-	}
-	visitor := (*User)(claims.New(claims.Text{Bytes: user}, "", nil))
-	err := a.config.OnLogin(r.app.(*fiber.Ctx), visitor)
-	if err == nil {
-		return nil
-	}
-	refused := fault.Because(fault.ErrNotAdmitted, "OnLogin: %w", err)
-	fault.Of(refused).Subject = visitor.Subject()
-	var spoken *fiber.Error
-	if errors.As(err, &spoken) {
-		fault.Of(refused).Status, fault.Of(refused).Message = spoken.Code, spoken.Message
-	}
-	return refused
-}
-
 // readUserInfo fetches further claims, which must be of the same user (OpenID
 // Connect Core section 5.3.2).
-func (a *Auth) readUserInfo(ctx context.Context, access secret.Text, subject string) ([]byte, error) {
+func (a *Engine) readUserInfo(ctx context.Context, access secret.Text, subject string) ([]byte, error) {
 	body, err := a.endpoint.FetchUserInfo(ctx, access)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package cognito
+package engine
 
 import (
 	"crypto/sha256"
@@ -85,7 +85,7 @@ func link(address string) string {
 // sandbox does, and browsers without Sec-Fetch-Site send nothing that tells the
 // two apart. Forms may post to us and follow our redirect to formTarget, which
 // browsers check against the policy too.
-func sendPage(r request, status int, p page, formTarget string) error {
+func sendPage(r Request, status int, p page, formTarget string) error {
 	policy := "default-src 'none'; style-src '" + pageStyleHash + "'; base-uri 'none'; frame-ancestors 'none'; form-action "
 	if p.Action == "" {
 		policy += "'none'"

@@ -1,4 +1,4 @@
-package cognito
+package engine
 
 import (
 	"net/http"
@@ -10,7 +10,7 @@ import (
 
 // serveRefresh answers RefreshPath: the tokens are renewed now, for scripts
 // that want to be ahead of an expiry.
-func (a *Auth) serveRefresh(r request) error {
+func (a *Engine) serveRefresh(r Request) error {
 	if a.crossOrigin(r) {
 		return a.refuse(r, fault.Plain(fault.ErrCrossOrigin))
 	}
@@ -18,7 +18,7 @@ func (a *Auth) serveRefresh(r request) error {
 	if id == nil {
 		return a.refuse(r, session.ErrNobody)
 	}
-	s, err := a.sessions.Read(id, a.config.Now())
+	s, err := a.sessions.Read(id, a.settings.Now())
 	if err != nil {
 		return a.refuse(r, fault.From(err))
 	}

@@ -1,30 +1,11 @@
-package cognito
+package web
 
-import (
-	"net/url"
-	"strings"
-)
+import "strings"
 
 // longestReturnPath bounds what one login makes the storage keep.
 const longestReturnPath = 1024
 
-// returnPath is where a visitor goes after a login that was asked to return
-// to raw: raw itself, rebuilt as a path of this app, or AfterLogin when it is
-// anything else. A login never returns to a route of ours, which would only
-// begin the journey again.
-func (a *Auth) returnPath(raw string) string {
-	clean, ok := localPath(raw)
-	if !ok {
-		return a.config.AfterLogin
-	}
-	path, _, _ := strings.Cut(clean, "?")
-	if decoded, err := url.PathUnescape(path); err != nil || a.route(decoded) != nil { // a proxy, or Fiber, may decode it
-		return a.config.AfterLogin
-	}
-	return clean
-}
-
-// localPath rebuilds raw as an absolute path with an optional query that a
+// LocalPath rebuilds raw as an absolute path with an optional query that a
 // browser cannot but resolve on our own origin, and reports whether it could.
 //
 // Browsers and servers disagree about what a relative reference is: "//evil"
@@ -32,7 +13,7 @@ func (a *Auth) returnPath(raw string) string {
 // tabs and newlines vanish before parsing, and dot segments climb out of a
 // path prefix. So these are refused, and every other byte outside the plain
 // URL alphabet is percent-encoded, which also closes response splitting.
-func localPath(raw string) (string, bool) {
+func LocalPath(raw string) (string, bool) {
 	if raw == "" || len(raw) > longestReturnPath || raw[0] != '/' {
 		return "", false
 	}
@@ -41,7 +22,7 @@ func localPath(raw string) (string, bool) {
 	if len(path) > 1 && (path[1] == '/' || path[1] == '\\') {
 		return "", false
 	}
-	if strings.ContainsFunc(raw, isControl) || strings.Contains(path, `\`) || hasDotSegment(path) {
+	if strings.ContainsFunc(raw, IsControl) || strings.Contains(path, `\`) || HasDotSegment(path) {
 		return "", false
 	}
 	clean := encodePlain(path)
@@ -51,9 +32,9 @@ func localPath(raw string) (string, bool) {
 	return clean, len(clean) <= longestReturnPath
 }
 
-// hasDotSegment reports whether path has a "." or ".." segment, also in the
+// HasDotSegment reports whether path has a "." or ".." segment, also in the
 // percent-encoded spellings that browsers resolve alike.
-func hasDotSegment(path string) bool {
+func HasDotSegment(path string) bool {
 	for segment := range strings.SplitSeq(path, "/") {
 		switch strings.ReplaceAll(strings.ToLower(segment), "%2e", ".") {
 		case ".", "..":

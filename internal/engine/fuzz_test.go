@@ -1,17 +1,19 @@
-package cognito
+package engine
 
 import (
 	"bufio"
-	"errors"
 	"net/http"
 	"net/url"
-	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/bar-tech/cognito/internal/secret"
 )
+
+// cookieName is what a config may name the session's cookie.
+var cookieName = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
 
 func bufioReader(text string) *bufio.Reader { return bufio.NewReader(strings.NewReader(text)) }
 
@@ -100,62 +102,20 @@ func FuzzTicket(f *testing.F) {
 	})
 }
 
-// FuzzConfig: no settings make Validate panic, NewAuth refuses exactly what
-// Validate does, and what is accepted makes addresses that are whole and
-// cookies that fit the scheme.
-func FuzzConfig(f *testing.F) {
-	f.Add("https://auth.example.com", "client", "eu-west-2_AbCdEfGhI", "", "", "openid email", "https://app.example.com/shop", "/login", "/", "https://a.example.com", "name", int64(0), int64(0))
-	f.Add("my-app.auth.eu-west-2.amazoncognito.com", "client", "eu-west-2_AbCdEfGhI", "secret", "https://idp.example.com/p", "openid", "HTTPS://app.example.com", "", "", "", "", int64(time.Hour), int64(time.Minute))
-	f.Add("", "", "", "\n", ":", "", "https://app.example.com/a/..", "//", "/\\x", "*", "__Host-x", int64(-1), int64(-1))
-	f.Add("http://127.0.0.1:9", "a", "local_pool", "s", "http://127.0.0.1:9/local_pool", "openid", "http://[::1]:8021", "/%2e", "/login?x", "http://localhost:1", "a", int64(time.Second), int64(time.Second))
-	f.Fuzz(func(t *testing.T, domain, client, pool, key, issuer, scopes, base, login, after, origin, cookie string, idle, absolute int64) {
-		config := Config{
-			UserPoolDomain: domain, ClientID: client, UserPoolID: pool, ClientSecret: key, Issuer: issuer, BaseURL: base,
-			LoginPath: login, AfterLogin: after, CookieName: cookie, IdleTimeout: time.Duration(idle), AbsoluteTimeout: time.Duration(absolute),
-		}
-		if scopes != "" {
-			config.Scopes = strings.Split(scopes, " ")
-		}
-		if origin != "" {
-			config.AllowedOrigins = []string{origin}
-		}
-		problems := config.Validate()
-		auth, err := NewAuth(config)
-		if !reflect.DeepEqual(err, problems) {
-			t.Fatalf("NewAuth() = %v, Validate() = %v", err, problems)
-		}
-		if err != nil {
-			var wrong *ConfigError
-			if !errors.As(err, &wrong) || len(wrong.Problems) == 0 || key != "" && len(key) > 8 && strings.Contains(err.Error(), key) && !strings.Contains(domain+client+pool+issuer+scopes+base+login+after+origin+cookie, key) {
-				t.Errorf("NewAuth() = %v", err)
+// FuzzCookieNames: cookies are Secure and bound to their host whenever the app is
+// reached over https, and only then: browsers drop the others.
+func FuzzCookieNames(f *testing.F) {
+	for _, base := range []string{"", "https://app.example.com", "HTTPS://app.example.com/shop", "http://localhost:8021", "://", "https://"} {
+		f.Add(base, "cognito_x", "/login/redirect")
+	}
+	f.Fuzz(func(t *testing.T, base, name, redirectPath string) {
+		k := newCookies(Settings{BaseURL: base, CookieName: name, RedirectPath: redirectPath})
+		u, err := url.Parse(base)
+		https := err == nil && u.Scheme == "https"
+		for _, cookie := range []string{string(k.session), k.trips, k.attempt} {
+			if k.secure != https || strings.HasPrefix(cookie, hostPrefix) != https && !strings.HasPrefix(name, hostPrefix) {
+				t.Errorf("BaseURL %q: cookies are Secure: %t, one is called %s", base, k.secure, cookie)
 			}
-			return
 		}
-		defer func() { _ = auth.Close() }()
-		mustBeWhole(t, auth, base)
 	})
-}
-
-// mustBeWhole checks what an accepted config is made into.
-func mustBeWhole(t *testing.T, auth *Auth, base string) {
-	t.Helper()
-	for _, address := range []string{auth.endpoints.Authorize, auth.endpoints.Token, auth.endpoints.UserInfo, auth.endpoints.Revoke, auth.endpoints.Logout, auth.endpoints.JWKS} {
-		u, err := url.Parse(address)
-		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Path == "" || u.RawQuery != "" || u.Fragment != "" {
-			t.Errorf("the endpoint %q is not whole: %v", address, err)
-		}
-	}
-	if base == "" {
-		return
-	}
-	callback, err := url.Parse(base + auth.config.RedirectPath)
-	if err != nil || !strings.HasSuffix(callback.Path, auth.config.RedirectPath) || callback.Hostname() == "" {
-		t.Errorf("the callback %q is not whole: %v", base+auth.config.RedirectPath, err)
-	}
-	if secure := err == nil && callback.Scheme == "https"; secure != auth.cookies.secure || secure != strings.HasPrefix(string(auth.cookies.session), hostPrefix) {
-		t.Errorf("BaseURL %q: cookies are Secure: %t, called %s", base, auth.cookies.secure, auth.cookies.session)
-	}
-	if err == nil && strings.TrimSuffix(callback.EscapedPath(), auth.config.RedirectPath) != auth.pathPrefix {
-		t.Errorf("BaseURL %q: the prefix is %q", base, auth.pathPrefix)
-	}
 }

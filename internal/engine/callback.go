@@ -1,4 +1,4 @@
-package cognito
+package engine
 
 import (
 	"errors"
@@ -26,7 +26,7 @@ var linkedJustNow = regexp.MustCompile(`(?i)already found an entry for username`
 type cognitoAnswer struct {
 	state secret.Text
 	code  secret.Text
-	err   *ProviderError // Cognito reported an error
+	err   *fault.ProviderError // Cognito reported an error
 }
 
 // Format prints no secret.
@@ -35,16 +35,16 @@ func (cognitoAnswer) Format(f fmt.State, _ rune) { secret.Hide(f, "answer") }
 // outcome is what dealing with a callback came to. It holds all that is needed
 // to answer further requests of a double click.
 type outcome struct {
-	used     bool        // the attempt is used up
-	location string      // where to go
-	session  secret.Text // the new session's cookie, or ""
-	err      *Error      // instead of location
+	used     bool         // the attempt is used up
+	location string       // where to go
+	session  secret.Text  // the new session's cookie, or ""
+	err      *fault.Error // instead of location
 }
 
 // Format prints no secret.
 func (outcome) Format(f fmt.State, _ rune) { secret.Hide(f, "outcome") }
 
-func (a *Auth) serveCallback(r request) error {
+func (a *Engine) serveCallback(r Request) error {
 	answer, err := a.readAnswer(r)
 	if err != nil {
 		return a.refuse(r, fault.From(err))
@@ -79,7 +79,7 @@ const (
 // outside the protocol's alphabet, is an attack or a mistake (RFC 6749 section
 // 3.1 and appendix A.11), and guessing which value counts would let the two be
 // confused.
-func (a *Auth) readAnswer(r request) (cognitoAnswer, error) {
+func (a *Engine) readAnswer(r Request) (cognitoAnswer, error) {
 	values := map[string]string{}
 	for _, name := range []string{"state", "code", "error", "error_description", "iss"} {
 		all := r.QueryArgs().PeekMulti(name)
@@ -90,7 +90,7 @@ func (a *Auth) readAnswer(r request) (cognitoAnswer, error) {
 			values[name] = string(all[0])
 		}
 	}
-	if iss, sent := values["iss"]; sent && iss != a.config.Issuer {
+	if iss, sent := values["iss"]; sent && iss != a.settings.Issuer {
 		// Cognito sends none. Another provider's would mean a mix-up (RFC
 		// 9207 section 2.4).
 		return cognitoAnswer{}, fault.Because(fault.ErrBadCallback, "the answer names another issuer")
@@ -119,7 +119,7 @@ func printable(s string) bool {
 var errLoginAgain = errors.New("logging in once more should succeed")
 
 // finish deals with an answer of Cognito that belongs to this browser.
-func (a *Auth) finish(r request, answer cognitoAnswer, mine ticket) outcome {
+func (a *Engine) finish(r Request, answer cognitoAnswer, mine ticket) outcome {
 	begun, err := a.attempts.open(answer.state.Reveal(), mine)
 	if err != nil {
 		return outcome{err: fault.From(err)}
@@ -130,9 +130,9 @@ func (a *Auth) finish(r request, answer cognitoAnswer, mine ticket) outcome {
 	began := time.Now()
 	opened, err := a.signIn(r, answer, begun)
 	if err != nil {
-		a.emit(Event{Kind: EventLogin, Subject: fault.Of(fault.From(err)).Subject, Duration: time.Since(began)}.failed(err))
+		a.hooks.Event(Event{Kind: EventLogin, Subject: fault.Of(fault.From(err)).Subject, Duration: time.Since(began)}.failed(err))
 	} else {
-		a.emit(Event{Kind: EventLogin, OK: true, Subject: opened.Identity.User.Sub(), Duration: time.Since(began)})
+		a.hooks.Event(Event{Kind: EventLogin, OK: true, Subject: opened.Identity.User.Sub(), Duration: time.Since(began)})
 	}
 	switch {
 	case begun.Silent && fault.Of(fault.From(err)).Reason == fault.ErrLoginRequired:
@@ -147,7 +147,7 @@ func (a *Auth) finish(r request, answer cognitoAnswer, mine ticket) outcome {
 }
 
 // answerError sorts the errors that Cognito sends through the browser.
-func answerError(reported *ProviderError) error {
+func answerError(reported *fault.ProviderError) error {
 	switch reported.Code {
 	case "access_denied":
 		return fault.Because(fault.ErrDenied, "%w", reported)
@@ -166,7 +166,7 @@ func answerError(reported *ProviderError) error {
 
 // replace ends the session that the browser came with: its cookie is about to
 // be overwritten, and a session that nobody can use should not linger.
-func (a *Auth) replace(r request, opened *session.Session) {
+func (a *Engine) replace(r Request, opened *session.Session) {
 	old := a.cookies.read(r, a.cookies.session)
 	if old == nil || string(old) == string(opened.ID[:]) {
 		return
@@ -179,11 +179,11 @@ func (a *Auth) replace(r request, opened *session.Session) {
 }
 
 // arrive sends a browser home that has finished its login.
-func (a *Auth) arrive(r request, mine ticket, result outcome) error {
+func (a *Engine) arrive(r Request, mine ticket, result outcome) error {
 	a.cookies.clear(r, mine.name)
 	if result.session != "" {
 		a.countTrip(r)
-		a.cookies.set(r, string(a.cookies.session), result.session.Reveal(), a.config.AbsoluteTimeout)
+		a.cookies.set(r, string(a.cookies.session), result.session.Reveal(), a.settings.AbsoluteTimeout)
 	}
 	sealResponse(r)
 	return r.redirect(a.address(result.location), http.StatusFound)
@@ -192,11 +192,11 @@ func (a *Auth) arrive(r request, mine ticket, result outcome) error {
 // stray answers a callback that no login of this browser is waiting for: a
 // bookmark, the back button, a login that somebody else began. Whoever is
 // signed in just goes on; nobody is sent to log in by such a link.
-func (a *Auth) stray(r request, e *Error) error {
+func (a *Engine) stray(r Request, e *fault.Error) error {
 	switch v := a.identify(r); {
 	case v.User != nil:
 		sealResponse(r)
-		return r.redirect(a.address(a.config.AfterLogin), http.StatusFound)
+		return r.redirect(a.address(a.settings.AfterLogin), http.StatusFound)
 	case v.Err != nil && errors.Is(v.Err, fault.ErrUnavailable):
 		return a.refuse(r, fault.From(v.Err))
 	}
@@ -206,13 +206,13 @@ func (a *Auth) stray(r request, e *Error) error {
 // again answers a callback whose attempt is gone, though this browser began
 // it. Logging in once more mostly needs no click, since Cognito remembers the
 // visitor; the ticket counts, so that it happens once.
-func (a *Auth) again(r request, mine ticket, e *Error) error {
+func (a *Engine) again(r Request, mine ticket, e *fault.Error) error {
 	v := a.identify(r)
 	switch {
 	case v.User != nil && !errors.Is(e, errLoginAgain):
 		a.cookies.clear(r, mine.name)
 		sealResponse(r)
-		return r.redirect(a.address(a.config.AfterLogin), http.StatusFound)
+		return r.redirect(a.address(a.settings.AfterLogin), http.StatusFound)
 	case v.Err != nil && errors.Is(v.Err, fault.ErrUnavailable):
 		return a.refuse(r, fault.From(v.Err))
 	}
@@ -222,11 +222,11 @@ func (a *Auth) again(r request, mine ticket, e *Error) error {
 	}
 	returnTo := fault.Of(e).ReturnTo
 	if returnTo == "" {
-		returnTo = a.config.AfterLogin
+		returnTo = a.settings.AfterLogin
 	}
 	return a.sendToCognito(r, returnTo, url.Values{}, attempt{}, mine.again+1)
 }
 
 // address is what browsers call a path of this app: behind a proxy that strips
 // a prefix, the prefix comes first again.
-func (a *Auth) address(path string) string { return a.pathPrefix + path }
+func (a *Engine) address(path string) string { return a.pathPrefix + path }

@@ -1,4 +1,4 @@
-package cognito
+package engine
 
 import (
 	"bytes"
@@ -15,7 +15,6 @@ import (
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/verify"
-	"github.com/gofiber/fiber/v2/utils"
 )
 
 // Requests of programs bring an access token instead of a cookie (RFC 6750).
@@ -35,24 +34,14 @@ type verifiedToken struct {
 	keys     *verify.Snapshot // what it was verified with
 }
 
-// VerifyAccessToken verifies an access token of this pool, issued to
-// [Config.ClientID] or one of [Config.BearerClientIDs], for code that receives
-// tokens outside of HTTP requests, over WebSockets, gRPC or queues. The error
-// matches [ErrInvalidToken] if the token is to be refused, and [ErrUnavailable]
-// if the pool's signing keys are out of reach, so that nothing is known.
-func (a *Auth) VerifyAccessToken(ctx context.Context, raw string) (*Payload, error) {
-	verified, err := a.verifier.BearerToken(ctx, secret.Text(raw))
-	if err != nil {
-		return nil, err
-	}
-	return (*Payload)(verified.ClaimSet()), nil
-}
+// Format prints no secret.
+func (verifiedToken) Format(f fmt.State, _ rune) { secret.Hide(f, "token") }
 
 // bearerOf returns the token of a request's Authorization header, which may be
 // a view into the request. sent is false if the request brings no bearer token
 // at all. A header that occurs twice, or holds more than one token, is
 // malformed: whoever reads the other one would see another user.
-func bearerOf(r request) (token []byte, sent bool, err error) {
+func bearerOf(r Request) (token []byte, sent bool, err error) {
 	// Not Peek: it returns nil for an empty header too, now and then.
 	headers := r.Request.Header.PeekAll("Authorization")
 	for _, header := range headers {
@@ -96,9 +85,9 @@ var (
 )
 
 // identifyBearer finds out who sent a bearer token.
-func (a *Auth) identifyBearer(raw []byte, now time.Time) *session.Identity {
+func (a *Engine) identifyBearer(raw []byte, now time.Time) *session.Identity {
 	keys := a.keys.Loaded()
-	if known := a.tokens.Get(utils.UnsafeString(raw)); known != nil && known.keys == keys && now.Before(known.expires) && now.Before(known.recheck) {
+	if known := a.tokens.Get(view(raw)); known != nil && known.keys == keys && now.Before(known.expires) && now.Before(known.recheck) {
 		return &known.identity
 	}
 	if len(raw) == 0 || bytes.ContainsAny(raw, " \t,") {
@@ -151,8 +140,8 @@ func bearerIdentity(verified *verify.Token) session.Identity {
 
 // challenge tells a program what is wrong with its token (RFC 6750 section 3).
 // Nothing is told to a request that brought none.
-func (a *Auth) challenge(r request, e *Error) {
-	if !a.config.Bearer {
+func (a *Engine) challenge(r Request, e *fault.Error) {
+	if !a.settings.Bearer {
 		return
 	}
 	value := "Bearer"
@@ -171,4 +160,13 @@ func (a *Auth) challenge(r request, e *Error) {
 		return
 	}
 	r.Response.Header.Set("WWW-Authenticate", value)
+}
+
+// VerifyAccessToken verifies an access token that came outside of HTTP requests.
+func (a *Engine) VerifyAccessToken(ctx context.Context, raw string) (*claims.Set, error) {
+	verified, err := a.verifier.BearerToken(ctx, secret.Text(raw))
+	if err != nil {
+		return nil, err
+	}
+	return verified.ClaimSet(), nil
 }

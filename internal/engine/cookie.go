@@ -1,4 +1,4 @@
-package cognito
+package engine
 
 import (
 	"bytes"
@@ -25,7 +25,7 @@ type cookies struct {
 // neither set nor shadow it.
 const hostPrefix = "__Host-"
 
-func newCookies(c Config) cookies {
+func newCookies(c Settings) cookies {
 	prefix := ""
 	base, err := url.Parse(c.BaseURL)
 	secure := err == nil && base.Scheme == "https"
@@ -38,7 +38,7 @@ func newCookies(c Config) cookies {
 		trips:   prefix + c.CookieName + "_trips",
 		// Four letters keep two pools in one app apart, for the limit of
 		// logins in progress counts each pool's own.
-		attempt: prefix + "cognito_login_" + shortHash(c.CookieName + "\x00" + c.RedirectPath)[:4],
+		attempt: prefix + "cognito_login_" + ShortHash(c.CookieName + "\x00" + c.RedirectPath)[:4],
 	}
 }
 
@@ -62,7 +62,7 @@ func (k *cookies) mayBeIn(header *fasthttp.RequestHeader) bool {
 // none. Two cookies of one name are none: the second was tossed in by someone
 // who may write cookies for a parent domain (RFC 6265bis section 8.6), and
 // nothing tells which. The value is a view into the request.
-func (k *cookies) read(r request, name []byte) []byte {
+func (k *cookies) read(r Request, name []byte) []byte {
 	header := &r.Request.Header
 	first := header.PeekCanonical(headerCookie)
 	if len(first) == 0 {
@@ -176,17 +176,17 @@ func fromSemicolon(header []byte) []byte {
 
 // set sends a cookie that lives for maxAge. Lax, not Strict: a Strict cookie
 // is not sent along the redirects that come from Cognito.
-func (k *cookies) set(r request, name, value string, maxAge time.Duration) {
+func (k *cookies) set(r Request, name, value string, maxAge time.Duration) {
 	k.send(r, name, value, func(c *fasthttp.Cookie) { c.SetMaxAge(int(maxAge / time.Second)) })
 }
 
 // clear deletes a cookie. Expires does it in every browser and on every
 // fasthttp release; a negative Max-Age alone does not.
-func (k *cookies) clear(r request, name string) {
+func (k *cookies) clear(r Request, name string) {
 	k.send(r, name, "", func(c *fasthttp.Cookie) { c.SetExpire(time.Unix(1, 0)) })
 }
 
-func (k *cookies) send(r request, name, value string, life func(*fasthttp.Cookie)) {
+func (k *cookies) send(r Request, name, value string, life func(*fasthttp.Cookie)) {
 	c := fasthttp.AcquireCookie()
 	defer fasthttp.ReleaseCookie(c)
 	c.SetKey(name)
@@ -199,9 +199,9 @@ func (k *cookies) send(r request, name, value string, life func(*fasthttp.Cookie
 	r.Response.Header.SetCookie(c)
 }
 
-// shortHash names things in cookies: 12 characters, 72 bits, enough to keep
+// ShortHash names things in cookies: 12 characters, 72 bits, enough to keep
 // the few names of one browser apart.
-func shortHash(s string) string {
+func ShortHash(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }

@@ -1,4 +1,4 @@
-package cognito
+package engine
 
 import (
 	"net/url"
@@ -21,7 +21,7 @@ var (
 
 // baseURLMissing is ErrMisconfigured with words that help a newcomer, whose
 // first look is at the browser.
-func baseURLMissing(cause string) *Error {
+func baseURLMissing(cause string) *fault.Error {
 	e := fault.Because(fault.ErrMisconfigured, "BaseURL is empty and %s", cause)
 	fault.Of(e).Message = "This app was opened under a public address while its BaseURL setting is empty. Set BaseURL to that address."
 	return e
@@ -30,9 +30,9 @@ func baseURLMissing(cause string) *Error {
 // baseURL is the app's public origin, with its path prefix. Without a BaseURL
 // it is the visitor's own machine or nothing: a proxy in front talks to us as
 // 127.0.0.1 too, and then only the operator knows the public name.
-func (a *Auth) baseURL(r request) (string, error) {
-	if a.config.BaseURL != "" {
-		return a.config.BaseURL, nil
+func (a *Engine) baseURL(r Request) (string, error) {
+	if a.settings.BaseURL != "" {
+		return a.settings.BaseURL, nil
 	}
 	header := &r.Request.Header
 	host := string(header.Host())
@@ -50,8 +50,8 @@ func (a *Auth) baseURL(r request) (string, error) {
 
 // origins are those whose pages may use the cookie for unsafe requests: the
 // app's own, which is empty when it is unknown, and the allowed ones.
-func (a *Auth) origins(r request) []string {
-	if a.config.BaseURL != "" {
+func (a *Engine) origins(r Request) []string {
+	if a.settings.BaseURL != "" {
 		return a.trusted
 	}
 	base, err := a.baseURL(r)
@@ -62,17 +62,17 @@ func (a *Auth) origins(r request) []string {
 }
 
 // trustedOrigins is computed once: BaseURL's origin and the allowed ones.
-func trustedOrigins(c Config) []string {
+func trustedOrigins(c Settings) []string {
 	origins := slices.Clone(c.AllowedOrigins)
 	if u, err := url.Parse(c.BaseURL); err == nil && u.Host != "" {
-		origins = append(origins, originOf(u))
+		origins = append(origins, web.OriginOf(u))
 	}
 	return origins
 }
 
 // crossOrigin reports whether a request that may change something was sent by a
 // page of an origin that is not trusted.
-func (a *Auth) crossOrigin(r request) bool {
+func (a *Engine) crossOrigin(r Request) bool {
 	header := &r.Request.Header
-	return web.MayChange(r.method, header) && web.CrossOrigin(header, a.origins(r))
+	return web.MayChange(r.Method, header) && web.CrossOrigin(header, a.origins(r))
 }

@@ -1,4 +1,4 @@
-package cognito
+package engine
 
 import (
 	"slices"
@@ -24,7 +24,7 @@ func readCookie(t testing.TB, name string, split bool, headers ...string) (value
 		_ = sent.Request.Header.Cookie("another")
 	}
 	k := &cookies{}
-	got := k.read(request{RequestCtx: sent}, []byte(name))
+	got := k.read(Request{RequestCtx: sent}, []byte(name))
 	return string(got), got != nil
 }
 
@@ -103,7 +103,7 @@ func TestCookieNamesOfTwoClients(t *testing.T) {
 	var names []string
 	for _, client := range []string{"first", "second"} {
 		for _, base := range []string{"", "https://app.example.com"} {
-			k := newCookies(Config{ClientID: client, BaseURL: base}.withDefaults())
+			k := newCookies(Settings{CookieName: "cognito_" + ShortHash(client), BaseURL: base, RedirectPath: "/login/redirect"})
 			names = append(names, string(k.session), k.trips, k.attempt)
 		}
 	}

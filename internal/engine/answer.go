@@ -1,7 +1,6 @@
-package cognito
+package engine
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/web"
-	"github.com/gofiber/fiber/v2"
 )
 
 // How a refusal is told: to people with a page, to programs with a problem.
@@ -27,7 +25,7 @@ type problem struct {
 
 // sealResponse keeps an answer of ours out of every cache and out of the
 // Referer of what the visitor opens next.
-func sealResponse(r request) {
+func sealResponse(r Request) {
 	r.Response.Header.Set("Cache-Control", "no-store")
 	r.Response.Header.Set("Referrer-Policy", "no-referrer")
 	r.Response.Header.Set("X-Content-Type-Options", "nosniff")
@@ -35,21 +33,21 @@ func sealResponse(r request) {
 
 // refuse answers for an error: by the app's ErrorHandler if there is one, or
 // with a page for people and a problem for programs.
-func (a *Auth) refuse(r request, e *Error) error {
-	a.emit(Event{Kind: EventRefuse, Subject: fault.Of(e).Subject}.failed(e))
+func (a *Engine) refuse(r Request, e *fault.Error) error {
+	a.hooks.Event(Event{Kind: EventRefuse, Subject: fault.Of(e).Subject}.failed(e))
 	sealResponse(r)
 	a.challenge(r, e)
 	if fault.Of(e).RetryAfter > 0 {
 		r.Response.Header.Set("Retry-After", strconv.Itoa(int((fault.Of(e).RetryAfter+time.Second-1)/time.Second)))
 	}
-	if a.config.ErrorHandler != nil {
-		return forFiber(a.config.ErrorHandler(r.app.(*fiber.Ctx), e))
+	if answered, err := a.hooks.Refuse(r.App, e); answered {
+		return err
 	}
 	return a.answer(r, e)
 }
 
 // answer is the default ErrorHandler.
-func (a *Auth) answer(r request, e *Error) error {
+func (a *Engine) answer(r Request, e *fault.Error) error {
 	if a.wantsPage(r) {
 		return sendPage(r, e.Status(), a.pageFor(e), "")
 	}
@@ -62,19 +60,19 @@ func (a *Auth) answer(r request, e *Error) error {
 
 // wantsPage reports whether a person will read the answer. Whoever brings a
 // bearer token is a program, whatever it accepts.
-func (a *Auth) wantsPage(r request) bool {
-	if a.config.Bearer {
+func (a *Engine) wantsPage(r Request) bool {
+	if a.settings.Bearer {
 		if _, sent, _ := bearerOf(r); sent {
 			return false
 		}
 	}
-	return web.IsNavigation(r.method, &r.Request.Header) || (a.route(r.path) != nil && r.header("Sec-Fetch-Mode") == "navigate")
+	return web.IsNavigation(r.Method, &r.Request.Header) || (a.route(r.Path) != nil && r.header("Sec-Fetch-Mode") == "navigate")
 }
 
 // pageFor tells a visitor what is wrong, and offers a way on that can help.
-func (a *Auth) pageFor(e *Error) page {
+func (a *Engine) pageFor(e *fault.Error) page {
 	p := page{Title: e.Title(), Detail: e.Detail(), Link: a.loginAddress(fault.Of(e).ReturnTo, ""), Label: "Try again"}
-	home := a.address(a.config.AfterLogin)
+	home := a.address(a.settings.AfterLogin)
 	switch fault.Of(e).Reason {
 	case fault.ErrForbidden:
 		p.Link, p.Label, p.Home = a.loginAddress(fault.Of(e).ReturnTo, "login"), "Sign in as someone else", home
@@ -88,7 +86,7 @@ func (a *Auth) pageFor(e *Error) page {
 
 // loginForScripts is where a script should send the browser to log in. HTMX
 // goes there by itself, and back to the page that it was on.
-func (a *Auth) loginForScripts(r request, e *Error) string {
+func (a *Engine) loginForScripts(r Request, e *fault.Error) string {
 	prompt := ""
 	if fault.Of(e).Reason == fault.ErrStaleLogin {
 		prompt = "login"
@@ -103,29 +101,4 @@ func (a *Auth) loginForScripts(r request, e *Error) string {
 	login := a.loginAddress(back, prompt)
 	r.Response.Header.Set("HX-Redirect", login)
 	return login
-}
-
-// forFiber keeps causes from strangers: Fiber's own error handler prints the
-// text of whatever error reaches it, and an app may well return one of ours.
-func forFiber(err error) error {
-	if err == nil {
-		return nil // before e, which escapes: this runs on every request
-	}
-	var e *Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	return blandError{e}
-}
-
-// blandError reads like what a visitor may know, and still is the error that
-// it was.
-type blandError struct{ inner *Error }
-
-// Error is what Fiber's own error handler shows to strangers.
-func (b blandError) Error() string { return b.inner.Detail() }
-
-// Unwrap lets Fiber find the status, and the app's error handler our error.
-func (b blandError) Unwrap() []error {
-	return []error{fiber.NewError(b.inner.Status(), b.inner.Detail()), b.inner}
 }

@@ -1,4 +1,4 @@
-package cognito
+package engine
 
 import (
 	"math/rand/v2"
@@ -15,37 +15,36 @@ import (
 	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/storage"
 	"github.com/bar-tech/cognito/internal/web"
-	"github.com/gofiber/fiber/v2"
 )
 
 // The last leg of the journey: the visitor leaves. The session ends here
 // first, then the refresh token at Cognito, then Cognito's own session, so
 // that the next login asks for a password again.
 
-func (a *Auth) serveLogout(r request) error {
-	if r.method == http.MethodPost {
+func (a *Engine) serveLogout(r Request) error {
+	if r.Method == http.MethodPost {
 		if a.crossOrigin(r) {
 			return a.refuse(r, fault.Plain(fault.ErrCrossOrigin))
 		}
-		return a.logout(r)
+		return a.Logout(r)
 	}
 	if web.IsScript(&r.Request.Header) {
 		return a.refuse(r, fault.Plain(fault.ErrNotNavigation))
 	}
 	switch r.header("Sec-Fetch-Site") {
 	case "", "none", "same-origin":
-		return a.logout(r)
+		return a.Logout(r)
 	}
 	// Another site's link must not sign anybody out by itself.
 	sealResponse(r)
 	return sendPage(r, http.StatusOK, page{
 		Title: "Sign out?", Detail: "You followed a link from another site. Confirm that you want to sign out here.",
-		Action: a.address(a.config.LogoutPath), Label: "Sign out",
+		Action: a.address(a.settings.LogoutPath), Label: "Sign out",
 	}, a.endpoints.Origin)
 }
 
-// logout is [Auth.Logout], for LogoutPath and for handlers.
-func (a *Auth) logout(r request) error {
+// Logout ends the session, for LogoutPath and for handlers with a route of their own.
+func (a *Engine) Logout(r Request) error {
 	if id := a.cookies.read(r, a.cookies.session); id != nil {
 		if handle, ok := a.sessions.Handle(id); ok {
 			end := func() { a.endNow(handle) }
@@ -66,29 +65,27 @@ func (a *Auth) logout(r request) error {
 	}
 	sealResponse(r)
 	return r.redirect(pool.WithQuery(a.endpoints.Logout, url.Values{
-		"client_id":  {a.config.ClientID},
-		"logout_uri": {base + a.config.AfterLogout},
+		"client_id":  {a.settings.ClientID},
+		"logout_uri": {base + a.settings.AfterLogout},
 	}), http.StatusSeeOther)
 }
 
 // farewell tells the app who is leaving, if that can be known.
-func (a *Auth) farewell(r request, id []byte) error {
+func (a *Engine) farewell(r Request, id []byte) error {
 	leaving := Event{Kind: EventLogout, OK: true}
-	s, err := a.sessions.Read(id, a.config.Now())
+	s, err := a.sessions.Read(id, a.settings.Now())
 	if err == nil {
 		leaving.Subject = s.Identity.User.Sub()
-		if a.config.OnLogout != nil {
-			a.config.OnLogout(r.app.(*fiber.Ctx), (*User)(s.Identity.User))
-		}
+		a.hooks.Leave(r.App, s.Identity.User)
 	}
-	a.emit(leaving)
+	a.hooks.Event(leaving)
 	return err
 }
 
 // endNow ends a session here and then at Cognito. A storage that is out of
 // reach is told as soon as it is back, since whoever holds a copy of the cookie
 // is let in until then.
-func (a *Auth) endNow(handle *session.Handle) {
+func (a *Engine) endNow(handle *session.Handle) {
 	known := a.sessions.Recent.Get(handle.ID) != nil
 	err := a.sessions.MarkEnded(handle)
 	if !storage.IsSlow(err) { // else all the rest would take as long again, and somebody waits
@@ -103,11 +100,11 @@ func (a *Auth) endNow(handle *session.Handle) {
 
 // endLater keeps at ending a session that the storage could not be told to end.
 // What takes no storage is done at once.
-func (a *Auth) endLater(handle *session.Handle, known bool, cause error) {
+func (a *Engine) endLater(handle *session.Handle, known bool, cause error) {
 	held := a.renewals.Forget(handle.Name())
 	a.renewals.RevokeLater(held.All()...)
 	a.sessions.Recent.Forget(handle.ID)
-	log := a.config.Logger.With("session", handle.Name()[:8], "error", cause)
+	log := a.settings.Logger.With("session", handle.Name()[:8], "error", cause)
 	switch under, room := a.endings.begin(handle.Name(), known); {
 	case under:
 	case !room:
@@ -124,9 +121,9 @@ func (a *Auth) endLater(handle *session.Handle, known bool, cause error) {
 
 // keepEnding tries until the session is ended or has ended by itself, and once
 // more when the app stops.
-func (a *Auth) keepEnding(handle *session.Handle, closing <-chan struct{}) {
+func (a *Engine) keepEnding(handle *session.Handle, closing <-chan struct{}) {
 	defer a.endings.done(handle.Name())
-	byItself := time.Now().Add(a.config.AbsoluteTimeout)
+	byItself := time.Now().Add(a.settings.AbsoluteTimeout)
 	pause := refresh.FirstSettlePause
 	for last := false; !last && time.Now().Before(byItself); pause = min(2*pause, refresh.LongestSettlePause) {
 		select {

@@ -1,4 +1,4 @@
-package cognito
+package engine
 
 import (
 	"crypto/sha256"
@@ -67,11 +67,11 @@ type attempts struct {
 	finished []*callback
 }
 
-func newAttempts(a *Auth) *attempts {
+func newAttempts(a *Engine) *attempts {
 	made := &attempts{
-		store: a.store, boundTo: secret.BindingOf("attempt", a.binding), now: a.config.Now, prefix: a.cookies.attempt, flights: map[string]*callback{},
+		store: a.store, boundTo: secret.BindingOf("attempt", a.binding), now: a.settings.Now, prefix: a.cookies.attempt, flights: map[string]*callback{},
 	}
-	if a.ownStorage != nil {
+	if a.settings.OwnStorage {
 		made.ledger = newLedger(attemptsInMemory)
 	}
 	return made
@@ -174,7 +174,7 @@ func (a *attempts) consume(state string) error {
 
 // tickets are the tickets of logins in progress that the browser sent, oldest
 // first. Names that occur twice are none of ours.
-func (a *attempts) tickets(r request) []ticket {
+func (a *attempts) tickets(r Request) []ticket {
 	byName := map[string]int{}
 	var found []ticket
 	for name, value := range r.Request.Header.Cookies() {
@@ -192,7 +192,7 @@ func (a *attempts) tickets(r request) []ticket {
 }
 
 // ticketFor is the ticket of one state, if the browser has it.
-func (a *attempts) ticketFor(r request, state string) (ticket, bool) {
+func (a *attempts) ticketFor(r Request, state string) (ticket, bool) {
 	if state == "" {
 		return ticket{}, false
 	}

@@ -1,4 +1,4 @@
-package cognito
+package engine
 
 import (
 	"strings"
@@ -14,17 +14,17 @@ import (
 
 // serve answers one of our own routes. A panic in our code becomes a 500:
 // fasthttp would end the process.
-func (a *Auth) serve(r request, to *route) (err error) {
+func (a *Engine) serve(r Request, to *route) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			a.logPanic("serving "+strings.Clone(r.path), p)
+			a.logPanic("serving "+strings.Clone(r.Path), p)
 			err = a.refuse(r, fault.Plain(fault.ErrInternal))
 		}
 	}()
 	for _, method := range to.methods {
 		// By hand: Fiber's Get would run for HEAD too, and let a link
 		// checker use up a code.
-		if r.method == method {
+		if r.Method == method {
 			return to.serve(r)
 		}
 	}
@@ -32,7 +32,7 @@ func (a *Auth) serve(r request, to *route) (err error) {
 	return a.refuse(r, fault.Plain(fault.ErrMethod))
 }
 
-func (a *Auth) identifySafely(r request) (id *session.Identity, err *Error) {
+func (a *Engine) identifySafely(r Request) (id *session.Identity, err *fault.Error) {
 	defer func() {
 		if p := recover(); p != nil {
 			a.logPanic("reading a session", p)
@@ -43,8 +43,8 @@ func (a *Auth) identifySafely(r request) (id *session.Identity, err *Error) {
 }
 
 // identify finds out who sent a request. It never refuses it.
-func (a *Auth) identify(r request) *session.Identity {
-	if a.config.Bearer {
+func (a *Engine) identify(r Request) *session.Identity {
+	if a.settings.Bearer {
 		token, sent, err := bearerOf(r)
 		switch {
 		case err != nil:
@@ -59,17 +59,17 @@ func (a *Auth) identify(r request) *session.Identity {
 // clock is the time by which a request is judged. With the default clock it is
 // when the server read the request, a moment ago, which is known already; a
 // request that came from no server has no such time.
-func (a *Auth) clock(r request) time.Time {
-	if a.ownClock {
+func (a *Engine) clock(r Request) time.Time {
+	if a.settings.OwnClock {
 		if read := r.Time(); !read.IsZero() {
 			return read
 		}
 	}
-	return a.config.Now()
+	return a.settings.Now()
 }
 
 // identifyCookie finds out whose session a request belongs to.
-func (a *Auth) identifyCookie(r request) *session.Identity {
+func (a *Engine) identifyCookie(r Request) *session.Identity {
 	value := a.cookies.read(r, a.cookies.session)
 	if value == nil {
 		return session.Anonymous
@@ -99,7 +99,7 @@ func (a *Auth) identifyCookie(r request) *session.Identity {
 
 // renewExpired is identify for a session whose tokens have expired: the request has to
 // wait for new ones.
-func (a *Auth) renewExpired(s *session.Session, now time.Time) *session.Identity {
+func (a *Engine) renewExpired(s *session.Session, now time.Time) *session.Identity {
 	if !s.RenewAfter.Passed(now) {
 		// Cognito issues tokens that are expired on arrival. Asking on every
 		// request would not help.
@@ -126,7 +126,7 @@ func unidentified(err error) *session.Identity {
 
 // markPersonal keeps answers that depend on who is there out of shared caches,
 // unless the app has decided on that itself.
-func markPersonal(r request, id *session.Identity) {
+func markPersonal(r Request, id *session.Identity) {
 	header := &r.Response.Header
 	by := headerCookie
 	if id.Bearer {

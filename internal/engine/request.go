@@ -1,4 +1,4 @@
-package cognito
+package engine
 
 import (
 	"encoding/json"
@@ -8,26 +8,26 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// request is one request as the engine sees it, whichever Fiber it came through.
+// Request is one request as the engine sees it, whichever Fiber it came through.
 // It is passed by value. Its strings are views that end with the request.
-type request struct {
+type Request struct {
 	*fasthttp.RequestCtx
-	// path and method are Fiber's: other middleware may have rewritten them.
-	path, method string
-	app          any // what the app's hooks get: the context of its Fiber
+	// Path and Method are Fiber's: other middleware may have rewritten them.
+	Path, Method string
+	App          any // what the app's hooks get: the context of its Fiber
 }
 
 // header is the value of a header of the request.
-func (r request) header(name string) string { return view(r.Request.Header.Peek(name)) }
+func (r Request) header(name string) string { return view(r.Request.Header.Peek(name)) }
 
 // originalURL is the request's target as it was sent.
-func (r request) originalURL() string { return view(r.Request.Header.RequestURI()) }
+func (r Request) originalURL() string { return view(r.Request.Header.RequestURI()) }
 
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // vary notes that the answer depends on a header of the request (RFC 9110 section
 // 12.5.5).
-func (r request) vary(field string) {
+func (r Request) vary(field string) {
 	header := &r.Response.Header
 	noted := string(header.PeekCanonical(headerVary))
 	for each := range strings.SplitSeq(noted, ",") {
@@ -42,14 +42,14 @@ func (r request) vary(field string) {
 }
 
 // redirect sends the browser on.
-func (r request) redirect(location string, status int) error {
+func (r Request) redirect(location string, status int) error {
 	r.Response.Header.Set("Location", location)
 	r.SetStatusCode(status)
 	return nil
 }
 
 // json answers with a value.
-func (r request) json(status int, mediaType string, value any) error {
+func (r Request) json(status int, mediaType string, value any) error {
 	body, err := json.Marshal(value)
 	if err != nil {
 		return err

@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/session"
+	"github.com/bar-tech/cognito/internal/verify"
+)
+
+// Leg 3 of the journey, on every request: the app asks who is there.
+
+// The keys under which an identity travels with a request: each middleware has
+// a key of its own, and the nearest is known. Their types are unexported, so no
+// other middleware can forge a user by setting Locals("user"). What is nearest is
+// kept as its key and not as the engine: fasthttp closes every value of a request
+// that has a Close method.
+type (
+	nearestKey  struct{}
+	identityKey struct{ of *Engine }
+)
+
+// attach hands an identity to the handlers further down.
+func (a *Engine) attach(r Request, id *session.Identity) {
+	ctx := r.RequestCtx
+	if above, ok := ctx.UserValue(nearestKey{}).(identityKey); ok && above.of != a {
+		a.nested.Do(func() { a.reportTaken(above.of) })
+	}
+	// In this order: a request's values are looked through one by one, and guards
+	// and accessors ask for the first two.
+	ctx.SetUserValue(nearestKey{}, identityKey{a})
+	ctx.SetUserValue(identityKey{a}, id)
+	a.hooks.Tell(ctx, id)
+}
+
+// replaceIdentity is for one that changes while a handler runs. It stays in its
+// place: the nearest middleware is still the nearest.
+func (a *Engine) replaceIdentity(r Request, id *session.Identity) {
+	ctx := r.RequestCtx
+	if nearest, ok := ctx.UserValue(nearestKey{}).(identityKey); ok && nearest.of != a {
+		ctx.SetUserValue(identityKey{a}, id)
+		return
+	}
+	a.attach(r, id)
+}
+
+// Nearest is the nearest engine above a handler, or nil.
+func Nearest(r Request) *Engine {
+	nearest, _ := r.UserValue(nearestKey{}).(identityKey)
+	return nearest.of
+}
+
+// Identity is what was found out about a request, for a handler that asks who is
+// there, or nil: a nil engine, or one that has not seen the request, knows nobody.
+func (a *Engine) Identity(r Request) *session.Identity {
+	if a == nil {
+		return nil
+	}
+	id, _ := r.UserValue(identityKey{a}).(*session.Identity)
+	a.varyIfAnonymous(r, id)
+	return id
+}
+
+// varyIfAnonymous notes in the response that it depends on who is there. For a
+// request with a cookie or a token that happens anyway.
+func (a *Engine) varyIfAnonymous(r Request, id *session.Identity) {
+	if id == nil || id.Cookie || id.Bearer {
+		return
+	}
+	r.vary("Cookie")
+	if a.settings.Bearer {
+		// A cache may answer a request that has a token with what it keeps
+		// for those that have none.
+		r.vary("Authorization")
+	}
+}
+
+// AccessToken is the raw token of whoever sent a request, never expired.
+func (a *Engine) AccessToken(r Request) (string, error) {
+	id := a.Identity(r)
+	if id == nil {
+		return "", errUncovered
+	}
+	if id.Bearer && id.Payload != nil {
+		if err := checkBearerExpiry(id, a.settings.Now()); err != nil {
+			return "", err
+		}
+		return id.Raw.Reveal(), nil
+	}
+	if id.Session == nil {
+		return "", id.Refusal()
+	}
+	current := id.Session
+	if current.Expires.Passed(a.settings.Now()) {
+		renewed, err := a.renewals.Wait(current)
+		if err != nil {
+			return "", err
+		}
+		a.replaceIdentity(r, &renewed.Identity)
+		current = renewed
+	}
+	if current.Unsaved != nil {
+		return current.Unsaved.Access.Reveal(), nil
+	}
+	cold, err := a.sessions.ReadCold(&current.Handle)
+	if err != nil {
+		return "", err
+	}
+	return cold.Access.Reveal(), nil
+}
+
+// checkBearerExpiry is exact, unlike the verification before: what is handed
+// on must not be refused at its destination.
+func checkBearerExpiry(id *session.Identity, now time.Time) error {
+	if now.Before(id.Payload.Time("exp")) {
+		return nil
+	}
+	return fault.Because(fault.ErrInvalidToken, "access token: %w", verify.ErrTokenExpired)
+}

@@ -1,0 +1,225 @@
+// Package engine signs visitors in with one app client of one user pool, keeps them
+// signed in, and signs them out for good. It stands on fasthttp, and knows no Fiber: a
+// face calls it for every request, and says what the app wants by hooks.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/cache"
+	"github.com/bar-tech/cognito/internal/claims"
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
+	"github.com/bar-tech/cognito/internal/refresh"
+	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/session"
+	"github.com/bar-tech/cognito/internal/storage"
+	"github.com/bar-tech/cognito/internal/tasks"
+	"github.com/bar-tech/cognito/internal/verify"
+	"github.com/valyala/fasthttp"
+)
+
+// Engine is immutable and safe for concurrent use.
+type Engine struct {
+	settings   Settings
+	hooks      Hooks
+	endpoints  pool.Endpoints
+	binding    string // pool and client: what every sealed record is bound to
+	pathPrefix string // of BaseURL
+	trusted    []string
+	routes     []route
+	cookies    cookies
+	store      *storage.Store
+	tasks      *tasks.Group // all that runs apart from a request
+	client     *pool.Client
+	endpoint   *pool.TokenEndpoint
+	keys       *verify.Keys
+	verifier   *verify.Verifier
+	tokens     *cache.Cache[string, verifiedToken] // bearer tokens verified lately
+	attempts   *attempts
+	sessions   *session.Store
+	renewals   *refresh.Renewals
+
+	endings endings
+	nested  sync.Once // below another engine
+}
+
+// Format prints no secret.
+func (*Engine) Format(f fmt.State, _ rune) { secret.Hide(f, "engine") }
+
+// Settings are the app's, complete and valid. The root package documents them.
+type Settings struct {
+	PoolAddress  string // UserPoolDomain, as an address
+	ClientID     string
+	UserPoolID   string
+	ClientSecret secret.Text
+	Issuer       string
+	Scopes       []string
+
+	BaseURL        string
+	LoginPath      string
+	RedirectPath   string
+	LogoutPath     string
+	RefreshPath    string
+	AfterLogin     string
+	AfterLogout    string
+	AllowedOrigins []string
+
+	Storage         storage.Driver
+	OwnStorage      bool // the storage is in this process's memory, and nobody else's
+	CookieName      string
+	IdleTimeout     time.Duration
+	AbsoluteTimeout time.Duration
+
+	Bearer          bool
+	BearerClientIDs []string
+	Audience        string
+	UserInfo        bool
+
+	Logger     *slog.Logger
+	HTTPClient *http.Client
+	Now        func() time.Time
+	OwnClock   bool // Now is time.Now
+}
+
+// Hooks are how a face tells the app, and the app's author, what happens. None may
+// be nil. What they get first is Request.App.
+type Hooks struct {
+	// Context is what the app's handlers have put into the request's context.
+	Context func(app any) context.Context
+	// Tell sets what the app reads with Locals.
+	Tell func(ctx *fasthttp.RequestCtx, id *session.Identity)
+	// Admit may refuse a user whom Cognito has verified.
+	Admit func(app any, user *claims.Set) error
+	// Leave hears who is signing out.
+	Leave func(app any, user *claims.Set)
+	// Refuse may answer an error in the app's way, and reports whether it has.
+	Refuse func(app any, e *fault.Error) (answered bool, err error)
+	// Renewed hears of new tokens.
+	Renewed func(user *claims.Set)
+	Event   func(Event)
+	// Challenge derives a code challenge from a verifier (RFC 7636 section 4.2).
+	Challenge func(verifier string) string
+}
+
+// route is one of our own paths.
+type route struct {
+	field   string // the setting
+	path    string
+	methods []string
+	serve   func(Request) error
+}
+
+// New makes no network call.
+func New(s Settings, hooks Hooks) (*Engine, error) {
+	a := &Engine{
+		settings: s, hooks: hooks, endpoints: pool.NewEndpoints(s.PoolAddress, s.Issuer), cookies: newCookies(s), trusted: trustedOrigins(s),
+		binding: s.Issuer + "\x00" + s.UserPoolID + "\x00" + s.ClientID, store: storage.New(s.Storage),
+		tokens: cache.New[string, verifiedToken](cache.Limit),
+	}
+	if base, err := url.Parse(s.BaseURL); err == nil {
+		a.pathPrefix = base.Path
+	}
+	a.tasks = tasks.New(pool.TasksInFlight, a.logPanic)
+	a.client = pool.NewClient(s.HTTPClient, a.tasks.Closing())
+	a.endpoint = &pool.TokenEndpoint{Client: a.client, At: a.endpoints, ClientID: s.ClientID, ClientSecret: s.ClientSecret}
+	a.keys = verify.NewKeys(a.client, a.tasks, a.endpoints.JWKS, s.Now)
+	verifier, err := verify.New(verify.Settings{
+		Issuer: s.Issuer, ClientID: s.ClientID, BearerClientIDs: s.BearerClientIDs, Audience: s.Audience, Now: s.Now,
+	}, a.keys)
+	if err != nil {
+		return nil, err
+	}
+	a.verifier = verifier
+	a.attempts = newAttempts(a)
+	a.sessions = session.New(session.Settings{
+		Binding: a.binding, Dictionary: claims.NewDictionary(s.Issuer, s.ClientID), Idle: s.IdleTimeout, Total: s.AbsoluteTimeout, Now: s.Now,
+	}, a.store, a.tasks, observer{a})
+	a.renewals = refresh.New(refresh.Needs{
+		Sessions: a.sessions, Endpoint: a.endpoint, Verifier: a.verifier, Tasks: a.tasks, Observer: observer{a}, Now: s.Now, Alone: s.OwnStorage,
+	})
+	a.mountRoutes()
+	return a, nil
+}
+
+// Enter begins a request: it answers one for a route of ours, and of every other one
+// it finds out who sent it, for the handlers that come next.
+func (a *Engine) Enter(r Request) (id *session.Identity, answered bool, err error) {
+	if to := a.route(r.Path); to != nil {
+		return nil, true, a.serve(r, to)
+	}
+	id = session.Anonymous
+	// Without a cookie of ours there is nobody to identify, and no need for a net
+	// under it.
+	if a.settings.Bearer || a.cookies.mayBeIn(&r.Request.Header) {
+		var failed *fault.Error
+		if id, failed = a.identifySafely(r); failed != nil {
+			return nil, true, a.refuse(r, failed)
+		}
+	}
+	a.attach(r, id)
+	return id, false, nil
+}
+
+// Leave ends a request that the app's handlers have answered.
+func (a *Engine) Leave(r Request, id *session.Identity) {
+	if id.Cookie || id.Bearer {
+		markPersonal(r, id)
+	}
+}
+
+// Close waits for renewals in flight.
+func (a *Engine) Close() error {
+	err := a.tasks.Close(pool.CloseTimeout)
+	a.client.CloseIdle()
+	return err
+}
+
+// Serves reports whether a path is one of ours.
+func (a *Engine) Serves(path string) bool { return a.route(path) != nil }
+
+// mountRoutes lists every path that the middleware answers itself.
+func (a *Engine) mountRoutes() {
+	a.routes = []route{
+		{"LoginPath", a.settings.LoginPath, []string{http.MethodGet}, a.serveLogin},
+		{"RedirectPath", a.settings.RedirectPath, []string{http.MethodGet}, a.serveCallback},
+		{"LogoutPath", a.settings.LogoutPath, []string{http.MethodGet, http.MethodPost}, a.serveLogout},
+		{"RefreshPath", a.settings.RefreshPath, []string{http.MethodPost}, a.serveRefresh},
+	}
+}
+
+// route finds our route for a path, or nil. They are so few that a map would
+// cost every request more.
+func (a *Engine) route(path string) *route {
+	for i := range a.routes {
+		if a.routes[i].path == path {
+			return &a.routes[i]
+		}
+	}
+	return nil
+}
+
+// reportTaken finds routes of ours that another middleware further up answers:
+// its visitors would come back signed in there and not here, and be sent to log
+// in again without end.
+func (a *Engine) reportTaken(above *Engine) {
+	for _, r := range a.routes {
+		if above.Serves(r.path) {
+			a.settings.Logger.Error("cognito: a route is out of reach: another middleware above answers there; give each its own paths",
+				"field", r.field, "path", r.path, "client", a.settings.ClientID, "above", above.settings.ClientID)
+		}
+	}
+}
+
+// logPanic records a defect of ours. The value of a panic may quote what was
+// being processed, so only its type is logged, with the stack.
+func (a *Engine) logPanic(doing string, p any) {
+	a.settings.Logger.Error("cognito: recovered from a panic", "doing", doing, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+}

@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/session"
+)
+
+// EventKind says what an event is about.
+type EventKind string
+
+// The kinds of events. The root package documents them.
+const (
+	EventLogin   EventKind = "login"
+	EventRefresh EventKind = "refresh"
+	EventLogout  EventKind = "logout"
+	EventRefuse  EventKind = "refuse"
+	EventTamper  EventKind = "tamper"
+)
+
+// Event is one thing that happened.
+type Event struct {
+	Kind     EventKind
+	OK       bool
+	Reason   string
+	Subject  string
+	Duration time.Duration
+	Err      error
+}
+
+// failed fills in an event's error.
+func (e Event) failed(err error) Event {
+	e.OK, e.Reason, e.Err = false, fault.From(err).Code(), err
+	return e
+}
+
+// observer hears what happens to sessions apart from any request.
+type observer struct{ *Engine }
+
+// Tampered hears of a record that did not open.
+func (a observer) Tampered(cause error) {
+	a.hooks.Event(Event{Kind: EventTamper}.failed(fault.New(fault.Details{Reason: fault.ErrSessionEnded, Cause: cause})))
+}
+
+// NotProlonged hears of a session in use whose idle deadline did not move.
+func (a observer) NotProlonged(cause error) {
+	a.settings.Logger.Warn("cognito: a session in use could not be prolonged", "error", cause)
+}
+
+// Renewed tells whoever wants to know how a renewal ended.
+func (a observer) Renewed(before, after *session.Session, err error, took time.Duration) {
+	event := Event{Kind: EventRefresh, OK: true, Subject: before.Identity.Subject(), Duration: took}
+	if err != nil {
+		a.hooks.Event(event.failed(err))
+		return
+	}
+	a.hooks.Event(event)
+	if after.Serial != before.Serial {
+		a.hooks.Renewed(after.Identity.User)
+	}
+}
+
+// Unsaved hears of new tokens that exist in memory alone.
+func (a observer) Unsaved(session string, cause error) {
+	a.settings.Logger.Error("cognito: renewed tokens may not be stored; they are kept in memory until they are", "session", session[:8], "error", cause)
+}
+
+// NotRevoked hears of a refresh token that Cognito was not told of.
+func (a observer) NotRevoked(cause error) {
+	a.settings.Logger.Warn("cognito: a refresh token could not be revoked", "error", cause)
+}

@@ -1,0 +1,24 @@
+package engine
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/bar-tech/cognito/internal/web"
+)
+
+// returnPath is where a visitor goes after a login that was asked to return
+// to raw: raw itself, rebuilt as a path of this app, or AfterLogin when it is
+// anything else. A login never returns to a route of ours, which would only
+// begin the journey again.
+func (a *Engine) returnPath(raw string) string {
+	clean, ok := web.LocalPath(raw)
+	if !ok {
+		return a.settings.AfterLogin
+	}
+	path, _, _ := strings.Cut(clean, "?")
+	if decoded, err := url.PathUnescape(path); err != nil || a.route(decoded) != nil { // a proxy, or Fiber, may decode it
+		return a.settings.AfterLogin
+	}
+	return clean
+}
