@@ -86,6 +86,17 @@ var prefork = &ConfigError{Problems: []ConfigProblem{{
 // its own routes; guards such as [Auth.RequireUser] refuse.
 func (a *Auth) Handler() fiber.Handler { return a.handle }
 
+// Register adds LoginPath, RedirectPath, LogoutPath and RefreshPath to a router as
+// routes of their own. The middleware answers them without that, wherever it runs;
+// an app wants it that lists its routes, or that answers unknown paths before any
+// middleware runs, as Fiber does since 3.4 with SkipUnmatchedRoutes. The router is
+// the app itself or a group without a prefix, since the paths are full ones.
+func (a *Auth) Register(router fiber.Router) {
+	for _, each := range a.config.paths() {
+		router.All(each.path, a.handle)
+	}
+}
+
 func (a *Auth) handle(c *fiber.Ctx) error {
 	if a.config.Next != nil && a.config.Next(c) {
 		return c.Next()

@@ -2,6 +2,7 @@ package cognito_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/cognitotest"
 	"github.com/bar-tech/cognito/internal/lab"
+	"github.com/gofiber/fiber/v2"
 )
 
 // TestJourney tells the whole story as a visitor's browser lives it: a guarded
@@ -103,5 +105,43 @@ func TestStaysSignedIn(t *testing.T) {
 	}
 	if calls := s.Pool.Calls(cognitotest.Token); calls != 10 {
 		t.Errorf("%d token calls in nine hours, want 10", calls)
+	}
+}
+
+// TestRegister: an app that wants our paths among its routes gets them there, and
+// they work without the middleware before them; with it, they are served once.
+func TestRegister(t *testing.T) {
+	pool := lab.NewPool(t)
+	for _, use := range []bool{false, true} {
+		auth, err := cognito.NewAuth(pool.Config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = auth.Close() })
+		app := fiber.New()
+		if use {
+			app.Use(auth.Handler())
+		}
+		auth.Register(app)
+		listed := map[string]bool{}
+		for _, route := range app.GetRoutes(true) {
+			listed[route.Method+" "+route.Path] = true
+		}
+		for _, want := range []string{"GET /login", "GET /login/redirect", "POST /logout", "POST /token/refresh"} {
+			if !listed[want] {
+				t.Errorf("%s is not among the routes", want)
+			}
+		}
+		for path, want := range map[string]int{"/login": http.StatusFound, "/login/redirect": http.StatusBadRequest, "/token/refresh": http.StatusMethodNotAllowed, "/other": http.StatusNotFound} {
+			r := httptest.NewRequest(http.MethodGet, path, nil)
+			r.Host = "localhost"
+			response, err := app.Test(r, -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if response.StatusCode != want {
+				t.Errorf("GET %s, with the middleware %t, answers %d, want %d", path, use, response.StatusCode, want)
+			}
+		}
 	}
 }

@@ -122,7 +122,7 @@ type brittleStorage struct {
 
 func newBrittleStorage() *brittleStorage { return &brittleStorage{records: map[string][]byte{}} }
 
-func (b *brittleStorage) hook(c *cognito.Config) { c.Storage = b }
+func (b *brittleStorage) hook(c *cognito.Config) { lab.On(b)(c) }
 
 func (b *brittleStorage) breakWith(fail func(operation, key string) error) {
 	b.mu.Lock()

@@ -158,7 +158,7 @@ func TestLogoutPage(t *testing.T) {
 // uses it at another instance, which has the session open in memory. From the
 // logout on it is worth nothing anywhere, for any purpose.
 func TestCopiedCookieAfterLogout(t *testing.T) {
-	for name, storage := range map[string]fiber.Storage{"memory": lab.SharedMemory(t), "plain driver": lab.NewStore(), "driver with contexts": lab.ContextStore{Store: lab.NewStore()}} {
+	for name, storage := range map[string]lab.Storage{"memory": lab.SharedMemory(t), "plain driver": lab.NewStore(), "driver with contexts": lab.ContextStore{Store: lab.NewStore()}} {
 		t.Run(name, func(t *testing.T) {
 			a, b := lab.Pair(t, lab.NewPool(t), storage)
 			alice, other := a.SignIn("alice"), b.SignIn("alice")

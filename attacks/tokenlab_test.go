@@ -45,7 +45,7 @@ func newTokenLabWith(t *testing.T, pool *cognitotest.Pool, hooks ...func(*cognit
 	l := &tokenLab{storage: memory.New(), heard: &refusalLog{}, issued: &tokenAnswer{}}
 	t.Cleanup(func() { _ = l.storage.Close() })
 	observe := func(c *cognito.Config) {
-		c.Storage = l.storage
+		lab.On(l.storage)(c)
 		l.heard.Handler = c.Logger.Handler()
 		c.Logger = slog.New(l.heard)
 	}

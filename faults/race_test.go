@@ -15,7 +15,6 @@ import (
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/cognitotest"
 	"github.com/bar-tech/cognito/internal/lab"
-	"github.com/gofiber/fiber/v2"
 )
 
 // Row F2: several instances renew one session at the same time.
@@ -28,8 +27,8 @@ func TestInstancesRaceAtExpiry(t *testing.T) {
 	t.Parallel()
 	const sessions, requests = 16, 3
 	for _, grace := range []time.Duration{0, time.Minute} {
-		for name, storage := range map[string]func(*testing.T) fiber.Storage{
-			"memory": lab.SharedMemory, "with contexts": func(*testing.T) fiber.Storage { return lab.ContextStore{Store: lab.NewStore()} },
+		for name, storage := range map[string]func(*testing.T) lab.Storage{
+			"memory": lab.SharedMemory, "with contexts": func(*testing.T) lab.Storage { return lab.ContextStore{Store: lab.NewStore()} },
 		} {
 			t.Run(fmt.Sprint(name, ", grace ", grace), func(t *testing.T) {
 				t.Parallel()
@@ -307,7 +306,7 @@ func TestAnswersOutOfOrder(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
 		name    string
-		storage fiber.Storage
+		storage lab.Storage
 		ask     bool // another instance is told to renew
 	}{
 		{"alone", nil, false},

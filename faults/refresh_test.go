@@ -28,7 +28,7 @@ import (
 func TestStampedeAtExpiry(t *testing.T) {
 	t.Parallel()
 	const herd = 1000
-	for name, storage := range map[string]fiber.Storage{"own storage": nil, "shared storage": lab.NewStore()} {
+	for name, storage := range map[string]lab.Storage{"own storage": nil, "shared storage": lab.NewStore()} {
 		t.Run(name, func(t *testing.T) {
 			var arrived atomic.Int32
 			s := lab.Serve(t, lab.On(storage), func(c *cognito.Config) {
@@ -121,7 +121,7 @@ func TestRefreshTokenLostOrKept(t *testing.T) {
 // gets lost. Within the grace the old one is tried again at once and works.
 // Beyond it nothing can be done but one more login: no loop of calls.
 func TestLostAnswer(t *testing.T) {
-	for name, storage := range map[string]fiber.Storage{"own storage": nil, "shared storage": lab.NewStore()} {
+	for name, storage := range map[string]lab.Storage{"own storage": nil, "shared storage": lab.NewStore()} {
 		t.Run("within the grace, "+name, func(t *testing.T) {
 			pool := lab.NewPool(t, lab.Rotating(time.Minute))
 			s := lab.ServeWith(t, pool, lab.On(storage))

@@ -621,7 +621,7 @@ func TestShutdownDuringRenewal(t *testing.T) {
 			b := lab.ServeWith(t, pool, lab.On(storage))
 			alice := b.SignIn("alice")
 			config := pool.Config()
-			config.Storage = storage
+			lab.On(storage)(&config)
 			app := fiber.New(fiber.Config{DisableStartupMessage: true})
 			app.Use(cognito.New(config))
 			lab.Pages(app)
@@ -858,7 +858,7 @@ func TestSessionIsSavedBeforeTheHandlerRuns(t *testing.T) {
 	b := lab.ServeWith(t, pool, lab.On(storage))
 	alice := b.SignIn("alice")
 	config := pool.Config()
-	config.Storage = storage
+	lab.On(storage)(&config)
 	auth, err := cognito.NewAuth(config)
 	if err != nil {
 		t.Fatal(err)
@@ -946,7 +946,7 @@ func TestPreforkWithMemory(t *testing.T) {
 		}
 	}
 	config := pool.Config()
-	config.Storage = lab.NewStore()
+	lab.On(lab.NewStore())(&config)
 	auth, err := cognito.NewAuth(config)
 	if err != nil {
 		t.Fatalf("with a shared storage: %v", err)

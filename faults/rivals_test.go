@@ -13,7 +13,6 @@ import (
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/cognitotest"
 	"github.com/bar-tech/cognito/internal/lab"
-	"github.com/gofiber/fiber/v2"
 )
 
 // Row F2 once more: what is left in the storage, at Cognito and in memory when
@@ -409,7 +408,7 @@ func TestOwnDescendantsAreNoRivals(t *testing.T) {
 // tried, and the visitor's next request has it tried again.
 func TestSpareIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	for name, storage := range map[string]fiber.Storage{"own storage": nil, "shared storage": lab.NewStore()} {
+	for name, storage := range map[string]lab.Storage{"own storage": nil, "shared storage": lab.NewStore()} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			pool := lab.NewPool(t, lab.Rotating(time.Minute))

@@ -217,10 +217,10 @@ func TestTwoAppsShareOneStorage(t *testing.T) {
 // storageKinds are the two families of drivers.
 var storageKinds = []struct {
 	name string
-	wrap func(*lab.Store) fiber.Storage
+	wrap func(*lab.Store) lab.Storage
 }{
-	{"plain driver", func(s *lab.Store) fiber.Storage { return s }},
-	{"driver with contexts", func(s *lab.Store) fiber.Storage { return lab.ContextStore{Store: s} }},
+	{"plain driver", func(s *lab.Store) lab.Storage { return s }},
+	{"driver with contexts", func(s *lab.Store) lab.Storage { return lab.ContextStore{Store: s} }},
 }
 
 // TestStorageOutage is rows K1 and K2: while the storage errs, panics or hangs
@@ -537,9 +537,9 @@ func (s tenantStore) Delete(key string) error { return s.Store.Delete(s.prefix +
 // TestStorageAroundADriver: a storage that embeds a driver and adds something of
 // its own, such as a prefix or encryption, is never passed by.
 func TestStorageAroundADriver(t *testing.T) {
-	for name, wrap := range map[string]func(*lab.Store) fiber.Storage{
-		"by value":   func(s *lab.Store) fiber.Storage { return tenantStore{lab.ContextStore{Store: s}, "tenant_"} },
-		"by pointer": func(s *lab.Store) fiber.Storage { return &tenantStore{lab.ContextStore{Store: s}, "tenant_"} },
+	for name, wrap := range map[string]func(*lab.Store) lab.Storage{
+		"by value":   func(s *lab.Store) lab.Storage { return tenantStore{lab.ContextStore{Store: s}, "tenant_"} },
+		"by pointer": func(s *lab.Store) lab.Storage { return &tenantStore{lab.ContextStore{Store: s}, "tenant_"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			storage := lab.NewStore()

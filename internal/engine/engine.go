@@ -170,6 +170,9 @@ func (a *Engine) Enter(r Request) (id *session.Identity, answered bool, err erro
 
 // Leave ends a request that the app's handlers have answered.
 func (a *Engine) Leave(r Request, id *session.Identity) {
+	if r.LastTimeoutErrorResponse() != nil {
+		return // answered already, and a handler that was given up may still write
+	}
 	if id.Cookie || id.Bearer {
 		markPersonal(r, id)
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/cognitotest"
-	"github.com/gofiber/fiber/v2"
 )
 
 // Revoked are the refresh tokens that the pool was told to revoke.
@@ -41,7 +40,7 @@ func (s *Site) SignIn(user string) *http.Cookie {
 }
 
 // Pair serves two instances of one app over one storage.
-func Pair(t *testing.T, pool *cognitotest.Pool, storage fiber.Storage, hooks ...func(*cognito.Config)) (a, b *Site) {
+func Pair(t *testing.T, pool *cognitotest.Pool, storage Storage, hooks ...func(*cognito.Config)) (a, b *Site) {
 	t.Helper()
 	hooks = append(hooks, On(storage))
 	return ServeWith(t, pool, hooks...), ServeWith(t, pool, hooks...)

@@ -13,12 +13,11 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito"
-	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/storage/memory/v2"
 )
 
 // SharedMemory is the memory driver, for several instances.
-func SharedMemory(t *testing.T) fiber.Storage {
+func SharedMemory(t *testing.T) Storage {
 	storage := memory.New()
 	t.Cleanup(func() { _ = storage.Close() })
 	return storage
@@ -138,6 +137,9 @@ func (s ContextStore) DeleteWithContext(ctx context.Context, key string) error {
 	return err
 }
 
+// ResetWithContext is wanted by Fiber v3.
+func (s ContextStore) ResetWithContext(context.Context) error { return s.Reset() }
+
 // Misbehave makes the calls fail that the script has a fault for; nil ends it.
 func (s *Store) Misbehave(script func(StoreCall) *StoreFault) {
 	s.mu.Lock()
@@ -191,8 +193,8 @@ const (
 )
 
 // On lets an app use a storage.
-func On(storage fiber.Storage) func(*cognito.Config) {
-	return func(c *cognito.Config) { c.Storage = storage }
+func On(storage Storage) func(*cognito.Config) {
+	return func(c *cognito.Config) { c.Storage = forFiber(storage) }
 }
 
 // Session is one that a test got by raw requests.

@@ -1,0 +1,189 @@
+// Code generated from the face for Fiber v2 by fiberv3/generate. DO NOT EDIT.
+
+package cognito
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/engine"
+	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/gofiber/fiber/v3"
+	"github.com/gofiber/storage/memory/v2"
+)
+
+// Auth signs visitors in with one app client of one user pool. It is immutable
+// and safe for concurrent use.
+type Auth struct {
+	engine     *engine.Engine
+	config     Config
+	ownStorage *memory.Storage // ours to close, or nil
+
+	app     atomic.Pointer[fiber.App] // the one that the last request came from
+	apps    sync.Map                  // all that any came from and have not shut down
+	serving atomic.Int32              // how many those are
+	closing sync.Once
+	closed  error
+}
+
+// New returns the middleware, ready for app.Use. Like other Fiber middleware
+// it panics if the config is wrong, with the error of [Config.Validate]. It
+// makes no network call, so the app starts while Cognito is down.
+//
+// Refreshes in flight are waited for when the Fiber app shuts down. Whoever
+// wants the error, or the methods of [Auth], uses [NewAuth].
+func New(config Config) fiber.Handler {
+	auth, err := NewAuth(config)
+	if err != nil {
+		panic(err)
+	}
+	return auth.Handler()
+}
+
+// NewAuth is [New] with an error instead of a panic. Calling [Auth.Close] is
+// needed only where the app does not end by Fiber's Shutdown, or has to know
+// that all is done.
+func NewAuth(config Config) (*Auth, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	a := &Auth{config: config.withDefaults()}
+	if a.config.Storage == nil {
+		if fiber.IsChild() {
+			return nil, prefork
+		}
+		a.ownStorage = memory.New()
+		a.config.Storage = a.ownStorage
+	}
+	var err error
+	if a.engine, err = engine.New(a.settings(config.Now == nil), a.hooks()); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// settings are what the engine has to know of the config.
+func (a *Auth) settings(ownClock bool) engine.Settings {
+	c := a.config
+	return engine.Settings{
+		PoolAddress: withScheme(c.UserPoolDomain), ClientID: c.ClientID, UserPoolID: c.UserPoolID, ClientSecret: secret.Text(c.ClientSecret),
+		Issuer: c.Issuer, Scopes: c.Scopes, BaseURL: c.BaseURL,
+		LoginPath: c.LoginPath, RedirectPath: c.RedirectPath, LogoutPath: c.LogoutPath, RefreshPath: c.RefreshPath,
+		AfterLogin: c.AfterLogin, AfterLogout: c.AfterLogout, AllowedOrigins: c.AllowedOrigins,
+		Storage: c.Storage, OwnStorage: a.ownStorage != nil, CookieName: c.CookieName, IdleTimeout: c.IdleTimeout, AbsoluteTimeout: c.AbsoluteTimeout,
+		Bearer: c.Bearer, BearerClientIDs: c.BearerClientIDs, Audience: c.Audience, UserInfo: c.UserInfo,
+		Logger: c.Logger, HTTPClient: c.HTTPClient, Now: c.Now, OwnClock: ownClock,
+	}
+}
+
+var prefork = &ConfigError{Problems: []ConfigProblem{{
+	Field: "Storage", Value: "", Rule: "must be shared when Fiber runs with Prefork, whose processes do not share memory",
+	Remedy: "set a Redis or Postgres storage",
+}}}
+
+// Handler returns the middleware. It lets every request pass, except those for
+// its own routes; guards such as [Auth.RequireUser] refuse.
+func (a *Auth) Handler() fiber.Handler { return a.handle }
+
+// Register adds LoginPath, RedirectPath, LogoutPath and RefreshPath to a router as
+// routes of their own. The middleware answers them without that, wherever it runs;
+// an app wants it that lists its routes, or that answers unknown paths before any
+// middleware runs, as Fiber does since 3.4 with SkipUnmatchedRoutes. The router is
+// the app itself or a group without a prefix, since the paths are full ones.
+func (a *Auth) Register(router fiber.Router) {
+	for _, each := range a.config.paths() {
+		router.All(each.path, a.handle)
+	}
+}
+
+func (a *Auth) handle(c fiber.Ctx) error {
+	if a.config.Next != nil && a.config.Next(c) {
+		return c.Next()
+	}
+	if a.app.Load() != c.App() {
+		a.mount(c)
+	}
+	r := requestOf(c)
+	id, answered, err := a.engine.Enter(r)
+	if answered {
+		return hideCause(err)
+	}
+	err = hideCause(c.Next())
+	a.engine.Leave(r, id)
+	return err
+}
+
+// requestOf is a request of Fiber v3 as the engine sees it.
+func requestOf(c fiber.Ctx) engine.Request {
+	return engine.Request{RequestCtx: c.RequestCtx(), Path: c.Path(), Method: c.Method(), App: c}
+}
+
+// Close waits for refreshes in flight, so that no token that Cognito has
+// renewed is lost, for fifteen seconds at most. Afterwards sessions go on as long
+// as their tokens last. It never closes the Storage of the config. Calling it
+// again does nothing.
+func (a *Auth) Close() error {
+	a.closing.Do(func() {
+		if err := a.engine.Close(); err != nil {
+			a.closed = fmt.Errorf("cognito: calls to Cognito still in flight: %w", err)
+		}
+		if a.ownStorage != nil {
+			_ = a.ownStorage.Close() // once only: a second call would block
+		}
+	})
+	return a.closed
+}
+
+// Format prints the Auth without its secrets, for every verb.
+func (a *Auth) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cognito.Auth{%v}", a.config) }
+
+// mount runs at the first request from an app, when it is known where in it the
+// middleware stands.
+func (a *Auth) mount(c fiber.Ctx) {
+	a.app.Store(c.App())
+	if _, known := a.apps.LoadOrStore(c.App(), true); known {
+		return
+	}
+	a.reportUnreachable(c.Route().Path)
+	// In a goroutine, and not waited for without end: Fiber holds the lock
+	// that this takes while it drains requests at shutdown, and this very
+	// request may be one of them.
+	app, registered := c.App(), make(chan struct{})
+	go func() {
+		defer close(registered)
+		a.serving.Add(1)
+		app.Hooks().OnPostShutdown(func(error) error { return a.leave(app) })
+	}()
+	select {
+	case <-registered:
+	case <-time.After(100 * time.Millisecond):
+	}
+}
+
+// leave closes a middleware whose apps have all shut down: those that have had a
+// request, since no other is known. Fiber calls it at every Shutdown, also at the
+// second one of an app.
+func (a *Auth) leave(app *fiber.App) error {
+	if _, serving := a.apps.LoadAndDelete(app); !serving || a.serving.Add(-1) > 0 {
+		return nil
+	}
+	return a.Close()
+}
+
+// reportUnreachable finds routes of ours outside the path that the middleware
+// is mounted under: nothing would ever answer there.
+func (a *Auth) reportUnreachable(mounted string) {
+	prefix := strings.TrimRight(mounted, "/")
+	if strings.ContainsAny(prefix, ":*+") {
+		return // a pattern: only requests could tell
+	}
+	for _, r := range a.config.paths() {
+		if !strings.HasPrefix(strings.ToLower(r.path)+"/", strings.ToLower(prefix)+"/") {
+			a.config.Logger.Error("cognito: a route is out of reach: the middleware is mounted under another path; settings are full paths",
+				"field", r.field, "path", r.path, "mounted", strings.Clone(mounted))
+		}
+	}
+}

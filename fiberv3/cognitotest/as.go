@@ -1,0 +1,85 @@
+// Code generated from the face for Fiber v2 by fiberv3/generate. DO NOT EDIT.
+
+package cognitotest
+
+import (
+	"fmt"
+	"net/url"
+
+	"github.com/bar-tech/cognito/fiberv3"
+	"github.com/gofiber/fiber/v3"
+)
+
+// A middleware for handler tests in which nobody logs in.
+
+// As returns a middleware that takes the place of [cognito.New] in a test: every
+// request that passes it is made by this user, who is signed in already.
+//
+//	app.Use(pool.As("alice"))
+//	app.Get("/admin", cognito.RequireGroup("admin"), handler)
+//	response, err := app.Test(httptest.NewRequest("GET", "/admin", nil), fiber.TestConfig{Timeout: 0})
+//
+// The session is a real one of the real middleware, begun when As is called and
+// kept in a storage of its own. [cognito.UserFrom] knows the e-mail address, the
+// groups and the custom attributes, [cognito.PayloadFrom] has every scope of the
+// client, [cognito.AccessToken] is a token that the pool accepts, and guards
+// decide as they always do. The client is the pool's first unless a clientID is
+// given. It must have the scope openid; callback URLs do not matter.
+//
+// The session also ends like a real one: after a request to "/logout", when
+// [Pool.Advance] takes it past a time-out, or when the pool refuses to refresh
+// its tokens. Call As once more for a new one, or for another user beside this
+// one:
+//
+//	app.Group("/theirs", pool.As("alice"))
+//	app.Group("/ours", pool.As("bob"))
+//
+// Requests may come from any host and carry other cookies; only the session's is
+// replaced. The middleware answers its own routes under their default paths, and
+// takes the app to be at http://localhost:8021. It reports no events.
+//
+// Use [Pool.SignIn] where a test is about the app's own middleware: its
+// [cognito.Config], its hooks, visitors who are not signed in, or an app with
+// several pools, since the guards of one [cognito.Auth] do not see the user of
+// another.
+//
+// As is for tests only: it lets everybody in. It works until the pool is closed,
+// and panics when the pool has no such user.
+func (p *Pool) As(username string, clientID ...string) fiber.Handler {
+	config := p.Config(clientID...)
+	client, _ := p.client(config.ClientID)
+	// With a BaseURL nothing depends on the host by which a test calls the app,
+	// such as httptest's example.com.
+	config.BaseURL, config.Scopes = asBaseURL, client.Scopes
+	config.OnEvent = func(cognito.Event) {}
+	auth, err := cognito.NewAuth(config)
+	if err != nil {
+		panic(fmt.Sprintf("cognitotest: As: %v", err))
+	}
+	p.mu.Lock()
+	p.auths = append(p.auths, auth)
+	p.mu.Unlock()
+
+	inner := fiber.New()
+	inner.Use(auth.Handler())
+	visit := appVisit{app: inner, helper: "As"}
+	cookies := visit.signIn(p, asBaseURL+"/login", username, func(q url.Values) authorization {
+		// Whether the callback is registered is not for this app to care about:
+		// it is not the one that the client was registered for.
+		request := parseAuthorization(q)
+		request.client = client
+		return request
+	})
+	serve := auth.Handler()
+	return func(c fiber.Ctx) error {
+		header := &c.Request().Header
+		for _, cookie := range cookies {
+			header.DelCookie(cookie.Name) // all of this name, as two would count as none
+			header.SetCookie(cookie.Name, cookie.Value)
+		}
+		return serve(c)
+	}
+}
+
+// asBaseURL is where the pool's default client has its application.
+const asBaseURL = "http://localhost:8021"

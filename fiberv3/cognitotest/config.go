@@ -1,0 +1,35 @@
+// Code generated from the face for Fiber v2 by fiberv3/generate. DO NOT EDIT.
+
+package cognitotest
+
+import (
+	"fmt"
+
+	"github.com/bar-tech/cognito/fiberv3"
+)
+
+// Config returns the configuration of an application that uses this pool, with
+// one of its clients: the given one, or the first. Fill in the rest as in
+// production.
+//
+// Issuer is part of it, as it cannot be derived from the pool's id here, and so
+// is Now: an application with another clock would take tokens for expired, or
+// not, at other times than the pool after an Advance.
+func (p *Pool) Config(clientID ...string) cognito.Config {
+	id := ""
+	if len(clientID) > 0 {
+		id = clientID[0]
+	}
+	client, ok := p.client(id)
+	if !ok {
+		panic(fmt.Sprintf("cognitotest: the pool has no client %q", id))
+	}
+	return cognito.Config{
+		UserPoolDomain: p.URL(),
+		ClientID:       client.ID,
+		ClientSecret:   client.Secret,
+		UserPoolID:     p.UserPoolID(),
+		Issuer:         p.Issuer(),
+		Now:            p.Now,
+	}
+}

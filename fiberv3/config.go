@@ -1,0 +1,298 @@
+// Code generated from the face for Fiber v2 by fiberv3/generate. DO NOT EDIT.
+
+package cognito
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/engine"
+	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/gofiber/fiber/v3"
+)
+
+// Config says which user pool to use and how the app wants to be served.
+// UserPoolDomain, ClientID and UserPoolID are required; every other field has
+// a default that suits most apps. [New] and [NewAuth] copy the value, so
+// changing it afterwards has no effect.
+type Config struct {
+	// UserPoolDomain is the address of the pool's login pages, such as
+	// "https://auth.example.com" or
+	// "my-app.auth.eu-west-2.amazoncognito.com". "https://" may be left
+	// out. Plain http is accepted for loopback addresses only.
+	//
+	// Required.
+	UserPoolDomain string
+
+	// ClientID is the app client's id, from the pool's "App clients" page.
+	//
+	// Required.
+	ClientID string
+
+	// UserPoolID is the pool's id with its region, such as
+	// "eu-west-2_AbCdEfGhI", from the pool's "Overview" page.
+	//
+	// Required.
+	UserPoolID string
+
+	// ClientSecret is the secret of a confidential app client. It is sent as
+	// HTTP Basic authentication to the token and revocation endpoints (RFC
+	// 6749 section 2.3.1) and is printed nowhere.
+	//
+	// Optional. Default: "", a public client.
+	ClientSecret string
+
+	// Issuer is the exact "iss" claim of the pool's tokens, and the address
+	// under which its signing keys are found. Set it for a pool that uses the
+	// issuer-cognito-idp form, and for test pools.
+	//
+	// Optional. Default: "https://cognito-idp.{region}.amazonaws.com/{UserPoolID}".
+	Issuer string
+
+	// Scopes are asked for at login. "openid" must be among them, since
+	// Cognito issues no ID token without it.
+	//
+	// Optional. Default: openid, email, profile.
+	Scopes []string
+
+	// BaseURL is the public origin of the app, such as
+	// "https://app.example.com"; a path may follow when a proxy strips one.
+	// It alone decides the callback URL, the cookies' Secure flag and their
+	// __Host- prefix: nothing is derived from request headers.
+	//
+	// Optional. Default: "", which signs in visitors of http://localhost,
+	// http://127.0.0.1 and http://[::1] only, with no proxy in between.
+	BaseURL string
+
+	// LoginPath starts a login, for a GET that opens a page. Its query may hold
+	// return_to, the path to come back to, and of Cognito's own parameters
+	// login_hint, lang, identity_provider, idp_identifier and prompt. Like all
+	// paths here it is the full path of the request, compared exactly and with
+	// case, under a group or a mount too. Two middlewares in a row need paths
+	// of their own, or the first one answers for both.
+	//
+	// Optional. Default: "/login".
+	LoginPath string
+
+	// RedirectPath is where Cognito sends the browser back. BaseURL followed
+	// by RedirectPath must be one of the app client's allowed callback URLs,
+	// letter by letter.
+	//
+	// Optional. Default: "/login/redirect".
+	RedirectPath string
+
+	// LogoutPath ends the session here and at Cognito: for a POST of the app's
+	// own pages, or a GET that opens a page. A link from another site is asked
+	// to be confirmed.
+	//
+	// Optional. Default: "/logout".
+	LogoutPath string
+
+	// RefreshPath renews the tokens of the session at once, for a POST of the
+	// app's own pages. It answers {"expires_at": "2006-01-02T15:04:05Z"}, 401
+	// when there is no session (any more), 403 to another site, and 503 while
+	// that cannot be known.
+	//
+	// Optional. Default: "/token/refresh".
+	RefreshPath string
+
+	// AfterLogin is the path, with an optional query, that a visitor reaches
+	// after a login that had no better place to return to.
+	//
+	// Optional. Default: "/".
+	AfterLogin string
+
+	// AfterLogout is the path that a visitor reaches after logging out.
+	// BaseURL followed by AfterLogout must be one of the app client's allowed
+	// sign-out URLs, letter by letter.
+	//
+	// Optional. Default: "/".
+	AfterLogout string
+
+	// AllowedOrigins are further origins, such as "https://admin.example.com",
+	// whose pages may send unsafe requests (POST and the like) with the
+	// session cookie. Browsers send the cookie (SameSite=Lax) only along with
+	// requests of the same site, so these are sibling subdomains and other
+	// ports. No CORS headers are sent for them: that stays with the app.
+	//
+	// Optional. Default: none.
+	AllowedOrigins []string
+
+	// Storage keeps sessions and logins in progress, sealed with keys that
+	// only the visitors' cookies hold. Apps with more than one process need
+	// one that they share, such as Redis. It is never closed here. Methods with
+	// a context are used where a driver has them, but for one that is embedded
+	// in a storage of your own, whose Get, Set and Delete may do more.
+	//
+	// Optional. Default: a new github.com/gofiber/storage/memory/v2.
+	Storage fiber.Storage
+
+	// CookieName names the session cookie, without prefix: "__Host-" is put
+	// before it when BaseURL is https. Apps that share a host, under paths or
+	// ports of their own, and the same ClientID need a name each: browsers
+	// send all of them the same cookies.
+	//
+	// Optional. Default: "cognito_" and a short hash of ClientID.
+	CookieName string
+
+	// IdleTimeout ends a session this long after its last request.
+	//
+	// Optional. Default: 24h, or AbsoluteTimeout when that is shorter.
+	IdleTimeout time.Duration
+
+	// AbsoluteTimeout ends a session this long after its login, however busy
+	// it is.
+	//
+	// Optional. Default: 168h (7 days).
+	AbsoluteTimeout time.Duration
+
+	// Bearer also accepts access tokens in "Authorization: Bearer" headers, of
+	// this client and of BearerClientIDs. A request that brings one is judged
+	// by it alone: it is never redirected and its cookie is not looked at.
+	//
+	// Optional. Default: false.
+	Bearer bool
+
+	// BearerClientIDs are further app clients of the pool, such as those of
+	// machines and mobile apps, whose tokens are accepted with Bearer.
+	//
+	// Optional. Default: none.
+	BearerClientIDs []string
+
+	// Audience is the "aud" that bearer tokens must have, for an API whose
+	// tokens are bound to a resource (RFC 8707). Cognito sets "aud" in access
+	// tokens only when the login names a resource.
+	//
+	// Optional. Default: "", any.
+	Audience string
+
+	// UserInfo also reads /oauth2/userInfo at login and adds the claims that
+	// the ID token lacks to the user. They stay as they are until the next
+	// login.
+	//
+	// Optional. Default: false.
+	UserInfo bool
+
+	// Next skips the middleware for a request when it returns true: nobody
+	// is signed in there, and none of the routes answers.
+	//
+	// Optional. Default: nil.
+	Next func(fiber.Ctx) bool
+
+	// ErrorHandler answers for the middleware and its guards when something
+	// is refused or fails. The error is an [*Error]: its Status and Detail
+	// are fit for the visitor, its text with the whole cause is for the log.
+	//
+	// Optional. Default: a small HTML page for browsers, problem+json (RFC
+	// 9457) for the rest.
+	ErrorHandler func(fiber.Ctx, error) error
+
+	// OnLogin runs when a login has been verified and before the session
+	// begins: to note the user in a database, or to refuse. A [*fiber.Error]
+	// refuses with its status and its message for the visitor, any other
+	// error with a bland text.
+	//
+	// Optional. Default: nil.
+	OnLogin func(fiber.Ctx, *User) error
+
+	// OnLogout runs when a visitor logs out, before the session ends.
+	//
+	// Optional. Default: nil.
+	OnLogout func(fiber.Ctx, *User)
+
+	// OnRefresh runs in the background after a session's tokens were renewed,
+	// with the user as Cognito now describes them.
+	//
+	// Optional. Default: nil.
+	OnRefresh func(*User)
+
+	// OnEvent receives what happens, for audit and metrics. It must be quick
+	// and safe for concurrent use.
+	//
+	// Optional. Default: nil, which writes events to Logger.
+	OnEvent func(Event)
+
+	// Logger receives what operators need to know. No token, code, secret or
+	// cookie is ever written to it.
+	//
+	// Optional. Default: slog.Default().
+	Logger *slog.Logger
+
+	// HTTPClient makes the calls to Cognito. Its transport is used as it is;
+	// redirects are never followed and every call has its own deadline.
+	//
+	// Optional. Default: a client with its own connection pool.
+	HTTPClient *http.Client
+
+	// Now is the clock that every deadline is measured with.
+	//
+	// Optional. Default: time.Now.
+	Now func() time.Time
+}
+
+// configPath is a field of the config that holds a path.
+type configPath struct{ field, path string }
+
+// paths are those that the middleware answers itself.
+func (c Config) paths() []configPath {
+	return []configPath{
+		{"LoginPath", c.LoginPath}, {"RedirectPath", c.RedirectPath},
+		{"LogoutPath", c.LogoutPath}, {"RefreshPath", c.RefreshPath},
+	}
+}
+
+// Format prints the config with the client secret redacted, for every verb.
+func (c Config) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "cognito.Config{UserPoolDomain:%q ClientID:%q UserPoolID:%q ClientSecret:%s BaseURL:%q}",
+		c.UserPoolDomain, c.ClientID, c.UserPoolID, secret.RedactedUnlessEmpty(c.ClientSecret), c.BaseURL)
+}
+
+// LogValue keeps the client secret out of slog.
+func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
+
+// MarshalJSON keeps the client secret out of JSON.
+func (c Config) MarshalJSON() ([]byte, error) { return secret.MarshalString(fmt.Sprint(c)) }
+
+// withDefaults returns a copy with every optional field filled in. Slices are
+// copied too, so that the caller's later changes stay the caller's.
+func (c Config) withDefaults() Config {
+	fillString := func(field *string, value string) {
+		if *field == "" {
+			*field = value
+		}
+	}
+	fillString(&c.Issuer, defaultIssuer(c.UserPoolID))
+	fillString(&c.LoginPath, "/login")
+	fillString(&c.RedirectPath, "/login/redirect")
+	fillString(&c.LogoutPath, "/logout")
+	fillString(&c.RefreshPath, "/token/refresh")
+	fillString(&c.AfterLogin, "/")
+	fillString(&c.AfterLogout, "/")
+	fillString(&c.CookieName, "cognito_"+engine.ShortHash(c.ClientID))
+
+	if len(c.Scopes) == 0 {
+		c.Scopes = []string{"openid", "email", "profile"}
+	}
+	c.Scopes = append([]string(nil), c.Scopes...)
+	c.AllowedOrigins = append([]string(nil), c.AllowedOrigins...)
+	c.BearerClientIDs = append([]string(nil), c.BearerClientIDs...)
+
+	if c.AbsoluteTimeout == 0 {
+		c.AbsoluteTimeout = 7 * 24 * time.Hour
+	}
+	if c.IdleTimeout == 0 {
+		c.IdleTimeout = 24 * time.Hour
+		if c.AbsoluteTimeout >= time.Second { // else that is the mistake to name
+			c.IdleTimeout = min(c.IdleTimeout, c.AbsoluteTimeout)
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}

@@ -1,0 +1,92 @@
+// Code generated from the face for Fiber v2 by fiberv3/generate. DO NOT EDIT.
+
+package cognito
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/engine"
+	"github.com/bar-tech/cognito/internal/fault"
+)
+
+// EventKind says what an [Event] is about.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventLogin   EventKind = "login"   // a login ended, well or badly
+	EventRefresh EventKind = "refresh" // the tokens of a session were, or were not, renewed
+	EventLogout  EventKind = "logout"  // a visitor logged out
+	EventRefuse  EventKind = "refuse"  // a guard or a route turned a request away; a failed login is one as well
+	EventTamper  EventKind = "tamper"  // a session's record did not open
+)
+
+// Event is one thing that happened, for audit and metrics. It never holds a
+// token, a code, a cookie or an e-mail address.
+type Event struct {
+	Kind EventKind
+	// OK tells success from failure.
+	OK bool
+	// Reason is why it failed, as [Error.Code] has it, or "".
+	Reason string
+	// Subject is the "sub" of the user concerned, or "" if there is none.
+	Subject string
+	// Duration is how long a login or a refresh took, calls to Cognito
+	// included; 0 for the other kinds.
+	Duration time.Duration
+	// Err is the whole cause of a failure, or nil.
+	Err error
+}
+
+// LogValue writes the event as a group of attributes.
+func (e Event) LogValue() slog.Value {
+	attributes := []slog.Attr{slog.String("kind", string(e.Kind)), slog.Bool("ok", e.OK)}
+	if e.Reason != "" {
+		attributes = append(attributes, slog.String("reason", e.Reason))
+	}
+	if e.Subject != "" {
+		attributes = append(attributes, slog.String("subject", e.Subject))
+	}
+	if e.Duration != 0 {
+		attributes = append(attributes, slog.Duration("duration", e.Duration))
+	}
+	if e.Err != nil {
+		attributes = append(attributes, slog.String("error", e.Err.Error()))
+	}
+	return slog.GroupValue(attributes...)
+}
+
+// emit hands an event to the app, or to the log if the app does not want it.
+func (a *Auth) emit(happened engine.Event) {
+	e := Event{
+		Kind: EventKind(happened.Kind), OK: happened.OK, Reason: happened.Reason, Subject: happened.Subject,
+		Duration: happened.Duration, Err: happened.Err,
+	}
+	if a.config.OnEvent != nil {
+		a.config.OnEvent(e)
+		return
+	}
+	a.config.Logger.LogAttrs(context.Background(), e.Level(), "cognito", slog.Any("event", e))
+}
+
+// Level is how loud the event is in a log: error when an operator has to act,
+// warn when something is out of reach, debug for what visitors bring about all
+// day, and info for the rest.
+func (e Event) Level() slog.Level {
+	switch {
+	case e.Kind == EventRefuse && quietRefusals[e.Reason], e.Kind == EventRefresh && e.OK:
+		return slog.LevelDebug
+	case errors.Is(e.Err, fault.ErrMisconfigured), e.Reason == fault.CodeOf(fault.ErrInternal):
+		return slog.LevelError // also when it looks like an outage to visitors
+	case e.Kind == EventTamper, e.Reason == fault.CodeOf(fault.ErrUnavailable), e.Reason == fault.CodeOf(fault.ErrBusy):
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
+var quietRefusals = map[string]bool{
+	fault.CodeOf(fault.ErrNotSignedIn): true, fault.CodeOf(fault.ErrSessionEnded): true, fault.CodeOf(fault.ErrMethod): true, fault.CodeOf(fault.ErrNotNavigation): true,
+}

@@ -1,0 +1,100 @@
+// Code generated from the face for Fiber v2 by fiberv3/generate. DO NOT EDIT.
+
+package cognito
+
+import (
+	"time"
+
+	"github.com/bar-tech/cognito/internal/claims"
+	"github.com/bar-tech/cognito/internal/engine"
+	"github.com/gofiber/fiber/v3"
+)
+
+// Guards are ordinary handlers on routes and groups. The package-level ones
+// speak of the nearest middleware above, the methods of their own.
+
+// RequireUser lets a request pass when somebody is signed in. Otherwise a page
+// visit is sent to log in and comes back afterwards; every other request gets
+// a 401, or a 503 when it cannot be known who is there.
+func RequireUser() fiber.Handler { return guardNearest(engine.HasUser) }
+
+// RequireGroup lets users pass who are in at least one of the groups, by their
+// exact names. Others who are signed in get a 403. Without a group, or with an
+// empty name, it panics.
+func RequireGroup(anyOf ...string) fiber.Handler {
+	return guardNearest(engine.HasUser, engine.InGroup(anyOf))
+}
+
+// RequireScope lets requests pass whose access token was granted all of the
+// scopes, by their exact names: also those of machine clients, which have no
+// user. Without a scope, or with one that cannot be one (RFC 6749 section 3.3),
+// it panics.
+func RequireScope(allOf ...string) fiber.Handler {
+	return guardNearest(engine.HasToken, engine.WithScope(allOf))
+}
+
+// RequireFreshLogin lets users pass who have proved who they are within the
+// last maxAge, by the "auth_time" of their ID token (OpenID Connect Core section
+// 2). Cognito writes whole seconds there, so a login can count as up to a second
+// older than it is. Other page visits are sent through the login, with a
+// password asked for, and back; other requests get a 401. With a maxAge of less
+// than a second it panics.
+func RequireFreshLogin(maxAge time.Duration) fiber.Handler {
+	return guardNearest(engine.HasUser, engine.LoggedInWithin(maxAge))
+}
+
+// Require lets users pass for whom allowed returns true. It is the guard for
+// everything that the others cannot say. Without a function it panics.
+func Require(allowed func(*User) bool) fiber.Handler {
+	return guardNearest(engine.HasUser, meets(allowed))
+}
+
+// RequireUser is [RequireUser] for the users of this middleware.
+func (a *Auth) RequireUser() fiber.Handler { return a.guard(engine.HasUser) }
+
+// RequireGroup is [RequireGroup] for the users of this middleware.
+func (a *Auth) RequireGroup(anyOf ...string) fiber.Handler {
+	return a.guard(engine.HasUser, engine.InGroup(anyOf))
+}
+
+// RequireScope is [RequireScope] for the tokens of this middleware.
+func (a *Auth) RequireScope(allOf ...string) fiber.Handler {
+	return a.guard(engine.HasToken, engine.WithScope(allOf))
+}
+
+// RequireFreshLogin is [RequireFreshLogin] for the users of this middleware.
+func (a *Auth) RequireFreshLogin(maxAge time.Duration) fiber.Handler {
+	return a.guard(engine.HasUser, engine.LoggedInWithin(maxAge))
+}
+
+// Require is [Require] for the users of this middleware.
+func (a *Auth) Require(allowed func(*User) bool) fiber.Handler {
+	return a.guard(engine.HasUser, meets(allowed))
+}
+
+func guardNearest(demands ...engine.Demand) fiber.Handler {
+	return func(c fiber.Ctx) error {
+		return guarded(c, engine.Nearest(requestOf(c)), demands)
+	}
+}
+
+func (a *Auth) guard(demands ...engine.Demand) fiber.Handler {
+	return func(c fiber.Ctx) error { return guarded(c, a.engine, demands) }
+}
+
+// guarded passes a request on that an engine lets pass. Without an engine it is
+// refused: letting it pass would be the silent end of all protection.
+func guarded(c fiber.Ctx, e *engine.Engine, demands []engine.Demand) error {
+	pass, err := e.Judge(requestOf(c), demands)
+	if pass {
+		return c.Next()
+	}
+	return hideCause(err)
+}
+
+func meets(allowed func(*User) bool) engine.Demand {
+	if allowed == nil {
+		panic("cognito: Require needs a function")
+	}
+	return engine.Meets(func(user *claims.Set) bool { return allowed((*User)(user)) })
+}

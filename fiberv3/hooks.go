@@ -1,0 +1,77 @@
+// Code generated from the face for Fiber v2 by fiberv3/generate. DO NOT EDIT.
+
+package cognito
+
+import (
+	"context"
+	"errors"
+
+	"github.com/bar-tech/cognito/internal/claims"
+	"github.com/bar-tech/cognito/internal/engine"
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/session"
+	"github.com/gofiber/fiber/v3"
+	"github.com/valyala/fasthttp"
+)
+
+// What the engine asks of this Fiber and of the app.
+
+func (a *Auth) hooks() engine.Hooks {
+	return engine.Hooks{
+		Context: func(app any) context.Context { return app.(fiber.Ctx).Context() },
+		Tell:    setLocals, Admit: a.callOnLogin, Leave: a.callOnLogout, Refuse: a.callErrorHandler, Renewed: a.callOnRefresh,
+		Event: a.emit, Challenge: challengeS256,
+	}
+}
+
+// setLocals sets the strings, which are for the app's convenience. They are
+// cleared if there is nobody, since another handler may have set them.
+func setLocals(ctx *fasthttp.RequestCtx, id *session.Identity) {
+	if id.User == nil {
+		ctx.SetUserValue("user", nil)
+	} else {
+		ctx.SetUserValue("user", (*User)(id.User))
+	}
+	if id.Payload == nil {
+		ctx.SetUserValue("payload", nil)
+	} else {
+		ctx.SetUserValue("payload", (*Payload)(id.Payload))
+	}
+}
+
+// callOnLogin lets the app note the user, or refuse.
+func (a *Auth) callOnLogin(app any, user *claims.Set) error {
+	if a.config.OnLogin == nil {
+		return nil
+	}
+	err := a.config.OnLogin(app.(fiber.Ctx), (*User)(user))
+	if err == nil {
+		return nil
+	}
+	refused := fault.Because(fault.ErrNotAdmitted, "OnLogin: %w", err)
+	fault.Of(refused).Subject = user.Sub()
+	var spoken *fiber.Error
+	if errors.As(err, &spoken) {
+		fault.Of(refused).Status, fault.Of(refused).Message = spoken.Code, spoken.Message
+	}
+	return refused
+}
+
+func (a *Auth) callOnLogout(app any, user *claims.Set) {
+	if a.config.OnLogout != nil {
+		a.config.OnLogout(app.(fiber.Ctx), (*User)(user))
+	}
+}
+
+func (a *Auth) callOnRefresh(user *claims.Set) {
+	if a.config.OnRefresh != nil {
+		a.config.OnRefresh((*User)(user))
+	}
+}
+
+func (a *Auth) callErrorHandler(app any, e *Error) (answered bool, err error) {
+	if a.config.ErrorHandler == nil {
+		return false, nil
+	}
+	return true, hideCause(a.config.ErrorHandler(app.(fiber.Ctx), e))
+}

@@ -1,0 +1,276 @@
+// Code generated from the face for Fiber v2 by fiberv3/generate. DO NOT EDIT.
+
+package cognito
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/engine"
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/web"
+)
+
+// A ConfigError lists everything that is wrong with a [Config].
+type ConfigError struct {
+	// Problems holds at least one entry, in the order of Config's fields.
+	Problems []ConfigProblem
+}
+
+// A ConfigProblem is one setting that cannot work.
+type ConfigProblem struct {
+	Field  string // the Config field
+	Value  string // what it was set to; secrets are redacted
+	Rule   string // what the field must be
+	Remedy string // what to do about it
+}
+
+// Error names every problem with field, value, rule and remedy.
+func (e *ConfigError) Error() string {
+	var b strings.Builder
+	b.WriteString("cognito: invalid config:")
+	for _, p := range e.Problems {
+		fmt.Fprintf(&b, "\n  %s %q: %s; %s", p.Field, p.Value, p.Rule, p.Remedy)
+	}
+	return b.String()
+}
+
+// Is makes errors.Is(err, ErrMisconfigured) true.
+func (e *ConfigError) Is(target error) bool { return target == fault.ErrMisconfigured }
+
+var (
+	// The published pattern of pool ids, with the region in front that the
+	// issuer is derived from.
+	poolIDWithRegion = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d+_[0-9A-Za-z]+$`)
+	poolIDOfAnyKind  = regexp.MustCompile(`^[\w-]+_[0-9A-Za-z]+$`)
+	clientIDPattern  = regexp.MustCompile(`^[\w+]{1,128}$`)
+	cookieName       = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
+	routePath        = regexp.MustCompile(`^(/[0-9A-Za-z._~-]+)+$`)
+	issuerAddress    = regexp.MustCompile(`(?i)^(https?://)?(issuer-)?cognito-idp[.-][^/]*\.amazonaws\.com`)
+	amazonDomain     = regexp.MustCompile(`^[a-z0-9-]+\.auth(-fips)?\.([a-z0-9-]+)\.amazoncognito\.com$`)
+)
+
+// Browsers cap every cookie's life at 400 days (RFC 6265bis section 5.5).
+const longestCookie = 400 * 24 * time.Hour
+
+// Validate reports everything that is wrong with the config at once, as a
+// [*ConfigError], or nil. Fields left empty are judged by their defaults. It
+// makes no network call.
+func (c Config) Validate() error {
+	full := c.withDefaults()
+	check := configCheck{}
+	check.pool(c, full)
+	check.app(full)
+	check.session(c, full)
+	check.bearer(full)
+	check.calls(full)
+	if len(check.problems) == 0 {
+		return nil
+	}
+	return &ConfigError{Problems: check.problems}
+}
+
+// configCheck collects problems, so that a newcomer mends all settings in one
+// go.
+type configCheck struct {
+	problems []ConfigProblem
+}
+
+func (k *configCheck) add(field, value, rule, remedy string) {
+	k.problems = append(k.problems, ConfigProblem{Field: field, Value: value, Rule: rule, Remedy: remedy})
+}
+
+func (k *configCheck) pool(given, c Config) {
+	k.userPoolID(given)
+	k.userPoolDomain(c)
+	switch {
+	case c.ClientID == "":
+		k.add("ClientID", "", "is required", `copy the client ID from the pool's "App clients" page`)
+	case !clientIDPattern.MatchString(c.ClientID):
+		k.add("ClientID", c.ClientID, "must be letters, digits, _ or +, at most 128", `copy the client ID from the pool's "App clients" page`)
+	}
+	if strings.TrimSpace(c.ClientSecret) != c.ClientSecret || strings.ContainsFunc(c.ClientSecret, web.IsControl) {
+		k.add("ClientSecret", secret.Redacted, "must hold no spaces at its ends and no control characters", "copy the secret again, without a line break")
+	}
+	if given.Issuer != "" {
+		k.issuer(given.Issuer)
+	}
+	k.scopes(c.Scopes)
+}
+
+func (k *configCheck) userPoolID(c Config) {
+	const remedy = `copy the User pool ID from the pool's "Overview" page`
+	switch {
+	case c.UserPoolID == "":
+		k.add("UserPoolID", "", "is required", remedy)
+	case len(c.UserPoolID) > 55 || !poolIDOfAnyKind.MatchString(c.UserPoolID):
+		k.add("UserPoolID", c.UserPoolID, "must be a region, an underscore, then letters and digits, such as eu-west-2_AbCdEfGhI", remedy)
+	case c.Issuer == "" && !poolIDWithRegion.MatchString(c.UserPoolID):
+		k.add("UserPoolID", c.UserPoolID, "must begin with the pool's region, such as eu-west-2_AbCdEfGhI", remedy+", or set Issuer for a pool that is not at AWS")
+	}
+}
+
+func (k *configCheck) userPoolDomain(c Config) {
+	const remedy = `copy the domain from the pool's "Domain" page, such as https://my-app.auth.eu-west-2.amazoncognito.com`
+	value := c.UserPoolDomain
+	if value == "" {
+		k.add("UserPoolDomain", "", "is required", remedy)
+		return
+	}
+	if issuerAddress.MatchString(value) { // before its path, which is not what is wrong with it
+		k.add("UserPoolDomain", value, "is the address of the issuer, which has no login pages", remedy)
+		return
+	}
+	u, err := parseOrigin(withScheme(value))
+	if err != nil {
+		k.add("UserPoolDomain", value, err.Error(), remedy)
+		return
+	}
+	host := u.Hostname()
+	if !strings.Contains(host, ".") && !isLoopback(host) {
+		k.add("UserPoolDomain", value, "is only the prefix of a domain", "write "+host+".auth."+regionOr(c.UserPoolID, "REGION")+".amazoncognito.com")
+	}
+	if parts := amazonDomain.FindStringSubmatch(host); parts != nil && poolIDWithRegion.MatchString(c.UserPoolID) && parts[2] != regionOr(c.UserPoolID, "") {
+		k.add("UserPoolDomain", value, "is in region "+parts[2]+" while UserPoolID is in "+regionOr(c.UserPoolID, ""), "take both from the same pool")
+	}
+}
+
+func (k *configCheck) issuer(value string) {
+	u, err := parseAbsolute(value)
+	switch {
+	case err != nil:
+		k.add("Issuer", value, err.Error(), `copy the "issuer" of the pool's openid-configuration`)
+	case strings.HasSuffix(u.Path, "/"):
+		k.add("Issuer", value, "must not end in a slash, since it is compared exactly", "remove the slash")
+	}
+}
+
+func (k *configCheck) scopes(scopes []string) {
+	shown := strings.Join(scopes, " ")
+	if !slices.Contains(scopes, "openid") {
+		k.add("Scopes", shown, `must contain "openid", without which Cognito issues no ID token`, `add "openid"`)
+	}
+	for i, scope := range scopes {
+		if !engine.ScopePattern.MatchString(scope) {
+			k.add("Scopes", scope, "must be one scope an entry, without spaces", `write them as separate strings, such as []string{"openid", "email"}`)
+		}
+		if slices.Contains(scopes[:i], scope) {
+			k.add("Scopes", scope, "is listed twice", "keep one")
+		}
+	}
+}
+
+func (k *configCheck) app(c Config) {
+	k.baseURL(c)
+	k.paths(c)
+	for _, origin := range c.AllowedOrigins {
+		if u, err := parseOrigin(origin); err != nil {
+			k.add("AllowedOrigins", origin, err.Error(), "write scheme and host only, such as https://admin.example.com")
+		} else if origin != web.OriginOf(u) {
+			k.add("AllowedOrigins", origin, "must be written as browsers send it", "write "+web.OriginOf(u))
+		}
+	}
+}
+
+func (k *configCheck) baseURL(c Config) {
+	if c.BaseURL == "" {
+		return
+	}
+	const remedy = "write the app's public address, such as https://app.example.com"
+	u, err := parseAbsolute(c.BaseURL)
+	switch {
+	case err != nil:
+		k.add("BaseURL", c.BaseURL, err.Error(), remedy)
+		return
+	case strings.HasSuffix(c.BaseURL, "/"):
+		k.add("BaseURL", c.BaseURL, "must not end in a slash, since paths are put behind it", "remove the slash")
+	case u.Path != "" && (!routePath.MatchString(u.EscapedPath()) || web.HasDotSegment(u.Path)):
+		k.add("BaseURL", c.BaseURL, "must have a plain path without empty or encoded parts", remedy)
+	}
+	domain, err := parseOrigin(withScheme(c.UserPoolDomain))
+	if err == nil && domain.Scheme == "http" && !isLoopback(u.Hostname()) {
+		// A test pool hands out any identity for the asking.
+		k.add("BaseURL", c.BaseURL, "is public while UserPoolDomain is a test pool on this machine", "set UserPoolDomain to the real pool")
+	}
+}
+
+func (k *configCheck) paths(c Config) {
+	taken := map[string]string{}
+	for _, r := range c.paths() {
+		switch other, twice := taken[r.path]; {
+		case !routePath.MatchString(r.path) || web.HasDotSegment(r.path):
+			k.add(r.field, r.path, "must be an absolute path of plain segments, without query, pattern or trailing slash", "write it like /login")
+		case twice:
+			k.add(r.field, r.path, "is the same path as "+other, "give each route its own path")
+		default:
+			taken[r.path] = r.field
+		}
+	}
+	for _, r := range []configPath{{"AfterLogin", c.AfterLogin}, {"AfterLogout", c.AfterLogout}} {
+		clean, ok := web.LocalPath(r.path)
+		if !ok || clean != r.path {
+			k.add(r.field, r.path, "must be a path of this app, with an optional query", "write it like /welcome")
+			continue
+		}
+		path, _, _ := strings.Cut(r.path, "?")
+		if route, mine := taken[path]; mine {
+			k.add(r.field, r.path, "must not lead back to "+route, "choose a page of the app")
+		}
+	}
+}
+
+func (k *configCheck) session(given, c Config) {
+	if !cookieName.MatchString(c.CookieName) || strings.HasPrefix(c.CookieName, "__") {
+		k.add("CookieName", c.CookieName, "must be letters, digits, _ and -, at most 64, without a __Host- or __Secure- prefix", "leave the prefix out: it is added when BaseURL is https")
+	}
+	k.atLeastASecond("IdleTimeout", c.IdleTimeout)
+	k.atLeastASecond("AbsoluteTimeout", c.AbsoluteTimeout)
+	if c.AbsoluteTimeout > longestCookie {
+		k.add("AbsoluteTimeout", c.AbsoluteTimeout.String(), "must be at most 9600h (400 days), the longest that browsers keep a cookie", "shorten it")
+	}
+	if given.IdleTimeout > 0 && c.AbsoluteTimeout > 0 && c.IdleTimeout > c.AbsoluteTimeout {
+		k.add("IdleTimeout", c.IdleTimeout.String(), "must not be longer than AbsoluteTimeout, "+c.AbsoluteTimeout.String(), "shorten it or leave it out")
+	}
+}
+
+func (k *configCheck) atLeastASecond(field string, d time.Duration) {
+	if d < time.Second {
+		k.add(field, d.String(), "must be at least 1s", "write it like 24 * time.Hour, or leave it out")
+	}
+}
+
+func (k *configCheck) bearer(c Config) {
+	if !c.Bearer && (len(c.BearerClientIDs) > 0 || c.Audience != "") {
+		k.add("Bearer", "false", "must be true for BearerClientIDs or Audience to have an effect", "set Bearer, or leave the others out")
+	}
+	for _, id := range c.BearerClientIDs {
+		if !clientIDPattern.MatchString(id) {
+			k.add("BearerClientIDs", id, "must be letters, digits, _ or +, at most 128", `copy the client ID from the pool's "App clients" page`)
+		}
+	}
+}
+
+func (k *configCheck) calls(c Config) {
+	if c.HTTPClient == nil {
+		return
+	}
+	transport, ok := c.HTTPClient.Transport.(*http.Transport)
+	if ok && skipsVerification(transport.TLSClientConfig) {
+		k.add("HTTPClient", "InsecureSkipVerify", "must verify the certificates of Cognito", "trust a private authority by RootCAs instead")
+	}
+}
+
+func skipsVerification(config *tls.Config) bool { return config != nil && config.InsecureSkipVerify }
+
+func regionOr(poolID, otherwise string) string {
+	if region, _, ok := strings.Cut(poolID, "_"); ok && region != "" {
+		return region
+	}
+	return otherwise
+}
