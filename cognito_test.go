@@ -145,3 +145,33 @@ func TestRegister(t *testing.T) {
 		}
 	}
 }
+
+// TestAppTestIdioms holds what the required fasthttp must not break: a user's own
+// suite calls app.Test with whatever requests come easily, and from fasthttp 1.70
+// on those without a Host header, which an absolute address makes of them, get 400.
+func TestAppTestIdioms(t *testing.T) {
+	auth, err := cognito.NewAuth(lab.NewPool(t).Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { auth.Close() })
+	app := fiber.New()
+	app.Use(auth.Handler())
+	app.Get("/", func(c *fiber.Ctx) error { return c.SendString("here") })
+	absolute := httptest.NewRequest("GET", "http://app.example/", nil)
+	bare, err := http.NewRequest("GET", "/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, request := range map[string]*http.Request{"a path": httptest.NewRequest("GET", "/", nil), "an absolute address": absolute, "no host": bare} {
+		response, err := app.Test(request, -1)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d, want 200", name, response.StatusCode)
+		}
+	}
+}

@@ -56,11 +56,11 @@ func (ticket) Format(f fmt.State, _ rune) { secret.Hide(f, "ticket") }
 
 // attempts keeps logins in progress.
 type attempts struct {
-	store   *storage.Store
-	boundTo string // see sealedFor
-	now     func() time.Time
-	prefix  string  // of the cookies' names
-	ledger  *ledger // nil unless the storage is our own memory
+	store        *storage.Store
+	boundTo      string // see sealedFor
+	now          func() time.Time
+	prefix       string        // of the cookies' names
+	attemptLimit *attemptLimit // nil unless the storage is our own memory
 
 	mu       sync.Mutex // guards flights and finished
 	flights  map[string]*callback
@@ -72,7 +72,7 @@ func newAttempts(a *Engine) *attempts {
 		store: a.store, boundTo: secret.BindingOf("attempt", a.binding), now: a.settings.Now, prefix: a.cookies.attempt, flights: map[string]*callback{},
 	}
 	if a.settings.OwnStorage {
-		made.ledger = newLedger(attemptsInMemory)
+		made.attemptLimit = newAttemptLimit(attemptsInMemory)
 	}
 	return made
 }
@@ -116,7 +116,7 @@ func (a *attempts) begin(begun attempt, again int) (state string, t ticket, err 
 	now := a.now()
 	begun.Began = now.Unix()
 	t = ticket{name: a.prefix + key, began: now.Unix(), again: again, secret: secret.Random()}
-	if a.ledger != nil && !a.ledger.admit(key, now) {
+	if a.attemptLimit != nil && !a.attemptLimit.admit(key, now) {
 		return "", ticket{}, fault.New(fault.Details{Reason: fault.ErrBusy, Cause: errTooManyAttempts, RetryAfter: time.Minute})
 	}
 	ring, _ := a.ring(t)
@@ -166,8 +166,8 @@ func (a *attempts) consume(state string) error {
 	if err := a.store.Delete(storageKey(key)); err != nil {
 		return err
 	}
-	if a.ledger != nil {
-		a.ledger.done(key)
+	if a.attemptLimit != nil {
+		a.attemptLimit.done(key)
 	}
 	return nil
 }

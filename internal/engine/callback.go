@@ -51,18 +51,18 @@ func (a *Engine) serveCallback(r Request) error {
 	}
 	mine, ok := a.attempts.ticketFor(r, answer.state.Reveal())
 	if !ok {
-		return a.stray(r, fault.Because(fault.ErrStateMismatch, "the callback's state belongs to no login of this browser"))
+		return a.answerUnexpected(r, fault.Because(fault.ErrStateMismatch, "the callback's state belongs to no login of this browser"))
 	}
 	result := a.attempts.once(r, answer.state.Reveal(), mine, func() outcome { return a.finish(r, answer, mine) })
 	switch {
 	case result.err == nil:
-		return a.arrive(r, mine, result)
+		return a.redirectHome(r, mine, result)
 	case errors.Is(result.err, errLoginAgain), !result.used && errors.Is(result.err, fault.ErrAttemptExpired):
-		return a.again(r, mine, result.err)
+		return a.retryLogin(r, mine, result.err)
 	case !result.used && errors.Is(result.err, fault.ErrUnavailable):
 		return a.refuse(r, result.err) // nothing changed: the ticket is still good
 	case !result.used && errors.Is(result.err, fault.ErrStateMismatch):
-		return a.stray(r, result.err)
+		return a.answerUnexpected(r, result.err)
 	}
 	a.cookies.clear(r, mine.name)
 	return a.refuse(r, result.err)
@@ -134,16 +134,24 @@ func (a *Engine) finish(r Request, answer cognitoAnswer, mine ticket) outcome {
 	} else {
 		a.hooks.Event(Event{Kind: EventLogin, OK: true, Subject: opened.Identity.User.Sub(), Duration: time.Since(began)})
 	}
-	switch {
-	case begun.Silent && fault.Of(fault.From(err)).Reason == fault.ErrLoginRequired:
-		return outcome{used: true, location: begun.ReturnTo} // as asked: not signed in
-	case err != nil:
-		failed := *fault.From(err)
-		fault.Of(&failed).ReturnTo = begun.ReturnTo
-		return outcome{used: true, err: &failed}
+	if err == nil {
+		a.replace(r, opened)
 	}
-	a.replace(r, opened)
-	return outcome{used: true, location: begun.ReturnTo, session: secret.Text(opened.ID[:])}
+	return judgeSignIn(begun, opened, err)
+}
+
+// judgeSignIn decides what the visitor of a used attempt gets: the page wanted,
+// signed in or, after a silent login (prompt=none), as asked, not; else the cause.
+func judgeSignIn(begun attempt, opened *session.Session, err error) outcome {
+	switch {
+	case err == nil:
+		return outcome{used: true, location: begun.ReturnTo, session: secret.Text(opened.ID[:])}
+	case begun.Silent && fault.Of(fault.From(err)).Reason == fault.ErrLoginRequired:
+		return outcome{used: true, location: begun.ReturnTo}
+	}
+	failed := *fault.From(err)
+	fault.Of(&failed).ReturnTo = begun.ReturnTo
+	return outcome{used: true, err: &failed}
 }
 
 // answerError sorts the errors that Cognito sends through the browser.
@@ -178,21 +186,21 @@ func (a *Engine) replace(r Request, opened *session.Session) {
 	a.endNow(handle)
 }
 
-// arrive sends a browser home that has finished its login.
-func (a *Engine) arrive(r Request, mine ticket, result outcome) error {
+// redirectHome sends a browser home that has finished its login.
+func (a *Engine) redirectHome(r Request, mine ticket, result outcome) error {
 	a.cookies.clear(r, mine.name)
 	if result.session != "" {
-		a.countTrip(r)
+		a.countLogin(r)
 		a.cookies.set(r, string(a.cookies.session), result.session.Reveal(), a.settings.AbsoluteTimeout)
 	}
 	sealResponse(r)
 	return r.redirect(a.address(result.location), http.StatusFound)
 }
 
-// stray answers a callback that no login of this browser is waiting for: a
+// answerUnexpected answers a callback that no login of this browser is waiting for: a
 // bookmark, the back button, a login that somebody else began. Whoever is
 // signed in just goes on; nobody is sent to log in by such a link.
-func (a *Engine) stray(r Request, e *fault.Error) error {
+func (a *Engine) answerUnexpected(r Request, e *fault.Error) error {
 	switch v := a.identify(r); {
 	case v.User != nil:
 		sealResponse(r)
@@ -203,10 +211,10 @@ func (a *Engine) stray(r Request, e *fault.Error) error {
 	return a.refuse(r, e)
 }
 
-// again answers a callback whose attempt is gone, though this browser began
+// retryLogin answers a callback whose attempt is gone, though this browser began
 // it. Logging in once more mostly needs no click, since Cognito remembers the
 // visitor; the ticket counts, so that it happens once.
-func (a *Engine) again(r Request, mine ticket, e *fault.Error) error {
+func (a *Engine) retryLogin(r Request, mine ticket, e *fault.Error) error {
 	v := a.identify(r)
 	switch {
 	case v.User != nil && !errors.Is(e, errLoginAgain):

@@ -14,10 +14,10 @@ import (
 // cookie is always deleted with the attributes that it was set with: browsers
 // ignore a deletion that differs.
 type cookies struct {
-	secure  bool
-	session []byte // name of the session cookie, compared with raw headers
-	trips   string // counts logins that did not stick
-	attempt string // prefix of the cookies of logins in progress
+	secure    bool
+	session   []byte // name of the session cookie, compared with raw headers
+	loginLoop string // counts logins that did not stick
+	attempt   string // prefix of the cookies of logins in progress
 }
 
 // hostPrefix makes browsers accept the cookie only from this very host, over
@@ -33,9 +33,9 @@ func newCookies(c Settings) cookies {
 		prefix = hostPrefix
 	}
 	return cookies{
-		secure:  secure,
-		session: []byte(prefix + c.CookieName),
-		trips:   prefix + c.CookieName + "_trips",
+		secure:    secure,
+		session:   []byte(prefix + c.CookieName),
+		loginLoop: prefix + c.CookieName + "_trips",
 		// Four letters keep two pools in one app apart, for the limit of
 		// logins in progress counts each pool's own.
 		attempt: prefix + "cognito_login_" + ShortHash(c.CookieName + "\x00" + c.RedirectPath)[:4],
@@ -47,7 +47,7 @@ func newCookies(c Settings) cookies {
 // name is looked for in the headers as they were sent, and in the cookies as
 // another handler may have changed them.
 func (k *cookies) mayBeIn(header *fasthttp.RequestHeader) bool {
-	first := header.PeekCanonical(headerCookie)
+	first := header.PeekBytes(headerCookie)
 	if len(first) == 0 {
 		return false
 	}
@@ -64,7 +64,7 @@ func (k *cookies) mayBeIn(header *fasthttp.RequestHeader) bool {
 // nothing tells which. The value is a view into the request.
 func (k *cookies) read(r Request, name []byte) []byte {
 	header := &r.Request.Header
-	first := header.PeekCanonical(headerCookie)
+	first := header.PeekBytes(headerCookie)
 	if len(first) == 0 {
 		return nil
 	}

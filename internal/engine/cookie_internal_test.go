@@ -104,7 +104,7 @@ func TestCookieNamesOfTwoClients(t *testing.T) {
 	for _, client := range []string{"first", "second"} {
 		for _, base := range []string{"", "https://app.example.com"} {
 			k := newCookies(Settings{CookieName: "cognito_" + ShortHash(client), BaseURL: base, RedirectPath: "/login/redirect"})
-			names = append(names, string(k.session), k.trips, k.attempt)
+			names = append(names, string(k.session), k.loginLoop, k.attempt)
 		}
 	}
 	slices.Sort(names)

@@ -47,8 +47,8 @@ type Engine struct {
 	sessions   *session.Store
 	renewals   *refresh.Renewals
 
-	endings endings
-	nested  sync.Once // below another engine
+	pendingLogouts pendingLogouts
+	nested         sync.Once // below another engine
 }
 
 // Format prints no secret.

@@ -112,7 +112,7 @@ func FuzzCookieNames(f *testing.F) {
 		k := newCookies(Settings{BaseURL: base, CookieName: name, RedirectPath: redirectPath})
 		u, err := url.Parse(base)
 		https := err == nil && u.Scheme == "https"
-		for _, cookie := range []string{string(k.session), k.trips, k.attempt} {
+		for _, cookie := range []string{string(k.session), k.loginLoop, k.attempt} {
 			if k.secure != https || strings.HasPrefix(cookie, hostPrefix) != https && !strings.HasPrefix(name, hostPrefix) {
 				t.Errorf("BaseURL %q: cookies are Secure: %t, one is called %s", base, k.secure, cookie)
 			}

@@ -132,12 +132,12 @@ func markPersonal(r Request, id *session.Identity) {
 	if id.Bearer {
 		by = headerAuthorization
 	}
-	if len(header.PeekCanonical(headerVary)) == 0 {
+	if len(header.PeekBytes(headerVary)) == 0 {
 		header.SetCanonical(headerVary, by)
 	} else {
 		r.vary(string(by))
 	}
-	if id.Payload != nil && len(header.PeekCanonical(headerCacheControl)) == 0 {
+	if id.Payload != nil && len(header.PeekBytes(headerCacheControl)) == 0 {
 		header.SetCanonical(headerCacheControl, privateNoStore)
 	}
 }

@@ -26,20 +26,20 @@ var loginParameters = []string{"login_hint", "lang", "identity_provider", "idp_i
 
 const longestLoginParameter = 256
 
-// A browser that logs in time and again within tripsLife, and never arrives
+// A browser that logs in time and again within loginLoopLife, and never arrives
 // signed in, is in a loop.
 const (
-	tripsLife = time.Minute
-	mostTrips = 3
+	loginLoopLife = time.Minute
+	mostLogins    = 3
 )
 
 func (a *Engine) serveLogin(r Request) error {
 	if web.IsScript(&r.Request.Header) {
 		return a.refuse(r, fault.Plain(fault.ErrNotNavigation))
 	}
-	if a.trips(r) >= mostTrips && a.identify(r).User == nil {
-		a.cookies.clear(r, a.cookies.trips)
-		return a.refuse(r, fault.Because(fault.ErrLoginLoop, "%d logins within %s did not lead to a session that lasts", mostTrips, tripsLife))
+	if a.loginLoop(r) >= mostLogins && a.identify(r).User == nil {
+		a.cookies.clear(r, a.cookies.loginLoop)
+		return a.refuse(r, fault.Because(fault.ErrLoginLoop, "%d logins within %s did not lead to a session that lasts", mostLogins, loginLoopLife))
 	}
 	passed, err := passedParameters(r)
 	if err != nil {
@@ -52,15 +52,15 @@ func (a *Engine) serveLogin(r Request) error {
 		// UI ignores the wish, and an element that asks again would do so
 		// without end.
 		if user := a.identifyCookie(r).User; user != nil {
-			begun = provingAnew(user)
+			begun = requireFreshLogin(user)
 		}
 	}
 	return a.sendToCognito(r, a.returnPath(string(r.QueryArgs().Peek("return_to"))), passed, begun, 0)
 }
 
-// provingAnew is an attempt in which a user who is signed in has to show anew
+// requireFreshLogin is an attempt in which a user who is signed in has to show anew
 // who they are.
-func provingAnew(user *claims.Set) attempt {
+func requireFreshLogin(user *claims.Set) attempt {
 	return attempt{Fresh: true, Proved: user.Time("auth_time").Unix(), Whose: user.Sub()}
 }
 
@@ -127,15 +127,15 @@ func (a *Engine) dropOldTickets(r Request) {
 	}
 }
 
-// trips is how many logins in a row have brought this browser back here.
-func (a *Engine) trips(r Request) int {
-	count, err := strconv.Atoi(string(a.cookies.read(r, []byte(a.cookies.trips))))
+// loginLoop is how many logins in a row have brought this browser back here.
+func (a *Engine) loginLoop(r Request) int {
+	count, err := strconv.Atoi(string(a.cookies.read(r, []byte(a.cookies.loginLoop))))
 	if err != nil || count < 0 {
 		return 0
 	}
-	return min(count, mostTrips)
+	return min(count, mostLogins)
 }
 
-func (a *Engine) countTrip(r Request) {
-	a.cookies.set(r, a.cookies.trips, strconv.Itoa(a.trips(r)+1), tripsLife)
+func (a *Engine) countLogin(r Request) {
+	a.cookies.set(r, a.cookies.loginLoop, strconv.Itoa(a.loginLoop(r)+1), loginLoopLife)
 }

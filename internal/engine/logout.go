@@ -51,13 +51,13 @@ func (a *Engine) Logout(r Request) error {
 			// Whatever the app's hook does, the session ends.
 			defer func() { end() }()
 			known := a.sessions.Recent.Get(handle.ID) != nil
-			if err := a.farewell(r, id); storage.IsSlow(err) {
+			if err := a.notifyLogout(r, id); storage.IsSlow(err) {
 				end = func() { a.endLater(handle, known, err) } // the visitor has waited enough
 			}
 		}
 	}
 	a.cookies.clear(r, string(a.cookies.session))
-	a.cookies.clear(r, a.cookies.trips)
+	a.cookies.clear(r, a.cookies.loginLoop)
 	a.replaceIdentity(r, session.Anonymous)
 	base, err := a.baseURL(r)
 	if err != nil {
@@ -70,8 +70,8 @@ func (a *Engine) Logout(r Request) error {
 	}), http.StatusSeeOther)
 }
 
-// farewell tells the app who is leaving, if that can be known.
-func (a *Engine) farewell(r Request, id []byte) error {
+// notifyLogout tells the app who is leaving, if that can be known.
+func (a *Engine) notifyLogout(r Request, id []byte) error {
 	leaving := Event{Kind: EventLogout, OK: true}
 	s, err := a.sessions.Read(id, a.settings.Now())
 	if err == nil {
@@ -105,7 +105,7 @@ func (a *Engine) endLater(handle *session.Handle, known bool, cause error) {
 	a.renewals.RevokeLater(held.All()...)
 	a.sessions.Recent.Forget(handle.ID)
 	log := a.settings.Logger.With("session", handle.Name()[:8], "error", cause)
-	switch under, room := a.endings.begin(handle.Name(), known); {
+	switch under, room := a.pendingLogouts.begin(handle.Name(), known); {
 	case under:
 	case !room:
 		log.Error("cognito: a session could not be ended, and too many wait for that; it ends by itself")
@@ -115,14 +115,14 @@ func (a *Engine) endLater(handle *session.Handle, known bool, cause error) {
 		log.Error("cognito: a session could not be ended; trying once more")
 		refresh, _ := a.renewals.End(handle)
 		a.renewals.RevokeLater(refresh...) // which the log says, as it cannot
-		a.endings.done(handle.Name())
+		a.pendingLogouts.done(handle.Name())
 	}
 }
 
 // keepEnding tries until the session is ended or has ended by itself, and once
 // more when the app stops.
 func (a *Engine) keepEnding(handle *session.Handle, closing <-chan struct{}) {
-	defer a.endings.done(handle.Name())
+	defer a.pendingLogouts.done(handle.Name())
 	byItself := time.Now().Add(a.settings.AbsoluteTimeout)
 	pause := refresh.FirstSettlePause
 	for last := false; !last && time.Now().Before(byItself); pause = min(2*pause, refresh.LongestSettlePause) {
@@ -139,11 +139,11 @@ func (a *Engine) keepEnding(handle *session.Handle, closing <-chan struct{}) {
 	}
 }
 
-// endings are the sessions that a storage out of reach has not been told to end
+// pendingLogouts are the sessions that a storage out of reach has not been told to end
 // yet, by name. While it is, nobody can tell a session's cookie from one that a
 // stranger has made up, and strangers could fill any list. So there is room of
 // its own for sessions that this process has seen lately.
-type endings struct {
+type pendingLogouts struct {
 	mu        sync.Mutex
 	known     map[string]bool
 	strangers int
@@ -156,7 +156,7 @@ const (
 
 // begin notes a session. It reports whether it is there already, and else
 // whether there was room.
-func (e *endings) begin(name string, known bool) (under, room bool) {
+func (e *pendingLogouts) begin(name string, known bool) (under, room bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if _, under := e.known[name]; under {
@@ -175,7 +175,7 @@ func (e *endings) begin(name string, known bool) (under, room bool) {
 	return false, true
 }
 
-func (e *endings) done(name string) {
+func (e *pendingLogouts) done(name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if known, under := e.known[name]; under && !known {

@@ -9,7 +9,7 @@ import (
 // cannot take the room of those that were seen, nor those without bound that of
 // the process, and whoever is done makes room.
 func TestEndings(t *testing.T) {
-	var e endings
+	var e pendingLogouts
 	fill := func(kind string, known bool, room int) {
 		t.Helper()
 		for i := range room {

@@ -29,7 +29,7 @@ func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 // 12.5.5).
 func (r Request) vary(field string) {
 	header := &r.Response.Header
-	noted := string(header.PeekCanonical(headerVary))
+	noted := string(header.PeekBytes(headerVary))
 	for each := range strings.SplitSeq(noted, ",") {
 		if each = strings.TrimSpace(each); each == "*" || strings.EqualFold(each, field) {
 			return
@@ -38,7 +38,7 @@ func (r Request) vary(field string) {
 	if noted != "" {
 		field = noted + ", " + field
 	}
-	header.SetCanonical(headerVary, []byte(field))
+	header.Set("Vary", field) // Set, for what the app noted may hold a line break
 }
 
 // redirect sends the browser on.

@@ -26,7 +26,7 @@ func (a *Engine) turnAway(r Request, id *session.Identity, e *fault.Error) error
 		return a.refuse(r, &e)
 	case fault.Of(e).Reason == fault.ErrStaleLogin:
 		a.hooks.Event(Event{Kind: EventRefuse, Subject: id.Subject()}.failed(e))
-		return a.sendToCognito(r, a.returnPath(r.originalURL()), url.Values{"prompt": {"login"}}, provingAnew(id.User), 0)
+		return a.sendToCognito(r, a.returnPath(r.originalURL()), url.Values{"prompt": {"login"}}, requireFreshLogin(id.User), 0)
 	}
 	a.hooks.Event(Event{Kind: EventRefuse, Subject: id.Subject()}.failed(e))
 	sealResponse(r)

@@ -179,7 +179,7 @@ func (r *Renewals) begin(s *session.Session, asked bool, now time.Time) (*flight
 		return nil, fault.Unavailable(errManyWait)
 	}
 	f := &flight{done: make(chan struct{}), err: errFlightPanicked}
-	if err := r.tasks.Go("renewing a session", func(<-chan struct{}) { r.fly(s, f, asked) }); err != nil {
+	if err := r.tasks.Go("renewing a session", func(<-chan struct{}) { r.run(s, f, asked) }); err != nil {
 		return nil, fault.Unavailable(err)
 	}
 	r.state(s.Name(), now).flight = f
@@ -187,13 +187,13 @@ func (r *Renewals) begin(s *session.Session, asked bool, now time.Time) (*flight
 	return f, nil
 }
 
-// fly makes a flight. Whoever waits for it is released, come what may.
-func (r *Renewals) fly(s *session.Session, f *flight, asked bool) {
+// run makes a flight. Whoever waits for it is released, come what may.
+func (r *Renewals) run(s *session.Session, f *flight, asked bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*pool.BackgroundTimeout)
 	defer cancel()
 	began := time.Now()
 	defer func() {
-		r.land(s.Name(), f, asked)
+		r.finish(s.Name(), f, asked)
 		r.observer.Renewed(s, f.session, f.err, time.Since(began))
 	}()
 	f.session, f.err = r.renew(ctx, s)
@@ -206,8 +206,8 @@ func landed(session *session.Session) *flight {
 	return f
 }
 
-// land records how a flight ended and releases those who wait.
-func (r *Renewals) land(name string, f *flight, asked bool) {
+// finish records how a flight ended and releases those who wait.
+func (r *Renewals) finish(name string, f *flight, asked bool) {
 	now := r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -20,7 +20,7 @@ type Headers = fasthttp.RequestHeader
 func MayChange(method string, h *Headers) bool {
 	switch method {
 	case "GET", "HEAD", "OPTIONS":
-		upgrade := h.PeekCanonical(headerUpgrade)
+		upgrade := h.Peek("Upgrade")
 		return len(upgrade) > 0 && bytes.Contains(bytes.ToLower(upgrade), []byte("websocket"))
 	}
 	return true
@@ -66,11 +66,9 @@ func IsScript(h *Headers) bool {
 // IsNavigation reports whether a person opens a page. Then a redirect to the
 // login makes sense, while a script wants a status.
 func IsNavigation(method string, h *Headers) bool {
-	if method != "GET" || IsScript(h) || len(h.Peek("HX-Request")) > 0 || len(h.PeekCanonical(headerUpgrade)) > 0 ||
+	if method != "GET" || IsScript(h) || len(h.Peek("HX-Request")) > 0 || len(h.Peek("Upgrade")) > 0 ||
 		strings.EqualFold(string(h.Peek("X-Requested-With")), "XMLHttpRequest") {
 		return false
 	}
 	return len(h.Peek("Sec-Fetch-Mode")) > 0 || PrefersHTML(string(h.Peek("Accept")))
 }
-
-var headerUpgrade = []byte("Upgrade")

@@ -10,11 +10,11 @@ import (
 // storage keeps for strangers, at about a kilobyte each.
 const attemptsInMemory = 65536
 
-// ledger counts the logins in progress in the default memory storage, so that
-// strangers who begin logins without end cannot fill the memory. A full ledger
+// attemptLimit counts the logins in progress in the default memory storage, so that
+// strangers who begin logins without end cannot fill the memory. A full limit
 // refuses new ones: throwing out an old one would let a flood break the logins
 // of others.
-type ledger struct {
+type attemptLimit struct {
 	limit int
 
 	mu    sync.Mutex // guards live and queue
@@ -27,11 +27,11 @@ type pending struct {
 	expires time.Time
 }
 
-func newLedger(limit int) *ledger {
-	return &ledger{limit: limit, live: map[string]struct{}{}}
+func newAttemptLimit(limit int) *attemptLimit {
+	return &attemptLimit{limit: limit, live: map[string]struct{}{}}
 }
 
-func (l *ledger) admit(key string, now time.Time) bool {
+func (l *attemptLimit) admit(key string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	gone := 0
@@ -48,7 +48,7 @@ func (l *ledger) admit(key string, now time.Time) bool {
 	return true
 }
 
-func (l *ledger) done(key string) {
+func (l *attemptLimit) done(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.live, key)
