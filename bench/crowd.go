@@ -10,7 +10,6 @@ import (
 
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/cognitotest"
-	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/storage/memory/v2"
 )
 
@@ -149,7 +148,7 @@ func shuffled(turn int) int {
 	return int((x ^ x>>31) >> 1)
 }
 
-func lookUp(o options, app *fiber.App, sent script) (*row, error) {
+func lookUp(o options, app app, sent script) (*row, error) {
 	r := against(app, sent)
 	r.plan, r.bigHeap = plan{id: "look-up"}, true
 	err := measure([]*row{r}, o.rounds, o.budget())

@@ -149,7 +149,7 @@ func bareApp() *fiber.App {
 }
 
 // against is a row that measures an app against a bare one.
-func against(app *fiber.App, sent script) *row {
+func against(app app, sent script) *row {
 	return &row{app: app, sent: sent, work: serving(app, sent), unit: bare(sent)}
 }
 

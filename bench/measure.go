@@ -7,8 +7,6 @@ import (
 	"runtime/pprof"
 	"slices"
 	"time"
-
-	"github.com/gofiber/fiber/v2"
 )
 
 // How things are timed: everything in one run, in turn, many times over. What
@@ -22,7 +20,7 @@ type work func(n int) error
 type row struct {
 	plan
 	work, unit work
-	app        *fiber.App // what serves, and what it is sent, if it is an app
+	app        app // what serves, and what it is sent, if it is an app
 	sent       script
 
 	// prepare gets n new inputs ready, and finish tidies up after a round.

@@ -50,10 +50,14 @@ func readingUsername(l *lab) (*row, error) {
 	if err != nil {
 		return nil, err
 	}
+	return against(s.app, always(amongOthers(id), userName(0))), nil
+}
+
+// amongOthers is a signed-in visitor's request with two other cookies.
+func amongOthers(id string) []byte {
 	first, last, _ := strings.Cut(othersCookies, "; ")
 	name, value := sessionHeader(id)
-	request := get("/username", name, first+"; "+value+"; "+last)
-	return against(s.app, always(request, userName(0))), nil
+	return get("/username", name, first+"; "+value+"; "+last)
 }
 
 func signedIn(l *lab) (*row, error) { return l.signedIn(1, "/") }

@@ -170,7 +170,7 @@ func listen(r *row, requests int) (t target, err error) {
 	if err != nil {
 		return t, err
 	}
-	go func() { _ = r.app.Listener(listener) }() // ends with the process
+	go func() { _ = r.app.Server().Serve(listener) }() // ends with the process
 	t.Addr = listener.Addr().String()
 	return t, nil
 }

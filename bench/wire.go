@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 )
 
 // How requests reach an app without a network: fasthttp serves a connection
@@ -103,9 +103,15 @@ type memoryAddr struct{}
 func (memoryAddr) Network() string { return "memory" }
 func (memoryAddr) String() string  { return "memory" }
 
+// app is an app of either Fiber.
+type app interface {
+	Handler() fasthttp.RequestHandler // starts it up
+	Server() *fasthttp.Server
+}
+
 // serving is the work of answering what s sends. It fails if a single answer
 // is not the right one: a refusal is quick, and measuring it would flatter.
-func serving(app *fiber.App, s script) work {
+func serving(app app, s script) work {
 	app.Handler() // starts the app up
 	c := &client{script: s}
 	return func(n int) error {
@@ -125,7 +131,7 @@ func serving(app *fiber.App, s script) work {
 
 // servingSome is serving over several connections at a time, for apps that
 // wait for something.
-func servingSome(app *fiber.App, s script, conns int) work {
+func servingSome(app app, s script, conns int) work {
 	works := make([]work, conns)
 	for i := range works {
 		works[i] = serving(app, s)
@@ -142,7 +148,7 @@ func servingSome(app *fiber.App, s script, conns int) work {
 }
 
 // ask sends one request and returns the answer, outside of any measurement.
-func ask(app *fiber.App, request []byte) (*http.Response, error) {
+func ask(app app, request []byte) (*http.Response, error) {
 	app.Handler()
 	var answer []byte
 	c := &client{left: 1, script: script{
