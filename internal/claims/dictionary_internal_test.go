@@ -10,7 +10,7 @@ import (
 var testBook = NewDictionary("https://idp.example.com/eu-west-2_Golden", "client")
 
 // FuzzPhrases: whatever a pool says of a user comes back as it was, or is not
-// Compact at all.
+// compact at all.
 func FuzzPhrases(f *testing.F) {
 	for _, phrase := range testBook.Phrases {
 		f.Add([]byte("{" + phrase + phrase))
@@ -32,7 +32,7 @@ func FuzzPhrases(f *testing.F) {
 }
 
 // TestPhrasesAreWorthIt: a session's claims become half as long. What cannot be
-// Compact is told apart.
+// compact is told apart.
 func TestPhrasesAreWorthIt(t *testing.T) {
 	claims := []byte(`{"auth_time":1795514684,"client_id":"client","cognito:groups":["admin"],"event_id":"171af1b0-f911-4cc4-b381-78273b5732c1",` +
 		`"exp":1795518284,"iat":1795514684,"iss":"https:\/\/idp.example.com\/eu-west-2_Golden","jti":"0613baf5-709c-4d45-8665-2c912dac9108",` +

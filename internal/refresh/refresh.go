@@ -87,7 +87,7 @@ type Needs struct {
 	Observer Observer
 	Now      func() time.Time
 	// Alone tells that the storage is this instance's own, so nobody else can have
-	// Renewed a session of it.
+	// renewed a session of it.
 	Alone bool
 }
 

@@ -33,7 +33,7 @@ type Moments struct {
 }
 
 // moment is a time as records hold it, in Unix milliseconds: every open session
-// Has several, and requests compare them.
+// has several, and requests compare them.
 type moment int64
 
 // MomentOf is a time as a record holds it.

@@ -150,7 +150,7 @@ func (s *Store) Handle(id []byte) (*Handle, bool) { return NewHandle(id, s.bound
 // when that cannot be known.
 //
 // The storage is asked every time, so a session that was ended anywhere is
-// Ended here. What is saved is opening the record: sealed bytes with the digest
+// ended here. What is saved is opening the record: sealed bytes with the digest
 // of those last opened for this very id hold the same session. The digest is
 // seeded anew in every process, so whoever may write to the storage cannot aim
 // at one; and if they could, the visitor would be taken for who they just were.
@@ -164,7 +164,7 @@ func (s *Store) Read(id []byte, now time.Time) (*Session, error) {
 		return s.readAnew(id, now)
 	}
 	// Looked up before the storage is asked, so that the processor can wait for
-	// All of it at once.
+	// all of it at once.
 	calmUntil, digest := known.CalmUntil, known.digest
 	sealed, err := s.Store.Get(known.Hot())
 	switch {

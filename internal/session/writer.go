@@ -107,7 +107,7 @@ func (s *Store) UndoIfEnded(handle *Handle) error {
 
 // Touch moves the idle deadline of a session in use, at most once per tenth
 // of it and by one request at a time. It works on a fresh read, since the
-// Session may have been renewed or ended since the request came in. Should it
+// session may have been renewed or ended since the request came in. Should it
 // still cross a renewal and put back an older hot record, whoever renewed finds
 // that when it looks again (settle). A storage that fails now is asked again
 // by the next request.
@@ -153,7 +153,7 @@ func (s *Store) UndoLater(handle *Handle, then func()) bool {
 }
 
 // MarkEnded is the first step of ending a session: a renewal that stores a new
-// Refresh token after the next step has read the record will find the tombstone,
+// refresh token after the next step has read the record will find the tombstone,
 // and revoke that token itself.
 func (s *Store) MarkEnded(handle *Handle) error {
 	return s.Store.Set(handle.tomb(), sealedTombstone, tombstoneLife)

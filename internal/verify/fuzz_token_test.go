@@ -78,7 +78,7 @@ func unsignedToken(header, claims string) string {
 }
 
 // FuzzVerifyToken signs headers and claims that the fuzzer makes up. What our
-// Verifier accepts, golang-jwt accepts as well under the same conditions, and
+// verifier accepts, golang-jwt accepts as well under the same conditions, and
 // reads the same claims in it; and of a token that is accepted no byte can be
 // changed.
 func FuzzVerifyToken(f *testing.F) {

@@ -34,7 +34,7 @@ const (
 var errNoKeys = errors.New("no signing keys could be read")
 
 // Keys is the pool's signing keys, as a jwkset.Storage for keyfunc. It is
-// Loaded when a token first needs it, so an app starts while Cognito is down,
+// loaded when a token first needs it, so an app starts while Cognito is down,
 // and keeps the last good keys through an outage.
 type Keys struct {
 	jwkset.Storage // the methods that nobody calls here

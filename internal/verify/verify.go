@@ -169,7 +169,7 @@ var tokenCharacters = func() (allowed [256]bool) {
 }()
 
 // signatureError sorts the errors of the JWT library, whose texts quote the
-// Token and therefore stay behind.
+// token and therefore stay behind.
 func signatureError(parsed *jwt.Token, err error) error {
 	var outage *fault.Error
 	switch {
