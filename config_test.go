@@ -110,6 +110,17 @@ func TestConfigRules(t *testing.T) {
 		{"secret with a space before it", func(c *c) { c.ClientSecret = " abc" }, "ClientSecret", "spaces"},
 		{"secret with a NUL", func(c *c) { c.ClientSecret = "a\x00c" }, "ClientSecret", "control"},
 
+		{"pool of the European Sovereign Cloud", func(c *c) { c.UserPoolID, c.UserPoolDomain = "eusc-de-east-1_AbCdEfGhI", "https://auth.example.eu" }, "", ""},
+		{"pool of an isolated partition", func(c *c) { c.UserPoolID, c.UserPoolDomain = "us-iso-east-1_AbCdEfGhI", "https://auth.example.com" }, "UserPoolID", "set Issuer"},
+		{"issuer of another partition for domain", func(c *c) { c.UserPoolDomain = "https://cognito-idp.eusc-de-east-1.amazonaws.eu" }, "UserPoolDomain", "issuer"},
+		{"regions", func(c *c) { c.Regions = []string{"eu-central-1", "us-east-1"} }, "", ""},
+		{"region that is none", func(c *c) { c.Regions = []string{"Frankfurt"} }, "Regions", "eu-central-1"},
+		{"region of another partition", func(c *c) { c.Regions = []string{"cn-north-1"} }, "Regions", "replicated"},
+		{"the pool's own region", func(c *c) { c.Regions = []string{"eu-west-2"} }, "Regions", "remove"},
+		{"region listed twice", func(c *c) { c.Regions = []string{"eu-west-1", "eu-west-1"} }, "Regions", "twice"},
+		{"regions beside issuer", func(c *c) {
+			c.Regions, c.Issuer = []string{"eu-west-1"}, "https://issuer-cognito-idp.eu-west-2.amazonaws.com/eu-west-2_tMeCEUTj8"
+		}, "Regions", "Issuer"},
 		{"issuer", func(c *c) { c.Issuer = "https://issuer-cognito-idp.eu-west-2.amazonaws.com/eu-west-2_tMeCEUTj8" }, "", ""},
 		{"issuer over http", func(c *c) { c.Issuer = "http://idp.example.com/p" }, "Issuer", "https"},
 		{"issuer with a slash", func(c *c) { c.Issuer = "https://idp.example.com/p/" }, "Issuer", "slash"},

@@ -50,8 +50,12 @@ func FuzzConfig(f *testing.F) {
 // mustBeWhole checks what an accepted config is made into.
 func mustBeWhole(t *testing.T, auth *Auth, base string) {
 	t.Helper()
-	endpoints := pool.NewEndpoints(withScheme(auth.config.UserPoolDomain), auth.config.Issuer)
-	for _, address := range []string{endpoints.Authorize, endpoints.Token, endpoints.UserInfo, endpoints.Revoke, endpoints.Logout, endpoints.JWKS} {
+	endpoints := pool.NewEndpoints(withScheme(auth.config.UserPoolDomain))
+	keys := pool.NewIssuers(auth.config.UserPoolID, auth.config.Issuer, nil).KeyAddresses()
+	if len(keys) == 0 {
+		t.Error("there is nowhere to get keys from")
+	}
+	for _, address := range append(keys, endpoints.Authorize, endpoints.Token, endpoints.UserInfo, endpoints.Revoke, endpoints.Logout) {
 		u, err := url.Parse(address)
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Path == "" || u.RawQuery != "" || u.Fragment != "" {
 			t.Errorf("the endpoint %q is not whole: %v", address, err)

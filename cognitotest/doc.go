@@ -20,8 +20,8 @@
 //     a key of keys.go;
 //   - userinfo.go, revoke.go, logout.go, jwks.go and discovery.go are the
 //     remaining endpoints, one a file;
-//   - fault.go and tamper.go make the pool misbehave, requests.go tells what
-//     it was asked;
+//   - fault.go and tamper.go make the pool misbehave, issuer.go has it change its
+//     name or fail over, requests.go tells what it was asked;
 //   - browser.go is a visitor who can fill in the login form (form.go),
 //     signin.go a visitor in one line, and mint.go a token in one;
 //   - as.go is a middleware for which everybody is the same user, and handler.go

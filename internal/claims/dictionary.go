@@ -58,10 +58,15 @@ var commonPhrases = []string{
 	`,"phone_number_verified":true`, `,"phone_number_verified":false`, `,"preferred_username":"`, `,"locale":"`, `,"identities":[{"`,
 }
 
-// NewDictionary is the dictionary of a pool and a client.
-func NewDictionary(issuer, clientID string) *Dictionary {
-	escaped := strings.ReplaceAll(issuer, "/", `\/`) // as Cognito writes it
-	own := []string{`,"iss":"` + issuer + `"`, `,"iss":"` + escaped + `"`, `,"client_id":"` + clientID + `"`}
+// NewDictionary is the dictionary of a client and of the issuers that its pool has by
+// default. What is configured must not be in it: a session outlives a change of that.
+func NewDictionary(clientID string, issuers ...string) *Dictionary {
+	var own []string
+	for _, issuer := range issuers {
+		escaped := strings.ReplaceAll(issuer, "/", `\/`) // as Cognito writes it
+		own = append(own, `,"iss":"`+issuer+`"`, `,"iss":"`+escaped+`"`)
+	}
+	own = append(own, `,"client_id":"`+clientID+`"`)
 	b := &Dictionary{Phrases: append(own, commonPhrases...), codes: phraseCodes()}
 	for i, phrase := range b.Phrases {
 		b.long[b.codes[i]] = phrase

@@ -7,7 +7,7 @@ import (
 )
 
 // testBook is that of a pool and a client.
-var testBook = NewDictionary("https://idp.example.com/eu-west-2_Golden", "client")
+var testBook = NewDictionary("client", "https://idp.example.com/eu-west-2_Golden")
 
 // FuzzPhrases: whatever a pool says of a user comes back as it was, or is not
 // compact at all.

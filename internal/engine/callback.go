@@ -90,7 +90,7 @@ func (a *Engine) readAnswer(r Request) (cognitoAnswer, error) {
 			values[name] = string(all[0])
 		}
 	}
-	if iss, sent := values["iss"]; sent && iss != a.settings.Issuer {
+	if iss, sent := values["iss"]; sent && !a.issuers.Has(iss) {
 		// Cognito sends none. Another provider's would mean a mix-up (RFC
 		// 9207 section 2.4).
 		return cognitoAnswer{}, fault.Because(fault.ErrBadCallback, "the answer names another issuer")

@@ -31,6 +31,7 @@ type Engine struct {
 	settings   Settings
 	hooks      Hooks
 	endpoints  pool.Endpoints
+	issuers    pool.Issuers
 	binding    string // pool and client: what every sealed record is bound to
 	pathPrefix string // of BaseURL
 	trusted    []string
@@ -60,7 +61,8 @@ type Settings struct {
 	ClientID     string
 	UserPoolID   string
 	ClientSecret secret.Text
-	Issuer       string
+	Issuer       string   // the only one that counts, or ""
+	Regions      []string // further ones of the pool
 	Scopes       []string
 
 	BaseURL        string
@@ -120,8 +122,10 @@ type route struct {
 // New makes no network call.
 func New(s Settings, hooks Hooks) (*Engine, error) {
 	a := &Engine{
-		settings: s, hooks: hooks, endpoints: pool.NewEndpoints(s.PoolAddress, s.Issuer), cookies: newCookies(s), trusted: trustedOrigins(s),
-		binding: s.Issuer + "\x00" + s.UserPoolID + "\x00" + s.ClientID, store: storage.New(s.Storage),
+		settings: s, hooks: hooks, endpoints: pool.NewEndpoints(s.PoolAddress), issuers: pool.NewIssuers(s.UserPoolID, s.Issuer, s.Regions), cookies: newCookies(s), trusted: trustedOrigins(s),
+		// Not to the issuer: a pool that changes its form, or fails over to another
+		// Region, is the same pool (F5).
+		binding: s.UserPoolID + "\x00" + s.ClientID, store: storage.New(s.Storage),
 		tokens: cache.New[string, verifiedToken](cache.Limit),
 	}
 	if base, err := url.Parse(s.BaseURL); err == nil {
@@ -130,9 +134,10 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 	a.tasks = tasks.New(pool.TasksInFlight, a.logPanic)
 	a.client = pool.NewClient(s.HTTPClient, a.tasks.Closing())
 	a.endpoint = &pool.TokenEndpoint{Client: a.client, At: a.endpoints, ClientID: s.ClientID, ClientSecret: s.ClientSecret}
-	a.keys = verify.NewKeys(a.client, a.tasks, a.endpoints.JWKS, s.Now)
+	operator := fault.NewOperator(s.Logger)
+	a.keys = verify.NewKeys(a.client, a.tasks, a.issuers.KeyAddresses(), s.Now)
 	verifier, err := verify.New(verify.Settings{
-		Issuer: s.Issuer, ClientID: s.ClientID, BearerClientIDs: s.BearerClientIDs, Audience: s.Audience, Now: s.Now,
+		Issuers: a.issuers, ClientID: s.ClientID, BearerClientIDs: s.BearerClientIDs, Audience: s.Audience, Now: s.Now, Operator: operator,
 	}, a.keys)
 	if err != nil {
 		return nil, err
@@ -140,7 +145,7 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 	a.verifier = verifier
 	a.attempts = newAttempts(a)
 	a.sessions = session.New(session.Settings{
-		Binding: a.binding, Dictionary: claims.NewDictionary(s.Issuer, s.ClientID), Idle: s.IdleTimeout, Total: s.AbsoluteTimeout, Now: s.Now,
+		Binding: a.binding, Dictionary: claims.NewDictionary(s.ClientID, pool.DefaultIssuers(s.UserPoolID)...), Idle: s.IdleTimeout, Total: s.AbsoluteTimeout, Now: s.Now,
 	}, a.store, a.tasks, observer{a})
 	a.renewals = refresh.New(refresh.Needs{
 		Sessions: a.sessions, Endpoint: a.endpoint, Verifier: a.verifier, Tasks: a.tasks, Observer: observer{a}, Now: s.Now, Alone: s.OwnStorage,

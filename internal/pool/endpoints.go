@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Endpoints are the addresses of one user pool. They follow from its domain
-// and its issuer, so nothing has to be discovered and the app can start while
+// Endpoints are the addresses of one user pool. They follow from its domain,
+// so nothing has to be discovered and the app can start while
 // Cognito is down. See
 // https://docs.aws.amazon.com/cognito/latest/developerguide/federation-endpoints.html
 type Endpoints struct {
@@ -16,11 +16,10 @@ type Endpoints struct {
 	UserInfo  string
 	Revoke    string
 	Logout    string
-	JWKS      string
 }
 
-// NewEndpoints takes the pool's domain, as an address, and its issuer.
-func NewEndpoints(domain, issuer string) Endpoints {
+// NewEndpoints takes the pool's domain, as an address.
+func NewEndpoints(domain string) Endpoints {
 	domain = strings.TrimRight(domain, "/")
 	return Endpoints{
 		Origin:    domain,
@@ -29,7 +28,6 @@ func NewEndpoints(domain, issuer string) Endpoints {
 		UserInfo:  domain + "/oauth2/userInfo",
 		Revoke:    domain + "/oauth2/revoke",
 		Logout:    domain + "/logout", // not under /oauth2/, unlike the others
-		JWKS:      issuer + "/.well-known/jwks.json",
 	}
 }
 

@@ -162,9 +162,10 @@ func (r *Renewals) accept(ctx context.Context, current *session.Session, cold se
 		mine.cold.UnverifiedAccess, mine.cold.UnverifiedID = "", ""
 		return r.keep(handle, mine)
 	}
-	// tokens that had expired on arrival, or whose key cannot be found just
-	// now, are worthless but no reason to doubt the session.
-	worthless := errors.Is(err, verify.ErrTokenExpired) || errors.Is(err, verify.ErrTokenKey)
+	// Tokens that had expired on arrival, or whose key cannot be found just now, are
+	// worthless but no reason to doubt the session. So are those that count only when
+	// the operator has acted (F5): by then the pool may well issue others.
+	worthless := errors.Is(err, verify.ErrTokenExpired) || errors.Is(err, verify.ErrTokenKey) || errors.Is(err, fault.ErrTold)
 	if errors.Is(err, fault.ErrInvalidToken) && !worthless {
 		r.RevokeLater(cold.Refresh.All()...)
 		return r.dead(handle, err)

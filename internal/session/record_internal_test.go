@@ -43,7 +43,7 @@ var goldenColdRecord = Cold{
 }
 
 // goldenBook is that of the golden binding.
-var goldenBook = claims.NewDictionary("https://idp.example.com/eu-west-2_Golden", "client")
+var goldenBook = claims.NewDictionary("client", "https://idp.example.com/eu-west-2_Golden")
 
 // goldenShortRecord has every phrase and a UUID in it, so that the bytes that
 // stand for them are part of what TestGoldenRecords keeps.

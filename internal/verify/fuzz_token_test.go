@@ -50,10 +50,10 @@ func fuzzVerifier(t testing.TB) *Verifier {
 		t.Fatal(err)
 	}
 	now := func() time.Time { return fuzzTime }
-	set := NewKeys(pool.NewClient(nil, nil), tasks.New(pool.TasksInFlight, nil), "http://127.0.0.1:1/", now)
+	set := NewKeys(pool.NewClient(nil, nil), tasks.New(pool.TasksInFlight, nil), []string{"http://127.0.0.1:1/"}, now)
 	set.allowed = 0
 	set.current.Store(&Snapshot{keys: keys, fetched: fuzzTime})
-	v, err := New(Settings{Issuer: fuzzIssuer, ClientID: "us", Now: now}, set)
+	v, err := New(Settings{Issuers: pool.NewIssuers("", fuzzIssuer, nil), ClientID: "us", Now: now}, set)
 	if err != nil {
 		t.Fatal(err)
 	}

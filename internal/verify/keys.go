@@ -2,11 +2,8 @@ package verify
 
 import (
 	"context"
-	"crypto/rsa"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,8 +38,11 @@ type Keys struct {
 
 	caller *pool.Client
 	tasks  *tasks.Group
-	url    string
-	now    func() time.Time
+	// addresses of the same keys, the likeliest first. The last one that answered
+	// comes before all.
+	addresses []string
+	answered  atomic.Int64
+	now       func() time.Time
 
 	current atomic.Pointer[Snapshot]
 
@@ -69,9 +69,10 @@ type keyFlight struct {
 	err  error
 }
 
-// NewKeys are the keys at an address, which are read when one is first needed.
-func NewKeys(caller *pool.Client, background *tasks.Group, url string, now func() time.Time) *Keys {
-	return &Keys{Storage: jwkset.NewMemoryStorage(), caller: caller, tasks: background, url: url, now: now, allowed: keysBurst, filled: now()}
+// NewKeys are the keys that are published, the same ones, at each of these addresses.
+// They are read when one is first needed.
+func NewKeys(caller *pool.Client, background *tasks.Group, addresses []string, now func() time.Time) *Keys {
+	return &Keys{Storage: jwkset.NewMemoryStorage(), caller: caller, tasks: background, addresses: addresses, now: now, allowed: keysBurst, filled: now()}
 }
 
 // KeyRead finds the key named kid. It fails with ErrUnavailable when no keys
@@ -90,7 +91,7 @@ func (s *Keys) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error) {
 		return key, nil
 	}
 	if err != nil && (s.current.Load() == nil || !errors.Is(err, errFetchedLately)) {
-		return jwkset.JWK{}, fault.Unavailable(fmt.Errorf("%w: %w", errNoKeys, err))
+		return jwkset.JWK{}, s.outOfReach(err)
 	}
 	return jwkset.JWK{}, jwkset.ErrKeyNotFound
 }
@@ -100,7 +101,7 @@ func (s *Keys) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error) {
 func (s *Keys) KeyReadAll(ctx context.Context) ([]jwkset.JWK, error) {
 	if s.current.Load() == nil {
 		if err := s.fetch(ctx); err != nil {
-			return nil, fault.Unavailable(fmt.Errorf("%w: %w", errNoKeys, err))
+			return nil, s.outOfReach(err)
 		}
 	}
 	s.refreshIfStale(s.current.Load())
@@ -112,6 +113,19 @@ func (s *Keys) KeyReadAll(ctx context.Context) ([]jwkset.JWK, error) {
 		return []jwkset.JWK{key}, nil
 	}
 	return nil, jwkset.ErrKeyNotFound
+}
+
+// outOfReach is why there are no keys: an outage, or a pool that does not exist. Keys
+// that were there once say that it does.
+func (s *Keys) outOfReach(err error) error {
+	err = fmt.Errorf("%w: %w", errNoKeys, err)
+	if s.current.Load() != nil || !errors.Is(err, errNoPool) {
+		return fault.Unavailable(err)
+	}
+	return &operatorsTurn{
+		name: "no pool", err: err, text: "there is no such user pool, so no token can be verified",
+		with: []any{"field", "UserPoolID", "asked", s.addresses[0], "remedy", `copy the User pool ID from the pool's "Overview" page`},
+	}
 }
 
 func (s *Keys) lookUp(kid string) (jwkset.JWK, bool) {
@@ -219,79 +233,6 @@ func (s *Keys) land(flight *keyFlight, err error) {
 	flight.err = err
 	s.flight = nil
 	close(flight.done)
-}
-
-func (s *Keys) read(ctx context.Context) (map[string]jwkset.JWK, error) {
-	giveBack, err := s.caller.KeyFetches.Take(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer giveBack()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
-	if err != nil {
-		return nil, err
-	}
-	status, _, body, err := s.caller.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	if status != http.StatusOK {
-		return nil, fmt.Errorf("key set: HTTP status %d", status)
-	}
-	return usableKeys(body)
-}
-
-// usableKeys picks the RSA signing keys out of a JWK Set (RFC 7517 section 5
-// says to ignore what one does not understand). A set without one is broken,
-// and must not replace good keys.
-func usableKeys(document []byte) (map[string]jwkset.JWK, error) {
-	var set struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
-	if err := json.Unmarshal(document, &set); err != nil {
-		return nil, errors.New("key set: not a JSON object with keys")
-	}
-	keys := map[string]jwkset.JWK{}
-	for _, raw := range set.Keys {
-		key, ok := usableKey(raw)
-		if !ok {
-			continue
-		}
-		if _, twice := keys[key.Marshal().KID]; !twice {
-			keys[key.Marshal().KID] = key
-		}
-	}
-	if len(keys) == 0 {
-		return nil, errors.New("key set: holds no usable key")
-	}
-	return keys, nil
-}
-
-// usableKey accepts a key for RS256 signatures of at least 2048 bits (RFC 7518
-// section 3.3). Beyond 8192 bits, verifying would be a burden and not a safety.
-func usableKey(raw []byte) (jwkset.JWK, bool) {
-	var marshal jwkset.JWKMarshal
-	if json.Unmarshal(raw, &marshal) != nil {
-		return jwkset.JWK{}, false
-	}
-	signs := marshal.USE == "" || marshal.USE == jwkset.UseSig
-	rs256 := marshal.ALG == "" || marshal.ALG == jwkset.AlgRS256
-	// Whoever publishes the private part lets everybody sign (RFC 7517
-	// section 9.2).
-	private := marshal.D + marshal.P + marshal.Q + marshal.DP + marshal.DQ + marshal.QI + marshal.K
-	if marshal.KTY != jwkset.KtyRSA || !signs || !rs256 || marshal.KID == "" || private != "" || len(marshal.OTH) > 0 {
-		return jwkset.JWK{}, false
-	}
-	public := jwkset.JWKMarshal{KTY: marshal.KTY, KID: marshal.KID, ALG: jwkset.AlgRS256, USE: jwkset.UseSig, N: marshal.N, E: marshal.E}
-	key, err := jwkset.NewJWKFromMarshal(public, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
-	if err != nil {
-		return jwkset.JWK{}, false
-	}
-	rsaKey, ok := key.Key().(*rsa.PublicKey)
-	if !ok || rsaKey.N.BitLen() < 2048 || rsaKey.N.BitLen() > 8192 || rsaKey.E < 3 || rsaKey.E%2 == 0 {
-		return jwkset.JWK{}, false
-	}
-	return key, true
 }
 
 // Loaded is the key set as it was last read, or nil.

@@ -130,7 +130,7 @@ func TestUsableKeys(t *testing.T) {
 // the clock is set back.
 func TestKeyTurns(t *testing.T) {
 	now := time.Unix(1_750_000_000, 0)
-	set := NewKeys(nil, nil, "", func() time.Time { return now })
+	set := NewKeys(nil, nil, nil, func() time.Time { return now })
 	for i, step := range []struct {
 		wait  time.Duration
 		turns string // y and n, in order

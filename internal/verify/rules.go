@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
@@ -18,11 +19,34 @@ type Rule func(v *Verifier, t *Token) error
 var commonRules = []Rule{ruleIssuer, ruleSubject, ruleExpiry, ruleIssuedAt, ruleNotBefore}
 
 func ruleIssuer(v *Verifier, t *Token) error {
-	if t.Text("iss") != v.issuer {
-		return fmt.Errorf("%w: iss is %s, the issuer configured is %q", ErrTokenIssuer, quoted(t.Text("iss")), v.issuer)
+	issuer := t.Text("iss")
+	if v.issuers.Has(issuer) {
+		return nil
 	}
-	return nil
+	err := fmt.Errorf("%w: iss is %s, and of those that count, none: %s", ErrTokenIssuer, quoted(issuer), v.issuers)
+	if line, could := v.issuers.Missing(issuer); could {
+		// The pool's own key has signed it, so nobody has forged it: the pool's owner
+		// has switched its issuer, or another Region has taken over (F5).
+		return &operatorsTurn{
+			name: "issuer " + issuer, err: err,
+			text: "the pool's tokens name an issuer that this app does not expect; sessions are kept, but not renewed, until it is set",
+			with: []any{"issuer", issuer, "set", line},
+		}
+	}
+	return err
 }
+
+// operatorsTurn is a refusal that neither the visitor nor the sender of a token can
+// do anything about.
+type operatorsTurn struct {
+	name string // tells one such thing from another
+	text string
+	with []any // for the log
+	err  error
+}
+
+func (o *operatorsTurn) Error() string   { return o.err.Error() }
+func (o *operatorsTurn) Unwrap() []error { return []error{o.err, fault.ErrTold} }
 
 func ruleSubject(_ *Verifier, t *Token) error {
 	if t.Text("sub") == "" {

@@ -14,6 +14,7 @@ import (
 	"github.com/MicahParks/keyfunc/v3"
 	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -60,19 +61,21 @@ func (Token) Format(f fmt.State, _ rune) { secret.Hide(f, "token") }
 
 // Settings are what a verifier has to know of the app.
 type Settings struct {
-	Issuer   string
+	Issuers  pool.Issuers
 	ClientID string
 	// BearerClientIDs and Audience are for tokens that come from outside.
 	BearerClientIDs []string
 	Audience        string
 	Now             func() time.Time
+	Operator        *fault.Operator
 }
 
 // Verifier knows what makes a token acceptable.
 type Verifier struct {
-	issuer   string
+	issuers  pool.Issuers
 	clientID string
 	now      func() time.Time
+	operator *fault.Operator
 	parser   *jwt.Parser
 	keys     keyfunc.Keyfunc
 
@@ -86,7 +89,7 @@ func New(s Settings, keys *Keys) (*Verifier, error) {
 		return nil, err
 	}
 	return &Verifier{
-		issuer: s.Issuer, clientID: s.ClientID, now: s.Now, keys: k, bearerRules: bearerRules(s),
+		issuers: s.Issuers, clientID: s.ClientID, now: s.Now, operator: s.Operator, keys: k, bearerRules: bearerRules(s),
 		// The algorithm is ours to choose, never the header's (RFC 8725
 		// section 3.1). Claims are judged by the rules below.
 		parser: jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding()),
@@ -103,25 +106,49 @@ func (v *Verifier) AccessToken(ctx context.Context, raw secret.Text, further ...
 	return v.verify(ctx, "access token", raw, slices.Concat(commonRules, []Rule{ruleUse("access"), ruleClient}, further))
 }
 
-// BearerToken verifies an access token that came from outside.
+// BearerToken verifies an access token that came from outside. Whoever sent it learns
+// of an operator's mistake that nothing can be said for now.
 func (v *Verifier) BearerToken(ctx context.Context, raw secret.Text) (*Token, error) {
-	return v.verify(ctx, "access token", raw, v.bearerRules)
+	t, err := v.verify(ctx, "access token", raw, v.bearerRules)
+	if errors.Is(err, fault.ErrTold) {
+		err = fault.AsUnknown(err)
+	}
+	return t, err
 }
 
 func (v *Verifier) verify(ctx context.Context, kind string, raw secret.Text, rules []Rule) (*Token, error) {
 	t, err := v.signed(ctx, raw)
-	if err != nil {
-		if errors.Is(err, fault.ErrUnavailable) {
-			return nil, err
-		}
-		return nil, fault.Because(fault.ErrInvalidToken, "%s: %w", kind, err)
+	if err == nil {
+		err = v.judge(t, rules)
 	}
+	var theirs *operatorsTurn
+	switch {
+	case err == nil:
+		return t, nil
+	case errors.Is(err, fault.ErrUnavailable):
+		return nil, err
+	case errors.As(err, &theirs):
+		v.operator.Tell(theirs.name, theirs.text, theirs.with...)
+		return nil, fault.Because(fault.ErrMisconfigured, "%s: %w", kind, err)
+	}
+	return nil, fault.Because(fault.ErrInvalidToken, "%s: %w", kind, err)
+}
+
+// judge goes through the rules. What is the operator's turn counts only if nothing
+// else is wrong: a token of another user stays one.
+func (v *Verifier) judge(t *Token, rules []Rule) error {
+	var theirs *operatorsTurn
+	var later error
 	for _, rule := range rules {
-		if err := rule(v, t); err != nil {
-			return nil, fault.Because(fault.ErrInvalidToken, "%s: %w", kind, err)
+		err := rule(v, t)
+		if err != nil && !errors.As(err, &theirs) {
+			return err
+		}
+		if later == nil {
+			later = err
 		}
 	}
-	return t, nil
+	return later
 }
 
 // signed verifies the signature, and nothing else.
@@ -172,9 +199,12 @@ var tokenCharacters = func() (allowed [256]bool) {
 // token and therefore stay behind.
 func signatureError(parsed *jwt.Token, err error) error {
 	var outage *fault.Error
+	var theirs *operatorsTurn
 	switch {
 	case errors.As(err, &outage):
 		return outage
+	case errors.As(err, &theirs):
+		return theirs
 	case errors.Is(err, jwt.ErrTokenMalformed):
 		return ErrTokenMalformed
 	case parsed == nil || parsed.Method == nil || parsed.Method.Alg() != "RS256":

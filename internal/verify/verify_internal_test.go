@@ -19,7 +19,7 @@ import (
 var ruleTime = time.Unix(1_750_000_000, 0)
 
 func ruleVerifier() *Verifier {
-	return &Verifier{issuer: "https://issuer.example", clientID: "us", now: func() time.Time { return ruleTime }}
+	return &Verifier{issuers: pool.NewIssuers("", "https://issuer.example", nil), clientID: "us", now: func() time.Time { return ruleTime }}
 }
 
 // claimsOf reads claims written as pairs of name and value.
@@ -148,8 +148,8 @@ func TestOutageIsNoVerdict(t *testing.T) {
 	if _, err := v.AccessToken(context.Background(), secret.Text(raw)); err != nil {
 		t.Fatalf("with keys: %v", err)
 	}
-	empty := NewKeys(pool.NewClient(nil, nil), tasks.New(pool.TasksInFlight, nil), "http://127.0.0.1:1/", v.now)
-	unkeyed, err := New(Settings{Issuer: v.issuer, ClientID: v.clientID, Now: v.now}, empty)
+	empty := NewKeys(pool.NewClient(nil, nil), tasks.New(pool.TasksInFlight, nil), []string{"http://127.0.0.1:1/"}, v.now)
+	unkeyed, err := New(Settings{Issuers: v.issuers, ClientID: v.clientID, Now: v.now}, empty)
 	if err != nil {
 		t.Fatal(err)
 	}

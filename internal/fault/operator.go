@@ -1,0 +1,47 @@
+package fault
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+)
+
+// ErrTold marks what an operator has been told already, so that the same mistake
+// does not raise an alarm at every request.
+var ErrTold = errors.New("the operator has been told")
+
+// thingsTold bounds how many different things an operator is told.
+const thingsTold = 256
+
+// Operator is told of what only an operator can mend: each thing once, as an error.
+// Those who suffer from it are told something bland.
+type Operator struct {
+	logger *slog.Logger
+
+	mu   sync.Mutex // guards told
+	told map[string]bool
+}
+
+// NewOperator reads this log.
+func NewOperator(logger *slog.Logger) *Operator {
+	return &Operator{logger: logger, told: map[string]bool{}}
+}
+
+// Tell says what is wrong, unless it was said. Name tells one thing from another.
+// The log is not written under the lock: a sink that blocks must hold up nobody
+// else (P13).
+func (o *Operator) Tell(name, text string, attributes ...any) {
+	if o.isNew(name) {
+		o.logger.Error("cognito: "+text, attributes...)
+	}
+}
+
+func (o *Operator) isNew(name string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.told[name] || len(o.told) >= thingsTold {
+		return false
+	}
+	o.told[name] = true
+	return true
+}
