@@ -133,11 +133,12 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 	}
 	a.tasks = tasks.New(pool.TasksInFlight, a.logPanic)
 	a.client = pool.NewClient(s.HTTPClient, a.tasks.Closing())
-	a.endpoint = &pool.TokenEndpoint{Client: a.client, At: a.endpoints, ClientID: s.ClientID, ClientSecret: s.ClientSecret}
 	operator := fault.NewOperator(s.Logger)
+	clock := pool.NewClock(s.Now, operator)
+	a.endpoint = &pool.TokenEndpoint{Client: a.client, At: a.endpoints, ClientID: s.ClientID, ClientSecret: s.ClientSecret, Clock: clock}
 	a.keys = verify.NewKeys(a.client, a.tasks, a.issuers.KeyAddresses(), s.Now)
 	verifier, err := verify.New(verify.Settings{
-		Issuers: a.issuers, ClientID: s.ClientID, BearerClientIDs: s.BearerClientIDs, Audience: s.Audience, Now: s.Now, Operator: operator,
+		Issuers: a.issuers, ClientID: s.ClientID, BearerClientIDs: s.BearerClientIDs, Audience: s.Audience, Now: s.Now, Clock: clock, Operator: operator,
 	}, a.keys)
 	if err != nil {
 		return nil, err

@@ -109,6 +109,15 @@ func (i Issuers) KeyAddresses() []string {
 	return addresses
 }
 
+// AnotherPool is the id of the pool in an issuer of Amazon's, if it is not this one.
+func (i Issuers) AnotherPool(issuer string) (id string, is bool) {
+	parts := issuerOfAmazon.FindStringSubmatch(issuer)
+	if parts == nil || parts[4] == i.poolID {
+		return "", false
+	}
+	return parts[4], true
+}
+
 // issuerOfAmazon finds Region and pool id in an issuer.
 var issuerOfAmazon = regexp.MustCompile(`^https://(issuer-)?cognito-idp(-fips)?\.([a-z0-9-]+)\.amazonaws\.[a-z.]+/([\w-]+)$`)
 

@@ -26,6 +26,7 @@ type TokenEndpoint struct {
 	At           Endpoints
 	ClientID     string
 	ClientSecret secret.Text
+	Clock        *Clock
 }
 
 // Format prints no secret.
@@ -94,7 +95,11 @@ func (t *TokenEndpoint) post(ctx context.Context, address string, form url.Value
 		request.SetBasicAuth(t.ClientID, t.ClientSecret.Reveal())
 	}
 	// net/http repeats a POST by itself only if not a byte of it was sent.
-	return t.Client.Do(request)
+	status, header, body, err := t.Client.Do(request)
+	if err == nil {
+		t.Clock.heard(header)
+	}
+	return status, header, body, err
 }
 
 // ReadGrant judges an answer of the token endpoint.

@@ -40,8 +40,8 @@ func ruleIssuer(v *Verifier, t *Token) error {
 // do anything about.
 type operatorsTurn struct {
 	name string // tells one such thing from another
-	text string
-	with []any // for the log
+	text string // "" if they have been told by whoever found out
+	with []any  // for the log
 	err  error
 }
 
@@ -61,7 +61,8 @@ func ruleExpiry(v *Verifier, t *Token) error {
 		return ErrTokenExpired
 	}
 	if late := v.now().Sub(expires); late >= Leeway {
-		return fmt.Errorf("%w: %s ago by this machine's clock", ErrTokenExpired, late.Truncate(time.Second))
+		err := fmt.Errorf("%w: %s ago by this machine's clock", ErrTokenExpired, late.Truncate(time.Second))
+		return v.orClock(err, late+v.clock.Skew() < Leeway)
 	}
 	return nil
 }
@@ -78,9 +79,19 @@ func ruleIssuedAt(_ *Verifier, t *Token) error {
 func NotFromFuture(v *Verifier, t *Token) error {
 	issued, _ := t.Moment("iat")
 	if ahead := issued.Sub(v.now()); ahead > Leeway {
-		return fmt.Errorf("%w: issued %s ahead of this machine's clock; set the clock (NTP)", ErrTokenIssuedAt, ahead.Truncate(time.Second))
+		err := fmt.Errorf("%w: issued %s ahead of this machine's clock; set the clock (NTP)", ErrTokenIssuedAt, ahead.Truncate(time.Second))
+		return v.orClock(err, ahead-v.clock.Skew() <= Leeway)
 	}
 	return nil
+}
+
+// orClock is an error about a token's times, which is the operator's turn if they are
+// right by Cognito's clock (F26).
+func (v *Verifier) orClock(err error, rightByCognito bool) error {
+	if !rightByCognito {
+		return err
+	}
+	return &operatorsTurn{name: "clock", err: err}
 }
 
 func ruleNotBefore(v *Verifier, t *Token) error {

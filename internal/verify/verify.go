@@ -67,6 +67,7 @@ type Settings struct {
 	BearerClientIDs []string
 	Audience        string
 	Now             func() time.Time
+	Clock           *pool.Clock // or nil
 	Operator        *fault.Operator
 }
 
@@ -75,6 +76,7 @@ type Verifier struct {
 	issuers  pool.Issuers
 	clientID string
 	now      func() time.Time
+	clock    *pool.Clock
 	operator *fault.Operator
 	parser   *jwt.Parser
 	keys     keyfunc.Keyfunc
@@ -89,7 +91,7 @@ func New(s Settings, keys *Keys) (*Verifier, error) {
 		return nil, err
 	}
 	return &Verifier{
-		issuers: s.Issuers, clientID: s.ClientID, now: s.Now, operator: s.Operator, keys: k, bearerRules: bearerRules(s),
+		issuers: s.Issuers, clientID: s.ClientID, now: s.Now, clock: s.Clock, operator: s.Operator, keys: k, bearerRules: bearerRules(s),
 		// The algorithm is ours to choose, never the header's (RFC 8725
 		// section 3.1). Claims are judged by the rules below.
 		parser: jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding()),
@@ -98,7 +100,30 @@ func New(s Settings, keys *Keys) (*Verifier, error) {
 
 // IDToken verifies an ID token. Further rules may say more of it.
 func (v *Verifier) IDToken(ctx context.Context, raw secret.Text, further ...Rule) (*Token, error) {
-	return v.verify(ctx, "ID token", raw, slices.Concat(commonRules, []Rule{ruleUse("id"), ruleAudience}, further))
+	t, err := v.verify(ctx, "ID token", raw, slices.Concat(commonRules, []Rule{ruleUse("id"), ruleAudience}, further))
+	if errors.Is(err, ErrTokenKey) {
+		err = v.ofAnotherPool(raw, err)
+	}
+	return t, err
+}
+
+// ofAnotherPool is for an ID token whose key is unknown. It came from the token
+// endpoint itself, so if it says to be of another pool, then UserPoolID and
+// UserPoolDomain do not belong together (F26). It is refused in any case, so that its
+// word is not verified does no harm.
+func (v *Verifier) ofAnotherPool(raw secret.Text, refused error) error {
+	claims := jwt.MapClaims{}
+	if _, _, err := v.parser.ParseUnverified(raw.Reveal(), claims); err != nil {
+		return refused
+	}
+	issuer, _ := claims["iss"].(string)
+	id, is := v.issuers.AnotherPool(issuer)
+	if !is {
+		return refused
+	}
+	v.operator.Tell("another pool", "the pool behind UserPoolDomain is not the one of UserPoolID, so no login can succeed",
+		"field", "UserPoolID", "tokens_of", id, "remedy", "take UserPoolDomain, UserPoolID and ClientID from the same pool")
+	return fault.Because(fault.ErrMisconfigured, "%w: %w", fault.ErrTold, fault.Of(fault.From(refused)).Cause)
 }
 
 // AccessToken verifies an access token.
@@ -128,7 +153,9 @@ func (v *Verifier) verify(ctx context.Context, kind string, raw secret.Text, rul
 	case errors.Is(err, fault.ErrUnavailable):
 		return nil, err
 	case errors.As(err, &theirs):
-		v.operator.Tell(theirs.name, theirs.text, theirs.with...)
+		if theirs.text != "" {
+			v.operator.Tell(theirs.name, theirs.text, theirs.with...)
+		}
 		return nil, fault.Because(fault.ErrMisconfigured, "%s: %w", kind, err)
 	}
 	return nil, fault.Because(fault.ErrInvalidToken, "%s: %w", kind, err)

@@ -1,0 +1,55 @@
+package pool
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/fault"
+)
+
+// skewTolerated is how far clocks may be apart before somebody has to act: the leeway
+// that tokens are given.
+const skewTolerated = time.Minute
+
+// Clock compares the app's clock with Cognito's. A token that has expired on arrival,
+// or was issued in the future, says nothing of its bearer if the app's clock is wrong.
+type Clock struct {
+	now      func() time.Time
+	operator *fault.Operator
+	skew     atomic.Int64 // how far Cognito's is ahead, in nanoseconds; 0 within what is tolerated
+}
+
+// NewClock tells the operator if the clock is wrong.
+func NewClock(now func() time.Time, operator *fault.Operator) *Clock {
+	return &Clock{now: now, operator: operator}
+}
+
+// Skew is how far Cognito's clock is ahead of the app's: 0 if it is not known to be.
+func (c *Clock) Skew() time.Duration {
+	if c == nil {
+		return 0
+	}
+	return time.Duration(c.skew.Load())
+}
+
+// heard takes the time of an answer from its Date header (RFC 9110 section 6.6.1). It
+// must be the answer to a POST: others may come from a cache, and be old.
+func (c *Clock) heard(header http.Header) {
+	sent, err := http.ParseTime(header.Get("Date"))
+	if c == nil || err != nil {
+		return
+	}
+	skew := sent.Sub(c.now()).Round(time.Second)
+	if skew.Abs() <= skewTolerated {
+		c.skew.Store(0)
+		return
+	}
+	c.skew.Store(int64(skew))
+	side := "behind"
+	if skew < 0 {
+		side = "ahead of"
+	}
+	c.operator.Tell("clock", "the clock of this machine is "+side+" Cognito's, so that good tokens are taken for expired or for not issued yet",
+		"field", "Now", "by", skew.Abs().String(), "remedy", "set the machine's clock (NTP), or give Config.Now the right time")
+}
