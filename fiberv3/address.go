@@ -65,9 +65,3 @@ func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
 }
-
-// defaultIssuer derives the issuer from the pool's id. It is the form that
-// pools use unless they were moved to issuer-cognito-idp.
-func defaultIssuer(poolID string) string {
-	return "https://cognito-idp." + regionOr(poolID, "") + ".amazonaws.com/" + poolID
-}

@@ -70,7 +70,7 @@ func (a *Auth) settings(ownClock bool) engine.Settings {
 	c := a.config
 	return engine.Settings{
 		PoolAddress: withScheme(c.UserPoolDomain), ClientID: c.ClientID, UserPoolID: c.UserPoolID, ClientSecret: secret.Text(c.ClientSecret),
-		Issuer: c.Issuer, Scopes: c.Scopes, BaseURL: c.BaseURL,
+		Issuer: c.Issuer, Regions: c.Regions, Scopes: c.Scopes, BaseURL: c.BaseURL,
 		LoginPath: c.LoginPath, RedirectPath: c.RedirectPath, LogoutPath: c.LogoutPath, RefreshPath: c.RefreshPath,
 		AfterLogin: c.AfterLogin, AfterLogout: c.AfterLogout, AllowedOrigins: c.AllowedOrigins,
 		Storage: c.Storage, OwnStorage: a.ownStorage != nil, CookieName: c.CookieName, IdleTimeout: c.IdleTimeout, AbsoluteTimeout: c.AbsoluteTimeout,

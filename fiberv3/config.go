@@ -45,11 +45,20 @@ type Config struct {
 	ClientSecret string
 
 	// Issuer is the exact "iss" claim of the pool's tokens, and the address
-	// under which its signing keys are found. Set it for a pool that uses the
-	// issuer-cognito-idp form, and for test pools.
+	// under which its signing keys are found. Set it for test pools, and to
+	// accept no other form than this one.
 	//
-	// Optional. Default: "https://cognito-idp.{region}.amazonaws.com/{UserPoolID}".
+	// Optional. Default: "", both forms of the pool's own Region and of
+	// Regions: https://cognito-idp.{region}.amazonaws.com/{UserPoolID} and
+	// https://issuer-cognito-idp.{region}.amazonaws.com/{UserPoolID}, or what
+	// they are in other partitions of AWS.
 	Issuer string
+
+	// Regions are the further Regions, such as "eu-central-1", of a pool with
+	// multi-Region replication: its tokens count whichever Region issued them.
+	//
+	// Optional. Default: none.
+	Regions []string
 
 	// Scopes are asked for at login. "openid" must be among them, since
 	// Cognito issues no ID token without it.
@@ -263,7 +272,6 @@ func (c Config) withDefaults() Config {
 			*field = value
 		}
 	}
-	fillString(&c.Issuer, defaultIssuer(c.UserPoolID))
 	fillString(&c.LoginPath, "/login")
 	fillString(&c.RedirectPath, "/login/redirect")
 	fillString(&c.LogoutPath, "/logout")
@@ -276,6 +284,7 @@ func (c Config) withDefaults() Config {
 		c.Scopes = []string{"openid", "email", "profile"}
 	}
 	c.Scopes = append([]string(nil), c.Scopes...)
+	c.Regions = append([]string(nil), c.Regions...)
 	c.AllowedOrigins = append([]string(nil), c.AllowedOrigins...)
 	c.BearerClientIDs = append([]string(nil), c.BearerClientIDs...)
 

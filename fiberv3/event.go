@@ -79,6 +79,8 @@ func (e Event) Level() slog.Level {
 	switch {
 	case e.Kind == EventRefuse && quietRefusals[e.Reason], e.Kind == EventRefresh && e.OK:
 		return slog.LevelDebug
+	case errors.Is(e.Err, fault.ErrTold):
+		return slog.LevelWarn // the error is in the log, once, with what to do
 	case errors.Is(e.Err, fault.ErrMisconfigured), e.Reason == fault.CodeOf(fault.ErrInternal):
 		return slog.LevelError // also when it looks like an outage to visitors
 	case e.Kind == EventTamper, e.Reason == fault.CodeOf(fault.ErrUnavailable), e.Reason == fault.CodeOf(fault.ErrBusy):

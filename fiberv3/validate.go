@@ -13,6 +13,7 @@ import (
 
 	"github.com/bar-tech/cognito/internal/engine"
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/web"
 )
@@ -45,15 +46,13 @@ func (e *ConfigError) Error() string {
 func (e *ConfigError) Is(target error) bool { return target == fault.ErrMisconfigured }
 
 var (
-	// The published pattern of pool ids, with the region in front that the
-	// issuer is derived from.
-	poolIDWithRegion = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d+_[0-9A-Za-z]+$`)
-	poolIDOfAnyKind  = regexp.MustCompile(`^[\w-]+_[0-9A-Za-z]+$`)
-	clientIDPattern  = regexp.MustCompile(`^[\w+]{1,128}$`)
-	cookieName       = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
-	routePath        = regexp.MustCompile(`^(/[0-9A-Za-z._~-]+)+$`)
-	issuerAddress    = regexp.MustCompile(`(?i)^(https?://)?(issuer-)?cognito-idp[.-][^/]*\.amazonaws\.com`)
-	amazonDomain     = regexp.MustCompile(`^[a-z0-9-]+\.auth(-fips)?\.([a-z0-9-]+)\.amazoncognito\.com$`)
+	// The published pattern of pool ids.
+	poolIDOfAnyKind = regexp.MustCompile(`^[\w-]+_[0-9A-Za-z]+$`)
+	clientIDPattern = regexp.MustCompile(`^[\w+]{1,128}$`)
+	cookieName      = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
+	routePath       = regexp.MustCompile(`^(/[0-9A-Za-z._~-]+)+$`)
+	issuerAddress   = regexp.MustCompile(`(?i)^(https?://)?(issuer-)?cognito-idp[.-][^/]*\.amazonaws\.(com|eu)`)
+	amazonDomain    = regexp.MustCompile(`^[a-z0-9-]+\.auth(-fips)?\.([a-z0-9-]+)\.amazoncognito\.com$`)
 )
 
 // Browsers cap every cookie's life at 400 days (RFC 6265bis section 5.5).
@@ -101,6 +100,7 @@ func (k *configCheck) pool(given, c Config) {
 	if given.Issuer != "" {
 		k.issuer(given.Issuer)
 	}
+	k.regions(given)
 	k.scopes(c.Scopes)
 }
 
@@ -111,8 +111,8 @@ func (k *configCheck) userPoolID(c Config) {
 		k.add("UserPoolID", "", "is required", remedy)
 	case len(c.UserPoolID) > 55 || !poolIDOfAnyKind.MatchString(c.UserPoolID):
 		k.add("UserPoolID", c.UserPoolID, "must be a region, an underscore, then letters and digits, such as eu-west-2_AbCdEfGhI", remedy)
-	case c.Issuer == "" && !poolIDWithRegion.MatchString(c.UserPoolID):
-		k.add("UserPoolID", c.UserPoolID, "must begin with the pool's region, such as eu-west-2_AbCdEfGhI", remedy+", or set Issuer for a pool that is not at AWS")
+	case c.Issuer == "" && !hasRegion(c.UserPoolID):
+		k.add("UserPoolID", c.UserPoolID, "must begin with the pool's region, such as eu-west-2_AbCdEfGhI", remedy+", or set Issuer for a pool that is not at AWS, or in a partition of its own")
 	}
 }
 
@@ -134,9 +134,9 @@ func (k *configCheck) userPoolDomain(c Config) {
 	}
 	host := u.Hostname()
 	if !strings.Contains(host, ".") && !isLoopback(host) {
-		k.add("UserPoolDomain", value, "is only the prefix of a domain", "write "+host+".auth."+regionOr(c.UserPoolID, "REGION")+".amazoncognito.com")
+		k.add("UserPoolDomain", value, "is only the prefix of a domain", prefixRemedy(host, c.UserPoolID, remedy))
 	}
-	if parts := amazonDomain.FindStringSubmatch(host); parts != nil && poolIDWithRegion.MatchString(c.UserPoolID) && parts[2] != regionOr(c.UserPoolID, "") {
+	if parts := amazonDomain.FindStringSubmatch(host); parts != nil && hasRegion(c.UserPoolID) && parts[2] != regionOr(c.UserPoolID, "") {
 		k.add("UserPoolDomain", value, "is in region "+parts[2]+" while UserPoolID is in "+regionOr(c.UserPoolID, ""), "take both from the same pool")
 	}
 }
@@ -149,6 +149,35 @@ func (k *configCheck) issuer(value string) {
 	case strings.HasSuffix(u.Path, "/"):
 		k.add("Issuer", value, "must not end in a slash, since it is compared exactly", "remove the slash")
 	}
+}
+
+func (k *configCheck) regions(c Config) {
+	own, known := pool.RegionOf(c.UserPoolID)
+	for i, region := range c.Regions {
+		switch {
+		case c.Issuer != "":
+			k.add("Regions", region, "has no effect while Issuer says exactly which one counts", "remove Issuer, or Regions")
+		case known && !pool.SamePartition(own, region):
+			k.add("Regions", region, "must be a Region that the pool in "+own+" can be replicated to", "write it like eu-central-1")
+		case region == own:
+			k.add("Regions", region, "is the Region of UserPoolID, which counts anyway", "remove it")
+		case slices.Contains(c.Regions[:i], region):
+			k.add("Regions", region, "is listed twice", "keep one")
+		}
+	}
+}
+
+func hasRegion(poolID string) bool {
+	_, known := pool.RegionOf(poolID)
+	return known
+}
+
+// prefixRemedy completes the prefix of a domain, where it is documented how.
+func prefixRemedy(prefix, poolID, otherwise string) string {
+	if region := regionOr(poolID, "REGION"); region == "REGION" || pool.SamePartition(region, "us-east-1") {
+		return "write " + prefix + ".auth." + region + ".amazoncognito.com"
+	}
+	return otherwise
 }
 
 func (k *configCheck) scopes(scopes []string) {

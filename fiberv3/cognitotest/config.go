@@ -29,7 +29,7 @@ func (p *Pool) Config(clientID ...string) cognito.Config {
 		ClientID:       client.ID,
 		ClientSecret:   client.Secret,
 		UserPoolID:     p.UserPoolID(),
-		Issuer:         p.Issuer(),
+		Issuer:         p.ownIssuer(),
 		Now:            p.Now,
 	}
 }

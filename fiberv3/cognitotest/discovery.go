@@ -18,7 +18,7 @@ func (p *Pool) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 		"end_session_endpoint":                  p.url + "/logout",
 		"id_token_signing_alg_values_supported": []string{"RS256"},
 		"issuer":                                p.Issuer(),
-		"jwks_uri":                              p.Issuer() + "/.well-known/jwks.json",
+		"jwks_uri":                              p.ownIssuer() + "/.well-known/jwks.json",
 		"response_types_supported":              []string{"code", "token"},
 		"revocation_endpoint":                   p.url + "/oauth2/revoke",
 		"scopes_supported":                      []string{"openid", "email", "phone", "profile"},

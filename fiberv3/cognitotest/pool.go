@@ -83,7 +83,9 @@ type Pool struct {
 	mu       sync.Mutex // guards everything below
 	clients  roll[Client]
 	users    roll[User]
-	origins  []string // from AllowOrigin
+	origins  []string        // from AllowOrigin
+	issuer   string          // from SetIssuer, or ""
+	down     map[string]bool // Regions, from SetRegionDown
 	keys     keyring
 	codes    map[string]grant
 	tickets  map[ticketID]*ticket // refresh tokens
@@ -118,6 +120,7 @@ func New(options Options) *Pool {
 		families:  map[string]*family{},
 		sessions:  map[string]session{},
 		attempts:  map[string]time.Time{},
+		down:      map[string]bool{},
 	}
 	if !poolIDPattern.MatchString(p.id) {
 		panic(fmt.Sprintf("cognitotest: UserPoolID %q is not of the form region_id", p.id))
@@ -211,10 +214,6 @@ func (p *Pool) closeAuths() {
 
 // URL returns the user pool domain, such as "http://127.0.0.1:40123".
 func (p *Pool) URL() string { return p.url }
-
-// Issuer returns the iss of the pool's tokens. Discovery and keys live below
-// it, at /.well-known/openid-configuration and /.well-known/jwks.json.
-func (p *Pool) Issuer() string { return p.url + "/" + p.id }
 
 // UserPoolID returns the pool's id.
 func (p *Pool) UserPoolID() string { return p.id }

@@ -71,6 +71,8 @@ func (p *Pool) serve(to route) http.HandlerFunc {
 		// A body that is no form leaves PostForm empty, and the endpoint then
 		// misses its parameters.
 		_ = r.ParseForm()
+		// By the pool's clock, so that whoever measures theirs by it goes by Advance.
+		w.Header().Set("Date", p.Now().UTC().Format(http.TimeFormat))
 		seen := Request{r.Method, r.URL.Query(), r.PostForm, r.Header.Clone(), p.Now()}
 		p.traffic.add(to.endpoint, seen)
 

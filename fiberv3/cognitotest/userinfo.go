@@ -46,7 +46,7 @@ func challenge(w http.ResponseWriter, status int, code, description string) {
 // notices a sign-out, which nobody sees who verifies a token locally.
 func (p *Pool) bearer(token string) (User, []string, bool) {
 	claims, err := p.verify(token)
-	if err != nil || claims["token_use"] != useAccess || claims["iss"] != p.Issuer() {
+	if err != nil || claims["token_use"] != useAccess || !p.isOwn(claims["iss"]) {
 		return User{}, nil, false
 	}
 	scope, _ := claims["scope"].(string)
