@@ -4,6 +4,7 @@ package infra_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/hcl/v2/hclwrite"
@@ -98,6 +99,37 @@ func TestTerraformIsFormatted(t *testing.T) {
 	for name, source := range terraformFiles(t) {
 		if !bytes.Equal(source, hclwrite.Format(source)) {
 			t.Errorf("terraform fmt would change %s", name)
+		}
+	}
+}
+
+// TestReadmeFollowsTheTemplates: the README promises nothing about real pools,
+// and names the inputs that there are.
+func TestReadmeFollowsTheTemplates(t *testing.T) {
+	readme := string(readFile(t, "README.md"))
+	for _, says := range []string{
+		"Nothing here was applied to AWS", "DomainPrefix", "BaseUrl", "ClientType", "domain_prefix", "base_url", "client_type",
+		"domainPrefix", "baseUrl", "clientType",
+	} {
+		if !strings.Contains(readme, says) {
+			t.Errorf("the README does not say %s", says)
+		}
+	}
+	for _, source := range [][]byte{readFile(t, stackFile), readFile(t, "terraform/main.tf")} {
+		for _, trap := range []string{"ALLOW_REFRESH_TOKEN_AUTH", "email_verified", "reset what they do not get", "needs one of its own"} {
+			if !bytes.Contains(source, []byte(trap)) {
+				t.Errorf("a template does not warn of %s", trap)
+			}
+		}
+	}
+}
+
+// TestOutputsAreRead: the example reads the variables that the templates give.
+func TestOutputsAreRead(t *testing.T) {
+	settings := readFile(t, "../example/settings.go")
+	for name := range must(fromTerraform(terraformFiles(t), kinds[0]))(t).variables {
+		if !bytes.Contains(settings, []byte(`"`+name+`"`)) {
+			t.Errorf("the example does not read %s", name)
 		}
 	}
 }

@@ -13,9 +13,10 @@ import (
 
 // TestJourneyWithTheClient signs in, renews the tokens and signs out at a pool
 // whose client is as a template says. So the URLs and scopes are those that the
-// library sends.
+// library sends. The CDK's template takes Node seconds, and is the same anyway
+// (TestTemplatesAgree).
 func TestJourneyWithTheClient(t *testing.T) {
-	for _, template := range templates {
+	for _, template := range templates[:2] {
 		for _, in := range kinds {
 			t.Run(template.name+"/"+in.clientType, func(t *testing.T) {
 				listener := must(net.Listen("tcp", "127.0.0.1:0"))(t)
