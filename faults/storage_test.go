@@ -313,7 +313,7 @@ func TestHungStorageHoldsFewGoroutines(t *testing.T) {
 	alice := s.NewSession(storage, "alice")
 	fault := lab.Hang(t)
 	storage.Misbehave(func(lab.StoreCall) *lab.StoreFault { return fault })
-	const requests, bound = 600, 256
+	const requests, bound = 600, 8 // of one session
 	statuses := make(chan int, requests)
 	for range requests {
 		go func() {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"reflect"
 	"sync/atomic"
 	"time"
@@ -20,9 +21,11 @@ const (
 	// deadlines of its own, and a hung server would otherwise hold a request
 	// for as long as its driver retries: six seconds with go-redis.
 	Timeout = 1500 * time.Millisecond
-	// storageCalls bounds the goroutines that wait in the driver, since they
-	// cannot be called back.
-	storageCalls = 256
+	// Goroutines that wait in the driver cannot be called back, so their number is
+	// bounded: by places that are divided by key. Of a storage with shards, one that
+	// hangs holds those of its own keys, and the others go on (P12).
+	stripes         = 512
+	placesOfAStripe = 8
 	// shortestTTL keeps clear of drivers that take less than a second for
 	// "expired" or, at zero, for "forever".
 	shortestTTL = 2 * time.Second
@@ -62,7 +65,8 @@ type Store struct {
 	driver     Driver
 	cancelable contextStorage // nil if the driver has no such methods
 	inProcess  bool           // the memory driver: no call can hang
-	slots      chan struct{}
+	places     [stripes]chan struct{}
+	seed       maphash.Seed
 	window     atomic.Pointer[window]
 }
 
@@ -91,7 +95,10 @@ func (s *Store) deadline() context.Context {
 
 // New puts deadlines on a driver.
 func New(driver Driver) *Store {
-	s := &Store{driver: driver, slots: make(chan struct{}, storageCalls)}
+	s := &Store{driver: driver, seed: maphash.MakeSeed()}
+	for i := range s.places {
+		s.places[i] = make(chan struct{}, placesOfAStripe)
+	}
 	_, s.inProcess = driver.(*memory.Storage)
 	if !embedsDriver(driver) {
 		s.cancelable, _ = driver.(contextStorage)
@@ -126,7 +133,7 @@ func (s *Store) Get(key string) ([]byte, error) {
 		value, err := s.driver.Get(key)
 		return value, storageError("get", err)
 	}
-	value, err := s.bounded(func(ctx context.Context) ([]byte, error) {
+	value, err := s.bounded(key, func(ctx context.Context) ([]byte, error) {
 		if s.cancelable != nil {
 			return s.cancelable.GetWithContext(ctx, key)
 		}
@@ -155,7 +162,7 @@ func (s *Store) Set(key string, value []byte, ttl time.Duration) error {
 	if s.inProcess {
 		return storageError("set", s.driver.Set(key, value, ttl))
 	}
-	_, err := s.bounded(func(ctx context.Context) ([]byte, error) {
+	_, err := s.bounded(key, func(ctx context.Context) ([]byte, error) {
 		if s.cancelable != nil {
 			return nil, s.cancelable.SetWithContext(ctx, key, value, ttl)
 		}
@@ -166,10 +173,23 @@ func (s *Store) Set(key string, value []byte, ttl time.Duration) error {
 
 // Delete removes what is stored, if it is there.
 func (s *Store) Delete(key string) error {
+	err := s.delete(key)
+	if err == nil || IsSlow(err) {
+		return err
+	}
+	// Some drivers fail if there is nothing to delete, in words of their own (F8): what
+	// counts is that there is nothing.
+	if left, unknown := s.Get(key); left == nil && unknown == nil {
+		return nil
+	}
+	return err
+}
+
+func (s *Store) delete(key string) error {
 	if s.inProcess {
 		return storageError("delete", s.driver.Delete(key))
 	}
-	_, err := s.bounded(func(ctx context.Context) ([]byte, error) {
+	_, err := s.bounded(key, func(ctx context.Context) ([]byte, error) {
 		if s.cancelable != nil {
 			return nil, s.cancelable.DeleteWithContext(ctx, key)
 		}
@@ -186,16 +206,18 @@ type storeAnswer struct {
 // bounded runs work in a goroutine and waits little longer than storageTimeout.
 // Drivers with a context get one, but are not trusted to heed it: go-redis
 // does not, unless its ContextTimeoutEnabled is set.
-func (s *Store) bounded(work func(context.Context) ([]byte, error)) ([]byte, error) {
+func (s *Store) bounded(key string, work func(context.Context) ([]byte, error)) ([]byte, error) {
 	ctx := s.deadline()
+	// The seed keeps visitors from choosing cookies that share a stripe.
+	places := s.places[maphash.String(s.seed, key)%stripes]
 	select {
-	case s.slots <- struct{}{}:
+	case places <- struct{}{}:
 	case <-ctx.Done():
-		return nil, errStorageBusy // every slot is held by a call that has not come back
+		return nil, errStorageBusy // every place is held by a call that has not come back
 	}
 	done := make(chan storeAnswer, 1)
 	go func() {
-		defer func() { <-s.slots }()
+		defer func() { <-places }()
 		value, err := recovered(ctx, work)
 		done <- storeAnswer{value, err}
 	}()
