@@ -19,6 +19,10 @@ const (
 	// CallTimeout bounds one call to Cognito, from dialing to the last byte.
 	CallTimeout = 5 * time.Second
 	dialTimeout = 2 * time.Second
+	// A connection that is silent for pingAfter is asked whether it lives, and given up
+	// without an answer in pingTimeout.
+	pingAfter   = 1500 * time.Millisecond
+	pingTimeout = time.Second
 	// longestAnswer bounds what is read of any answer, after decompression.
 	longestAnswer = 1 << 20
 	// How many calls of a kind may be under way at a time. Each kind has places of
@@ -123,6 +127,11 @@ func NewClient(given *http.Client, closing <-chan struct{}) *Client {
 			IdleConnTimeout:       20 * time.Second, // before the far end closes it under a request
 			MaxIdleConnsPerHost:   16,
 			ForceAttemptHTTP2:     true,
+			// A connection may die without a word: a NAT that forgets it, a host that
+			// is gone. Nothing would notice until TCP gives up, minutes later, and
+			// meanwhile every call would go there (F1). Both together take less than a
+			// call may, so that one that is repeated succeeds.
+			HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		}}
 	}
 	client := *given
