@@ -53,7 +53,7 @@ func gather(o options, n int) (g gathering, err error) {
 	l := &lab{options: o}
 	defer l.close()
 	storage := memory.New()
-	s, err := newSite(l.pool(), func(c *cognito.Config) { c.Storage = storage })
+	s, err := newSite(l.pool(), func(c *cognito.Config) { c.Storage, c.Keys = storage, benchKeys })
 	if err != nil {
 		return g, err
 	}

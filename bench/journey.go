@@ -25,7 +25,7 @@ var foundLine = []byte("HTTP/1.1 302 ")
 
 // login is the redirect to the pool.
 func login(l *lab) (*row, error) {
-	s, err := newSite(l.pool(), func(c *cognito.Config) { c.Storage = l.memory() })
+	s, err := newSite(l.pool(), func(c *cognito.Config) { c.Storage, c.Keys = l.memory(), benchKeys })
 	if err != nil {
 		return nil, err
 	}

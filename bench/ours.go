@@ -130,7 +130,7 @@ func memoryGetMany(l *lab) (*row, error) {
 // recordSize is the size of the record that every request of a session reads.
 func (l *lab) recordSize() (int, error) {
 	storage := l.memory()
-	s, err := newSite(l.pool(), func(c *cognito.Config) { c.Storage = storage })
+	s, err := newSite(l.pool(), func(c *cognito.Config) { c.Storage, c.Keys = storage, benchKeys })
 	if err != nil {
 		return 0, err
 	}

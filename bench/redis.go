@@ -105,7 +105,7 @@ func redisSignedIn(l *lab) (*row, error) {
 		return nil, err
 	}
 	return overRedis(server, func() (*row, error) {
-		return l.signedIn(1, "/", func(c *cognito.Config) { c.Storage = server.storage })
+		return l.signedIn(1, "/", func(c *cognito.Config) { c.Storage, c.Keys = server.storage, benchKeys })
 	})
 }
 

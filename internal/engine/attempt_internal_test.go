@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/storage"
 	"github.com/gofiber/storage/memory/v2"
 )
@@ -84,7 +85,7 @@ func TestAttemptFloodOfFinishedLogins(t *testing.T) {
 func TestRefusedLoginLeavesNothing(t *testing.T) {
 	driver := memory.New()
 	t.Cleanup(func() { _ = driver.Close() })
-	a := &attempts{store: storage.New(driver), now: time.Now, attemptLimit: newAttemptLimit(1)}
+	a := &attempts{store: storage.New(driver), rings: secret.NewDeriver(secret.NewKeys(nil), "attempt", "app"), now: time.Now, attemptLimit: newAttemptLimit(1)}
 	for i, want := range []error{nil, fault.ErrBusy, fault.ErrBusy} {
 		if _, _, err := a.begin(attempt{}, 0); !errors.Is(err, want) {
 			t.Errorf("login %d: %v, want %v", i, err, want)

@@ -121,6 +121,9 @@ var errLoginAgain = errors.New("logging in once more should succeed")
 // finish deals with an answer of Cognito that belongs to this browser.
 func (a *Engine) finish(r Request, answer cognitoAnswer, mine ticket) outcome {
 	begun, err := a.attempts.open(answer.state.Reveal(), mine)
+	if errors.Is(err, secret.ErrTampered) {
+		observer{a}.Tampered(err) // this browser's own login, so somebody has changed or made its record
+	}
 	if err != nil {
 		return outcome{err: fault.From(err)}
 	}

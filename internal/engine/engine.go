@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,7 +33,7 @@ type Engine struct {
 	hooks      Hooks
 	endpoints  pool.Endpoints
 	issuers    pool.Issuers
-	binding    string // pool and client: what every sealed record is bound to
+	binding    string // pool, client and app: what every sealed record is bound to
 	pathPrefix string // of BaseURL
 	trusted    []string
 	routes     []route
@@ -76,6 +77,7 @@ type Settings struct {
 
 	Storage         storage.Driver
 	OwnStorage      bool // the storage is in this process's memory, and nobody else's
+	Keys            secret.Keys
 	CookieName      string
 	IdleTimeout     time.Duration
 	AbsoluteTimeout time.Duration
@@ -125,7 +127,7 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 		settings: s, hooks: hooks, endpoints: pool.NewEndpoints(s.PoolAddress), issuers: pool.NewIssuers(s.UserPoolID, s.Issuer, s.Regions), cookies: newCookies(s), trusted: trustedOrigins(s),
 		// Not to the issuer: a pool that changes its form, or fails over to another
 		// Region, is the same pool (F5).
-		binding: s.UserPoolID + "\x00" + s.ClientID, store: storage.New(s.Storage),
+		binding: strings.Join([]string{s.UserPoolID, s.ClientID, s.BaseURL, s.CookieName}, "\x00"), store: storage.New(s.Storage),
 		tokens: cache.New[string, verifiedToken](cache.Limit),
 	}
 	if base, err := url.Parse(s.BaseURL); err == nil {
@@ -146,7 +148,7 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 	a.verifier = verifier
 	a.attempts = newAttempts(a)
 	a.sessions = session.New(session.Settings{
-		Binding: a.binding, Dictionary: claims.NewDictionary(s.ClientID, pool.DefaultIssuers(s.UserPoolID)...), Idle: s.IdleTimeout, Total: s.AbsoluteTimeout, Now: s.Now,
+		Keys: s.Keys, Binding: a.binding, Alone: s.OwnStorage, Dictionary: claims.NewDictionary(s.ClientID, pool.DefaultIssuers(s.UserPoolID)...), Idle: s.IdleTimeout, Total: s.AbsoluteTimeout, Now: s.Now,
 	}, a.store, a.tasks, observer{a})
 	a.renewals = refresh.New(refresh.Needs{
 		Sessions: a.sessions, Endpoint: a.endpoint, Verifier: a.verifier, Tasks: a.tasks, Observer: observer{a}, Now: s.Now, Alone: s.OwnStorage,

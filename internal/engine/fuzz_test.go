@@ -84,7 +84,7 @@ func FuzzTicket(f *testing.F) {
 	for _, value := range []string{"", "..", "1800000000.0." + key, "1.1." + key, "-1.0." + key, "1.-1." + key, "+1.0." + key, "01.00." + key, "1.0." + key + ".", "9223372036854775807.9223372036854775807." + key, "1.0." + strings.Repeat("*", 43), "a.b.c"} {
 		f.Add(value)
 	}
-	a := &attempts{boundTo: secret.BindingOf("attempt", "pool and client"), now: time.Now}
+	a := &attempts{rings: secret.NewDeriver(secret.NewKeys(nil), "attempt", "pool and client"), now: time.Now}
 	f.Fuzz(func(t *testing.T, value string) {
 		parsed, ok := parseTicket("name", value)
 		if !ok {

@@ -37,7 +37,7 @@ func printedForms(value any) string {
 // needs the struct's help.
 func TestInternalsPrintWithoutSecrets(t *testing.T) {
 	const canary = "canary-of-a-secret"
-	handle, _ := session.NewHandle([]byte(anID), secret.BindingOf("session", "pool and client"))
+	handle, _ := session.NewHandle([]byte(anID), secret.NewDeriver(secret.NewKeys(nil), "session", "pool and client"))
 	var key secret.Key
 	copy(key[:], canary)
 	e := &Engine{settings: Settings{ClientSecret: canary}}

@@ -192,9 +192,20 @@ const (
 	ColdPrefix = "cognito_cold_"
 )
 
+// Key is the secret that all apps under test share, and OtherKey is another one.
+const (
+	Key      = "ifiXN3BYT1l8Ij2Bl+m0Xo8sXq5tY2lHqzKc0nZb7dE="
+	OtherKey = "u0PpQyV9cWd6hD4rJm3oK1xTzA8sLbF5gNiR7eUwYq4="
+)
+
 // On lets an app use a storage.
 func On(storage Storage) func(*cognito.Config) {
-	return func(c *cognito.Config) { c.Storage = forFiber(storage) }
+	return func(c *cognito.Config) { c.Storage, c.Keys = forFiber(storage), []string{Key} }
+}
+
+// WithKeys gives an app other keys than Key.
+func WithKeys(keys ...string) func(*cognito.Config) {
+	return func(c *cognito.Config) { c.Keys = keys }
 }
 
 // Session is one that a test got by raw requests.

@@ -53,6 +53,7 @@ func (t *tokens) with(hot *session.Session, stored session.Cold) (both tokens, o
 		return both, false
 	}
 	both = *t
+	both.record.Used = max(t.record.Used, hot.Used)
 	both.record.IdleUntil = max(t.record.IdleUntil, hot.IdleUntil)
 	both.record.TouchAfter = max(t.record.TouchAfter, hot.TouchAfter)
 	both.cold.Refresh = t.cold.Refresh.With(stored.Refresh)

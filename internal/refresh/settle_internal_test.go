@@ -32,7 +32,7 @@ func TestBlockedLog(t *testing.T) {
 		now: time.Now, observer: log, tasks: tasks.New(4, nil),
 		states: map[string]*state{},
 	}
-	alice, ok := session.NewHandle([]byte(secret.Random()), "test")
+	alice, ok := session.NewHandle([]byte(secret.Random()), secret.NewDeriver(secret.NewKeys(nil), "session", "test"))
 	if !ok {
 		t.Fatal("an id of our own making is malformed")
 	}
@@ -62,7 +62,7 @@ func TestBlockedLog(t *testing.T) {
 // logouts does not fill the memory. Who has not logged out is not touched.
 func TestEndedNameWins(t *testing.T) {
 	r := &Renewals{now: time.Now, tasks: tasks.New(4, nil), states: map[string]*state{}}
-	handle, ok := session.NewHandle([]byte(secret.Random()), "test")
+	handle, ok := session.NewHandle([]byte(secret.Random()), secret.NewDeriver(secret.NewKeys(nil), "session", "test"))
 	if !ok {
 		t.Fatal("an id of our own making is malformed")
 	}
@@ -83,7 +83,7 @@ func TestEndedNameWins(t *testing.T) {
 	if kept := len(r.ended.latest) + len(r.ended.before); kept > 2*endedKept || !r.ended.has(fmt.Sprint(3*endedKept)) {
 		t.Errorf("%d ended sessions are remembered", kept)
 	}
-	bob, _ := session.NewHandle([]byte(secret.Random()), "test")
+	bob, _ := session.NewHandle([]byte(secret.Random()), secret.NewDeriver(secret.NewKeys(nil), "session", "test"))
 	if _, err := r.toSettle(bob, &tokens{due: time.Now().Add(time.Hour)}); err != nil || r.unsettled(bob.Name()) == nil {
 		t.Error("bob's tokens are not held")
 	}

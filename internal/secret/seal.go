@@ -11,22 +11,21 @@ import (
 )
 
 // SealVersion is the first byte of every record. A record of another version
-// comes from a newer or older release in a rolling deployment: it is treated
-// as absent and left where it is.
-const SealVersion = 3
+// comes from a newer or older release in a rolling deployment: what it says is
+// unknown here, and it is left where it is.
+const SealVersion = 4
 
 const nonceSize = 12 // of GCM
 
 // Why a record does not open.
 var (
 	ErrUnknownVersion = errors.New("sealed record of another version")
-	errTampered       = errors.New("sealed record does not open: changed, swapped, or of another app")
+	ErrTampered       = errors.New("sealed record does not open: changed, swapped, forged, or sealed with none of Config.Keys")
 )
 
 // Keyring is what one secret of a visitor's cookie yields: the name under
 // which records stand in the storage, and the key that they are sealed with.
-// Neither leads back to the cookie, so a dump of the storage signs nobody in,
-// and whoever writes to the storage cannot make a record that opens.
+// Neither leads back to the cookie, so a dump of the storage signs nobody in.
 type Keyring struct {
 	Name Name
 	Key
@@ -45,29 +44,63 @@ type (
 // Format prints no secret.
 func (Key) Format(f fmt.State, _ rune) { Hide(f, "key") }
 
-// BindingOf is what keyrings are bound to: the purpose, and pool and client. So
-// the cookie of one app or one kind is nothing in another, even over one shared
-// storage. It is a digest, to fit into one block of the hash with the rest.
-func BindingOf(purpose, binding string) string {
-	sum := sha256.Sum256([]byte("cognito/" + purpose + "\x00" + binding))
-	return string(sum[:16])
+// Deriver yields the keyrings of one kind of record.
+type Deriver struct {
+	keys    Keys
+	boundTo string
 }
 
-// DeriveKeyring derives both by the one-step key derivation of NIST SP 800-56C
-// (section 4.1, with SHA-256), which is also the Concat KDF of RFC 7518: two
-// hashes where HKDF takes several HMACs, for which every request of a session
-// that is not open in memory would wait. They are enough, since random is 32
-// random bytes, always, and nothing is ever appended to what they yield.
-func DeriveKeyring(random []byte, boundTo string) Keyring {
-	message := make([]byte, 4, 64) // begins with a counter
-	message = append(append(message, random...), boundTo...)
-	message[3] = 1
-	first := sha256.Sum256(message)
-	message[3] = 2
-	second := sha256.Sum256(message)
-	ring := Keyring{Key: second}
-	base64.RawURLEncoding.Encode(ring.Name[:], first[:])
+// Format prints no secret.
+func (*Deriver) Format(f fmt.State, _ rune) { Hide(f, "keys") }
+
+// NewDeriver derives keyrings from the app's keys. They are bound to the purpose
+// and to the app: the cookie of one app or one kind is nothing in another, even
+// over one shared storage. The binding is a digest, so that the derivation of a
+// name fits into one block of the hash.
+func NewDeriver(keys Keys, purpose, app string) *Deriver {
+	sum := sha256.Sum256([]byte("cognito/" + purpose + "\x00" + app))
+	return &Deriver{keys: keys, boundTo: string(sum[:16])}
+}
+
+// Ring derives by the one-step key derivation of NIST SP 800-56C (section 4.1,
+// with SHA-256), which is also the Concat KDF of RFC 7518: two hashes where HKDF
+// takes several HMACs, for which every request of a session that is not open in
+// memory would wait. They are enough, since random is 32 random bytes, always,
+// and nothing is ever appended to what they yield.
+//
+// The name is of the cookie alone: it stays when the app's keys change. The key
+// is of two secrets. With the cookie's alone, whoever may write to the storage
+// would choose a cookie of their own and seal what they like (P1); with the
+// app's alone, it and a dump would open everything.
+func (d *Deriver) Ring(random []byte) Keyring {
+	ring := Keyring{Key: d.key(0, random)}
+	name := d.derive(1, random, nil)
+	base64.RawURLEncoding.Encode(ring.Name[:], name[:])
 	return ring
+}
+
+func (d *Deriver) key(i int, random []byte) Key { return d.derive(2, random, d.keys.all[i][:]) }
+
+func (d *Deriver) derive(counter byte, random, key []byte) [32]byte {
+	message := make([]byte, 4, 96)
+	message[3] = counter
+	message = append(append(append(message, random...), key...), d.boundTo...)
+	return sha256.Sum256(message)
+}
+
+// Rotating reports whether records may be sealed under an older key than ours.
+func (d *Deriver) Rotating() bool { return len(d.keys.all) > 1 }
+
+// OpenOlder opens a record that the key of its ring does not open, with the
+// app's other keys.
+func (d *Deriver) OpenOlder(random []byte, name string, sealed []byte) ([]byte, error) {
+	for i := 1; i < len(d.keys.all); i++ {
+		key := d.key(i, random)
+		if plain, err := key.Open(name, sealed); err == nil {
+			return plain, nil
+		}
+	}
+	return nil, ErrTampered
 }
 
 // aead makes the cipher anew. Kept, it would take more than a kilobyte of every
@@ -106,14 +139,14 @@ const SealedStart = 1 + nonceSize
 // or none.
 func (k *Key) OpenInto(room []byte, key string, sealed []byte) ([]byte, error) {
 	if len(sealed) < SealedStart {
-		return nil, errTampered
+		return nil, ErrTampered
 	}
 	if sealed[0] != SealVersion {
 		return nil, ErrUnknownVersion
 	}
 	plain, err := k.aead().Open(room, sealed[1:SealedStart], sealed[SealedStart:], []byte(key))
 	if err != nil {
-		return nil, errTampered
+		return nil, ErrTampered
 	}
 	return plain, nil
 }

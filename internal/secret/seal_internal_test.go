@@ -20,6 +20,12 @@ func testSecret() []byte {
 	return secret
 }
 
+const testKey = "ifiXN3BYT1l8Ij2Bl+m0Xo8sXq5tY2lHqzKc0nZb7dE="
+
+func ringOf(random []byte, purpose, app string) Keyring {
+	return NewDeriver(NewKeys([]string{testKey}), purpose, app).Ring(random)
+}
+
 // TestRandomTextIsUnguessable is row D1: ten thousand texts, all different, of
 // 32 bytes each, in the one spelling that they have.
 func TestRandomTextIsUnguessable(t *testing.T) {
@@ -51,15 +57,16 @@ func TestKeyringIsOneStepDerivation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	derived := DeriveKeyring(z, otherInfo).Name
+	derived := (&Deriver{keys: NewKeys(nil), boundTo: otherInfo}).Ring(z).Name
 	name, err := base64.RawURLEncoding.DecodeString(string(derived[:]))
 	if err != nil || len(name) != sha256.Size || !bytes.HasPrefix(name, published) {
 		t.Errorf("the name is %x, want one that begins with %x: %v", name, published, err)
 	}
 
-	ring := DeriveKeyring(testSecret(), BindingOf("session", "issuer\x00pool\x00client"))
-	bound := sha256.Sum256([]byte("cognito/session\x00issuer\x00pool\x00client"))
-	second := sha256.Sum256(slices.Concat([]byte{0, 0, 0, 2}, testSecret(), bound[:16]))
+	ring := ringOf(testSecret(), "session", "pool\x00client")
+	bound := sha256.Sum256([]byte("cognito/session\x00pool\x00client"))
+	server := sha256.Sum256([]byte("cognito/key\x00" + testKey))
+	second := sha256.Sum256(slices.Concat([]byte{0, 0, 0, 2}, testSecret(), server[:], bound[:16]))
 	nonce := make([]byte, ring.aead().NonceSize())
 	other := aesGCM(t, second[:])
 	if got, want := ring.aead().Seal(nil, nonce, []byte("text"), nil), other.Seal(nil, nonce, []byte("text"), nil); !bytes.Equal(got, want) {
@@ -73,24 +80,29 @@ func TestKeyringIsOneStepDerivation(t *testing.T) {
 // TestKeyringsAreApart is row D4: a change of any part of what a key is derived
 // from gives another name and another key.
 func TestKeyringsAreApart(t *testing.T) {
-	ring := DeriveKeyring(testSecret(), BindingOf("session", "pool"))
+	ring := ringOf(testSecret(), "session", "pool")
 	sealed := ring.Seal("key", []byte("text"))
 	altered := testSecret()
 	altered[31] ^= 1
+	if theirs := NewDeriver(NewKeys(nil), "session", "pool").Ring(testSecret()); theirs.Name != ring.Name {
+		t.Error("another key of the app gives another name, so that no key could ever be replaced")
+	} else if _, err := theirs.Open("key", sealed); !errors.Is(err, ErrTampered) {
+		t.Errorf("another key of the app: open() = %v, want ErrTampered", err)
+	}
 	for name, other := range map[string]Keyring{
-		"secret":              DeriveKeyring(altered, BindingOf("session", "pool")),
-		"purpose":             DeriveKeyring(testSecret(), BindingOf("attempt", "pool")),
-		"binding":             DeriveKeyring(testSecret(), BindingOf("session", "pool2")),
-		"purpose and binding": DeriveKeyring(testSecret(), BindingOf("session\x00pool", "")),
+		"secret":              ringOf(altered, "session", "pool"),
+		"purpose":             ringOf(testSecret(), "attempt", "pool"),
+		"binding":             ringOf(testSecret(), "session", "pool2"),
+		"purpose and binding": ringOf(testSecret(), "session\x00pool", ""),
 	} {
 		if other.Name == ring.Name {
 			t.Errorf("another %s gives the same name", name)
 		}
-		if _, err := other.Open("key", sealed); !errors.Is(err, errTampered) {
-			t.Errorf("another %s: open() = %v, want errTampered", name, err)
+		if _, err := other.Open("key", sealed); !errors.Is(err, ErrTampered) {
+			t.Errorf("another %s: open() = %v, want ErrTampered", name, err)
 		}
 	}
-	again := DeriveKeyring(testSecret(), BindingOf("session", "pool"))
+	again := ringOf(testSecret(), "session", "pool")
 	if plain, err := again.Open("key", sealed); err != nil || string(plain) != "text" {
 		t.Errorf("open() = %q, %v", plain, err)
 	}
@@ -99,7 +111,7 @@ func TestKeyringsAreApart(t *testing.T) {
 // TestSealedRecordsDoNotBend is rows D4 and K3: no bit can be changed, no byte
 // taken away or added, and no record moved to another key.
 func TestSealedRecordsDoNotBend(t *testing.T) {
-	ring := DeriveKeyring(testSecret(), BindingOf("session", "pool"))
+	ring := ringOf(testSecret(), "session", "pool")
 	sealed := ring.Seal("key", []byte("some claims"))
 	mustFail := func(what, key string, record []byte, want error) {
 		t.Helper()
@@ -111,18 +123,18 @@ func TestSealedRecordsDoNotBend(t *testing.T) {
 		for bit := range 8 {
 			flipped := slices.Clone(sealed)
 			flipped[i] ^= 1 << bit
-			want := errTampered
+			want := ErrTampered
 			if i == 0 {
 				want = ErrUnknownVersion
 			}
 			mustFail("a flipped bit", "key", flipped, want)
 		}
-		mustFail("a part", "key", sealed[:i], errTampered)
+		mustFail("a part", "key", sealed[:i], ErrTampered)
 	}
-	mustFail("nothing", "key", nil, errTampered)
-	mustFail("a byte more", "key", append(slices.Clone(sealed), 0), errTampered)
-	mustFail("another key", "key2", sealed, errTampered)
-	mustFail("no key", "", sealed, errTampered)
+	mustFail("nothing", "key", nil, ErrTampered)
+	mustFail("a byte more", "key", append(slices.Clone(sealed), 0), ErrTampered)
+	mustFail("another key", "key2", sealed, ErrTampered)
+	mustFail("no key", "", sealed, ErrTampered)
 	if plain, err := ring.Open("key", sealed); err != nil || string(plain) != "some claims" {
 		t.Errorf("open() = %q, %v", plain, err)
 	}
@@ -145,4 +157,27 @@ func aesGCM(t *testing.T, key []byte) cipher.AEAD {
 		t.Fatal(err)
 	}
 	return aead
+}
+
+// TestKeyRotation: of several keys the first seals and all open.
+func TestKeyRotation(t *testing.T) {
+	one, two := NewKeys([]string{"one"}), NewKeys([]string{"two"})
+	sealed := func(keys Keys) []byte {
+		ring := NewDeriver(keys, "session", "pool").Ring(testSecret())
+		return ring.Seal("name", []byte("text"))
+	}
+	both := NewDeriver(NewKeys([]string{"two", "one"}), "session", "pool")
+	ring := both.Ring(testSecret())
+	if plain, err := ring.Open("name", sealed(two)); err != nil || string(plain) != "text" {
+		t.Errorf("the first key opens %q, %v", plain, err)
+	}
+	if _, err := ring.Open("name", sealed(one)); !errors.Is(err, ErrTampered) || !both.Rotating() {
+		t.Errorf("the first key opens what the second sealed: %v", err)
+	}
+	if plain, err := both.OpenOlder(testSecret(), "name", sealed(one)); err != nil || string(plain) != "text" {
+		t.Errorf("the second key opens %q, %v", plain, err)
+	}
+	if _, err := both.OpenOlder(testSecret(), "name", sealed(NewKeys([]string{"three"}))); !errors.Is(err, ErrTampered) {
+		t.Errorf("a key that is not ours opens: %v", err)
+	}
 }

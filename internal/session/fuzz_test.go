@@ -15,7 +15,7 @@ func FuzzSessionRecord(f *testing.F) {
 	for _, seed := range [][]byte{nil, {secret.SealVersion}, hot.Encode(goldenBook), cold.Encode(), bytes.Repeat([]byte{0xff}, 40), []byte(`{"user":"alice"}`), append([]byte{secret.SealVersion}, bytes.Repeat([]byte{0}, 60)...)} {
 		f.Add(seed)
 	}
-	handle, ok := NewHandle([]byte(goldenID), secret.BindingOf("session", goldenBinding))
+	handle, ok := NewHandle([]byte(goldenID), goldenRings)
 	if !ok {
 		f.Fatal("the golden id is refused")
 	}

@@ -25,6 +25,8 @@ type Hot struct {
 
 // Moments are the times of a session.
 type Moments struct {
+	Began      moment // when the visitor logged in
+	Used       moment // when the idle deadline last moved
 	IdleUntil  moment // moves as the session is used
 	until      moment // never moves
 	TouchAfter moment // when use moves idleUntil again
@@ -68,8 +70,8 @@ func (m *Moments) first() moment {
 }
 
 // inOrder is the order of the record's format.
-func (m *Moments) inOrder() [5]*moment {
-	return [5]*moment{&m.IdleUntil, &m.until, &m.TouchAfter, &m.RenewAfter, &m.Expires}
+func (m *Moments) inOrder() [7]*moment {
+	return [7]*moment{&m.Began, &m.Used, &m.IdleUntil, &m.until, &m.TouchAfter, &m.RenewAfter, &m.Expires}
 }
 
 // Encode writes the record, with claims as short as the dictionary makes them.

@@ -60,12 +60,12 @@ const tombstoneLife = 10 * time.Minute
 // NewHandle derives a handle, or reports that the value cannot be an id of
 // ours. Nothing else of a cookie ever reaches the storage. It does not keep id,
 // which may be a view into a request.
-func NewHandle(id []byte, boundTo string) (*Handle, bool) {
+func NewHandle(id []byte, from *secret.Deriver) (*Handle, bool) {
 	random, ok := secret.RandomOf(id)
 	if !ok {
 		return nil, false
 	}
-	ring := secret.DeriveKeyring(random[:], boundTo)
+	ring := from.Ring(random[:])
 	// With a copy of id: the view changes when the request ends.
 	handle := &Handle{ID: ID(id), Key: ring.Key}
 	copy(handle.HotKey[copy(handle.HotKey[:], HotPrefix):], ring.Name[:])
@@ -87,6 +87,7 @@ type Session struct {
 	Serial uint64
 	Moments
 	Renewable bool
+	oldKey    bool // its records are sealed with an older one of the app's keys
 	userInfo  claims.Text
 	// Unsaved is set while the session's newest tokens exist only here.
 	Unsaved *Cold
@@ -114,20 +115,24 @@ type Store struct {
 	observer Observer
 	tasks    *tasks.Group
 	Store    *storage.Store
-	boundTo  string // see sealedFor
+	rings    *secret.Deriver
+	alone    bool
 	now      func() time.Time
 	idle     time.Duration
 	total    time.Duration
 	Recent   *cache.Cache[ID, Session]
 	book     *claims.Dictionary
 	seed     maphash.Seed
+	seen     lastSeen
 
 	touching sync.Map // names of sessions whose idle deadline is being moved
 }
 
 // Settings are what sessions have to know of the app.
 type Settings struct {
-	Binding    string // pool and client: what every record is bound to
+	Keys       secret.Keys
+	Binding    string // pool, client and app: what every record is bound to
+	Alone      bool   // the storage is this process's own: nobody else writes there
 	Dictionary *claims.Dictionary
 	Idle       time.Duration
 	Total      time.Duration
@@ -137,13 +142,14 @@ type Settings struct {
 // New keeps sessions in a storage.
 func New(s Settings, store *storage.Store, background *tasks.Group, observer Observer) *Store {
 	return &Store{
-		observer: observer, tasks: background, Store: store, boundTo: secret.BindingOf("session", s.Binding), now: s.Now,
+		observer: observer, tasks: background, Store: store,
+		rings: secret.NewDeriver(s.Keys, "session", s.Binding), alone: s.Alone, now: s.Now,
 		idle: s.Idle, total: s.Total, Recent: cache.New[ID, Session](cache.Limit), book: s.Dictionary, seed: maphash.MakeSeed(),
 	}
 }
 
 // Handle is newHandle for this app's sessions.
-func (s *Store) Handle(id []byte) (*Handle, bool) { return NewHandle(id, s.boundTo) }
+func (s *Store) Handle(id []byte) (*Handle, bool) { return NewHandle(id, s.rings) }
 
 // Read finds the session of a cookie's value, which may be a view into the
 // request. The error is ErrSessionEnded when there is none and ErrUnavailable
@@ -171,7 +177,7 @@ func (s *Store) Read(id []byte, now time.Time) (*Session, error) {
 	case err != nil:
 		return nil, err
 	case sealed == nil || maphash.Bytes(s.seed, sealed) != digest:
-		return s.opened(&known.Handle, sealed, now)
+		return s.opened(&known.Handle, known, sealed, now)
 	case !calmUntil.Passed(now):
 		return known, nil
 	}
@@ -188,58 +194,14 @@ func (s *Store) readAnew(id []byte, now time.Time) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.opened(handle, sealed, now)
-}
-
-// opened opens what the storage has, which may be nothing.
-func (s *Store) opened(handle *Handle, sealed []byte, now time.Time) (*Session, error) {
-	if sealed == nil {
-		s.Recent.Forget(handle.ID)
-		return nil, ErrNoSession
-	}
-	session, err := s.open(handle, sealed)
-	if err != nil {
-		return nil, err
-	}
-	return s.unlessOver(session, now)
-}
-
-// unlessOver checks the deadlines of a session.
-func (s *Store) unlessOver(session *Session, now time.Time) (*Session, error) {
-	if session.until.Passed(now) || session.IdleUntil.Passed(now) {
-		s.drop(&session.Handle)
-		return nil, ErrNoSession
-	}
-	return session, nil
-}
-
-// ErrNoSession is made once: requests with dead cookies are common.
-var ErrNoSession = fault.Plain(fault.ErrSessionEnded)
-
-func (s *Store) open(handle *Handle, sealed []byte) (*Session, error) {
-	digest := maphash.Bytes(s.seed, sealed)
-	plain, err := handle.Key.OpenInto(s.Store.Room(sealed), handle.Hot(), sealed)
-	if err == nil {
-		var record Hot
-		if record, err = decodeHot(plain, s.book); err == nil {
-			return s.remember(handle, digest, record), nil
-		}
-	}
-	s.Recent.Forget(handle.ID)
-	if errors.Is(err, secret.ErrUnknownVersion) {
-		return nil, ErrNoSession
-	}
-	// Only this cookie leads to this record, so nobody else loses anything.
-	s.observer.Tampered(err)
-	s.drop(handle)
-	return nil, ErrNoSession
+	return s.opened(handle, nil, sealed, now)
 }
 
 // remember keeps what a record holds for the session's next requests.
-func (s *Store) remember(handle *Handle, digest uint64, record Hot) *Session {
+func (s *Store) remember(handle *Handle, digest uint64, record Hot, oldKey bool) *Session {
 	entry := &cache.Entry[ID, Session]{Key: handle.ID}
 	s.fill(&entry.Value, handle, record)
-	entry.Value.digest = digest
+	entry.Value.digest, entry.Value.oldKey = digest, oldKey
 	s.Recent.Put(entry)
 	return &entry.Value
 }
@@ -270,21 +232,37 @@ func (s *Store) ReadCold(handle *Handle) (Cold, error) {
 	if sealed == nil {
 		return Cold{}, ErrNoSession
 	}
-	plain, err := handle.Key.Open(handle.cold(), sealed)
-	if err != nil {
-		return Cold{}, ErrNoSession
+	plain, _, err := s.unseal(handle, handle.cold(), sealed)
+	var cold Cold
+	if err == nil {
+		cold, err = decodeCold(plain)
 	}
-	cold, err := decodeCold(plain)
-	if err != nil {
+	switch {
+	case errors.Is(err, secret.ErrUnknownVersion):
+		return Cold{}, fault.Unavailable(err)
+	case err != nil:
+		s.observer.Tampered(err)
 		return Cold{}, ErrNoSession
 	}
 	return cold, nil
 }
 
-// Fresh reads both records anew, past what is remembered.
+// Fresh reads both records as the storage has them, past what is remembered.
 func (s *Store) Fresh(handle *Handle) (*Session, Cold, error) {
-	hot, err := s.Read(handle.ID[:], s.now())
+	sealed, err := s.Store.Get(handle.Hot())
 	if err != nil {
+		return nil, Cold{}, err
+	}
+	if sealed == nil {
+		return nil, Cold{}, ErrNoSession
+	}
+	record, oldKey, err := s.decode(handle, sealed)
+	if err != nil {
+		return nil, Cold{}, err
+	}
+	hot := s.FromMemory(handle, record)
+	hot.oldKey = oldKey
+	if hot, err = s.unlessOver(hot, s.now()); err != nil {
 		return nil, Cold{}, err
 	}
 	cold, err := s.ReadCold(handle)

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
@@ -25,7 +26,7 @@ func (s *Store) Begin(record Hot, cold Cold) (*Session, error) {
 		panic("cognito: a session id of our own making is malformed")
 	}
 	now := s.now()
-	record.until = MomentOf(now.Add(s.total))
+	record.Began, record.until = MomentOf(now), MomentOf(now.Add(s.total))
 	s.Slide(&record, now)
 	if !record.Renewable {
 		record.until = min(record.until, record.Expires) // nothing could renew it
@@ -40,7 +41,7 @@ func (s *Store) Begin(record Hot, cold Cold) (*Session, error) {
 
 // Slide moves the idle deadline.
 func (s *Store) Slide(record *Hot, now time.Time) {
-	record.IdleUntil = MomentOf(now.Add(s.idle))
+	record.Used, record.IdleUntil = MomentOf(now), MomentOf(now.Add(s.idle))
 	record.TouchAfter = MomentOf(now.Add(s.idle / 10))
 }
 
@@ -56,7 +57,7 @@ func (s *Store) write(handle *Handle, record Hot, cold *Cold) (*Session, error) 
 	if err := s.Store.Set(handle.Hot(), sealed, life); err != nil {
 		return nil, err
 	}
-	return s.remember(handle, maphash.Bytes(s.seed, sealed), record), nil
+	return s.remember(handle, maphash.Bytes(s.seed, sealed), record, false), nil
 }
 
 // longestOutage is how long Cognito may be out of reach while a session in use
@@ -99,6 +100,7 @@ func (s *Store) UndoIfEnded(handle *Handle) error {
 		return err
 	}
 	if tombstone != nil {
+		s.seen.note(handle.Name(), ended)
 		s.drop(handle)
 		return ErrNoSession
 	}
@@ -110,7 +112,7 @@ func (s *Store) UndoIfEnded(handle *Handle) error {
 // session may have been renewed or ended since the request came in. Should it
 // still cross a renewal and put back an older hot record, whoever renewed finds
 // that when it looks again (settle). A storage that fails now is asked again
-// by the next request.
+// by the next request. Records that an older key opened are both sealed anew.
 func (s *Store) Touch(opened *Session, now time.Time) {
 	if _, busy := s.touching.LoadOrStore(opened.Name(), true); busy {
 		return
@@ -121,16 +123,38 @@ func (s *Store) Touch(opened *Session, now time.Time) {
 			s.touching.Delete(opened.Name())
 		}
 	}()
+	cold, err := s.coldToSeal(opened)
+	if err != nil {
+		s.observer.NotProlonged(err)
+		return
+	}
 	fresh, err := s.Read(opened.ID[:], now)
-	if err != nil || !fresh.TouchAfter.Passed(now) {
+	if err != nil || !fresh.TouchAfter.Passed(now) || (cold != nil && fresh.Serial != opened.Serial) {
 		return
 	}
 	record := fresh.Record()
 	s.Slide(&record, now)
-	if _, err := s.Save(&opened.Handle, record, nil); err != nil {
+	if _, err := s.Save(&opened.Handle, record, cold); err != nil {
 		done = !s.UndoLater(&opened.Handle, func() { s.touching.Delete(opened.Name()) })
 		s.observer.NotProlonged(err)
 	}
+}
+
+// coldToSeal is the cold record of a session whose records an older key opened, or
+// nil. It is read before the hot one, which tells by its serial whether somebody
+// has renewed the tokens meanwhile. Whoever does so later finds that as well.
+func (s *Store) coldToSeal(opened *Session) (*Cold, error) {
+	if !opened.oldKey {
+		return nil, nil
+	}
+	cold, err := s.ReadCold(&opened.Handle)
+	switch {
+	case fault.IsUnknown(err):
+		return nil, err
+	case err != nil:
+		return nil, nil // there is none: the session lasts as long as its tokens
+	}
+	return &cold, nil
 }
 
 // lateWrite is how long a write that got no answer in time may still be on its way.
@@ -156,6 +180,8 @@ func (s *Store) UndoLater(handle *Handle, then func()) bool {
 // refresh token after the next step has read the record will find the tombstone,
 // and revoke that token itself.
 func (s *Store) MarkEnded(handle *Handle) error {
+	s.seen.note(handle.Name(), ended)
+	s.Recent.Forget(handle.ID)
 	return s.Store.Set(handle.tomb(), sealedTombstone, tombstoneLife)
 }
 

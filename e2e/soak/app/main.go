@@ -35,6 +35,7 @@ func run() error {
 		UserPoolDomain: os.Getenv("POOL_DOMAIN"), ClientID: os.Getenv("CLIENT_ID"),
 		UserPoolID: os.Getenv("POOL_ID"), Issuer: os.Getenv("ISSUER"),
 		Storage:    redisstorage.NewFromConnection(redis.NewClient(options)),
+		Keys:       []string{"m0Xo8sXq5tY2lHqzKc0nZb7dEifiXN3BYT1l8Ij2Bl4="},
 		Logger:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		HTTPClient: &http.Client{Transport: signed{os.Getenv("ADDR"), os.Getenv("LOST_URL")}},
 	})

@@ -1,0 +1,162 @@
+package session
+
+import (
+	"errors"
+	"hash/maphash"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
+)
+
+// A record that the storage brings may be forged, of another release, sealed with
+// a key that is on its way out, or simply old. What it is worth is decided here.
+
+// opened opens what the storage has, which may be nothing, or something older
+// than known, which may be nil (P4).
+func (s *Store) opened(handle *Handle, known *Session, sealed []byte, now time.Time) (*Session, error) {
+	if sealed == nil {
+		s.forget(handle, known)
+		return nil, ErrNoSession
+	}
+	session, err := s.open(handle, known, sealed)
+	if err != nil {
+		return nil, err
+	}
+	return s.unlessOver(session, now)
+}
+
+// unlessOver checks the deadlines of a session. One that is over by this clock is
+// left to the lifetimes of the storage: a clock that is ahead must not delete
+// what others still go by (P17).
+func (s *Store) unlessOver(session *Session, now time.Time) (*Session, error) {
+	if session.until.Passed(now) || session.IdleUntil.Passed(now) {
+		return nil, ErrNoSession
+	}
+	return session, nil
+}
+
+// ErrNoSession is made once: requests with dead cookies are common.
+var ErrNoSession = fault.Plain(fault.ErrSessionEnded)
+
+func (s *Store) open(handle *Handle, known *Session, sealed []byte) (*Session, error) {
+	digest := maphash.Bytes(s.seed, sealed)
+	record, oldKey, err := s.decode(handle, sealed)
+	switch {
+	case err != nil:
+		return nil, err
+	case known != nil && record.Serial < known.Serial:
+		return known, nil // a replica that lags, or an old record put back: with groups taken away since, perhaps
+	case record.Serial < s.seen.serialOf(handle.Name()):
+		return nil, ErrNoSession
+	case oldKey && known == nil:
+		// Its records are sealed anew at its first request here, and not again
+		// before its idle deadline moves: instances that have the keys in
+		// another order do the same.
+		record.TouchAfter = 0
+	}
+	return s.remember(handle, digest, record, oldKey), nil
+}
+
+// decode opens a hot record of a session that has not ended.
+func (s *Store) decode(handle *Handle, sealed []byte) (Hot, bool, error) {
+	plain, oldKey, err := s.unseal(handle, handle.Hot(), sealed)
+	var record Hot
+	if err == nil {
+		record, err = decodeHot(plain, s.book)
+	}
+	if err != nil {
+		s.Recent.Forget(handle.ID)
+		return Hot{}, false, s.unopened(handle, err)
+	}
+	s.limit(&record)
+	return record, oldKey, s.checkEnded(handle)
+}
+
+// unseal opens a record with whichever of the app's keys it was sealed with.
+func (s *Store) unseal(handle *Handle, name string, sealed []byte) (plain []byte, oldKey bool, err error) {
+	room := s.Store.Room(sealed)
+	if s.rings.Rotating() {
+		room = nil // a key that does not fit would leave zeros there for the next one
+	}
+	plain, err = handle.Key.OpenInto(room, name, sealed)
+	if !errors.Is(err, secret.ErrTampered) || !s.rings.Rotating() {
+		return plain, false, err
+	}
+	random, _ := secret.RandomOf(handle.ID[:])
+	plain, err = s.rings.OpenOlder(random[:], name, sealed)
+	return plain, true, err
+}
+
+// unopened tells of a hot record that does not open, and says what that means.
+func (s *Store) unopened(handle *Handle, cause error) error {
+	if errors.Is(cause, secret.ErrUnknownVersion) {
+		return fault.Unavailable(cause) // another release can read it
+	}
+	// Only this cookie leads to this record, so nobody else loses anything.
+	s.observer.Tampered(cause)
+	s.drop(handle)
+	return ErrNoSession
+}
+
+// limit holds a record to this app's limits besides those that it was written
+// with: they may have become shorter since (P2).
+func (s *Store) limit(record *Hot) {
+	record.until = min(record.until, MomentOf(record.Began.Time().Add(s.total)))
+	record.IdleUntil = min(record.IdleUntil, MomentOf(record.Used.Time().Add(s.idle)))
+	record.TouchAfter = min(record.TouchAfter, MomentOf(record.Used.Time().Add(s.idle/10)))
+}
+
+// checkEnded looks whether the session of a record was ended: it may have been put
+// back, by a writer, a backup or a replica that lags. In a storage of our own
+// nobody does.
+func (s *Store) checkEnded(handle *Handle) error {
+	switch {
+	case s.seen.serialOf(handle.Name()) == ended:
+		return ErrNoSession
+	case s.alone:
+		return nil
+	}
+	return s.UndoIfEnded(handle)
+}
+
+// forget drops a session that the storage does not have any more, all but how new
+// it was.
+func (s *Store) forget(handle *Handle, known *Session) {
+	if known != nil {
+		s.seen.note(handle.Name(), known.Serial)
+	}
+	s.Recent.Forget(handle.ID)
+}
+
+// lastSeen are the last serials of sessions that were here lately and are not open
+// any more, by name. The newest are remembered, so made-up cookies fill nothing.
+type lastSeen struct {
+	mu             sync.Mutex
+	latest, before map[string]uint64
+}
+
+const (
+	// ended is the serial of a session that has ended: every record of it is older.
+	ended = math.MaxUint64
+	// seenKept is how many are remembered at least.
+	seenKept = 16384
+)
+
+func (l *lastSeen) note(name string, serial uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	serial = max(serial, l.latest[name], l.before[name])
+	if l.latest == nil || len(l.latest) >= seenKept {
+		l.latest, l.before = map[string]uint64{}, l.latest
+	}
+	l.latest[name] = serial
+}
+
+func (l *lastSeen) serialOf(name string) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(l.latest[name], l.before[name])
+}
