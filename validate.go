@@ -45,7 +45,7 @@ func (e *ConfigError) Is(target error) bool { return target == fault.ErrMisconfi
 
 var (
 	// The published pattern of pool ids.
-	poolIDWithRegion = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d+_[0-9A-Za-z]+$`)
+	poolIDWithRegion = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d+_[0-9A-Za-z]+$`)
 	poolIDOfAnyKind  = regexp.MustCompile(`^[\w-]+_[0-9A-Za-z]+$`)
 	clientIDPattern  = regexp.MustCompile(`^[\w+]{1,128}$`)
 	cookieName       = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)

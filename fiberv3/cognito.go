@@ -4,6 +4,8 @@ package cognito
 
 import (
 	"fmt"
+	"reflect"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,10 +53,10 @@ func NewAuth(config Config) (*Auth, error) {
 		return nil, err
 	}
 	a := &Auth{config: config.withDefaults()}
+	if fiber.IsChild() && inMemory(a.config.Storage) {
+		return nil, prefork
+	}
 	if a.config.Storage == nil {
-		if fiber.IsChild() {
-			return nil, prefork
-		}
 		a.ownStorage = memory.New()
 		a.config.Storage = a.ownStorage
 	}
@@ -73,7 +75,7 @@ func (a *Auth) settings(ownClock bool) engine.Settings {
 		Issuer: c.Issuer, Regions: c.Regions, Scopes: c.Scopes, BaseURL: c.BaseURL,
 		LoginPath: c.LoginPath, RedirectPath: c.RedirectPath, LogoutPath: c.LogoutPath, RefreshPath: c.RefreshPath,
 		AfterLogin: c.AfterLogin, AfterLogout: c.AfterLogout, AllowedOrigins: c.AllowedOrigins,
-		Storage: c.Storage, OwnStorage: a.ownStorage != nil, CookieName: c.CookieName, IdleTimeout: c.IdleTimeout, AbsoluteTimeout: c.AbsoluteTimeout,
+		Storage: c.Storage, OwnStorage: a.ownStorage != nil, Keys: secret.NewKeys(c.Keys), CookieName: c.CookieName, IdleTimeout: c.IdleTimeout, AbsoluteTimeout: c.AbsoluteTimeout,
 		Bearer: c.Bearer, BearerClientIDs: c.BearerClientIDs, Audience: c.Audience, UserInfo: c.UserInfo,
 		Logger: c.Logger, HTTPClient: c.HTTPClient, Now: c.Now, OwnClock: ownClock,
 	}
@@ -83,6 +85,21 @@ var prefork = &ConfigError{Problems: []ConfigProblem{{
 	Field: "Storage", Value: "", Rule: "must be shared when Fiber runs with Prefork, whose processes do not share memory",
 	Remedy: "set a Redis or Postgres storage",
 }}}
+
+var memoryDriver = regexp.MustCompile(`^github\.com/gofiber/(storage|fiber/v\d+/internal/storage)/memory(/v\d+)?$`)
+
+// inMemory reports whether a storage is the memory of this process: none, which
+// stands for that, or Fiber's memory driver in any version.
+func inMemory(storage fiber.Storage) bool {
+	if storage == nil {
+		return true
+	}
+	t := reflect.TypeOf(storage)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return memoryDriver.MatchString(t.PkgPath())
+}
 
 // Handler returns the middleware. It lets every request pass, except those for
 // its own routes; guards such as [Auth.RequireUser] refuse.
@@ -183,7 +200,8 @@ func (a *Auth) reportUnreachable(mounted string) {
 	for _, r := range a.config.paths() {
 		if !strings.HasPrefix(strings.ToLower(r.path)+"/", strings.ToLower(prefix)+"/") {
 			a.config.Logger.Error("cognito: a route is out of reach: the middleware is mounted under another path; settings are full paths",
-				"field", r.field, "path", r.path, "mounted", strings.Clone(mounted))
+				"field", r.field, "path", r.path, "mounted", strings.Clone(mounted),
+				"remedy", "set "+r.field+" to "+prefix+r.path+", or use the middleware before the group, or Auth.Register")
 		}
 	}
 }

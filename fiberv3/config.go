@@ -3,13 +3,11 @@
 package cognito
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/bar-tech/cognito/internal/engine"
-	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/gofiber/fiber/v3"
 )
 
@@ -129,14 +127,26 @@ type Config struct {
 	// Optional. Default: none.
 	AllowedOrigins []string
 
-	// Storage keeps sessions and logins in progress, sealed with keys that
-	// only the visitors' cookies hold. Apps with more than one process need
+	// Storage keeps sessions and logins in progress, sealed with Keys and with
+	// what only the visitors' cookies hold. Apps with more than one process need
 	// one that they share, such as Redis. It is never closed here. Methods with
 	// a context are used where a driver has them, but for one that is embedded
 	// in a storage of your own, whose Get, Set and Delete may do more.
 	//
 	// Optional. Default: a new github.com/gofiber/storage/memory/v2.
 	Storage fiber.Storage
+
+	// Keys are secrets of the app, of 32 characters at least, such as "openssl
+	// rand -base64 32" prints. All instances that share a Storage share them:
+	// whoever can write to the storage, and does not know them, can make no
+	// session. The first one seals, all of them open. To replace one, put the new
+	// one behind it on all instances, then before it, and remove the old one when
+	// IdleTimeout has passed: whatever is in use is sealed anew by then. They are
+	// printed nowhere.
+	//
+	// Optional. Default: random, for the life of the process; required with
+	// Storage.
+	Keys []string
 
 	// CookieName names the session cookie, without prefix: "__Host-" is put
 	// before it when BaseURL is https. Apps that share a host, under paths or
@@ -252,18 +262,6 @@ func (c Config) paths() []configPath {
 	}
 }
 
-// Format prints the config with the client secret redacted, for every verb.
-func (c Config) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "cognito.Config{UserPoolDomain:%q ClientID:%q UserPoolID:%q ClientSecret:%s BaseURL:%q}",
-		c.UserPoolDomain, c.ClientID, c.UserPoolID, secret.RedactedUnlessEmpty(c.ClientSecret), c.BaseURL)
-}
-
-// LogValue keeps the client secret out of slog.
-func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
-
-// MarshalJSON keeps the client secret out of JSON.
-func (c Config) MarshalJSON() ([]byte, error) { return secret.MarshalString(fmt.Sprint(c)) }
-
 // withDefaults returns a copy with every optional field filled in. Slices are
 // copied too, so that the caller's later changes stay the caller's.
 func (c Config) withDefaults() Config {
@@ -287,6 +285,7 @@ func (c Config) withDefaults() Config {
 	c.Regions = append([]string(nil), c.Regions...)
 	c.AllowedOrigins = append([]string(nil), c.AllowedOrigins...)
 	c.BearerClientIDs = append([]string(nil), c.BearerClientIDs...)
+	c.Keys = append([]string(nil), c.Keys...)
 
 	if c.AbsoluteTimeout == 0 {
 		c.AbsoluteTimeout = 7 * 24 * time.Hour
