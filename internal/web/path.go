@@ -1,9 +1,13 @@
 package web
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
-// longestReturnPath bounds what one login makes the storage keep.
-const longestReturnPath = 1024
+// LongestReturnPath bounds what one login makes the storage keep: 200 characters of
+// a script that takes nine bytes for each, as percent-encoded Chinese does.
+const LongestReturnPath = 2048
 
 // LocalPath rebuilds raw as an absolute path with an optional query that a
 // browser cannot but resolve on our own origin, and reports whether it could.
@@ -14,7 +18,7 @@ const longestReturnPath = 1024
 // path prefix. So these are refused, and every other byte outside the plain
 // URL alphabet is percent-encoded, which also closes response splitting.
 func LocalPath(raw string) (string, bool) {
-	if raw == "" || len(raw) > longestReturnPath || raw[0] != '/' {
+	if raw == "" || len(raw) > LongestReturnPath || raw[0] != '/' {
 		return "", false
 	}
 	raw, _, _ = strings.Cut(raw, "#")
@@ -29,7 +33,29 @@ func LocalPath(raw string) (string, bool) {
 	if hasQuery {
 		clean += "?" + encodePlain(query)
 	}
-	return clean, len(clean) <= longestReturnPath
+	return clean, len(clean) <= LongestReturnPath
+}
+
+// IsTooLong reports whether raw is no LocalPath because of its length.
+func IsTooLong(raw string) bool {
+	return len(raw) > LongestReturnPath || len(encodePlain(raw)) > LongestReturnPath
+}
+
+// ForQuery is a path of LocalPath's, to be encoded once more as a parameter's value:
+// its escapes of other than ASCII are undone, or three bytes would become five.
+// LocalPath makes the same path of it again.
+func ForQuery(path string) string {
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		if path[i] == '%' && isEscape(path[i:]) && path[i+1] >= '8' {
+			value, _ := strconv.ParseUint(path[i+1:i+3], 16, 8)
+			b.WriteByte(byte(value))
+			i += 2
+			continue
+		}
+		b.WriteByte(path[i])
+	}
+	return b.String()
 }
 
 // HasDotSegment reports whether path has a "." or ".." segment, also in the
