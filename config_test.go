@@ -431,7 +431,7 @@ func TestNewcomersMistakes(t *testing.T) {
 		}, []string{"token endpoint", "connection refused", "Temporarily unavailable"}},
 		{"scope that the client may not ask for", func(t *testing.T) string {
 			return logIn(lab.Serve(t, func(c *cognito.Config) { c.Scopes = []string{"openid", "billing"} }))
-		}, []string{"level=ERROR", "allow every scope of Scopes"}},
+		}, []string{"level=WARN", "allow every scope of Scopes"}},
 		{"public address without BaseURL", func(t *testing.T) string {
 			s := lab.Serve(t)
 			return s.Send(lab.Request{Path: "/login", Header: map[string]string{"Host": "app.example.com", "Accept": "text/html"}}).Text + s.Logged.String()

@@ -9,22 +9,25 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// TestLoginFlood is row A6: strangers begin logins and never return. The
-// default memory storage takes 65,536 and then refuses more; those in progress
-// still finish, and the places come free again.
+// TestLoginFlood is rows A6, P7 and P8: strangers begin logins without end and never
+// return. Any storage takes 4,096 of a process and no more; further ones travel in
+// their cookies, and everybody can still log in, once with each.
 func TestLoginFlood(t *testing.T) {
-	s := lab.Serve(t)
-	mine := lab.Halfway(s, "alice")
-	beginLogins(t, s, 65534) // one is mine, and one place is left
-	last := s.Begin()
-	mustBeBusy(t, s)
-	if res := s.Finish(mine); res.Cookie(lab.IsSessionCookie) == nil {
-		t.Errorf("a login from before the flood ends with %s", lab.StatusLine(res))
+	storage := lab.NewStore()
+	s := lab.Serve(t, lab.On(storage))
+	before := lab.Halfway(s, "alice")
+	beginLogins(t, s, 5000)
+	if kept := len(storage.Dump()); kept != 4096 {
+		t.Errorf("the storage keeps %d logins in progress, want 4096", kept)
 	}
-	s.Begin() // alice has made room for one
-	mustBeBusy(t, s)
-	if res := s.Finish(lab.Answered(s, last, "bob")); res.Cookie(lab.IsSessionCookie) == nil {
-		t.Errorf("the last login that was let in ends with %s", lab.StatusLine(res))
+	within := lab.Halfway(s, "bob", "return_to=/me")
+	for name, p := range map[string]*lab.PendingLogin{"before": before, "within": within} {
+		if res := s.Finish(p); res.Cookie(lab.IsSessionCookie) == nil || (name == "within" && res.Target().Path != "/me") {
+			t.Errorf("a login from %s the flood ends with %s at %q", name, lab.StatusLine(res), res.Header.Get("Location"))
+		}
+	}
+	if res := s.Finish(within); res.Cookie(lab.IsSessionCookie) != nil {
+		t.Errorf("a login in a cookie serves twice: %s", lab.StatusLine(res))
 	}
 	s.Pool.Advance(10 * time.Minute)
 	v := s.Visitor()
@@ -44,17 +47,4 @@ func beginLogins(t *testing.T, s *lab.Site, times int) {
 			t.Fatalf("login %d answers %d", i, visit.Response.StatusCode())
 		}
 	}
-}
-
-func mustBeBusy(t *testing.T, s *lab.Site) {
-	t.Helper()
-	res := s.Send(lab.Request{Path: "/login", Header: map[string]string{"Accept": "application/json"}})
-	if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
-		t.Errorf("/login in the flood answers %s, want 503 with Retry-After", lab.StatusLine(res))
-		return
-	}
-	if code := res.Problem(t)["code"]; code != "busy" {
-		t.Errorf("/login in the flood is refused as %v", code)
-	}
-	lab.SetsNothing(t, "/login in the flood", res)
 }

@@ -322,7 +322,7 @@ func TestHTMXComesBack(t *testing.T) {
 		s.URL + "/logout":                       "",
 		"":                                      "",
 		"mailto:cart@evil.example":              "",
-		s.URL + "/" + strings.Repeat("x", 2000): "",
+		s.URL + "/" + strings.Repeat("x", 2048): "",
 	} {
 		res := s.Send(lab.Request{Path: "/me", Header: map[string]string{"HX-Request": "true", "HX-Current-URL": current}})
 		login, err := url.Parse(res.Header.Get("HX-Redirect"))

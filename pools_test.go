@@ -239,9 +239,10 @@ func TestLoginMixUp(t *testing.T) {
 			two := serveTwoPools(t, hook)
 			staff, customer := two.answered(two.staff, "/staff/login", "alice"), two.answered(two.customers, "/login", "alice")
 			prefixOf := func(p *lab.PendingLogin, other *lab.PendingLogin) *http.Cookie {
-				// The names end in a hash of the state, of one length.
-				hash := len(p.Cookie.Name) - 24
-				return &http.Cookie{Name: other.Cookie.Name[:hash] + p.Cookie.Name[hash:], Value: p.Cookie.Value}
+				// The value begins with the mark of the app client that it is for.
+				_, rest, _ := strings.Cut(p.Cookie.Value, ".")
+				mark, _, _ := strings.Cut(other.Cookie.Value, ".")
+				return &http.Cookie{Name: p.Cookie.Name, Value: mark + "." + rest}
 			}
 			for _, row := range []struct {
 				name, path string
@@ -251,7 +252,7 @@ func TestLoginMixUp(t *testing.T) {
 				{"staff's answer at the customers'", "/login/redirect", staff, []*http.Cookie{staff.Cookie}},
 				{"customers' answer at the staff's", "/staff/login/redirect", customer, []*http.Cookie{customer.Cookie}},
 				{"with both tickets", "/login/redirect", staff, []*http.Cookie{staff.Cookie, customer.Cookie}},
-				{"with the ticket renamed", "/login/redirect", staff, []*http.Cookie{prefixOf(staff, customer)}},
+				{"with the ticket marked anew", "/login/redirect", staff, []*http.Cookie{prefixOf(staff, customer)}},
 				{"the other way round", "/staff/login/redirect", customer, []*http.Cookie{prefixOf(customer, staff)}},
 			} {
 				_, query, _ := strings.Cut(row.from.Callback, "?")

@@ -285,6 +285,16 @@ func TestCodeSpentTwice(t *testing.T) {
 			if posts != 1 {
 				t.Errorf("%d requests were sent to the token endpoint, want 1", posts)
 			}
+			if row.reason == cognito.ErrCodeRefused {
+				// With a storage that instances share, another one may have been
+				// faster (F4): the login begins again, once.
+				if !leadsToCognito(l.Site, res) {
+					t.Fatalf("the code's refusal is answered with %s, want another login", lab.StatusLine(res))
+				}
+				_ = l.storage.Reset()
+				l.mustLogIn()
+				return
+			}
 			l.mustRefuse(res, row.reason, row.reason)
 			if retry := res.Header.Get("Retry-After"); (retry != "") != (row.reason == cognito.ErrUnavailable) {
 				t.Errorf("Retry-After is %q", retry)

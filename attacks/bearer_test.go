@@ -189,13 +189,13 @@ func TestBearerForgeries(t *testing.T) {
 			lab.MustJudge(t, s.Auth, token, row.want)
 
 			res := s.Bring("/me", token)
-			s.MustChallenge(res, http.StatusUnauthorized, lab.InvalidToken)
+			s.MustChallenge(res, http.StatusUnauthorized, lab.ChallengeFor(row.want))
 			if problem := res.Problem(t); problem["code"] != "invalid_token" {
 				t.Errorf("the problem is %v", problem)
 			}
-			s.MustChallenge(s.Bring("/me", token, v.SessionCookie()), http.StatusUnauthorized, lab.InvalidToken)
+			s.MustChallenge(s.Bring("/me", token, v.SessionCookie()), http.StatusUnauthorized, lab.ChallengeFor(row.want))
 			page := s.Send(lab.Request{Path: "/me", Cookies: []*http.Cookie{v.SessionCookie()}, Header: lab.AsPageWith(map[string]string{"Authorization": "Bearer " + token})})
-			s.MustChallenge(page, http.StatusUnauthorized, lab.InvalidToken)
+			s.MustChallenge(page, http.StatusUnauthorized, lab.ChallengeFor(row.want))
 			if who := lab.Decode(t, s.Bring("/who", token, v.SessionCookie()).Text); who["user"] != nil || who["scope"] != nil || who["err"] == nil {
 				t.Errorf("an open page sees %v", who)
 			}
@@ -226,7 +226,7 @@ func TestBearerTokensOfOthers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			lab.MustJudge(t, s.Auth, row.token, row.want)
-			(&lab.Site{T: t, URL: s.URL}).MustChallenge(s.Bring("/me", row.token), http.StatusUnauthorized, lab.InvalidToken)
+			(&lab.Site{T: t, URL: s.URL}).MustChallenge(s.Bring("/me", row.token), http.StatusUnauthorized, lab.ChallengeFor(row.want))
 		})
 	}
 	mustAdmit(s, "alice", s.Pool.AccessToken("", "alice", nil))
@@ -376,16 +376,14 @@ func TestBearerTokenOutsideOfTheHeader(t *testing.T) {
 }
 
 // TestBearerSwitchedOff proves that the header means nothing without Bearer,
-// neither a user nor a challenge.
+// neither a user nor another session. Whoever sends it anyway is told (F27).
 func TestBearerSwitchedOff(t *testing.T) {
 	s := lab.ServeAPI(t, func(c *cognito.Config) { c.Bearer = false })
 	v := s.Visitor()
 	v.Login(s.URL+"/login", "bob", lab.PasswordOf("bob"))
 	token := s.Pool.AccessToken("", "alice", nil)
 	res := s.Bring("/me", token)
-	if res.StatusCode != http.StatusUnauthorized || res.Header.Get("WWW-Authenticate") != "" {
-		t.Errorf("%d with challenge %q, want 401 without", res.StatusCode, res.Header.Get("WWW-Authenticate"))
-	}
+	s.MustChallenge(res, http.StatusUnauthorized, `Bearer error="invalid_request", error_description="This app does not accept bearer tokens."`)
 	s.MustSay("bob", s.Bring("/me", token, v.SessionCookie()))
 }
 

@@ -2,8 +2,6 @@ package attacks_test
 
 import (
 	"bufio"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -102,16 +100,22 @@ func TestLoginCSRF(t *testing.T) {
 	// under the name of the attacker's.
 	own := lab.Halfway(s, "alice")
 	forged := &http.Cookie{Name: attack.Cookie.Name, Value: own.Cookie.Value}
-	for name, cookies := range map[string][]*http.Cookie{
-		"own login": {own.Cookie}, "own cookie renamed": {forged}, "both": {own.Cookie, forged},
-		"tossed": {forged, attack.Cookie}, "tossed in front": {attack.Cookie, forged},
+	patched := &http.Cookie{Name: own.Cookie.Name, Value: attack.Cookie.Value[:len(attack.Cookie.Value)-43] + own.Cookie.Value[len(own.Cookie.Value)-43:]}
+	for name, row := range map[string]struct {
+		cookies  []*http.Cookie
+		restarts bool // the victim's own login, at Cognito, as the victim
+	}{
+		"own login": {[]*http.Cookie{own.Cookie}, true}, "own cookie renamed": {[]*http.Cookie{forged}, true}, "own secret": {[]*http.Cookie{patched}, false},
+		"tossed": {[]*http.Cookie{forged, attack.Cookie}, false}, "tossed in front": {[]*http.Cookie{attack.Cookie, forged}, false},
 	} {
-		res := s.Send(lab.Request{Path: attack.Callback, Cookies: cookies})
+		res := s.Send(lab.Request{Path: attack.Callback, Cookies: row.cookies})
 		mustNotSignIn(t, name, res)
-		if res.StatusCode != http.StatusBadRequest || leadsToCognito(s, res) {
+		if leadsToCognito(s, res) != row.restarts || (!row.restarts && res.StatusCode != http.StatusBadRequest) {
 			t.Errorf("with %s the callback answers %s", name, lab.StatusLine(res))
 		}
-		lab.SetsNothing(t, name, res)
+		if !row.restarts {
+			lab.SetsNothing(t, name, res)
+		}
 	}
 	if calls := s.Pool.Calls(cognitotest.Token); calls != 0 {
 		t.Errorf("%d of the attacker's codes were spent", calls)
@@ -158,7 +162,8 @@ func TestStateMissingOrWrong(t *testing.T) {
 		}
 		return r
 	}, p.State)
-	cookies := []*http.Cookie{p.Cookie, {Name: attemptCookie(t, p, ""), Value: p.Cookie.Value}}
+	// Another login of this browser would begin again, once: that has been.
+	cookies := []*http.Cookie{p.Cookie, restarted(s).Cookie}
 	for _, tt := range []struct {
 		query string
 		want  error
@@ -351,8 +356,8 @@ func TestStolenFlight(t *testing.T) {
 		}
 	})
 	waitFor(t, "the exchange", func() bool { return s.Pool.Calls(cognitotest.Token) == 1 })
-	began, _, _ := strings.Cut(p.Cookie.Value, ".")
-	for _, forged := range []string{began + ".0." + s256("a guess"), p.Cookie.Value + "x", began + ".1." + s256(p.State)} {
+	known := p.Cookie.Value[:len(p.Cookie.Value)-43]
+	for _, forged := range []string{known + s256("a guess"), p.Cookie.Value + "x", known + s256(p.State)} {
 		both.Go(func() {
 			res, err := s.TrySend(lab.Request{Path: p.Callback, Cookies: []*http.Cookie{{Name: p.Cookie.Name, Value: forged}}})
 			if err != nil || res.Cookie(lab.IsSessionCookie) != nil || res.Header.Get("Location") == "/" {
@@ -669,13 +674,14 @@ func TestErrorAnswers(t *testing.T) {
 func TestUnmatchedError(t *testing.T) {
 	var refused refusals
 	s := lab.Serve(t, refused.hook)
-	p := lab.Halfway(s, "alice")
+	p, again := lab.Halfway(s, "alice"), restarted(s)
 	for _, r := range []lab.Request{
-		{Path: "/login/redirect?error=access_denied", Cookies: []*http.Cookie{p.Cookie}},
-		{Path: "/login/redirect?error=access_denied&state=", Cookies: []*http.Cookie{p.Cookie}},
-		{Path: "/login/redirect?error=access_denied&state=wrong", Cookies: []*http.Cookie{p.Cookie}},
+		{Path: "/login/redirect?error=access_denied"},
+		{Path: "/login/redirect?error=access_denied", Cookies: []*http.Cookie{p.Cookie, again.Cookie}},
+		{Path: "/login/redirect?error=access_denied&state=", Cookies: []*http.Cookie{p.Cookie, again.Cookie}},
+		{Path: "/login/redirect?error=access_denied&state=wrong", Cookies: []*http.Cookie{p.Cookie, again.Cookie}},
 		{Path: "/login/redirect?error=access_denied&state=" + p.State},
-		{Path: "/login/redirect?error=access_denied&state=" + p.State, Cookies: []*http.Cookie{{Name: p.Cookie.Name, Value: "1.0." + s256("a guess")}}},
+		{Path: "/login/redirect?error=access_denied&state=" + p.State, Cookies: []*http.Cookie{{Name: p.Cookie.Name, Value: p.Cookie.Value[:len(p.Cookie.Value)-43] + s256("a guess")}}},
 	} {
 		res := s.Send(r)
 		if err := refused.take(); !errors.Is(err, cognito.ErrStateMismatch) {
@@ -787,17 +793,23 @@ func TestMixUp(t *testing.T) {
 	first := lab.ServeWith(t, pool, storage.hook)
 	other := lab.ServeWith(t, pool, storage.hook, func(c *cognito.Config) { c.ClientID = "other" })
 	p := lab.Halfway(first, "alice")
-	renamed := &http.Cookie{Name: attemptCookie(t, other.Begin(), p.State), Value: p.Cookie.Value}
-	if renamed.Name == p.Cookie.Name {
-		t.Error("the cookies of both clients have the same names")
+	_, rest, _ := strings.Cut(p.Cookie.Value, ".")
+	mark, _, _ := strings.Cut(other.Begin().Cookie.Value, ".")
+	remarked := &http.Cookie{Name: "cognito_login_7", Value: mark + "." + rest}
+	if remarked.Value == p.Cookie.Value {
+		t.Error("the cookies of both clients cannot be told apart")
 	}
-	for name, cookies := range map[string][]*http.Cookie{"its own name": {p.Cookie}, "the other's name": {renamed}, "both": {p.Cookie, renamed}} {
+	for name, cookies := range map[string][]*http.Cookie{"its own mark": {p.Cookie}} {
 		res := other.Send(lab.Request{Path: p.Callback, Cookies: cookies})
 		if res.StatusCode != http.StatusBadRequest {
 			t.Errorf("with the cookie under %s the other client answers %s", name, lab.StatusLine(res))
 		}
 		lab.SetsNothing(t, name, res)
 	}
+	// Marked as the other's it is an expired login, which begins again with a state
+	// of the other's own.
+	res := other.Send(lab.Request{Path: p.Callback, Cookies: []*http.Cookie{remarked}})
+	mustNotSignIn(t, "a cookie marked anew", res)
 	if calls := pool.Calls(cognitotest.Token); calls != 0 {
 		t.Errorf("%d codes were spent", calls)
 	}
@@ -828,10 +840,10 @@ func TestAccountLinkedJustNow(t *testing.T) {
 	if !leadsToCognito(s, res) {
 		t.Fatalf("the error is answered with %s, want a login", lab.StatusLine(res))
 	}
-	if cookie := res.Cookie(lab.IsLoginCookie); cookie.Name == first.Cookie.Name {
+	second := onward(res)
+	if second.State == first.State {
 		t.Error("the login goes on under its old state")
 	}
-	second := onward(res)
 	res = s.Finish(lab.Answered(s, onward(res), "alice"))
 	if mustSignIn(t, "the login again", res); res.Header.Get("Location") != "/me?tab=3" {
 		t.Errorf("the login again led to %s", res.Header.Get("Location"))
@@ -888,17 +900,14 @@ func TestSilentLogin(t *testing.T) {
 	}
 }
 
-// attemptCookie is what the app that a login began at would call the cookie of
-// a login with another state.
-func attemptCookie(t *testing.T, begun *lab.PendingLogin, state string) string {
-	t.Helper()
-	key := func(state string) string {
-		sum := sha256.Sum256([]byte("cognito attempt\x00" + state))
-		return base64.RawURLEncoding.EncodeToString(sum[:18])
+// restarted is a login that has begun again by itself. A callback that matches no
+// login is answered with a page while there is one.
+func restarted(s *lab.Site) *lab.PendingLogin {
+	s.Helper()
+	lost := s.Begin()
+	again := onward(s.Send(lab.Request{Path: "/login/redirect?code=x&state=lost", Cookies: []*http.Cookie{lost.Cookie}}))
+	if again.Cookie == nil {
+		s.Fatal("a lost login does not begin again")
 	}
-	prefix, found := strings.CutSuffix(begun.Cookie.Name, key(begun.State))
-	if !found {
-		t.Fatalf("the cookie of a login is called %s, which this test does not expect", begun.Cookie.Name)
-	}
-	return prefix + key(state)
+	return again
 }

@@ -411,7 +411,15 @@ func (l *tokenLab) turnsAway(reason *cognito.Reason, change func(url.Values)) {
 	forged.Callback = path + "?" + query.Encode()
 	l.heard.take()
 	res := l.deliver(&forged)
-	l.mustExplain(res, reason, reason)
+	if reason == cognito.ErrStateMismatch {
+		// This browser was about to log in, so it begins once more, at the pool and
+		// with a state of its own.
+		if !leadsToCognito(l.Site, res) || res.Target().Query().Get("state") == query.Get("state") {
+			l.Errorf("the callback answered %s to %q, want another login", lab.StatusLine(res), res.Header.Get("Location"))
+		}
+	} else {
+		l.mustExplain(res, reason, reason)
+	}
 	if cookie := res.Cookie(lab.IsSessionCookie); cookie != nil || l.Pool.Calls(cognitotest.Token) != 0 {
 		l.Errorf("the client went on: cookie %v, %d token requests", cookie, l.Pool.Calls(cognitotest.Token))
 	}

@@ -289,7 +289,7 @@ func TestCookieAttributesInDevelopment(t *testing.T) {
 
 func mustHaveAttributes(t *testing.T, proxy *tape, prefix string, want map[string]string) {
 	t.Helper()
-	longest := map[string]int{"session": 7 * 24 * 3600, "attempt": 600, "trips": 60}
+	longest := map[string]int{"session": 7 * 24 * 3600, "attempt": 3600, "trips": 60}
 	seen := map[string]int{}
 	for _, a := range proxy.all() {
 		for _, line := range a.header.Values("Set-Cookie") {
@@ -444,19 +444,20 @@ func emailOf(t *testing.T, res *lab.Answer) string {
 }
 
 // TestTossedAttemptCookie is row E3 for logins in progress: of two cookies with
-// one name nothing tells which is ours.
+// one name nothing tells which is ours, unless they say the same: adaptors of
+// net/http double the header (F2).
 func TestTossedAttemptCookie(t *testing.T) {
 	s := lab.Serve(t)
 	pending := s.Answered("alice")
 	other := *pending.Cookie
 	other.Value = s.Begin().Cookie.Value
-	for _, tossed := range [][]*http.Cookie{{pending.Cookie, &other}, {&other, pending.Cookie}, {pending.Cookie, pending.Cookie}, {&other}} {
+	for _, tossed := range [][]*http.Cookie{{pending.Cookie, &other}, {&other, pending.Cookie}} {
 		res := s.Send(lab.Request{Path: pending.Callback, Cookies: tossed})
 		if res.StatusCode != http.StatusBadRequest || res.Cookie(lab.IsSessionCookie) != nil {
 			t.Errorf("the callback answered %s with %v, want 400 and no session", lab.StatusLine(res), res.Cookies())
 		}
 	}
-	s.MustBe("alice", s.Finish(pending).Cookie(lab.IsSessionCookie))
+	s.MustBe("alice", s.Finish(pending, pending.Cookie).Cookie(lab.IsSessionCookie))
 }
 
 // TestCookiesStaySmall is row E4: servers refuse headers beyond 4 KB with a

@@ -34,7 +34,12 @@ func sealResponse(r Request) {
 // refuse answers for an error: by the app's ErrorHandler if there is one, or
 // with a page for people and a problem for programs.
 func (a *Engine) refuse(r Request, e *fault.Error) error {
-	a.hooks.Event(Event{Kind: EventRefuse, Subject: fault.Of(e).Subject}.failed(e))
+	a.event(r, Event{Kind: EventRefuse, Subject: fault.Of(e).Subject}.failed(e))
+	return a.tell(r, e)
+}
+
+// tell is refuse for what an event has told already.
+func (a *Engine) tell(r Request, e *fault.Error) error {
 	sealResponse(r)
 	a.challenge(r, e)
 	if fault.Of(e).RetryAfter > 0 {

@@ -3,12 +3,8 @@ package engine
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,50 +13,39 @@ import (
 	"github.com/bar-tech/cognito/internal/storage"
 )
 
-const (
-	// attemptLife is how long a visitor may take to log in.
-	attemptLife = 10 * time.Minute
-	// attemptsPerBrowser bounds the cookies of logins in progress.
-	attemptsPerBrowser = 4
-)
+// attemptLife is how long a visitor may take to log in.
+const attemptLife = 10 * time.Minute
 
 // attempt is one login in flight. It lies in the storage under a hash of the
 // state, sealed with a key that only the browser that began it has, in a
-// cookie of its own: so nobody else can finish it (login CSRF), and two tabs
-// do not disturb each other.
+// cookie: so nobody else can finish it (login CSRF), and two tabs do not disturb
+// each other. When too many are in flight it travels in the cookie itself.
 type attempt struct {
-	Verifier    string `json:"verifier"`
-	Nonce       string `json:"nonce"`
-	ReturnTo    string `json:"return_to"`
-	RedirectURI string `json:"redirect_uri"`
-	Silent      bool   `json:"silent,omitempty"` // begun with prompt=none
-	Fresh       bool   `json:"fresh,omitempty"`  // the visitor has to prove anew who they are,
-	Proved      int64  `json:"proved,omitempty"` // since this auth_time
-	Whose       string `json:"whose,omitempty"`  // of this subject, or be somebody else
-	Began       int64  `json:"began"`            // Unix seconds
+	Verifier    string
+	Nonce       string
+	ReturnTo    string
+	RedirectURI string
+	Silent      bool   // begun with prompt=none
+	Fresh       bool   // the visitor has to prove anew who they are,
+	Proved      int64  // since this auth_time
+	Whose       string // of this subject, or be somebody else
+	Began       int64  // Unix seconds
 }
 
 // Format prints no secret.
 func (attempt) Format(f fmt.State, _ rune) { secret.Hide(f, "attempt") }
 
-// ticket is what the browser keeps of an attempt.
-type ticket struct {
-	name   string // of the cookie
-	began  int64  // Unix seconds
-	again  int    // how often the login has restarted by itself
-	secret string
-}
-
-// Format prints no secret.
-func (ticket) Format(f fmt.State, _ rune) { secret.Hide(f, "ticket") }
-
 // attempts keeps logins in progress.
 type attempts struct {
-	store        *storage.Store
-	rings        *secret.Deriver
-	now          func() time.Time
-	prefix       string        // of the cookies' names
-	attemptLimit *attemptLimit // nil unless the storage is our own memory
+	store      *storage.Store
+	rings      *secret.Deriver // for what is stored
+	inCookies  *secret.Deriver // for what travels in a cookie
+	now        func() time.Time
+	prefix     string // of the slots' names
+	mark       string // tells our tickets from those of other app clients
+	limit      *attemptLimit
+	spent      spentAttempts
+	redirectTo string // unless attempts have their own
 
 	mu       sync.Mutex // guards flights and finished
 	flights  map[string]*callback
@@ -69,152 +54,168 @@ type attempts struct {
 
 func newAttempts(a *Engine) *attempts {
 	made := &attempts{
-		store: a.store, rings: secret.NewDeriver(a.settings.Keys, "attempt", a.binding), now: a.settings.Now, prefix: a.cookies.attempt, flights: map[string]*callback{},
+		store: a.store, rings: secret.NewDeriver(a.settings.Keys, "attempt", a.binding), inCookies: secret.NewDeriver(a.settings.Keys, "attempt in a cookie", a.binding),
+		now: a.settings.Now, prefix: a.cookies.attempt, mark: ShortHash(a.binding + "\x00" + a.settings.CookieName + "\x00" + a.settings.RedirectPath)[:4],
+		limit: newAttemptLimit(attemptsStored, attemptBytesStored), flights: map[string]*callback{},
 	}
-	if a.settings.OwnStorage {
-		made.attemptLimit = newAttemptLimit(attemptsInMemory)
+	if a.settings.BaseURL != "" {
+		made.redirectTo = a.settings.BaseURL + a.settings.RedirectPath
 	}
 	return made
 }
 
-// attemptKey names an attempt by its state, in the storage and in the cookie.
+// attemptKey names an attempt by its state, in the storage.
 func attemptKey(state string) string {
 	sum := sha256.Sum256([]byte("cognito attempt\x00" + state))
 	return base64.RawURLEncoding.EncodeToString(sum[:18])
 }
 
-func (t ticket) value() string {
-	return strconv.FormatInt(t.began, 10) + "." + strconv.Itoa(t.again) + "." + t.secret
-}
+func storageKey(key string) string { return "cognito_attempt_" + key }
 
-// parseTicket reads a cookie's value, or reports that it is none of ours.
-func parseTicket(name, value string) (ticket, bool) {
-	parts := strings.Split(value, ".")
-	if len(value) > 80 || len(parts) != 3 || len(parts[2]) != 43 {
-		return ticket{}, false
-	}
-	began, err := strconv.ParseInt(parts[0], 10, 64)
-	again, err2 := strconv.Atoi(parts[1])
-	if err != nil || err2 != nil || again < 0 {
-		return ticket{}, false
-	}
-	return ticket{name: name, began: began, again: again, secret: parts[2]}, true
-}
-
+// ring is what an attempt in the storage is sealed with: only the browser's
+// ticket leads to it.
 func (a *attempts) ring(t ticket) (secret.Keyring, bool) {
-	random, ok := secret.RandomOf([]byte(t.secret))
+	return ringOf(t.secret, a.rings)
+}
+
+// ringHere is what an attempt in a cookie is sealed with. Its browser must not
+// read or write it, so besides the state it takes a secret of the server.
+func (a *attempts) ringHere(state string) (secret.Keyring, bool) {
+	return ringOf(state, a.inCookies)
+}
+
+func ringOf(random string, from *secret.Deriver) (secret.Keyring, bool) {
+	bytes, ok := secret.RandomOf([]byte(random))
 	if !ok {
 		return secret.Keyring{}, false
 	}
-	return a.rings.Ring(random[:]), true
+	return from.Ring(bytes[:]), true
 }
 
-// unseal opens what is stored of an attempt with whichever of the app's keys it
-// was sealed with.
-func (a *attempts) unseal(t ticket, ring secret.Keyring, key string, sealed []byte) ([]byte, error) {
-	plain, err := ring.Open(key, sealed)
-	if errors.Is(err, secret.ErrTampered) && a.rings.Rotating() {
-		random, _ := secret.RandomOf([]byte(t.secret))
-		return a.rings.OpenOlder(random[:], key, sealed)
-	}
-	return plain, err
-}
-
-// begin stores an attempt and returns its state and the browser's ticket.
+// begin notes an attempt and returns its state and the browser's ticket. It is
+// stored, unless strangers have filled the room for that: then it travels in the
+// cookie, so that a flood fills no storage and locks nobody out.
 func (a *attempts) begin(begun attempt, again int) (state string, t ticket, err error) {
 	state = secret.Random()
-	key := attemptKey(state)
 	now := a.now()
 	begun.Began = now.Unix()
-	t = ticket{name: a.prefix + key, began: now.Unix(), again: again, secret: secret.Random()}
-	if a.attemptLimit != nil && !a.attemptLimit.admit(key, now) {
-		return "", ticket{}, fault.New(fault.Details{Reason: fault.ErrBusy, Cause: errTooManyAttempts, RetryAfter: time.Minute})
+	if begun.RedirectURI == a.redirectTo {
+		begun.RedirectURI = ""
+	}
+	key := attemptKey(state)
+	t = ticket{began: now.UnixMilli(), again: again, key: key[:ticketKey]}
+	plain := begun.encode()
+	if !a.limit.admit(key, len(plain), now) {
+		t.sealed = a.sealInto(state, t, begun)
+		return state, t, nil
+	}
+	t.secret, t.returnTo = secret.Random(), begun.ReturnTo
+	if len(t.value(a.mark)) > longestTicket {
+		t.returnTo = "" // the storage has it
 	}
 	ring, _ := a.ring(t)
-	plain, err := json.Marshal(begun)
-	if err != nil {
+	if err := a.store.Set(storageKey(key), ring.Seal(storageKey(key), plain), attemptLife); err != nil {
+		a.limit.done(key)
 		return "", ticket{}, err
 	}
-	err = a.store.Set(storageKey(key), ring.Seal(storageKey(key), plain), attemptLife)
-	return state, t, err
+	return state, t, nil
 }
 
-var errTooManyAttempts = errors.New("the memory storage holds as many logins in progress as it may; use a shared storage or look for a flood")
-
-func storageKey(key string) string { return "cognito_attempt_" + key }
+// sealInto seals an attempt for its cookie. Where to return to is left out if it
+// is too long for one of eight.
+func (a *attempts) sealInto(state string, t ticket, begun attempt) string {
+	ring, _ := a.ringHere(state)
+	seal := func() string {
+		return base64.RawURLEncoding.EncodeToString(ring.Seal(a.prefix, begun.encode()))
+	}
+	t.sealed = seal()
+	if len(t.value(a.mark)) > longestTicket {
+		begun.ReturnTo = ""
+		return seal()
+	}
+	return t.sealed
+}
 
 // open reads an attempt with the browser's ticket. The error is
 // ErrAttemptExpired if it is gone, ErrStateMismatch if the ticket does not
-// open it, and ErrUnavailable if that cannot be known.
+// open it, and ErrUnavailable if that cannot be known. What is known of an
+// attempt that has expired is returned all the same.
 func (a *attempts) open(state string, t ticket) (attempt, error) {
-	key := storageKey(attemptKey(state))
-	sealed, err := a.store.Get(key)
-	switch {
-	case err != nil:
-		return attempt{}, err
-	case sealed == nil:
-		return attempt{}, fault.Because(fault.ErrAttemptExpired, "no such login in progress: it expired or was finished")
+	plain, err := a.unseal(state, t)
+	if err != nil {
+		return attempt{ReturnTo: t.returnTo}, err
 	}
-	ring, ok := a.ring(t)
-	if !ok {
-		return attempt{}, fault.Because(fault.ErrStateMismatch, "the cookie of the login is malformed")
-	}
-	plain, err := a.unseal(t, ring, key, sealed)
-	var begun attempt
-	switch {
-	case errors.Is(err, secret.ErrUnknownVersion):
-		return attempt{}, fault.Unavailable(err) // another release can read it
-	case err != nil || json.Unmarshal(plain, &begun) != nil:
+	begun, err := decodeAttempt(plain)
+	if err != nil {
 		return attempt{}, fault.Because(fault.ErrStateMismatch, "the cookie does not open this login: %w", err)
 	}
+	if begun.RedirectURI == "" {
+		begun.RedirectURI = a.redirectTo
+	}
 	if a.now().Sub(time.Unix(begun.Began, 0)) >= attemptLife {
-		// Not every storage keeps time as it should.
-		return attempt{}, fault.Because(fault.ErrAttemptExpired, "the login was begun more than %s ago", attemptLife)
+		// Not every storage keeps time as it should, and no cookie does.
+		return begun, fault.Because(fault.ErrAttemptExpired, "the login was begun more than %s ago", attemptLife)
 	}
 	return begun, nil
 }
 
+func (a *attempts) unseal(state string, t ticket) ([]byte, error) {
+	if t.sealed != "" {
+		sealed, err := base64.RawURLEncoding.DecodeString(t.sealed)
+		ring, ok := a.ringHere(state)
+		if err != nil || !ok {
+			return nil, fault.Because(fault.ErrStateMismatch, "the cookie of the login is malformed")
+		}
+		plain, err := openAny(ring, a.inCookies, state, a.prefix, sealed)
+		if err != nil { // without Config.Keys most likely of the process before this one
+			return nil, fault.Because(fault.ErrAttemptExpired, "the login in the cookie was not sealed here: %w", err)
+		}
+		return plain, nil
+	}
+	key := storageKey(attemptKey(state))
+	sealed, err := a.store.Get(key)
+	switch {
+	case err != nil:
+		return nil, err
+	case sealed == nil:
+		return nil, fault.Because(fault.ErrAttemptExpired, "no such login in progress: it expired or was finished")
+	}
+	ring, ok := a.ring(t)
+	if !ok {
+		return nil, fault.Because(fault.ErrStateMismatch, "the cookie of the login is malformed")
+	}
+	plain, err := openAny(ring, a.rings, t.secret, key, sealed)
+	switch {
+	case errors.Is(err, secret.ErrUnknownVersion):
+		return nil, fault.Unavailable(err) // another release can read it
+	case err != nil:
+		return nil, fault.Because(fault.ErrStateMismatch, "the cookie does not open this login: %w", err)
+	}
+	return plain, nil
+}
+
+// openAny opens with whichever of the app's keys a login was sealed with.
+func openAny(ring secret.Keyring, from *secret.Deriver, random, name string, sealed []byte) ([]byte, error) {
+	plain, err := ring.Open(name, sealed)
+	if errors.Is(err, secret.ErrTampered) && from.Rotating() {
+		bytes, _ := secret.RandomOf([]byte(random))
+		return from.OpenOlder(bytes[:], name, sealed)
+	}
+	return plain, err
+}
+
 // consume makes sure that an attempt serves once.
-func (a *attempts) consume(state string) error {
+func (a *attempts) consume(state string, t ticket) error {
 	key := attemptKey(state)
+	if t.sealed != "" {
+		if !a.spent.add(key, a.now()) {
+			return fault.Because(fault.ErrAttemptExpired, "the login in the cookie was finished before")
+		}
+		return nil
+	}
 	if err := a.store.Delete(storageKey(key)); err != nil {
 		return err
 	}
-	if a.attemptLimit != nil {
-		a.attemptLimit.done(key)
-	}
+	a.limit.done(key)
 	return nil
-}
-
-// tickets are the tickets of logins in progress that the browser sent, oldest
-// first. Names that occur twice are none of ours.
-func (a *attempts) tickets(r Request) []ticket {
-	byName := map[string]int{}
-	var found []ticket
-	for name, value := range r.Request.Header.Cookies() {
-		if !strings.HasPrefix(string(name), a.prefix) {
-			continue
-		}
-		byName[string(name)]++
-		if t, ok := parseTicket(string(name), string(value)); ok {
-			found = append(found, t)
-		}
-	}
-	found = slices.DeleteFunc(found, func(t ticket) bool { return byName[t.name] > 1 })
-	slices.SortStableFunc(found, func(a, b ticket) int { return int(a.began - b.began) })
-	return found
-}
-
-// ticketFor is the ticket of one state, if the browser has it.
-func (a *attempts) ticketFor(r Request, state string) (ticket, bool) {
-	if state == "" {
-		return ticket{}, false
-	}
-	name := a.prefix + attemptKey(state)
-	for _, t := range a.tickets(r) {
-		if t.name == name {
-			return t, true
-		}
-	}
-	return ticket{}, false
 }

@@ -18,28 +18,28 @@ import (
 
 var limitStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// TestAttemptFlood is row A6: strangers begin logins without end. The limit
-// refuses new ones at its limit and throws out none that are alive, for then a
-// flood would break everybody's login.
+// TestAttemptFlood is rows A6 and P8: strangers begin logins without end. The limit
+// admits no more than it may and throws out none that are alive, for then a flood
+// would break everybody's login.
 func TestAttemptFlood(t *testing.T) {
-	l := newAttemptLimit(attemptsInMemory)
-	for i := range 65536 {
-		if !l.admit(strconv.Itoa(i), limitStart) {
-			t.Fatalf("refused login %d, want room for 65536", i)
+	l := newAttemptLimit(attemptsStored, attemptBytesStored)
+	for i := range 4096 {
+		if !l.admit(strconv.Itoa(i), 10, limitStart) {
+			t.Fatalf("refused login %d, want room for 4096", i)
 		}
 	}
 	for i := range 1000 {
-		if l.admit(fmt.Sprintf("flood %d", i), limitStart.Add(attemptLife-time.Nanosecond)) {
-			t.Fatal("admitted more than 65536 logins in progress")
+		if l.admit(fmt.Sprintf("flood %d", i), 10, limitStart.Add(attemptLife-time.Nanosecond)) {
+			t.Fatal("admitted more than 4096 logins in progress")
 		}
 	}
-	for _, key := range []string{"0", "65535"} {
+	for _, key := range []string{"0", "4095"} {
 		if _, alive := l.live[key]; !alive {
 			t.Errorf("login %s was thrown out by the flood", key)
 		}
 	}
 	l.done("0")
-	if !l.admit("honest", limitStart.Add(time.Minute)) {
+	if !l.admit("honest", 10, limitStart.Add(time.Minute)) {
 		t.Error("a finished login has not made room")
 	}
 }
@@ -47,16 +47,16 @@ func TestAttemptFlood(t *testing.T) {
 // TestAttemptExpiry is row A6: the places of logins that were never finished
 // come free after ten minutes, not earlier, and only theirs.
 func TestAttemptExpiry(t *testing.T) {
-	l := newAttemptLimit(2)
-	l.admit("first", limitStart)
-	l.admit("second", limitStart.Add(time.Second))
-	if l.admit("third", limitStart.Add(attemptLife-time.Nanosecond)) {
+	l := newAttemptLimit(2, 100)
+	l.admit("first", 10, limitStart)
+	l.admit("second", 10, limitStart.Add(time.Second))
+	if l.admit("third", 10, limitStart.Add(attemptLife-time.Nanosecond)) {
 		t.Error("a place was given away before its login had expired")
 	}
-	if !l.admit("third", limitStart.Add(attemptLife)) {
+	if !l.admit("third", 10, limitStart.Add(attemptLife)) {
 		t.Error("an expired login has not made room")
 	}
-	if l.admit("fourth", limitStart.Add(attemptLife)) {
+	if l.admit("fourth", 10, limitStart.Add(attemptLife)) {
 		t.Error("a live login was thrown out together with the expired one")
 	}
 }
@@ -65,10 +65,10 @@ func TestAttemptExpiry(t *testing.T) {
 // login at once, with an error made up, must not fill the memory either. What
 // is over may leave traces for a while, but not without bound.
 func TestAttemptFloodOfFinishedLogins(t *testing.T) {
-	l := newAttemptLimit(64)
+	l := newAttemptLimit(64, 1000)
 	for i := range 100_000 {
 		key := strconv.Itoa(i)
-		if !l.admit(key, limitStart) {
+		if !l.admit(key, 10, limitStart) {
 			t.Fatalf("login %d was refused although all before it are finished", i)
 		}
 		l.done(key)
@@ -76,22 +76,70 @@ func TestAttemptFloodOfFinishedLogins(t *testing.T) {
 	if kept := len(l.queue) + len(l.live); kept > 10*64 {
 		t.Errorf("%d entries are kept of finished logins, with a limit of 64", kept)
 	}
-	if !l.admit("honest", limitStart) {
+	if !l.admit("honest", 10, limitStart) {
 		t.Error("the flood has left no room")
 	}
 }
 
-// TestRefusedLoginLeavesNothing: a login that finds no room stores nothing.
-func TestRefusedLoginLeavesNothing(t *testing.T) {
+// TestAttemptBytes is row P7: strangers choose how long a login's record is. The
+// limit counts bytes too, and gets them back.
+func TestAttemptBytes(t *testing.T) {
+	l := newAttemptLimit(100, 1000)
+	if !l.admit("long", 990, limitStart) || l.admit("too much", 11, limitStart) {
+		t.Error("want room for 1000 bytes and no more")
+	}
+	l.done("long")
+	l.done("long")
+	if !l.admit("all", 1000, limitStart) || l.admit("one", 1, limitStart) {
+		t.Error("a finished login has not given back its bytes, or twice")
+	}
+}
+
+// TestOverflowLeavesNothing is row P7: a login that finds no room in the storage
+// stores nothing, travels in its cookie, and opens there once.
+func TestOverflowLeavesNothing(t *testing.T) {
 	driver := memory.New()
 	t.Cleanup(func() { _ = driver.Close() })
-	a := &attempts{store: storage.New(driver), rings: secret.NewDeriver(secret.NewKeys(nil), "attempt", "app"), now: time.Now, attemptLimit: newAttemptLimit(1)}
-	for i, want := range []error{nil, fault.ErrBusy, fault.ErrBusy} {
-		if _, _, err := a.begin(attempt{}, 0); !errors.Is(err, want) {
-			t.Errorf("login %d: %v, want %v", i, err, want)
+	a := testAttempts(driver, 1)
+	begun := attempt{Verifier: secret.Random(), Nonce: secret.Random(), ReturnTo: "/here", RedirectURI: "http://localhost/cb", Silent: true, Fresh: true, Proved: 12, Whose: "sub"}
+	for i := range 3 {
+		state, mine, err := a.begin(begun, 0)
+		if err != nil || (mine.sealed != "") != (i > 0) {
+			t.Fatalf("login %d: %v, in its cookie: %t", i, err, mine.sealed != "")
+		}
+		read, ok := parseTicket("name", a.mark, mine.value(a.mark))
+		if !ok {
+			t.Fatalf("login %d: %q is no ticket", i, mine.value(a.mark))
+		}
+		opened, err := a.open(state, read)
+		want := begun
+		want.Began = limitStart.Unix()
+		if err != nil || opened != want {
+			t.Errorf("login %d opens as %#v, %v", i, opened.ReturnTo, err)
+		}
+		if err := a.consume(state, read); err != nil {
+			t.Errorf("login %d: %v", i, err)
+		}
+		if i > 0 {
+			if err := a.consume(state, read); !errors.Is(err, fault.ErrAttemptExpired) {
+				t.Errorf("login %d serves twice: %v", i, err)
+			}
+			if _, err := a.open(secret.Random(), read); !errors.Is(err, fault.ErrAttemptExpired) {
+				t.Errorf("login %d opens for another state: %v", i, err)
+			}
+		}
+		if i == 0 {
+			a.limit.admit("a stranger", 1, limitStart)
 		}
 	}
-	if keys, _ := driver.Keys(); len(keys) != 1 {
-		t.Errorf("%d records are stored, want the first login's", len(keys))
+	if keys, _ := driver.Keys(); len(keys) != 0 {
+		t.Errorf("%d records are left", len(keys))
+	}
+}
+
+func testAttempts(driver storage.Driver, most int) *attempts {
+	return &attempts{
+		store: storage.New(driver), now: func() time.Time { return limitStart }, prefix: "cognito_login_", mark: "mark",
+		rings: secret.NewDeriver(secret.NewKeys(nil), "attempt", "x"), inCookies: secret.NewDeriver(secret.NewKeys(nil), "here", "x"), limit: newAttemptLimit(most, 1<<20),
 	}
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -142,10 +143,16 @@ func bearerIdentity(verified *verify.Token) session.Identity {
 // Nothing is told to a request that brought none.
 func (a *Engine) challenge(r Request, e *fault.Error) {
 	if !a.settings.Bearer {
+		a.challengeUnheard(r, e)
 		return
 	}
 	value := "Bearer"
 	switch {
+	case errors.Is(e, verify.ErrTokenUse):
+		a.idTokens.Do(func() {
+			a.settings.Logger.Warn("cognito: a token that is no access token came as a bearer token; clients must send the access token, and not the ID token")
+		})
+		value = `Bearer error="invalid_token", error_description="This is no access token. Send the access token, not the ID token."`
 	case fault.Of(e).Reason == fault.ErrBearerMalformed:
 		value = `Bearer error="invalid_request"`
 	case fault.Of(e).Reason == fault.ErrInvalidToken:
@@ -160,6 +167,20 @@ func (a *Engine) challenge(r Request, e *fault.Error) {
 		return
 	}
 	r.Response.Header.Set("WWW-Authenticate", value)
+}
+
+// challengeUnheard tells a program that its token is not even looked at.
+func (a *Engine) challengeUnheard(r Request, e *fault.Error) {
+	if e.Status() != http.StatusUnauthorized {
+		return
+	}
+	if _, sent, _ := bearerOf(r); !sent {
+		return
+	}
+	a.unheardTokens.Do(func() {
+		a.settings.Logger.Warn("cognito: a bearer token was sent, and Bearer is off; set Bearer to true if programs are to come with access tokens", "field", "Bearer", "path", strings.Clone(r.Path))
+	})
+	r.Response.Header.Set("WWW-Authenticate", `Bearer error="invalid_request", error_description="This app does not accept bearer tokens."`)
 }
 
 // VerifyAccessToken verifies an access token that came outside of HTTP requests.

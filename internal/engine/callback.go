@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/session"
+	"github.com/bar-tech/cognito/internal/web"
 )
 
 // Leg 2 of the journey: Cognito sends the browser back to RedirectPath. We
@@ -35,7 +35,9 @@ func (cognitoAnswer) Format(f fmt.State, _ rune) { secret.Hide(f, "answer") }
 // outcome is what dealing with a callback came to. It holds all that is needed
 // to answer further requests of a double click.
 type outcome struct {
-	used     bool         // the attempt is used up
+	used     bool         // the attempt is used up, and the event told
+	begun    attempt      // as far as it is known
+	again    bool         // logging in once more should succeed
 	location string       // where to go
 	session  secret.Text  // the new session's cookie, or ""
 	err      *fault.Error // instead of location
@@ -45,27 +47,30 @@ type outcome struct {
 func (outcome) Format(f fmt.State, _ rune) { secret.Hide(f, "outcome") }
 
 func (a *Engine) serveCallback(r Request) error {
+	if web.IsFramed(&r.Request.Header) {
+		return a.refuse(r, framed)
+	}
 	answer, err := a.readAnswer(r)
 	if err != nil {
 		return a.refuse(r, fault.From(err))
 	}
 	mine, ok := a.attempts.ticketFor(r, answer.state.Reveal())
 	if !ok {
-		return a.answerUnexpected(r, fault.Because(fault.ErrStateMismatch, "the callback's state belongs to no login of this browser"))
+		return a.answerUnexpected(r, answer, nil)
 	}
 	result := a.attempts.once(r, answer.state.Reveal(), mine, func() outcome { return a.finish(r, answer, mine) })
 	switch {
 	case result.err == nil:
 		return a.redirectHome(r, mine, result)
-	case errors.Is(result.err, errLoginAgain), !result.used && errors.Is(result.err, fault.ErrAttemptExpired):
-		return a.retryLogin(r, mine, result.err)
+	case result.again, !result.used && errors.Is(result.err, fault.ErrAttemptExpired):
+		return a.retryLogin(r, mine, result)
 	case !result.used && errors.Is(result.err, fault.ErrUnavailable):
 		return a.refuse(r, result.err) // nothing changed: the ticket is still good
 	case !result.used && errors.Is(result.err, fault.ErrStateMismatch):
-		return a.answerUnexpected(r, result.err)
+		return a.answerUnexpected(r, answer, result.err)
 	}
 	a.cookies.clear(r, mine.name)
-	return a.refuse(r, result.err)
+	return a.refuseLogin(r, result)
 }
 
 // Cognito's codes are UUIDs and our states are far shorter than this. What is
@@ -115,7 +120,8 @@ func printable(s string) bool {
 	return true
 }
 
-// errLoginAgain asks for one more login without a word to the visitor.
+// errLoginAgain asks for one more login without a word to the visitor, even if
+// somebody is signed in.
 var errLoginAgain = errors.New("logging in once more should succeed")
 
 // finish deals with an answer of Cognito that belongs to this browser.
@@ -125,27 +131,41 @@ func (a *Engine) finish(r Request, answer cognitoAnswer, mine ticket) outcome {
 		observer{a}.Tampered(err) // this browser's own login, so somebody has changed or made its record
 	}
 	if err != nil {
-		return outcome{err: fault.From(err)}
+		return outcome{begun: begun, err: fault.From(err)}
 	}
-	if err := a.attempts.consume(answer.state.Reveal()); err != nil {
-		return outcome{err: fault.From(err)}
+	if err := a.attempts.consume(answer.state.Reveal(), mine); err != nil {
+		return outcome{begun: begun, err: fault.From(err)}
 	}
 	began := time.Now()
 	opened, err := a.signIn(r, answer, begun)
+	result := judgeSignIn(begun, opened, err, !a.settings.OwnStorage)
 	if err != nil {
-		a.hooks.Event(Event{Kind: EventLogin, Subject: fault.Of(fault.From(err)).Subject, Duration: time.Since(began)}.failed(err))
-	} else {
-		a.hooks.Event(Event{Kind: EventLogin, OK: true, Subject: opened.Identity.User.Sub(), Duration: time.Since(began)})
+		refused := result.err != nil && (!result.again || mine.again > 0)
+		a.loginFailed(r, fault.From(err), time.Since(began), refused)
+		return result
 	}
-	if err == nil {
-		a.replace(r, opened)
+	a.event(r, Event{Kind: EventLogin, OK: true, Subject: opened.Identity.User.Sub(), Duration: time.Since(began)})
+	a.replace(r, opened)
+	return result
+}
+
+// loginFailed tells of a login that ended badly, and of the refusal, if one follows.
+// Both are told here, and not where the visitor is refused: a double click is refused
+// twice.
+func (a *Engine) loginFailed(r Request, e *fault.Error, took time.Duration, refused bool) {
+	failed := Event{Kind: EventLogin, Subject: fault.Of(e).Subject, Duration: took, Twin: refused}.failed(e)
+	a.event(r, failed)
+	if refused {
+		a.event(r, Event{Kind: EventRefuse, Subject: failed.Subject, Twin: true}.failed(e))
 	}
-	return judgeSignIn(begun, opened, err)
 }
 
 // judgeSignIn decides what the visitor of a used attempt gets: the page wanted,
 // signed in or, after a silent login (prompt=none), as asked, not; else the cause.
-func judgeSignIn(begun attempt, opened *session.Session, err error) outcome {
+// In a storage that instances share, two of them may take the same attempt at the
+// same moment, for fiber.Storage cannot get and delete at once. Then Cognito's code,
+// which serves once, decides, and whoever loses has lost nothing but a round trip.
+func judgeSignIn(begun attempt, opened *session.Session, err error, shared bool) outcome {
 	switch {
 	case err == nil:
 		return outcome{used: true, location: begun.ReturnTo, session: secret.Text(opened.ID[:])}
@@ -154,25 +174,30 @@ func judgeSignIn(begun attempt, opened *session.Session, err error) outcome {
 	}
 	failed := *fault.From(err)
 	fault.Of(&failed).ReturnTo = begun.ReturnTo
-	return outcome{used: true, err: &failed}
+	again := errors.Is(err, errLoginAgain) || (shared && errors.Is(err, fault.ErrCodeRefused))
+	return outcome{used: true, begun: begun, again: again, err: &failed}
 }
 
-// answerError sorts the errors that Cognito sends through the browser.
+// answerError sorts the errors that come through the browser. Whoever sends a
+// browser here can write one, so none is more than hearsay.
 func answerError(reported *fault.ProviderError) error {
+	because := func(reason *fault.Reason, remedy string) error {
+		return fault.Because(reason, "%w%s; %w", reported, remedy, fault.ErrHearsay)
+	}
 	switch reported.Code {
 	case "access_denied":
-		return fault.Because(fault.ErrDenied, "%w", reported)
+		return because(fault.ErrDenied, "")
 	case "login_required":
-		return fault.Because(fault.ErrLoginRequired, "%w", reported)
+		return because(fault.ErrLoginRequired, "")
 	case "invalid_scope":
-		return fault.Because(fault.ErrMisconfigured, "%w; allow every scope of Scopes for the app client", reported)
+		return because(fault.ErrMisconfigured, "; if logins fail, allow every scope of Scopes for the app client")
 	case "unauthorized_client":
-		return fault.Because(fault.ErrMisconfigured, "%w; allow the authorization code grant for the app client", reported)
+		return because(fault.ErrMisconfigured, "; if logins fail, allow the authorization code grant for the app client")
 	}
 	if linkedJustNow.MatchString(reported.Description) {
-		return fault.Because(fault.ErrProvider, "%w: %w", errLoginAgain, reported)
+		return fault.Because(fault.ErrProvider, "%w: %w; %w", errLoginAgain, reported, fault.ErrHearsay)
 	}
-	return fault.Because(fault.ErrProvider, "%w", reported)
+	return because(fault.ErrProvider, "")
 }
 
 // replace ends the session that the browser came with: its cookie is about to
@@ -182,11 +207,9 @@ func (a *Engine) replace(r Request, opened *session.Session) {
 	if old == nil || string(old) == string(opened.ID[:]) {
 		return
 	}
-	handle, ok := a.sessions.Handle(old)
-	if !ok {
-		return
+	if handle, ok := a.sessions.Handle(old); ok && a.mayExist(handle) {
+		a.endNow(handle)
 	}
-	a.endNow(handle)
 }
 
 // redirectHome sends a browser home that has finished its login.
@@ -198,44 +221,6 @@ func (a *Engine) redirectHome(r Request, mine ticket, result outcome) error {
 	}
 	sealResponse(r)
 	return r.redirect(a.address(result.location), http.StatusFound)
-}
-
-// answerUnexpected answers a callback that no login of this browser is waiting for: a
-// bookmark, the back button, a login that somebody else began. Whoever is
-// signed in just goes on; nobody is sent to log in by such a link.
-func (a *Engine) answerUnexpected(r Request, e *fault.Error) error {
-	switch v := a.identify(r); {
-	case v.User != nil:
-		sealResponse(r)
-		return r.redirect(a.address(a.settings.AfterLogin), http.StatusFound)
-	case v.Err != nil && errors.Is(v.Err, fault.ErrUnavailable):
-		return a.refuse(r, fault.From(v.Err))
-	}
-	return a.refuse(r, e)
-}
-
-// retryLogin answers a callback whose attempt is gone, though this browser began
-// it. Logging in once more mostly needs no click, since Cognito remembers the
-// visitor; the ticket counts, so that it happens once.
-func (a *Engine) retryLogin(r Request, mine ticket, e *fault.Error) error {
-	v := a.identify(r)
-	switch {
-	case v.User != nil && !errors.Is(e, errLoginAgain):
-		a.cookies.clear(r, mine.name)
-		sealResponse(r)
-		return r.redirect(a.address(a.settings.AfterLogin), http.StatusFound)
-	case v.Err != nil && errors.Is(v.Err, fault.ErrUnavailable):
-		return a.refuse(r, fault.From(v.Err))
-	}
-	a.cookies.clear(r, mine.name)
-	if mine.again > 0 {
-		return a.refuse(r, e)
-	}
-	returnTo := fault.Of(e).ReturnTo
-	if returnTo == "" {
-		returnTo = a.settings.AfterLogin
-	}
-	return a.sendToCognito(r, returnTo, url.Values{}, attempt{}, mine.again+1)
 }
 
 // address is what browsers call a path of this app: behind a proxy that strips

@@ -17,7 +17,7 @@ type cookies struct {
 	secure    bool
 	session   []byte // name of the session cookie, compared with raw headers
 	loginLoop string // counts logins that did not stick
-	attempt   string // prefix of the cookies of logins in progress
+	attempt   string // of logins in progress, without the slot's number
 }
 
 // hostPrefix makes browsers accept the cookie only from this very host, over
@@ -36,9 +36,7 @@ func newCookies(c Settings) cookies {
 		secure:    secure,
 		session:   []byte(prefix + c.CookieName),
 		loginLoop: prefix + c.CookieName + "_trips",
-		// Four letters keep two pools in one app apart, for the limit of
-		// logins in progress counts each pool's own.
-		attempt: prefix + "cognito_login_" + ShortHash(c.CookieName + "\x00" + c.RedirectPath)[:4],
+		attempt:   prefix + "cognito_login_",
 	}
 }
 

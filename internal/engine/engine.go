@@ -51,6 +51,8 @@ type Engine struct {
 
 	pendingLogouts pendingLogouts
 	nested         sync.Once // below another engine
+	unheardTokens  sync.Once // bearer tokens while Bearer is off
+	idTokens       sync.Once // ID tokens as bearer tokens
 }
 
 // Format prints no secret.
@@ -108,7 +110,9 @@ type Hooks struct {
 	Refuse func(app any, e *fault.Error) (answered bool, err error)
 	// Renewed hears of new tokens.
 	Renewed func(user *claims.Set)
-	Event   func(Event)
+	// IP is the address of whoever sent a request, as its Fiber is set up to know it.
+	IP    func(app any) string
+	Event func(Event)
 	// Challenge derives a code challenge from a verifier (RFC 7636 section 4.2).
 	Challenge func(verifier string) string
 }

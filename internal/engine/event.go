@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strings"
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
@@ -27,12 +28,36 @@ type Event struct {
 	Subject  string
 	Duration time.Duration
 	Err      error
+
+	Method, Path, IP, RequestID string // of the request, if there is one
+
+	// Twin marks the two events of one failed login, of which a log needs one.
+	Twin bool
 }
 
 // failed fills in an event's error.
 func (e Event) failed(err error) Event {
 	e.OK, e.Reason, e.Err = false, fault.From(err).Code(), err
 	return e
+}
+
+// event tells of something that happened in a request. Its path has no query, which
+// may hold codes and states.
+func (a *Engine) event(r Request, e Event) {
+	e.Method, e.Path, e.IP, e.RequestID = strings.Clone(r.Method), strings.Clone(r.Path), strings.Clone(a.hooks.IP(r.App)), requestID(r)
+	a.hooks.Event(e)
+}
+
+const longestRequestID = 128
+
+// requestID is what Fiber's requestid middleware calls a request, in its default
+// header or its default local. Clients may choose it, so it is bounded.
+func requestID(r Request) string {
+	id := string(r.Response.Header.Peek("X-Request-ID"))
+	if id == "" {
+		id, _ = r.UserValue("requestid").(string)
+	}
+	return strings.Clone(id[:min(len(id), longestRequestID)])
 }
 
 // observer hears what happens to sessions apart from any request.

@@ -4,9 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
@@ -26,20 +24,20 @@ var loginParameters = []string{"login_hint", "lang", "identity_provider", "idp_i
 
 const longestLoginParameter = 256
 
-// A browser that logs in time and again within loginLoopLife, and never arrives
-// signed in, is in a loop.
-const (
-	loginLoopLife = time.Minute
-	mostLogins    = 3
-)
-
 func (a *Engine) serveLogin(r Request) error {
-	if web.IsScript(&r.Request.Header) {
+	switch {
+	case web.IsScript(&r.Request.Header):
 		return a.refuse(r, fault.Plain(fault.ErrNotNavigation))
+	case web.IsFramed(&r.Request.Header):
+		return a.refuse(r, framed)
 	}
-	if a.loginLoop(r) >= mostLogins && a.identify(r).User == nil {
+	if away := a.onBaseURL(r); away != "" {
+		sealResponse(r)
+		return r.redirect(away, http.StatusFound)
+	}
+	if e := a.judgeLoop(r); e != nil {
 		a.cookies.clear(r, a.cookies.loginLoop)
-		return a.refuse(r, fault.Because(fault.ErrLoginLoop, "%d logins within %s did not lead to a session that lasts", mostLogins, loginLoopLife))
+		return a.refuse(r, e)
 	}
 	passed, err := passedParameters(r)
 	if err != nil {
@@ -57,6 +55,10 @@ func (a *Engine) serveLogin(r Request) error {
 	}
 	return a.sendToCognito(r, a.returnPath(string(r.QueryArgs().Peek("return_to"))), passed, begun, 0)
 }
+
+// framed refuses a login inside of another page. Frames of a sibling subdomain
+// could begin so many that the visitor's own falls out of its slot.
+var framed = fault.Because(fault.ErrNotNavigation, "the login was opened in a frame; it needs the window's top, or a frame of the app's own pages")
 
 // requireFreshLogin is an attempt in which a user who is signed in has to show anew
 // who they are.
@@ -95,8 +97,7 @@ func (a *Engine) sendToCognito(r Request, returnTo string, passed url.Values, be
 	if err != nil {
 		return a.refuse(r, fault.From(err))
 	}
-	a.dropOldTickets(r)
-	a.cookies.set(r, mine.name, mine.value(), attemptLife)
+	a.cookies.set(r, a.attempts.slotFor(r), mine.value(a.attempts.mark), ticketLife)
 
 	parameters := url.Values{
 		"response_type":         {"code"},
@@ -113,29 +114,4 @@ func (a *Engine) sendToCognito(r Request, returnTo string, passed url.Values, be
 	}
 	sealResponse(r)
 	return r.redirect(pool.WithQuery(a.endpoints.Authorize, parameters), http.StatusFound)
-}
-
-// dropOldTickets keeps the logins in progress of one browser few, so that
-// abandoned ones cannot grow the Cookie header beyond what servers accept.
-func (a *Engine) dropOldTickets(r Request) {
-	tickets := a.attempts.tickets(r)
-	oldest := a.settings.Now().Add(-attemptLife).Unix()
-	for i, t := range tickets {
-		if len(tickets)-i >= attemptsPerBrowser || t.began < oldest {
-			a.cookies.clear(r, t.name)
-		}
-	}
-}
-
-// loginLoop is how many logins in a row have brought this browser back here.
-func (a *Engine) loginLoop(r Request) int {
-	count, err := strconv.Atoi(string(a.cookies.read(r, []byte(a.cookies.loginLoop))))
-	if err != nil || count < 0 {
-		return 0
-	}
-	return min(count, mostLogins)
-}
-
-func (a *Engine) countLogin(r Request) {
-	a.cookies.set(r, a.cookies.loginLoop, strconv.Itoa(a.loginLoop(r)+1), loginLoopLife)
 }

@@ -47,13 +47,7 @@ func (a *Engine) serveLogout(r Request) error {
 func (a *Engine) Logout(r Request) error {
 	if id := a.cookies.read(r, a.cookies.session); id != nil {
 		if handle, ok := a.sessions.Handle(id); ok {
-			end := func() { a.endNow(handle) }
-			// Whatever the app's hook does, the session ends.
-			defer func() { end() }()
-			known := a.sessions.Recent.Get(handle.ID) != nil
-			if err := a.notifyLogout(r, id); storage.IsSlow(err) {
-				end = func() { a.endLater(handle, known, err) } // the visitor has waited enough
-			}
+			a.signOut(r, handle)
 		}
 	}
 	a.cookies.clear(r, string(a.cookies.session))
@@ -70,16 +64,30 @@ func (a *Engine) Logout(r Request) error {
 	}), http.StatusSeeOther)
 }
 
-// notifyLogout tells the app who is leaving, if that can be known.
-func (a *Engine) notifyLogout(r Request, id []byte) error {
-	leaving := Event{Kind: EventLogout, OK: true}
-	s, err := a.sessions.Read(id, a.settings.Now())
-	if err == nil {
-		leaving.Subject = s.Identity.User.Sub()
-		a.hooks.Leave(r.App, s.Identity.User)
+// signOut ends a session and tells the app who is leaving. Of a session that does not
+// exist nothing is written, or made-up cookies would fill the storage with
+// tombstones, and nothing is told.
+func (a *Engine) signOut(r Request, handle *session.Handle) {
+	known := a.sessions.Recent.Get(handle.ID) != nil
+	end := func() { a.endNow(handle) }
+	// Whatever the app's hook does, the session ends.
+	defer func() { end() }()
+	leaving, err := a.sessions.Read(handle.ID[:], a.settings.Now())
+	switch {
+	case err == nil:
+		a.hooks.Leave(r.App, leaving.Identity.User)
+		a.event(r, Event{Kind: EventLogout, OK: true, Subject: leaving.Identity.User.Sub()})
+	case storage.IsSlow(err):
+		end = func() { a.endLater(handle, known, err) } // the visitor has waited enough
+	case !fault.IsUnknown(err) && !known && !a.mayExist(handle):
+		end = func() {}
 	}
-	a.hooks.Event(leaving)
-	return err
+}
+
+// mayExist reports whether there is anything to end of a session.
+func (a *Engine) mayExist(handle *session.Handle) bool {
+	exists, err := a.sessions.Exists(handle)
+	return exists || err != nil
 }
 
 // endNow ends a session here and then at Cognito. A storage that is out of

@@ -33,7 +33,7 @@ func (*callback) Format(f fmt.State, _ rune) { secret.Hide(f, "callback") }
 // recognised by its connection, which was made before the answer was: any
 // later request finds the attempt used, as it should.
 func (a *attempts) once(r Request, state string, t ticket, work func() outcome) outcome {
-	sum := sha256.Sum256([]byte(state + "\x00" + t.secret))
+	sum := sha256.Sum256([]byte(state + "\x00" + t.value(a.mark)))
 	key := string(sum[:])
 	a.mu.Lock()
 	a.forgetFinished()

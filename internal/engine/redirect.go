@@ -14,6 +14,9 @@ import (
 func (a *Engine) returnPath(raw string) string {
 	clean, ok := web.LocalPath(raw)
 	if !ok {
+		if web.IsTooLong(raw) {
+			a.settings.Logger.Debug("cognito: an address is too long to be returned to after a login, which will end at AfterLogin", "bytes", len(raw), "most", web.LongestReturnPath)
+		}
 		return a.settings.AfterLogin
 	}
 	path, _, _ := strings.Cut(clean, "?")

@@ -25,10 +25,10 @@ func (a *Engine) turnAway(r Request, id *session.Identity, e *fault.Error) error
 		details.ReturnTo, details.Subject = a.returnPath(r.originalURL()), id.Subject()
 		return a.refuse(r, &e)
 	case fault.Of(e).Reason == fault.ErrStaleLogin:
-		a.hooks.Event(Event{Kind: EventRefuse, Subject: id.Subject()}.failed(e))
+		a.event(r, Event{Kind: EventRefuse, Subject: id.Subject()}.failed(e))
 		return a.sendToCognito(r, a.returnPath(r.originalURL()), url.Values{"prompt": {"login"}}, requireFreshLogin(id.User), 0)
 	}
-	a.hooks.Event(Event{Kind: EventRefuse, Subject: id.Subject()}.failed(e))
+	a.event(r, Event{Kind: EventRefuse, Subject: id.Subject()}.failed(e))
 	sealResponse(r)
 	return r.redirect(a.loginAddress(a.returnPath(r.originalURL()), ""), http.StatusFound)
 }
@@ -38,7 +38,7 @@ func (a *Engine) turnAway(r Request, id *session.Identity, e *fault.Error) error
 func (a *Engine) loginAddress(returnTo, prompt string) string {
 	query := url.Values{}
 	if returnTo != "" && returnTo != a.settings.AfterLogin {
-		query.Set("return_to", returnTo)
+		query.Set("return_to", web.ForQuery(returnTo))
 	}
 	if prompt != "" {
 		query.Set("prompt", prompt)

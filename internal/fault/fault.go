@@ -200,6 +200,9 @@ func (e *ProviderError) Error() string {
 	return fmt.Sprintf("Cognito reported %s: %q", e.Code, e.Description)
 }
 
+// ErrHearsay marks a cause that came in the query of a callback.
+var ErrHearsay = errors.New("it came in the query of the callback, which anybody may write who sends a browser there")
+
 var providerCode = regexp.MustCompile(`^[a-z_]{1,64}$`)
 
 // NewProviderError is an error that Cognito reported, in words of others.

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -77,6 +78,17 @@ func (s *Site) MustChallenge(res *Answer, status int, challenge string) {
 
 // InvalidToken is the challenge to a bearer token that is refused.
 const InvalidToken = `Bearer error="invalid_token"`
+
+// NoAccessToken is the challenge to one that is none.
+const NoAccessToken = InvalidToken + `, error_description="This is no access token. Send the access token, not the ID token."`
+
+// ChallengeFor is the challenge to a token that is refused for a reason.
+func ChallengeFor(reason error) string {
+	if errors.Is(reason, cognito.ErrTokenUse) {
+		return NoAccessToken
+	}
+	return InvalidToken
+}
 
 // AsPage are the headers of a person who opens a page.
 var AsPage = map[string]string{"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "none"}

@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+
+	"github.com/bar-tech/cognito/internal/secret"
+)
+
+// An attempt as bytes, short enough for a cookie: flags, verifier, nonce, times,
+// and then texts, each after its length.
+
+const (
+	flagSilent = 1 << iota
+	flagFresh
+)
+
+var errAttemptMalformed = errors.New("the record of a login is malformed")
+
+func (t attempt) encode() []byte {
+	verifier, _ := secret.RandomOf([]byte(t.Verifier))
+	nonce, _ := secret.RandomOf([]byte(t.Nonce))
+	flags := byte(0)
+	if t.Silent {
+		flags |= flagSilent
+	}
+	if t.Fresh {
+		flags |= flagFresh
+	}
+	plain := append([]byte{flags}, verifier[:]...)
+	plain = append(plain, nonce[:]...)
+	plain = binary.AppendVarint(plain, t.Began)
+	plain = binary.AppendVarint(plain, t.Proved)
+	for _, text := range []string{t.Whose, t.RedirectURI, t.ReturnTo} {
+		plain = binary.AppendUvarint(plain, uint64(len(text)))
+		plain = append(plain, text...)
+	}
+	return plain
+}
+
+func decodeAttempt(plain []byte) (attempt, error) {
+	const fixed = 1 + 32 + 32
+	if len(plain) < fixed {
+		return attempt{}, errAttemptMalformed
+	}
+	begun := attempt{
+		Verifier: base64.RawURLEncoding.EncodeToString(plain[1:33]), Nonce: base64.RawURLEncoding.EncodeToString(plain[33:fixed]),
+		Silent: plain[0]&flagSilent != 0, Fresh: plain[0]&flagFresh != 0,
+	}
+	rest := plain[fixed:]
+	for _, number := range []*int64{&begun.Began, &begun.Proved} {
+		value, n := binary.Varint(rest)
+		if n <= 0 {
+			return attempt{}, errAttemptMalformed
+		}
+		*number, rest = value, rest[n:]
+	}
+	for _, text := range []*string{&begun.Whose, &begun.RedirectURI, &begun.ReturnTo} {
+		length, n := binary.Uvarint(rest)
+		if n <= 0 || length > uint64(len(rest)-n) {
+			return attempt{}, errAttemptMalformed
+		}
+		rest = rest[n:]
+		*text, rest = string(rest[:length]), rest[length:]
+	}
+	if len(rest) > 0 {
+		return attempt{}, errAttemptMalformed
+	}
+	return begun, nil
+}

@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/web"
+)
+
+// A callback whose attempt is gone is seldom an attack: a login took too long, two
+// instances got the same click, tabs that were restored together overwrote each
+// other's slots. Logging in once more mostly needs no click, since Cognito remembers
+// the visitor.
+
+// retryLogin answers a callback whose attempt is gone, though this browser began
+// it. The ticket counts, so that it happens once.
+func (a *Engine) retryLogin(r Request, mine ticket, result outcome) error {
+	id := a.identify(r)
+	switch {
+	case id.User != nil && !errors.Is(result.err, errLoginAgain):
+		a.cookies.clear(r, mine.name)
+		return a.goHome(r)
+	case id.Err != nil && errors.Is(id.Err, fault.ErrUnavailable):
+		return a.refuse(r, fault.From(id.Err))
+	}
+	a.cookies.clear(r, mine.name)
+	if mine.again > 0 {
+		return a.refuseLogin(r, result)
+	}
+	if !result.used {
+		a.event(r, Event{Kind: EventLogin}.failed(result.err))
+	}
+	return a.startOver(r, result.begun)
+}
+
+// answerUnexpected answers a callback that no login of this browser is waiting
+// for. Whoever is signed in just goes on. Whoever is about to log in does so once
+// more; the other logins stay. Nobody else is sent to log in by such a link: it is a
+// bookmark, the back button, or a login that somebody else began. known is the
+// cause, if there is one already: a ticket that does not open its login.
+func (a *Engine) answerUnexpected(r Request, answer cognitoAnswer, known *fault.Error) error {
+	switch id := a.identify(r); {
+	case id.User != nil:
+		return a.goHome(r)
+	case id.Err != nil && errors.Is(id.Err, fault.ErrUnavailable):
+		return a.refuse(r, fault.From(id.Err))
+	case known != nil:
+		return a.refuse(r, known)
+	}
+	e := a.whyUnexpected(r, answer)
+	open := a.attempts.tickets(r)
+	if len(open) == 0 {
+		return a.refuse(r, e)
+	}
+	recently := a.settings.Now().Add(-attemptLife).UnixMilli()
+	for _, t := range open {
+		if t.again > 0 && t.began > recently {
+			return a.refuse(r, e)
+		}
+	}
+	a.event(r, Event{Kind: EventLogin}.failed(e))
+	return a.startOver(r, attempt{})
+}
+
+// whyUnexpected gathers what an operator needs to see why a callback found no login.
+func (a *Engine) whyUnexpected(r Request, answer cognitoAnswer) *fault.Error {
+	cause := errForeignState
+	if answer.err != nil {
+		cause = fmt.Errorf("%w; %w; %w", cause, answer.err, fault.ErrHearsay)
+	}
+	if host := r.Request.Header.Host(); a.settings.BaseURL != "" && !web.SameHost(string(host), a.settings.BaseURL) {
+		cause = fmt.Errorf("%w; the request came to the host %.100q and BaseURL is %s: if visitors use several hosts, send them to BaseURL's before they log in", cause, host, a.settings.BaseURL)
+	}
+	return fault.New(fault.Details{Reason: fault.ErrStateMismatch, Cause: cause})
+}
+
+var errForeignState = errors.New("the callback's state belongs to no login of this browser")
+
+// startOver begins a login again in place of one that is lost, on the same terms.
+func (a *Engine) startOver(r Request, lost attempt) error {
+	passed, begun := url.Values{}, attempt{}
+	switch {
+	case lost.Silent:
+		passed.Set("prompt", "none")
+	case lost.Fresh:
+		passed.Set("prompt", "login")
+		begun = attempt{Fresh: true, Proved: lost.Proved, Whose: lost.Whose}
+	}
+	// What only the ticket knows lay in the open, so it is judged like a link.
+	return a.sendToCognito(r, a.returnPath(lost.ReturnTo), passed, begun, 1)
+}
+
+// refuseLogin is refuse for what a callback came to. A failed login is told once:
+// if its attempt was used, that was when it failed.
+func (a *Engine) refuseLogin(r Request, result outcome) error {
+	if !result.used {
+		return a.refuse(r, result.err)
+	}
+	return a.tell(r, result.err)
+}
+
+// goHome sends a visitor on who is signed in.
+func (a *Engine) goHome(r Request) error {
+	sealResponse(r)
+	return r.redirect(a.address(a.settings.AfterLogin), http.StatusFound)
+}

@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"cmp"
+	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/secret"
+)
+
+const (
+	// ticketLife is how long a browser knows that it began a login. It outlives
+	// the attempt: a login that took too long starts again by itself.
+	ticketLife = time.Hour
+	// slots bounds the cookies of logins in progress: their names are fixed, so
+	// no number of tabs grows the Cookie header.
+	slots = 8
+	// longestTicket bounds each of them, so that eight of the longest, the
+	// session and a browser's other headers fit into the 4 KB that Fiber reads
+	// headers into.
+	longestTicket = 256
+	// ticketKey is how much of an attempt's name tells the tickets of one
+	// browser apart. It protects nothing.
+	ticketKey = 8
+)
+
+// ticket is what the browser keeps of an attempt, in one of its slots.
+type ticket struct {
+	name     string // of the cookie
+	began    int64  // Unix milliseconds
+	again    int    // how often the login has restarted by itself
+	key      string // of the attempt that it is for, cut short
+	returnTo string // where the visitor was going, if that is short
+	secret   string // opens the attempt in the storage,
+	sealed   string // or else is the attempt
+}
+
+// Format prints no secret.
+func (ticket) Format(f fmt.State, _ rune) { secret.Hide(f, "ticket") }
+
+// value is the cookie's. The mark names the app client: all of one host share the
+// slots.
+func (t ticket) value(mark string) string {
+	more := t.sealed
+	if more == "" {
+		more = base64.RawURLEncoding.EncodeToString([]byte(t.returnTo))
+	}
+	return strings.Join([]string{mark, strconv.FormatInt(t.began, 36), strconv.Itoa(t.again), t.key, more, t.secret}, ".")
+}
+
+// parseTicket reads a cookie's value, or reports that it is none with this mark.
+func parseTicket(name, mark, value string) (ticket, bool) {
+	parts := strings.Split(value, ".")
+	if len(value) > longestTicket || len(parts) != 6 || parts[0] != mark || len(parts[3]) != ticketKey {
+		return ticket{}, false
+	}
+	began, err := strconv.ParseInt(parts[1], 36, 64)
+	again, err2 := strconv.Atoi(parts[2])
+	if err != nil || err2 != nil || began < 0 || again < 0 {
+		return ticket{}, false
+	}
+	t := ticket{name: name, began: began, again: again, key: parts[3], secret: parts[5]}
+	if t.secret == "" {
+		t.sealed = parts[4]
+		return t, t.sealed != ""
+	}
+	returnTo, err := base64.RawURLEncoding.Strict().DecodeString(parts[4])
+	t.returnTo = string(returnTo)
+	return t, err == nil && len(t.secret) == 43
+}
+
+// slotCookies are the slots that a request brings, by name. One that comes twice
+// is none of ours, unless both say the same: adaptors of net/http double the
+// header.
+func (a *attempts) slotCookies(r Request) map[string]string {
+	var found map[string]string
+	for name, value := range r.Request.Header.Cookies() {
+		slot, ours := strings.CutPrefix(view(name), a.prefix)
+		if !ours || len(slot) != 1 || slot[0] < '0' || slot[0] >= '0'+slots {
+			continue
+		}
+		if found == nil {
+			found = map[string]string{}
+		}
+		if before, twice := found[string(name)]; twice && before != string(value) {
+			found[string(name)] = ""
+			continue
+		}
+		found[string(name)] = string(value)
+	}
+	return found
+}
+
+// tickets are the tickets of logins that this browser began lately, oldest first.
+func (a *attempts) tickets(r Request) []ticket {
+	oldest := a.now().Add(-ticketLife).UnixMilli()
+	var found []ticket
+	for name, value := range a.slotCookies(r) {
+		if t, ok := parseTicket(name, a.mark, value); ok && t.began > oldest {
+			found = append(found, t)
+		}
+	}
+	slices.SortFunc(found, func(a, b ticket) int {
+		if a.began != b.began {
+			return cmp.Compare(a.began, b.began)
+		}
+		return strings.Compare(a.name, b.name)
+	})
+	return found
+}
+
+// ticketFor is the ticket of one state, if the browser has it.
+func (a *attempts) ticketFor(r Request, state string) (ticket, bool) {
+	if state == "" {
+		return ticket{}, false
+	}
+	key := attemptKey(state)[:ticketKey]
+	for _, t := range a.tickets(r) {
+		if t.key == key {
+			return t, true
+		}
+	}
+	return ticket{}, false
+}
+
+// slotFor is the name of the cookie for one more login: a free slot, or else that
+// of the oldest. Among free ones chance decides, for tabs that are restored
+// together all bring the same cookies, or none.
+func (a *attempts) slotFor(r Request) string {
+	taken := a.slotCookies(r)
+	var free []string
+	oldest, since := a.prefix+"0", int64(0)
+	for i := range slots {
+		name := a.prefix + strconv.Itoa(i)
+		value, sent := taken[name]
+		began, ours := beganOf(value)
+		switch {
+		case !sent || !ours:
+			free = append(free, name)
+		case since == 0 || began < since:
+			oldest, since = name, began
+		}
+	}
+	if len(free) > 0 {
+		return free[rand.N(len(free))]
+	}
+	return oldest
+}
+
+// beganOf is when a slot was filled, by whichever app client.
+func beganOf(value string) (began int64, ok bool) {
+	parts := strings.SplitN(value, ".", 3)
+	if len(parts) != 3 {
+		return 0, false
+	}
+	began, err := strconv.ParseInt(parts[1], 36, 64)
+	return began, err == nil && began > 0
+}
