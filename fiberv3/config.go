@@ -170,6 +170,8 @@ type Config struct {
 	// Bearer also accepts access tokens in "Authorization: Bearer" headers, of
 	// this client and of BearerClientIDs. A request that brings one is judged
 	// by it alone: it is never redirected and its cookie is not looked at.
+	// OnLogin is not asked, for there is no login: a user whom it refuses is let in
+	// by a token. What has to hold for both belongs into a guard, [Require].
 	//
 	// Optional. Default: false.
 	Bearer bool
@@ -211,7 +213,8 @@ type Config struct {
 	// OnLogin runs when a login has been verified and before the session
 	// begins: to note the user in a database, or to refuse. A [*fiber.Error]
 	// refuses with its status and its message for the visitor, any other
-	// error with a bland text.
+	// error with a bland text. It is one of two doors: with Bearer, access tokens
+	// come without a login, and only a guard such as [Require] is asked at both.
 	//
 	// Optional. Default: nil.
 	OnLogin func(fiber.Ctx, *User) error

@@ -48,7 +48,8 @@ var (
 	// repeated, too long or holds control characters.
 	ErrBadLogin = fault.ErrBadLogin
 	// ErrStateMismatch means that a callback belongs to no login that this
-	// browser has begun: a bookmark, another browser, or an attack.
+	// browser has begun: a bookmark, another browser, or an attack. Its text has
+	// what the callback's query reports, and BaseURL and the host if they differ.
 	ErrStateMismatch = fault.ErrStateMismatch
 	// ErrAttemptExpired means that the login took too long or was finished
 	// before, and that trying once more did not help.
@@ -62,9 +63,11 @@ var (
 	// this client for this purpose, or that it has expired.
 	ErrInvalidToken = fault.ErrInvalidToken
 	// ErrLoginLoop stops a browser that comes back to log in again and again
-	// because it, or the storage, does not keep the session.
+	// because it, or the storage, does not keep the session, or because two app
+	// clients share their paths.
 	ErrLoginLoop = fault.ErrLoginLoop
-	// ErrBusy means that more logins are in progress than can be kept.
+	// ErrBusy means that too much is under way at once. Logins are not refused
+	// with it: what finds no room in the storage travels in a cookie.
 	ErrBusy = fault.ErrBusy
 	// ErrUnavailable means that the truth cannot be known now: the storage or
 	// Cognito is out of reach. Nobody is logged out for it.

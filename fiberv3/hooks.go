@@ -20,6 +20,7 @@ func (a *Auth) hooks() engine.Hooks {
 	return engine.Hooks{
 		Context: func(app any) context.Context { return app.(fiber.Ctx).Context() },
 		Tell:    setLocals, Admit: a.callOnLogin, Leave: a.callOnLogout, Refuse: a.callErrorHandler, Renewed: a.callOnRefresh,
+		IP:    func(app any) string { return app.(fiber.Ctx).IP() },
 		Event: a.emit, Challenge: challengeS256,
 	}
 }
