@@ -173,6 +173,9 @@ func TestForgedOverflow(t *testing.T) {
 	}
 	mustSignIn(t, "the honest callback", s.Finish(p))
 	mustNotSignIn(t, "the same again", s.Finish(p))
+	if calls := s.Pool.Calls(cognitotest.Token); calls != 1 {
+		t.Errorf("a login in a cookie made %d token calls, want 1", calls)
+	}
 }
 
 func flipped(text string) string {

@@ -63,7 +63,7 @@ func TestRedirectURIFromHeaders(t *testing.T) {
 	}
 	mustStayPut(t, s, "the honest request", wireGet("/login", "localhost:8443"))
 
-	begun := fromTheWire(t, onTheWire(s, wireGet("/login?return_to=/me", "evil.example", "X-Forwarded-Host: evil.example")))
+	begun := fromTheWire(t, onTheWire(s, wireGet("/login?return_to=/me&from_host", "evil.example", "X-Forwarded-Host: evil.example")))
 	p := lab.Answered(s, onward(begun), "alice")
 	ended := fromTheWire(t, onTheWire(s, wireGet(p.Callback, "evil.example", "X-Forwarded-Host: evil.example", "Cookie: "+p.Cookie.Name+"="+p.Cookie.Value)))
 	if session := mustSignIn(t, "a login under hostile headers", ended); !strings.HasPrefix(session.Name, "__Host-") || !session.Secure {
@@ -80,6 +80,9 @@ func TestRedirectURIFromHeaders(t *testing.T) {
 func mustStayPut(t *testing.T, s *lab.Site, what, request string) {
 	t.Helper()
 	res := fromTheWire(t, onTheWire(s, request))
+	if strings.HasPrefix(res.Header.Get("Location"), "https://localhost:8443/login?") && len(res.Cookies()) == 0 {
+		return // a login under another host goes to BaseURL first (F25), and nowhere else
+	}
 	if !leadsToCognito(s, res) {
 		t.Errorf("%q is answered with %s, want a login", what, lab.StatusLine(res))
 		return
@@ -154,9 +157,9 @@ var randomValues = []struct {
 	pattern *regexp.Regexp
 	instead string
 }{
-	{regexp.MustCompile(`(cognito_login_[A-Za-z0-9_-]{4})[A-Za-z0-9_-]{24}`), "$1<attempt>"},
+	{regexp.MustCompile(`(cognito_login_)\d=([\w-]{4})\.[0-9a-z]+\.(\d)\.[\w-]{8}\.`), "$1<slot>=$2.<time>.$3.<key>."},
+	{regexp.MustCompile(`(cognito_login_)\d=;`), "$1<slot>=;"},
 	{regexp.MustCompile(`[A-Za-z0-9_-]{43}`), "<random>"},
-	{regexp.MustCompile(`=\d{10}\.`), "=<time>."},
 	{regexp.MustCompile(`Date: [^\r]*\r\n`), ""},
 	{regexp.MustCompile(`"expires_at":"[^"]*"`), "<time>"},
 }
@@ -252,6 +255,9 @@ func TestForeignHostChangesNothing(t *testing.T) {
 					t.Errorf("%q answers differ:\n%s", head, firstDifference(want, got))
 				}
 				continue
+			}
+			if strings.HasPrefix(path, "/login?") && strings.Contains(got, "\nLocation: https://localhost:8443/login?return_to=/me&from_host\r\n") {
+				continue // to BaseURL first (F25), whatever the host
 			}
 			if got != want {
 				t.Errorf("%q for %s: answers differ:\n%s", head, path, firstDifference(want, got))

@@ -109,7 +109,7 @@ var refusedReturns = []string{
 	// routes of ours, which would begin the journey again
 	"/login", "/login?return_to=/login", "/login#x", "/%6Cogin", "/%6cogout?x=1", "/login/redirect", "/login/redirect?code=x&state=y", "/logout", "/logout?x=1", "/token/refresh",
 	// no end
-	"/" + strings.Repeat("a", 1024), "/" + strings.Repeat("a", 8<<10), "/" + strings.Repeat("ü", 400), "/?" + strings.Repeat("/", 1024),
+	"/" + strings.Repeat("a", 2048), "/" + strings.Repeat("a", 8<<10), "/" + strings.Repeat("ü", 400), "/?" + strings.Repeat("/", 2048),
 }
 
 // keptReturns are paths of the app, and how they are spelt afterwards: no byte

@@ -204,6 +204,10 @@ func TestLoginOnAnotherHost(t *testing.T) {
 	s := lab.Serve(t, log.hook, func(c *cognito.Config) {
 		c.BaseURL, c.UserPoolDomain, c.UserPoolID, c.Issuer = "https://app.example.com", "auth.example.com", "eu-west-2_AbCdEfGhI", ""
 	})
+	local := lab.Serve(t, func(c *cognito.Config) { c.BaseURL = "http://localhost:8021" })
+	if res := local.Send(lab.Request{Path: "/login", Header: map[string]string{"Host": "127.0.0.1:8021"}}); res.Header.Get("Location") != "http://localhost:8021/login?from_host" {
+		t.Errorf("on a developer's machine the login at 127.0.0.1 answers %s to %q", lab.StatusLine(res), res.Header.Get("Location"))
+	}
 	begins := func(r lab.Request) bool {
 		return strings.HasPrefix(s.Send(r).Header.Get("Location"), "https://auth.example.com/oauth2/authorize?")
 	}

@@ -35,6 +35,7 @@ type Engine struct {
 	issuers    pool.Issuers
 	binding    string // pool, client and app: what every sealed record is bound to
 	pathPrefix string // of BaseURL
+	baseHost   string // of BaseURL
 	trusted    []string
 	routes     []route
 	cookies    cookies
@@ -135,7 +136,7 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 		tokens: cache.New[string, verifiedToken](cache.Limit),
 	}
 	if base, err := url.Parse(s.BaseURL); err == nil {
-		a.pathPrefix = base.Path
+		a.pathPrefix, a.baseHost = base.Path, base.Host
 	}
 	a.tasks = tasks.New(pool.TasksInFlight, a.logPanic)
 	a.client = pool.NewClient(s.HTTPClient, a.tasks.Closing())
