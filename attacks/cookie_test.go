@@ -208,6 +208,7 @@ func tour(s *lab.Site, proxy *tape) {
 	if page := v.Get(home + "/me"); page.Status != http.StatusOK {
 		s.Fatalf("the login over %s ended on %s with %d %.200s: %v", home, page.URL, page.Status, page.Body, page.Err)
 	}
+	s.Pool.Advance(31 * time.Second) // younger tokens are not renewed
 	v.Post(home+"/token/refresh", nil)
 	// Errors, with and without a session.
 	for _, path := range []string{"/login/redirect?state=x&code=y", "/login/redirect", "/login/redirect?code=a&code=b", "/login?prompt=a&prompt=b", "/nowhere"} {

@@ -269,6 +269,7 @@ func faultTour(s *lab.Site, proxy *tape, storage *lab.Store, transport *lab.SpyT
 			continue // at a refresh it is only believed after seconds
 		}
 		s.Pool.Break(cognitotest.Token, fault)
+		s.Pool.Advance(31 * time.Second) // younger tokens are not renewed
 		v.Post(proxy.public+"/token/refresh", nil)
 	}
 	s.Pool.Break(cognitotest.UserInfo, cognitotest.Fault{Times: 1, Rewrite: func(answer map[string]any) { answer["sub"] = "somebody else" }})
@@ -286,6 +287,7 @@ func faultTour(s *lab.Site, proxy *tape, storage *lab.Store, transport *lab.SpyT
 				return nil
 			})
 			v.Get(proxy.public + "/me")
+			s.Pool.Advance(31 * time.Second) // younger tokens are not renewed
 			v.Post(proxy.public+"/token/refresh", nil)
 			logIn()
 			v.Post(proxy.public+"/logout", nil)

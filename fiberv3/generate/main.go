@@ -60,7 +60,7 @@ var patterns = []struct {
 	old *regexp.Regexp
 	new string
 }{
-	{regexp.MustCompile(`app\.Test\((.*), -1\)`), "app.Test($1, fiber.TestConfig{Timeout: 0})"}, // no limit
+	{regexp.MustCompile(`([aA]pp)\.Test\((.*), -1\)`), "$1.Test($2, fiber.TestConfig{Timeout: 0})"}, // no limit
 	{regexp.MustCompile(`(Allow(?:Origins|Methods|Headers)): ("[^"]*")`), "$1: []string{$2}"},   // of CORS
 	{regexp.MustCompile(`DisableStartupMessage: true(, )?`), ""},
 	{regexp.MustCompile(`(?m)^.*\.DisableStartupMessage = true\n`), ""},

@@ -30,11 +30,16 @@ const (
 	// stop renewals, nor a revocation endpoint that hangs stop logins.
 	exchangesInFlight   = 64
 	renewalsInFlight    = 64
+	earlyInFlight       = 16
 	keyFetchesInFlight  = 4
 	revocationsInFlight = 16
 	// How many more may wait for a place, and for how long at most.
-	exchangesWaiting   = 1024
-	exchangePatience   = time.Second
+	exchangesWaiting = 1024
+	exchangePatience = time.Second
+	// Renewals that are asked for before they are due, by posts to RefreshPath: one
+	// user's must not stand in a queue before others' due ones (P11).
+	earlyWaiting       = 1024
+	earlyPatience      = 2 * time.Second
 	revocationsWaiting = 4096
 	// With more sessions due while Cognito is slow, the rest is told at once to
 	// come back.
@@ -63,7 +68,7 @@ type Client struct {
 	client *http.Client
 	owned  bool // the transport is ours to close
 
-	exchanges, Renewals, KeyFetches, revocations *lane
+	exchanges, renewals, earlyRenewals, KeyFetches, revocations *lane
 }
 
 // lane bounds the calls of one kind. Whoever finds no place waits for one.
@@ -108,14 +113,24 @@ func (l *lane) Take(ctx context.Context) (giveBack func(), err error) {
 	}
 }
 
+// TakeRenewal takes a place for a renewal, among those that are due or among those that
+// somebody has asked for ahead of time.
+func (c *Client) TakeRenewal(ctx context.Context, due bool) (giveBack func(), err error) {
+	if due {
+		return c.renewals.Take(ctx)
+	}
+	return c.earlyRenewals.Take(ctx)
+}
+
 // NewClient makes calls with the given HTTP client, or with one of its own. Nobody
 // waits for a place any more once closing is closed.
 func NewClient(given *http.Client, closing <-chan struct{}) *Client {
 	c := &Client{
-		exchanges:   newLane(exchangesInFlight, exchangesWaiting, exchangePatience, closing),
-		Renewals:    newLane(renewalsInFlight, RenewalsWaiting, LongestWait, closing),
-		KeyFetches:  newLane(keyFetchesInFlight, keyFetchesInFlight, CallTimeout, closing),
-		revocations: newLane(revocationsInFlight, revocationsWaiting, BackgroundTimeout, closing),
+		exchanges:     newLane(exchangesInFlight, exchangesWaiting, exchangePatience, closing),
+		earlyRenewals: newLane(earlyInFlight, earlyWaiting, earlyPatience, closing),
+		renewals:      newLane(renewalsInFlight, RenewalsWaiting, LongestWait, closing),
+		KeyFetches:    newLane(keyFetchesInFlight, keyFetchesInFlight, CallTimeout, closing),
+		revocations:   newLane(revocationsInFlight, revocationsWaiting, BackgroundTimeout, closing),
 	}
 	if given == nil {
 		c.owned = true

@@ -30,7 +30,7 @@ func (r *Renewals) renew(ctx context.Context, seen *session.Session) (*session.S
 		}
 		defer r.giveBack(current, lease)
 	}
-	turnOver, err := r.endpoint.Client.Renewals.Take(ctx)
+	turnOver, err := r.endpoint.Client.TakeRenewal(ctx, current.RenewAfter.Passed(r.now()))
 	if err != nil {
 		return nil, fault.Unavailable(err)
 	}
