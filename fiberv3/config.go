@@ -97,8 +97,8 @@ type Config struct {
 	// Optional. Default: "/logout".
 	LogoutPath string
 
-	// RefreshPath renews the tokens of the session at once, for a POST of the
-	// app's own pages. It answers {"expires_at": "2006-01-02T15:04:05Z"}, 401
+	// RefreshPath renews the tokens of the session at once, unless they are
+	// younger than half a minute, for a POST of the app's own pages. It answers {"expires_at": "2006-01-02T15:04:05Z"}, 401
 	// when there is no session (any more), 403 to another site, and 503 while
 	// that cannot be known.
 	//
