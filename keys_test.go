@@ -99,10 +99,12 @@ func TestConfigHoles(t *testing.T) {
 		"BaseURL ends in the login path":    {func(c *cognito.Config) { c.BaseURL = "https://app.example.com/login" }, "BaseURL"},
 		"BaseURL ends in the logout path":   {func(c *cognito.Config) { c.BaseURL = "https://app.example.com/shop/logout" }, "BaseURL"},
 		"Issuer of another pool":            {func(c *cognito.Config) { c.Issuer = "https://cognito-idp.eu-west-2.amazonaws.com/eu-west-2_Another99" }, "Issuer"},
-		"Issuer of another pool, new form":  {func(c *cognito.Config) { c.Issuer = "https://issuer-cognito-idp.eu-west-2.amazonaws.com/eu-west-2_Another99" }, "Issuer"},
-		"Issuer without its pool":           {func(c *cognito.Config) { c.Issuer = "https://cognito-idp.eu-west-2.amazonaws.com" }, "Issuer"},
-		"Issuer of another region":          {func(c *cognito.Config) { c.Issuer = "https://cognito-idp.us-east-1.amazonaws.com/eu-west-2_tMeCEUTj8" }, "Issuer"},
-		"Issuer of another pool elsewhere":  {func(c *cognito.Config) { c.Issuer = "https://idp.example.com/eu-west-2_Another99" }, "Issuer"},
+		"Issuer of another pool, new form": {func(c *cognito.Config) {
+			c.Issuer = "https://issuer-cognito-idp.eu-west-2.amazonaws.com/eu-west-2_Another99"
+		}, "Issuer"},
+		"Issuer without its pool":          {func(c *cognito.Config) { c.Issuer = "https://cognito-idp.eu-west-2.amazonaws.com" }, "Issuer"},
+		"Issuer of another region":         {func(c *cognito.Config) { c.Issuer = "https://cognito-idp.us-east-1.amazonaws.com/eu-west-2_tMeCEUTj8" }, "Issuer"},
+		"Issuer of another pool elsewhere": {func(c *cognito.Config) { c.Issuer = "https://idp.example.com/eu-west-2_Another99" }, "Issuer"},
 		"test pool's issuer, public app": {func(c *cognito.Config) {
 			c.BaseURL, c.Issuer = "https://app.example.com", "http://127.0.0.1:9229/eu-west-2_tMeCEUTj8"
 		}, "BaseURL"},

@@ -359,7 +359,7 @@ func TestCookieTossing(t *testing.T) {
 			for _, row := range []struct{ want, header string }{
 				{"", "%N=%G; %N=%E"},
 				{"", "%N=%E; %N=%G"},
-				{"", "%N=%G; %N=%G"},
+				{"alice", "%N=%G; %N=%G"},
 				{"", "%N=%E;%N=%G"},
 				{"", "%N=%G; a=b; %N=%E; c=d"},
 				{"", "%N=%G; %N="},
@@ -392,7 +392,7 @@ func TestCookieTossing(t *testing.T) {
 				}
 			}
 			for _, row := range []struct{ want, first, second string }{
-				{"", good, evil}, {"", evil, good}, {"", good, good},
+				{"", good, evil}, {"", evil, good},
 			} {
 				raw := "GET /me HTTP/1.1\r\nHost: localhost\r\nCookie: " + name + "=" + row.first + "\r\nCookie: " + name + "=" + row.second + "\r\n\r\n"
 				if status := sendRaw(s, raw); status != http.StatusUnauthorized {

@@ -33,7 +33,7 @@ var forgeryRows = []struct {
 	{"same-origin", ownPage, false, false},
 	{"same-origin", lab.Absent, false, false},
 	{"none", lab.Absent, false, false}, // typed in, or a bookmark
-	{"none", "null", false, false},
+	{"none", "null", true, true},       // row E1: Firefox, after a redirect without referrer
 
 	{"cross-site", "https://evil.example", true, true},
 	{"cross-site", "null", true, true},

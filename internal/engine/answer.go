@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
-	"github.com/bar-tech/cognito/internal/web"
 )
 
 // How a refusal is told: to people with a page, to programs with a problem.
@@ -40,6 +39,9 @@ func (a *Engine) refuse(r Request, e *fault.Error) error {
 
 // tell is refuse for what an event has told already.
 func (a *Engine) tell(r Request, e *fault.Error) error {
+	if a.leavesForm(r, e) {
+		return a.leaveForm(r, e)
+	}
 	sealResponse(r)
 	a.challenge(r, e)
 	if fault.Of(e).RetryAfter > 0 {
@@ -54,7 +56,7 @@ func (a *Engine) tell(r Request, e *fault.Error) error {
 // answer is the default ErrorHandler.
 func (a *Engine) answer(r Request, e *fault.Error) error {
 	if a.wantsPage(r) {
-		return sendPage(r, e.Status(), a.pageFor(e), "")
+		return sendPage(r, e.Status(), a.pageFor(e, a.itself(r, e)))
 	}
 	body := problem{Type: "about:blank", Title: e.Title(), Status: e.Status(), Detail: e.Detail(), Code: e.Code()}
 	if e.Status() == http.StatusUnauthorized {
@@ -66,16 +68,33 @@ func (a *Engine) answer(r Request, e *fault.Error) error {
 // wantsPage reports whether a person will read the answer. Whoever brings a
 // bearer token is a program, whatever it accepts.
 func (a *Engine) wantsPage(r Request) bool {
-	if a.settings.Bearer {
-		if _, sent, _ := bearerOf(r); sent {
-			return false
-		}
+	if a.bringsToken(r) {
+		return false
 	}
-	return web.IsNavigation(r.Method, &r.Request.Header) || (a.route(r.Path) != nil && r.header("Sec-Fetch-Mode") == "navigate")
+	return r.asking().VisitsPage() || (a.route(r.Path) != nil && r.header("Sec-Fetch-Mode") == "navigate")
 }
 
-// pageFor tells a visitor what is wrong, and offers a way on that can help.
-func (a *Engine) pageFor(e *fault.Error) page {
+// bringsToken reports whether a program sent a request.
+func (a *Engine) bringsToken(r Request) bool {
+	if !a.settings.Bearer {
+		return false
+	}
+	_, sent, _ := bearerOf(r)
+	return sent
+}
+
+// itself is the address by which a visitor tries once more what could not be done:
+// the page itself. Of our own routes that is a login.
+func (a *Engine) itself(r Request, e *fault.Error) string {
+	if a.route(r.Path) != nil {
+		return a.loginAddress(fault.Of(e).ReturnTo, "")
+	}
+	return a.address(a.returnPath(r.originalURL()))
+}
+
+// pageFor tells a visitor what is wrong, and offers a way on that can help. itself
+// is where the same thing may be tried once more.
+func (a *Engine) pageFor(e *fault.Error, itself string) page {
 	p := page{Title: e.Title(), Detail: e.Detail(), Link: a.loginAddress(fault.Of(e).ReturnTo, ""), Label: "Try again"}
 	home := a.address(a.settings.AfterLogin)
 	switch fault.Of(e).Reason {
@@ -83,7 +102,13 @@ func (a *Engine) pageFor(e *fault.Error) page {
 		p.Link, p.Label, p.Home = a.loginAddress(fault.Of(e).ReturnTo, "login"), "Sign in as someone else", home
 	case fault.ErrNotAdmitted:
 		p.Link, p.Label = a.loginAddress(fault.Of(e).ReturnTo, "login"), "Sign in as someone else"
-	case fault.ErrMethod, fault.ErrCrossOrigin:
+	case fault.ErrUnavailable, fault.ErrInternal, fault.ErrMisconfigured:
+		p.Link = itself // a login would not help while the storage is down
+	case fault.ErrNotSignedIn, fault.ErrSessionEnded, fault.ErrLoginRequired:
+		p.Label = "Sign in"
+	case fault.ErrStaleLogin:
+		p.Link, p.Label = a.loginAddress(fault.Of(e).ReturnTo, "login"), "Sign in"
+	case fault.ErrMethod, fault.ErrCrossOrigin, fault.ErrAmbiguousPath:
 		p.Link, p.Label = home, "Back to the app"
 	}
 	return p

@@ -44,7 +44,7 @@ func (verifiedToken) Format(f fmt.State, _ rune) { secret.Hide(f, "token") }
 // malformed: whoever reads the other one would see another user.
 func bearerOf(r Request) (token []byte, sent bool, err error) {
 	// Not Peek: it returns nil for an empty header too, now and then.
-	headers := r.Request.Header.PeekAll("Authorization")
+	headers := r.headers().PeekAll("Authorization")
 	for _, header := range headers {
 		if rest, bearer := afterScheme(header); bearer {
 			sent, token = true, rest

@@ -10,7 +10,6 @@ import (
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/session"
-	"github.com/bar-tech/cognito/internal/web"
 )
 
 // Leg 2 of the journey: Cognito sends the browser back to RedirectPath. We
@@ -47,7 +46,7 @@ type outcome struct {
 func (outcome) Format(f fmt.State, _ rune) { secret.Hide(f, "outcome") }
 
 func (a *Engine) serveCallback(r Request) error {
-	if web.IsFramed(&r.Request.Header) {
+	if r.asking().IsFramed() {
 		return a.refuse(r, framed)
 	}
 	answer, err := a.readAnswer(r)

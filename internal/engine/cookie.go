@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -57,9 +58,10 @@ func (k *cookies) mayBeIn(header *fasthttp.RequestHeader) bool {
 }
 
 // read returns the value of the cookie with this name, or nil if there is
-// none. Two cookies of one name are none: the second was tossed in by someone
-// who may write cookies for a parent domain (RFC 6265bis section 8.6), and
-// nothing tells which. The value is a view into the request.
+// none. Two cookies of one name that differ are none: the second was tossed in by
+// someone who may write cookies for a parent domain (RFC 6265bis section 8.6), and
+// nothing tells which. Equal ones count once, for an adaptor of net/http in front
+// doubles the header. The value is a view into the request.
 func (k *cookies) read(r Request, name []byte) []byte {
 	header := &r.Request.Header
 	first := header.PeekBytes(headerCookie)
@@ -75,18 +77,31 @@ func (k *cookies) read(r Request, name []byte) []byte {
 	if times != 1 || found == 0 {
 		// Not just there, where it was looked for: further headers count too.
 		value, found = nil, 0
-		for _, each := range header.PeekAll("Cookie") {
-			one, more := cookieIn(each, name)
-			if more > 0 {
-				value = one
-			}
-			found += more
+		for _, each := range k.readAll(r, name) {
+			value = each
+			found++
 		}
 	}
 	if found != 1 {
 		return nil
 	}
 	return value
+}
+
+// readAll returns the different values of all cookies with this name, as views into
+// the request.
+func (k *cookies) readAll(r Request, name []byte) [][]byte {
+	var values [][]byte
+	for _, header := range r.Request.Header.PeekAll("Cookie") {
+		for len(header) > 0 {
+			value, rest, ok := nextCookie(header, name)
+			if ok && !slices.ContainsFunc(values, func(known []byte) bool { return bytes.Equal(known, value) }) {
+				values = append(values, value)
+			}
+			header = rest
+		}
+	}
+	return values
 }
 
 // cookieIn returns the value of the last cookie of this name in a Cookie

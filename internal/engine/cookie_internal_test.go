@@ -29,21 +29,25 @@ func readCookie(t testing.TB, name string, split bool, headers ...string) (value
 }
 
 // cookieOracle splits Cookie headers as RFC 6265 section 4.2 writes them, with
-// no eye to speed, and returns the value of the only cookie of this name.
+// no eye to speed, and returns the value that all cookies of this name have.
 func cookieOracle(name string, headers ...string) (value string, found bool) {
-	var values []string
+	values := slices.Compact(cookieValues(name, headers...))
+	if len(values) != 1 {
+		return "", false
+	}
+	return values[0], true
+}
+
+func cookieValues(name string, headers ...string) (values []string) {
 	for _, header := range headers {
 		for _, pair := range strings.Split(header, ";") {
 			key, value, ok := strings.Cut(strings.Trim(pair, " \t"), "=")
 			if ok && key == name {
-				values = append(values, value)
+				values = append(values, strings.Trim(value, " \t"))
 			}
 		}
 	}
-	if len(values) != 1 {
-		return "", false
-	}
-	return strings.Trim(values[0], " \t"), true
+	return values
 }
 
 // cookieHeaders are tricky ones, for the table and as seeds of the fuzz target.

@@ -24,6 +24,7 @@ import (
 	"github.com/bar-tech/cognito/internal/storage"
 	"github.com/bar-tech/cognito/internal/tasks"
 	"github.com/bar-tech/cognito/internal/verify"
+	"github.com/bar-tech/cognito/internal/web"
 	"github.com/valyala/fasthttp"
 )
 
@@ -84,6 +85,8 @@ type Settings struct {
 	CookieName      string
 	IdleTimeout     time.Duration
 	AbsoluteTimeout time.Duration
+
+	AmbiguousPaths bool // let pass
 
 	Bearer          bool
 	BearerClientIDs []string
@@ -165,6 +168,12 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 // Enter begins a request: it answers one for a route of ours, and of every other one
 // it finds out who sent it, for the handlers that come next.
 func (a *Engine) Enter(r Request) (id *session.Identity, answered bool, err error) {
+	if r.AnyCase {
+		r.Request.Header.Cookie("") // makes fasthttp look for "cookie" in any case, for all that follows
+	}
+	if !a.settings.AmbiguousPaths && web.IsAmbiguous(r.URI().PathOriginal()) {
+		return nil, true, a.refuse(r, errAmbiguousPath)
+	}
 	if to := a.route(r.Path); to != nil {
 		return nil, true, a.serve(r, to)
 	}
@@ -180,6 +189,8 @@ func (a *Engine) Enter(r Request) (id *session.Identity, answered bool, err erro
 	a.attach(r, id)
 	return id, false, nil
 }
+
+var errAmbiguousPath = fault.Because(fault.ErrAmbiguousPath, "the path is not what it resolves to, so a guard and a file server would take it for two; set AllowAmbiguousPaths if the app needs such paths")
 
 // Leave ends a request that the app's handlers have answered.
 func (a *Engine) Leave(r Request, id *session.Identity) {

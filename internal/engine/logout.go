@@ -22,34 +22,59 @@ import (
 // that the next login asks for a password again.
 
 func (a *Engine) serveLogout(r Request) error {
-	if r.Method == http.MethodPost {
-		if a.crossOrigin(r) {
-			return a.refuse(r, fault.Plain(fault.ErrCrossOrigin))
-		}
+	asking, own := r.asking(), a.origins(r)
+	switch judgeLogout(asking, own, len(a.cookies.readAll(r, a.cookies.session)) > 0) {
+	case logoutNow:
 		return a.Logout(r)
-	}
-	if web.IsScript(&r.Request.Header) {
+	case logoutForeign:
+		return a.refuse(r, fault.Plain(fault.ErrCrossOrigin))
+	case logoutByScript:
 		return a.refuse(r, fault.Plain(fault.ErrNotNavigation))
+	case logoutOfNobody:
+		// The cookie may be there all the same, and only not sent with a form of
+		// another site: what follows brings it.
+		sealResponse(r)
+		return r.redirect(a.address(a.settings.LogoutPath), http.StatusSeeOther)
 	}
-	switch r.header("Sec-Fetch-Site") {
-	case "", "none", "same-origin":
-		return a.Logout(r)
-	}
-	// Another site's link must not sign anybody out by itself.
 	sealResponse(r)
 	return sendPage(r, http.StatusOK, page{
-		Title: "Sign out?", Detail: "You followed a link from another site. Confirm that you want to sign out here.",
-		Action: a.address(a.settings.LogoutPath), Label: "Sign out",
-	}, a.endpoints.Origin)
+		Title: "Sign out?", Detail: "Please confirm that you want to sign out.",
+		Action: a.address(a.settings.LogoutPath), Label: "Sign out", Home: a.address(a.settings.AfterLogin),
+	})
+}
+
+// logoutAnswer is what a request for LogoutPath gets.
+type logoutAnswer int
+
+const (
+	logoutAsks     logoutAnswer = iota // a page with a button
+	logoutNow                          // what was asked for
+	logoutForeign                      // another site's form
+	logoutByScript                     // an image or a fetch that wants a page
+	logoutOfNobody                     // a form that nothing is known of, neither who sent it nor for whom
+)
+
+// judgeLogout decides whether a visitor is asked first. Nobody may be signed out by
+// another site, so a GET counts at once only from a link of the app's own pages.
+func judgeLogout(asking web.Asking, own []string, hasCookie bool) logoutAnswer {
+	switch {
+	case asking.IsForeign(own):
+		return logoutForeign
+	case asking.Method == http.MethodPost && (hasCookie || asking.IsOwn(own)), asking.FollowsOwnLink(own):
+		return logoutNow
+	case asking.Method == http.MethodPost:
+		return logoutOfNobody
+	case asking.IsScript() && !asking.Ahead:
+		return logoutByScript
+	}
+	return logoutAsks
 }
 
 // Logout ends the session, for LogoutPath and for handlers with a route of their own.
+// If cookies were tossed in beside the visitor's, nothing tells which session is
+// theirs, so all end.
 func (a *Engine) Logout(r Request) error {
-	if id := a.cookies.read(r, a.cookies.session); id != nil {
-		if handle, ok := a.sessions.Handle(id); ok {
-			a.signOut(r, handle)
-		}
-	}
+	a.signOut(r, a.cookies.readAll(r, a.cookies.session), nil)
 	a.cookies.clear(r, string(a.cookies.session))
 	a.cookies.clear(r, a.cookies.loginLoop)
 	a.replaceIdentity(r, session.Anonymous)
@@ -64,21 +89,35 @@ func (a *Engine) Logout(r Request) error {
 	}), http.StatusSeeOther)
 }
 
-// signOut ends a session and tells the app who is leaving. Of a session that does not
+// signOut ends sessions and tells the app who is leaving. Of a session that does not
 // exist nothing is written, or made-up cookies would fill the storage with
-// tombstones, and nothing is told.
-func (a *Engine) signOut(r Request, handle *session.Handle) {
+// tombstones, and nothing is told. Once the storage was slow, the visitor has waited
+// enough, and the rest is done later.
+func (a *Engine) signOut(r Request, ids [][]byte, slow error) {
+	if len(ids) == 0 {
+		return
+	}
+	// Whatever the app's hook does, every session ends.
+	defer func() { a.signOut(r, ids[1:], slow) }()
+	handle, ok := a.sessions.Handle(ids[0])
+	if !ok {
+		return
+	}
 	known := a.sessions.Recent.Get(handle.ID) != nil
 	end := func() { a.endNow(handle) }
-	// Whatever the app's hook does, the session ends.
 	defer func() { end() }()
+	if slow != nil {
+		end = func() { a.endLater(handle, known, slow) }
+		return
+	}
 	leaving, err := a.sessions.Read(handle.ID[:], a.settings.Now())
 	switch {
 	case err == nil:
 		a.hooks.Leave(r.App, leaving.Identity.User)
 		a.event(r, Event{Kind: EventLogout, OK: true, Subject: leaving.Identity.User.Sub()})
 	case storage.IsSlow(err):
-		end = func() { a.endLater(handle, known, err) } // the visitor has waited enough
+		slow = err
+		end = func() { a.endLater(handle, known, err) }
 	case !fault.IsUnknown(err) && !known && !a.mayExist(handle):
 		end = func() {}
 	}

@@ -73,6 +73,5 @@ func trustedOrigins(c Settings) []string {
 // crossOrigin reports whether a request that may change something was sent by a
 // page of an origin that is not trusted.
 func (a *Engine) crossOrigin(r Request) bool {
-	header := &r.Request.Header
-	return web.MayChange(r.Method, header) && web.CrossOrigin(header, a.origins(r))
+	return web.MayChange(r.Method, r.headers()) && r.asking().IsForeign(a.origins(r))
 }

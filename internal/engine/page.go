@@ -83,14 +83,14 @@ func link(address string) string {
 // sendPage writes a page. A page with a form tells browsers to name its origin
 // to us: under no-referrer they would send "Origin: null", as another site's
 // sandbox does, and browsers without Sec-Fetch-Site send nothing that tells the
-// two apart. Forms may post to us and follow our redirect to formTarget, which
-// browsers check against the policy too.
-func sendPage(r Request, status int, p page, formTarget string) error {
-	policy := "default-src 'none'; style-src '" + pageStyleHash + "'; base-uri 'none'; frame-ancestors 'none'; form-action "
+// two apart. Such a page has no form-action in its policy: browsers hold every
+// redirect that follows to it, and Cognito's sign-out goes on to identity providers
+// whose addresses only the pool knows (SAML single logout). The form is ours, and
+// nothing of a request is in the page.
+func sendPage(r Request, status int, p page) error {
+	policy := "default-src 'none'; style-src '" + pageStyleHash + "'; base-uri 'none'; frame-ancestors 'none'"
 	if p.Action == "" {
-		policy += "'none'"
-	} else {
-		policy += "'self' " + formTarget
+		policy += "; form-action 'none'"
 	}
 	r.Response.Header.Set("Content-Security-Policy", policy)
 	r.Response.Header.Set("Content-Type", "text/html; charset=utf-8")

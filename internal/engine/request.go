@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unsafe"
 
+	"github.com/bar-tech/cognito/internal/web"
 	"github.com/valyala/fasthttp"
 )
 
@@ -15,10 +16,19 @@ type Request struct {
 	// Path and Method are Fiber's: other middleware may have rewritten them.
 	Path, Method string
 	App          any // what the app's hooks get: the context of its Fiber
+	// AnyCase: names of headers are as the client spelled them.
+	AnyCase bool
 }
 
 // header is the value of a header of the request.
-func (r Request) header(name string) string { return view(r.Request.Header.Peek(name)) }
+func (r Request) header(name string) string { return view(r.headers().Peek(name)) }
+
+func (r Request) headers() web.Headers {
+	return web.Headers{RequestHeader: &r.Request.Header, AnyCase: r.AnyCase}
+}
+
+// asking is what the request says of who sent it, and what for.
+func (r Request) asking() web.Asking { return web.Ask(r.Method, r.headers()) }
 
 // originalURL is the request's target as it was sent.
 func (r Request) originalURL() string { return view(r.Request.Header.RequestURI()) }

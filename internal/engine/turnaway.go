@@ -12,7 +12,7 @@ import (
 
 // turnAway answers a request that a guard does not let pass.
 func (a *Engine) turnAway(r Request, id *session.Identity, e *fault.Error) error {
-	page := web.IsNavigation(r.Method, &r.Request.Header) && !id.Bearer
+	page := r.asking().VisitsPage() && !id.Bearer
 	if id.Ended || (id.Stale && page) {
 		// Only here, and never for a script's dead cookie: its answer may
 		// arrive after a login in another tab and delete the new session.

@@ -74,6 +74,8 @@ var (
 		"Something went wrong", "That was our mistake. Please try again."}
 	ErrMethod = &Reason{"method_not_allowed", http.StatusMethodNotAllowed,
 		"Method not allowed", "This address does not work that way. Go back to the app and try again there."}
+	ErrAmbiguousPath = &Reason{"ambiguous_path", http.StatusBadRequest,
+		"This address does not work", "It was not copied or built correctly. Go back to the app and try again there."}
 	ErrNotNavigation = &Reason{"not_a_navigation", http.StatusUnauthorized,
 		"Please sign in", "Sign-in has to be opened as a page."}
 )

@@ -4,11 +4,12 @@ import (
 	"testing"
 
 	"github.com/bar-tech/cognito/internal/web"
+	"github.com/valyala/fasthttp"
 )
 
 // with makes headers of names and values in turn.
-func with(pairs ...string) *web.Headers {
-	h := &web.Headers{}
+func with(pairs ...string) web.Headers {
+	h := web.Headers{RequestHeader: &fasthttp.RequestHeader{}}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		h.Set(pairs[i], pairs[i+1])
 	}
@@ -18,7 +19,7 @@ func with(pairs ...string) *web.Headers {
 func TestMayChange(t *testing.T) {
 	for _, row := range []struct {
 		method string
-		h      *web.Headers
+		h      web.Headers
 		want   bool
 	}{
 		{"GET", with(), false},
@@ -39,44 +40,11 @@ func TestMayChange(t *testing.T) {
 	}
 }
 
-func TestCrossOrigin(t *testing.T) {
-	const own, other = "https://app.example", "https://evil.example"
-	for _, row := range []struct {
-		site, origin string
-		want         bool
-	}{
-		{"same-origin", "", false},
-		{"same-origin", own, false},
-		{"none", "", false}, // typed, or opened from a bookmark
-		{"", "", false},     // no browser's
-		{"", own, false},
-		{"", other, true},
-		{"", "null", true},
-		{"", "https://app.example.evil.example", true},
-		{"", "HTTPS://APP.EXAMPLE", true}, // browsers write it in small letters
-		{"same-site", "", true},
-		{"same-site", own, false},
-		{"same-site", "https://sibling.example", true},
-		{"cross-site", "", true},
-		{"cross-site", other, true},
-		{"cross-site", own, false}, // AllowedOrigins may be another site
-		{"nonsense", other, true},
-	} {
-		h := with("Origin", row.origin, "Sec-Fetch-Site", row.site)
-		if got := web.CrossOrigin(h, []string{own}); got != row.want {
-			t.Errorf("Sec-Fetch-Site %q and Origin %q: cross-origin %t", row.site, row.origin, got)
-		}
-	}
-	if web.CrossOrigin(with("Origin", "null"), nil) != true {
-		t.Error("with nobody to trust, an opaque origin is trusted")
-	}
-}
-
-func TestIsNavigation(t *testing.T) {
+func TestVisitsPage(t *testing.T) {
 	const html = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 	for name, row := range map[string]struct {
 		method string
-		h      *web.Headers
+		h      web.Headers
 		want   bool
 	}{
 		"a browser":                      {"GET", with("Sec-Fetch-Mode", "navigate", "Accept", html), true},
@@ -90,13 +58,16 @@ func TestIsNavigation(t *testing.T) {
 		"HEAD":                           {"HEAD", with("Accept", html), false},
 		"a prefetch":                     {"GET", with("Sec-Fetch-Mode", "navigate", "Sec-Purpose", "prefetch;prerender"), false},
 		"a prefetch of an older browser": {"GET", with("Purpose", "Prefetch", "Accept", html), false},
+		"a service worker in Firefox":    {"GET", with("Sec-Fetch-Mode", "same-origin", "Sec-Fetch-Dest", "empty", "Accept", html), true},
+		"a fetch of the same origin":     {"GET", with("Sec-Fetch-Mode", "same-origin", "Sec-Fetch-Dest", "empty", "Accept", "*/*"), false},
+		"its prefetch":                   {"GET", with("Sec-Fetch-Mode", "same-origin", "Sec-Fetch-Dest", "empty", "Accept", html, "Sec-Purpose", "prefetch"), false},
 		"a prefetch of Firefox":          {"GET", with("X-Moz", "prefetch", "Accept", html), false},
 		"HTMX":                           {"GET", with("HX-Request", "true", "Accept", html), false},
 		"jQuery":                         {"GET", with("X-Requested-With", "xmlhttprequest", "Accept", html), false},
 		"curl":                           {"GET", with("Accept", "*/*"), false},
 		"nothing":                        {"GET", with(), false},
 	} {
-		if got := web.IsNavigation(row.method, row.h); got != row.want {
+		if got := web.Ask(row.method, row.h).VisitsPage(); got != row.want {
 			t.Errorf("%s is a navigation: %t", name, got)
 		}
 	}
@@ -104,15 +75,17 @@ func TestIsNavigation(t *testing.T) {
 
 func TestIsScript(t *testing.T) {
 	for name, row := range map[string]struct {
-		h    *web.Headers
+		h    web.Headers
 		want bool
 	}{
 		"a navigation": {with("Sec-Fetch-Mode", "navigate"), false},
 		"curl":         {with(), false},
 		"a fetch":      {with("Sec-Fetch-Mode", "same-origin"), true},
+		"a worker":     {with("Sec-Fetch-Mode", "same-origin", "Accept", "text/html"), false},
+		"by h2c":       {with("Sec-Fetch-Mode", "navigate", "Upgrade", "h2c"), false},
 		"a prefetch":   {with("Sec-Fetch-Mode", "navigate", "Sec-Purpose", "prefetch"), true},
 	} {
-		if got := web.IsScript(row.h); got != row.want {
+		if got := web.Ask("GET", row.h).IsScript(); got != row.want {
 			t.Errorf("%s calls itself a script: %t", name, got)
 		}
 	}

@@ -1,0 +1,74 @@
+package engine
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
+)
+
+// A form that is refused is not answered at its own address. A page there could be
+// reloaded, by the visitor or by a script of the app's own error page, and browsers
+// then send the form once more, this time as the app's own: same-origin, with the
+// cookies that were held back (row P3). So the browser is sent on by GET to a page
+// of ours that says what happened and leads on.
+
+// refusedWord is the query parameter of LoginPath that asks for that page.
+const refusedWord = "refused"
+
+// refusedReasons are what the page may speak of. Its texts are ours: a stranger
+// who makes up an address gets one of these, and nothing of what they wrote.
+var refusedReasons = []*fault.Reason{
+	fault.ErrNotSignedIn, fault.ErrSessionEnded, fault.ErrStaleLogin, fault.ErrForbidden, fault.ErrCrossOrigin,
+	fault.ErrUnavailable, fault.ErrBusy, fault.ErrMisconfigured, fault.ErrInternal,
+}
+
+// leavesForm reports whether a refusal has to be told elsewhere. A wrong method and a
+// wrong path stay where they are: nothing is ever done there.
+func (a *Engine) leavesForm(r Request, e *fault.Error) bool {
+	return r.Method == http.MethodPost && !errors.Is(e, fault.ErrMethod) && !errors.Is(e, fault.ErrAmbiguousPath) &&
+		!a.bringsToken(r) && r.asking().SubmitsForm()
+}
+
+// leaveForm sends the browser to the page.
+func (a *Engine) leaveForm(r Request, e *fault.Error) error {
+	query := url.Values{refusedWord: {e.Code()}}
+	if back := a.formPage(r); back != a.settings.AfterLogin {
+		query.Set("return_to", back)
+	}
+	sealResponse(r)
+	return r.redirect(pool.WithQuery(a.address(a.settings.LoginPath), query), http.StatusSeeOther)
+}
+
+// formPage is the page that a form stands on, if it says so and is the app's own,
+// else the address it was sent to, which often is the same.
+func (a *Engine) formPage(r Request) string {
+	referer, err := url.Parse(r.header("Referer"))
+	base, unknown := a.baseURL(r)
+	if err != nil || unknown != nil || !strings.HasPrefix(referer.String(), base+"/") {
+		return a.returnPath(r.originalURL())
+	}
+	return a.returnPath(strings.TrimPrefix(referer.RequestURI(), a.pathPrefix))
+}
+
+// serveRefused shows the page. It does nothing, so anybody may open it.
+func (a *Engine) serveRefused(r Request, word string) error {
+	e := fault.Plain(fault.ErrNotSignedIn)
+	for _, reason := range refusedReasons {
+		if fault.CodeOf(reason) == word {
+			e = fault.Plain(reason)
+		}
+	}
+	back := a.returnPath(string(r.QueryArgs().Peek("return_to")))
+	fault.Of(e).ReturnTo = back
+	p := a.pageFor(e, a.address(back))
+	p.Detail += " What you sent was not carried out."
+	if p.Home == "" && p.Link != a.address(a.settings.AfterLogin) {
+		p.Home = a.address(a.settings.AfterLogin)
+	}
+	sealResponse(r)
+	return sendPage(r, http.StatusOK, p)
+}

@@ -1,0 +1,73 @@
+package web
+
+import "bytes"
+
+// IsAmbiguous reports whether a path, as it was sent, is not what it resolves to (RFC
+// 3986 section 6.2.2): with empty or dot segments, escaped letters, digits and the
+// like, slashes or backslashes that are escaped, or backslashes. Fiber compares
+// paths as they were sent, and file servers resolve them first, so a guard on
+// "/admin" would not see "//admin", "/x/../admin" or "/%61dmin" (row P5). Escapes of
+// anything else are the only way to write it, and pass. It runs on every request.
+func IsAmbiguous(path []byte) bool {
+	if len(path) > 0 && path[0] != '/' && string(path) != "*" {
+		return true // a slash comes in front when it is resolved
+	}
+	if bytes.IndexByte(path, '\\') >= 0 {
+		return true
+	}
+	for rest, found := after(path, '%'); found; rest, found = after(rest, '%') {
+		if escapesPlain(rest) {
+			return true
+		}
+	}
+	for rest, found := after(path, '/'); found; rest, found = after(rest, '/') {
+		if len(rest) > 0 && (rest[0] == '/' || rest[0] == '.' && isDotSegment(rest)) {
+			return true
+		}
+	}
+	return false
+}
+
+// after is what follows the next c.
+func after(s []byte, c byte) (rest []byte, found bool) {
+	i := bytes.IndexByte(s, c)
+	if i < 0 {
+		return nil, false
+	}
+	return s[i+1:], true
+}
+
+// isDotSegment reports whether rest, which begins with a dot, begins with a segment
+// that is "." or "..".
+func isDotSegment(rest []byte) bool {
+	n := 1
+	if len(rest) > 1 && rest[1] == '.' {
+		n = 2
+	}
+	return len(rest) == n || rest[n] == '/'
+}
+
+// escapesPlain reports whether what follows a "%" stands for a character that needs
+// no escape, or for a slash. An escaped "%" counts as one: "%2561" becomes
+// "%61" when it is resolved, and a second time "a".
+func escapesPlain(rest []byte) bool {
+	for len(rest) >= 2 && rest[0] == '2' && rest[1] == '5' {
+		rest = rest[2:]
+	}
+	if len(rest) < 2 || !isHex(rest[0]) || !isHex(rest[1]) {
+		return false
+	}
+	switch c := unhex(rest[0])<<4 | unhex(rest[1]); {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		return true
+	default:
+		return c == '-' || c == '.' || c == '_' || c == '~' || c == '/' || c == '\\'
+	}
+}
+
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c&7 + 9 // of a letter in either case
+}

@@ -1,0 +1,158 @@
+// Package web judges requests by what their headers say, and nothing else. It
+// knows no session and no setting: each judgement is a function of the few
+// headers that it looks at.
+package web
+
+import (
+	"bytes"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Asking is what a request says of who sent it, and what for. Sec-Fetch-* is what
+// the best browsers say, and not always the truth: asking_test.go has the table of
+// what engines really send.
+type Asking struct {
+	Method           string
+	Site, Mode, Dest string // Sec-Fetch-*
+	Origin, Referer  string
+	Accept           string
+	Ahead            bool // of a click that may never come: a prefetch, a preview
+	Program          bool // says by other headers that it is no document
+	WebSocket        bool
+}
+
+// Ask reads what a request says.
+func Ask(method string, h Headers) Asking {
+	return Asking{
+		Method: method, Site: h.text("Sec-Fetch-Site"), Mode: h.text("Sec-Fetch-Mode"), Dest: h.text("Sec-Fetch-Dest"),
+		Origin: h.text("Origin"), Referer: h.text("Referer"), Accept: h.text("Accept"),
+		Ahead: isAhead(h), WebSocket: opensWebSocket(h),
+		Program: len(h.Peek("HX-Request")) > 0 || len(h.Peek("Upgrade")) > 0 || strings.EqualFold(h.text("X-Requested-With"), "XMLHttpRequest"),
+	}
+}
+
+// MayChange reports whether a request may change something: whether it is not
+// "safe" (RFC 9110 section 9.2.1). A WebSocket begins with a GET, and lets its
+// page do anything after that, without CORS (RFC 6455 section 10.2). It is apart
+// from Ask because every request is asked this, and few are asked more.
+func MayChange(method string, h Headers) bool {
+	switch method {
+	case "GET", "HEAD", "OPTIONS":
+		return opensWebSocket(h)
+	}
+	return true
+}
+
+func opensWebSocket(h Headers) bool {
+	upgrade := h.Peek("Upgrade")
+	return len(upgrade) > 0 && bytes.Contains(bytes.ToLower(upgrade), []byte("websocket"))
+}
+
+// isAhead knows the words of prefetchers and link previews: those of the Fetch
+// standard ("prefetch;prerender"), of older Chromes, Safaris and Firefoxes, and of
+// scripts that prefetch by fetch, which may not set Sec-Purpose.
+func isAhead(h Headers) bool {
+	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Sec-Purpose", "X-Moz", "Moz-Purpose"} {
+		said := strings.ToLower(h.text(name))
+		for _, word := range []string{"prefetch", "prerender", "preview", "preload", "instant"} {
+			if strings.Contains(said, word) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// opensDocument reports whether the answer will be shown as a page. A service worker
+// that passes a navigation on makes a fetch of it: Firefox then says the mode
+// same-origin, and nothing but Accept still tells a page visit.
+func (a Asking) opensDocument() bool {
+	switch {
+	case a.Ahead, a.Program:
+		return false
+	case a.Mode == "navigate":
+		return true
+	}
+	return (a.Mode == "" || a.passedByWorker()) && PrefersHTML(a.Accept)
+}
+
+func (a Asking) passedByWorker() bool {
+	return a.Mode == "same-origin" && (a.Dest == "" || a.Dest == "empty")
+}
+
+// VisitsPage reports whether a person opens a page. Then a redirect to the login
+// makes sense, while a script wants a status.
+func (a Asking) VisitsPage() bool { return a.Method == "GET" && a.opensDocument() }
+
+// SubmitsForm reports whether a person sends a form. Whatever answers it is shown as
+// a page, and lies at an address that a reload posts to again.
+func (a Asking) SubmitsForm() bool { return a.Method == "POST" && a.opensDocument() }
+
+// IsScript reports whether a request calls itself something else than a person's
+// opening a page: a fetch, an image, a prefetch. What says nothing of itself is
+// none.
+func (a Asking) IsScript() bool {
+	return a.Ahead || (a.Mode != "" && a.Mode != "navigate" && !a.opensDocument())
+}
+
+// IsForeign reports whether a request may change something, and a page of an origin
+// that is not trusted may have sent it. SameSite=Lax does not stop that for sibling
+// subdomains.
+func (a Asking) IsForeign(trusted []string) bool {
+	switch a.Method {
+	case "GET", "HEAD", "OPTIONS":
+		if !a.WebSocket {
+			return false
+		}
+	}
+	return !a.originPasses(trusted) || !a.refererPasses(trusted)
+}
+
+// originPasses judges by Origin, which every browser sends with what may change
+// something. A request without it is no browser's cross-site request, so it carries
+// no cookie that it was not given on purpose. Firefox calls a form that went through
+// a redirect without referrer "none", as if typed in, and only the Origin, null,
+// tells it (row E1).
+func (a Asking) originPasses(trusted []string) bool {
+	switch a.Origin {
+	case "":
+		return a.Site == "" || a.Site == "none" || a.Site == "same-origin"
+	case "null":
+		return a.Site == "same-origin"
+	}
+	return slices.Contains(trusted, a.Origin)
+}
+
+// refererPasses judges documents by Referer besides. A service worker that passes a
+// sibling's form on speaks for it: same-origin, with the app's own Origin, and only
+// the Referer still names the sibling (row E3). If the form's page sends none, a
+// worker's word is not taken.
+func (a Asking) refererPasses(trusted []string) bool {
+	switch {
+	case !a.opensDocument():
+		return true
+	case a.Referer == "":
+		return !a.passedByWorker()
+	}
+	return a.refererIsOf(trusted)
+}
+
+func (a Asking) refererIsOf(trusted []string) bool {
+	u, err := url.Parse(a.Referer)
+	return err == nil && u.Host != "" && slices.Contains(trusted, OriginOf(u))
+}
+
+// FollowsOwnLink reports whether a visitor follows a link on a page of the app, for
+// sure. Browsers' word alone is not enough: in Firefox another site's redirects look
+// typed in, in WebKit reloads do, and past a service worker everything is
+// same-origin (row E4).
+func (a Asking) FollowsOwnLink(trusted []string) bool {
+	return a.VisitsPage() && (a.Site == "" || a.Site == "same-origin") && a.refererIsOf(trusted)
+}
+
+// IsOwn reports whether a page of a trusted origin sent a request, by its Origin.
+func (a Asking) IsOwn(trusted []string) bool {
+	return slices.Contains(trusted, a.Origin) && !a.IsForeign(trusted)
+}
