@@ -16,8 +16,9 @@
 // and the sign-out URL http://localhost:8021/. Further settings are
 // COGNITO_CLIENT_SECRET, COGNITO_ISSUER, COGNITO_SCOPES, COGNITO_USERINFO=1,
 // BASE_URL (the public address, without which only localhost can log in), ADDR
-// (where to listen, ":8021") and REDIS_URL (keep the sessions in Redis, so
-// that they outlive the process and several can share them).
+// (where to listen, ":8021"), REDIS_URL (keep the sessions in Redis, so that they
+// outlive the process and several can share them) and with it SESSION_KEYS (the
+// secrets that they share, from "openssl rand -base64 32").
 //
 // settings.go reads the environment, pages.go is the app proper, and app.js
 // what runs in the browser.
