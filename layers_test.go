@@ -68,6 +68,16 @@ func TestArrowsPointDown(t *testing.T) {
 	}
 }
 
+// TestPoolNeedsNoFiber: the pool in a box serves applications without Fiber too, and
+// both faces for Fiber's versions stand on it.
+func TestPoolNeedsNoFiber(t *testing.T) {
+	for path, file := range importsOf(t, filepath.Join("cognitotest", "userpool")) {
+		if strings.Contains(strings.SplitN(path, "/", 2)[0], ".") {
+			t.Errorf("%s calls %s, want the standard library alone", file, path)
+		}
+	}
+}
+
 // importsOf are the imports of a package's own files, with a file that has each.
 func importsOf(t *testing.T, folder string) map[string]string {
 	t.Helper()

@@ -2,7 +2,6 @@ package cognitotest
 
 import (
 	"fmt"
-	"net/url"
 
 	"github.com/bar-tech/cognito"
 	"github.com/gofiber/fiber/v2"
@@ -45,7 +44,7 @@ import (
 // and panics when the pool has no such user.
 func (p *Pool) As(username string, clientID ...string) fiber.Handler {
 	config := p.Config(clientID...)
-	client, _ := p.client(config.ClientID)
+	client, _ := p.ClientByID(config.ClientID)
 	// With a BaseURL nothing depends on the host by which a test calls the app,
 	// such as httptest's example.com.
 	config.BaseURL, config.Scopes = asBaseURL, client.Scopes
@@ -60,14 +59,9 @@ func (p *Pool) As(username string, clientID ...string) fiber.Handler {
 
 	inner := fiber.New()
 	inner.Use(auth.Handler())
-	visit := appVisit{app: inner, helper: "As"}
-	cookies := visit.signIn(p, asBaseURL+"/login", username, func(q url.Values) authorization {
-		// Whether the callback is registered is not for this app to care about:
-		// it is not the one that the client was registered for.
-		request := parseAuthorization(q)
-		request.client = client
-		return request
-	})
+	// Whether the callback is registered is not for this app to care about: it is not
+	// the one that the client was registered for.
+	cookies := p.SignInAt(inProcess(inner), asBaseURL+"/login", username)
 	serve := auth.Handler()
 	return func(c *fiber.Ctx) error {
 		header := &c.Request().Header

@@ -210,12 +210,12 @@ func TestAsExplainsItself(t *testing.T) {
 	}})
 	t.Cleanup(pool.Close)
 	pool.SetUser(cognitotest.User{Username: "dora", Disabled: true})
-	wantPanic(t, `As: the pool has no user "alcie"`, func() { pool.As("alcie") })
-	wantPanic(t, `As: the pool has no user "dora"`, func() { pool.As("dora") })
+	wantPanic(t, `the pool has no user "alcie"`, func() { pool.As("alcie") })
+	wantPanic(t, `the pool has no user "dora"`, func() { pool.As("dora") })
 	wantPanic(t, `no client "stranger"`, func() { pool.As("alice", "stranger") })
 	wantPanic(t, `must contain "openid"`, func() { pool.As("alice", "machine") })
 	pool.Break(cognitotest.Token, cognitotest.Fault{Times: 1, Status: http.StatusBadRequest, Body: `{"error":"unauthorized_client"}`})
-	wantPanic(t, "As: want a redirect into the application, got status", func() { pool.As("alice") })
+	wantPanic(t, "want a redirect into the application, got status", func() { pool.As("alice") })
 	if got := get(t, newShop(pool.As("alice")), "/"); !strings.HasPrefix(got, "200 alice") {
 		t.Errorf("without a mistake: %s, want alice", got)
 	}

@@ -18,7 +18,7 @@ func (p *Pool) Config(clientID ...string) cognito.Config {
 	if len(clientID) > 0 {
 		id = clientID[0]
 	}
-	client, ok := p.client(id)
+	client, ok := p.ClientByID(id)
 	if !ok {
 		panic(fmt.Sprintf("cognitotest: the pool has no client %q", id))
 	}
@@ -27,7 +27,7 @@ func (p *Pool) Config(clientID ...string) cognito.Config {
 		ClientID:       client.ID,
 		ClientSecret:   client.Secret,
 		UserPoolID:     p.UserPoolID(),
-		Issuer:         p.ownIssuer(),
+		Issuer:         p.Home(),
 		Now:            p.Now,
 	}
 }

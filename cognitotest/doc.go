@@ -1,46 +1,23 @@
-// Package cognitotest is an Amazon Cognito user pool that fits in a test.
+// Package cognitotest is an Amazon Cognito user pool that fits in a test of a Fiber
+// application.
 //
 // What net/http/httptest is to servers, this is to user pools: [New] starts a
 // real HTTP server on the loopback interface that behaves like a pool with
-// managed login. It is meant for three readers: the tests of the cognito
-// package, the tests of every application that uses it, and the example
-// application, where a person signs in on its page in a real browser.
+// managed login.
 //
 //	pool := cognitotest.New(cognitotest.Options{})
 //	defer pool.Close()
 //	app.Use(cognito.New(pool.Config()))
 //
-// # A tour
+// The pool itself is in package userpool below, which knows nothing of Fiber and
+// serves every application with its types, endpoints and knobs to misbehave. Here
+// stands what needs the middleware:
 //
-//   - directory.go holds the app clients and the users, and clock.go the time;
-//   - authorize.go and login.go take a visitor to a code, page.go draws what
-//     they see on the way, session.go remembers them for an hour;
-//   - token.go, clientauth.go, codegrant.go and refresh.go trade codes and
-//     refresh tokens; claims.go decides what tokens say, and sign.go signs with
-//     a key of keys.go;
-//   - userinfo.go, revoke.go, logout.go, jwks.go and discovery.go are the
-//     remaining endpoints, one a file;
-//   - fault.go and tamper.go make the pool misbehave, issuer.go has it change its
-//     name or fail over, requests.go tells what it was asked;
-//   - browser.go is a visitor who can fill in the login form (form.go),
-//     signin.go a visitor in one line, and mint.go a token in one;
-//   - as.go is a middleware for which everybody is the same user, and handler.go
-//     makes one request a user's, both without a login in the test.
+//   - [Pool.Config] is the configuration of an application that uses the pool;
+//   - [Pool.SignIn] is a visitor who is signed in, in one line;
+//   - [Pool.As] is a middleware for which everybody is the same user.
 //
-// # What you may rely on
-//
-// The pool keeps Cognito's habits where they differ from the standards, since
-// those are what breaks applications: redirect URIs match byte for byte, only
-// S256 is accepted, a code works once and for five minutes, access tokens have
-// no aud, booleans are strings at userInfo, discovery does not mention PKCE,
-// and two keys sign the two kinds of token.
-//
-// Every expiry follows the pool's own clock, so a test calls [Pool.Advance]
-// and never sleeps. Helpers panic when the test itself is wrong, and no file
-// here imports package testing, since the example application links it.
-//
-// # What it is not
-//
-// It is no identity provider. Passwords are plain text, keys are shared by all
-// pools of a process, and [New] refuses any address that others could reach.
+// Every expiry follows the pool's own clock, so a test calls Advance and never
+// sleeps. Helpers panic when the test itself is wrong, and no file here imports
+// package testing, since the example application links it.
 package cognitotest

@@ -1,226 +1,74 @@
 package cognitotest
 
 import (
-	"context"
-	"fmt"
-	"net"
-	"net/http"
-	"regexp"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/cognitotest/userpool"
 )
 
-// Options says what pool to start. The zero value is a complete pool: one
-// public client for an application on http://localhost:8021, and two users.
-type Options struct {
-	// Addr is where to listen. Only loopback addresses are accepted, because
-	// the pool hands out sessions for passwords that are printed in tests.
-	//
-	// Optional. Default: "127.0.0.1:0", a free port.
-	Addr string
+// What fills a pool and what it hands out. See package userpool, where the pool
+// itself is.
+type (
+	// Options says what pool to start. The zero value is a complete pool.
+	Options = userpool.Options
+	// Client is an app client of the pool.
+	Client = userpool.Client
+	// User is somebody who can sign in.
+	User = userpool.User
+	// Fault is a way for an endpoint to misbehave.
+	Fault = userpool.Fault
+	// UnsignedToken is a token about to be signed, for Tamper to spoil.
+	UnsignedToken = userpool.UnsignedToken
+	// Endpoint names one of the pool's endpoints.
+	Endpoint = userpool.Endpoint
+	// Request is what an endpoint was sent.
+	Request = userpool.Request
+	// Browser is a visitor.
+	Browser = userpool.Browser
+	// Page is where a visitor ended up.
+	Page = userpool.Page
+)
 
-	// UserPoolID is the pool's id, the last part of its issuer.
-	//
-	// Optional. Default: "us-east-1_TestPool1".
-	UserPoolID string
+// The endpoints of a pool.
+const (
+	Authorize = userpool.Authorize
+	Login     = userpool.Login
+	Token     = userpool.Token
+	UserInfo  = userpool.UserInfo
+	Revoke    = userpool.Revoke
+	Logout    = userpool.Logout
+	JWKS      = userpool.JWKS
+	Discovery = userpool.Discovery
+)
 
-	// Name is what the pages call the pool.
-	//
-	// Optional. Default: "Local user pool".
-	Name string
-
-	// Clients are the app clients. The first is the one that [Pool.Config] and
-	// [Pool.SignIn] use unless told otherwise.
-	//
-	// Optional. Default: when empty, nil or not, one public client,
-	// "1example23456789", of an application on http://localhost:8021.
-	Clients []Client
-
-	// Users are the people who can sign in. An empty slice that is not nil
-	// means nobody, until [Pool.SetUser].
-	//
-	// Optional. Default: when nil, alice (password "wonderland", group "admin")
-	// and bob (password "builder", no group, e-mail not verified).
-	Users []User
-
-	// ClassicHostedUI makes the pool behave like the older hosted UI, which
-	// ignores prompt and lang and reloads an abandoned form silently.
-	//
-	// Optional. Default: false, managed login.
-	ClassicHostedUI bool
-
-	// ShowUsers lists usernames and passwords below the login form, for
-	// demonstrations.
-	//
-	// Optional. Default: false.
-	ShowUsers bool
-}
-
-// Pool is a running user pool. Its methods may be called from any goroutine.
-//
-// Everything is in memory: a pool that is closed has forgotten its users, and an
-// application that goes on gets errors from it, as from a pool that is down.
+// Pool is a running user pool, with what an application of Fiber's needs of it. Its
+// methods may be called from any goroutine.
 type Pool struct {
-	id, name, url string
-	classic       bool
-	showUsers     bool
+	*userpool.Pool
 
-	server  *http.Server
-	quit    context.CancelFunc // ends the context of every request
-	served  chan struct{}      // closed when the accept loop has ended
-	conns   sync.WaitGroup     // one per open connection
-	closing sync.Once
-
-	offset  atomic.Int64 // what Advance has added to the clock, in nanoseconds
-	traffic traffic      // has a lock of its own, as every request passes here
-	faults  faults       // likewise
-
-	mu       sync.Mutex // guards everything below
-	clients  roll[Client]
-	users    roll[User]
-	origins  []string        // from AllowOrigin
-	issuer   string          // from SetIssuer, or ""
-	down     map[string]bool // Regions, from SetRegionDown
-	keys     keyring
-	codes    map[string]grant
-	tickets  map[ticketID]*ticket // refresh tokens
-	families map[string]*family   // by origin_jti
-	sessions map[string]session   // by value of the cognito cookie
-	attempts map[string]time.Time // login forms shown, and since when
-	tamper   func(*UnsignedToken)
-	failNext *refusal
-	browsers []*Browser
-	auths    []*cognito.Auth // those of As
+	mu    sync.Mutex      // guards auths
+	auths []*cognito.Auth // those of As
 }
-
-// poolIDPattern is the pattern of the CreateUserPool API. It also keeps the id
-// harmless as a path segment.
-var poolIDPattern = regexp.MustCompile(`^[\w-]+_[0-9a-zA-Z]+$`)
 
 // New starts a pool and returns when it is listening. It panics when it cannot
 // listen or the options make no sense, as a test could do nothing else about it.
 //
 // Call [Pool.Close] at the end, and shut the application down before: it may be
 // waiting for an answer of the pool.
-func New(options Options) *Pool {
-	p := &Pool{
-		id:        withDefault(options.UserPoolID, "us-east-1_TestPool1"),
-		name:      withDefault(options.Name, "Local user pool"),
-		classic:   options.ClassicHostedUI,
-		showUsers: options.ShowUsers,
-		served:    make(chan struct{}),
-		keys:      newKeyring(),
-		codes:     map[string]grant{},
-		tickets:   map[ticketID]*ticket{},
-		families:  map[string]*family{},
-		sessions:  map[string]session{},
-		attempts:  map[string]time.Time{},
-		down:      map[string]bool{},
-	}
-	if !poolIDPattern.MatchString(p.id) {
-		panic(fmt.Sprintf("cognitotest: UserPoolID %q is not of the form region_id", p.id))
-	}
-	p.fill(options)
-	p.listen(withDefault(options.Addr, "127.0.0.1:0"))
-	return p
-}
+func New(options Options) *Pool { return &Pool{Pool: userpool.New(options)} }
 
-// listen opens the socket and starts serving.
-func (p *Pool) listen(addr string) {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		panic(fmt.Sprintf("cognitotest: Addr %q: %v", addr, err))
-	}
-	// An empty host means all interfaces, and a name may point anywhere.
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		panic(fmt.Sprintf("cognitotest: Addr %q is not a loopback address", addr))
-	}
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		panic(fmt.Sprintf("cognitotest: cannot listen on %q: %v", addr, err))
-	}
-	p.url = "http://" + listener.Addr().String()
-
-	// The parent of every request's context, so that Close can wake those that
-	// a fault has put to sleep.
-	ctx, quit := context.WithCancel(context.Background())
-	p.quit = quit
-	p.server = &http.Server{
-		Handler:           p.routes(),
-		ReadHeaderTimeout: 10 * time.Second,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ConnState:         p.countConn,
-	}
-	go func() {
-		defer close(p.served)
-		// Serve only ever ends because Close ended it.
-		_ = p.server.Serve(listener)
-	}()
-}
-
-// countConn keeps the number of open connections, for Close to wait on. No
-// handler hijacks its connection, so every new one is closed one day.
-func (p *Pool) countConn(_ net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		p.conns.Add(1)
-	case http.StateClosed:
-		p.conns.Done()
-	default:
-	}
-}
-
-// Close stops the pool, cuts its connections, releases requests that hang in a
-// [Fault], and returns when the last handler has ended. Further calls do
-// nothing.
+// Close stops the pool, as [userpool.Pool.Close] does, and the middleware of
+// [Pool.As] before.
 func (p *Pool) Close() {
-	p.closing.Do(func() {
-		p.quit()
-		// After quit, so that no fault holds their last refresh, and before the
-		// server goes, which answers it.
-		p.closeAuths()
-		_ = p.server.Close()
-		<-p.served // from here on no connection is added
-		// A connection accepted while the first Close walked its list is only
-		// seen by a second one.
-		_ = p.server.Close()
-		p.conns.Wait()
-
-		// Connections of browsers to the application are not ours to cut, but
-		// idle ones would outlive the test.
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		for _, browser := range p.browsers {
-			browser.Client.CloseIdleConnections()
-		}
-	})
-}
-
-// closeAuths ends the middleware of [Pool.As]. It does so without the lock, which
-// the pool needs to answer what they still ask.
-func (p *Pool) closeAuths() {
+	// After Release, so that no fault holds their last refresh, and before the
+	// server goes, which answers it.
+	p.Release()
 	p.mu.Lock()
 	auths := p.auths
 	p.mu.Unlock()
 	for _, auth := range auths {
 		_ = auth.Close() // a refresh that took too long is nobody's loss here
 	}
-}
-
-// URL returns the user pool domain, such as "http://127.0.0.1:40123".
-func (p *Pool) URL() string { return p.url }
-
-// UserPoolID returns the pool's id.
-func (p *Pool) UserPoolID() string { return p.id }
-
-// withDefault returns value, or fallback when value is empty.
-func withDefault[T comparable](value, fallback T) T {
-	var zero T
-	if value == zero {
-		return fallback
-	}
-	return value
+	p.Pool.Close()
 }

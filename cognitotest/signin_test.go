@@ -1,12 +1,18 @@
 package cognitotest_test
 
 import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/bar-tech/cognito/cognitotest"
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
 )
 
 // newFiberApp is an application that trusts every callback, to see what SignIn
@@ -49,16 +55,68 @@ func TestSignIn(t *testing.T) {
 		cookies[1].Name != "session" {
 		t.Fatalf("got %v, want stays=new and session", cookies)
 	}
-	p := &party{t, pool, cognitotest.Client{ID: "1example23456789"}, "http://localhost:8021"}
-	form := p.codeForm(cookies[1].Value)
-	form.Del("code_verifier")
-	a := p.post("/oauth2/token", form)
-	a.wantOK(t)
-	if _, claims := decode(t, a.members["access_token"]); claims["username"] != "bob" {
-		t.Errorf("signed in as %v, want bob", claims["username"])
+	if got := whose(t, pool, cookies[1].Value); got != "bob" {
+		t.Errorf("signed in as %v, want bob", got)
 	}
 	if pool.Calls(cognitotest.Login) != 0 {
 		t.Error("SignIn has opened the login page")
+	}
+}
+
+// whose trades a code, and asks whose token it got.
+func whose(t *testing.T, pool *cognitotest.Pool, code string) any {
+	t.Helper()
+	response, err := http.PostForm(pool.URL()+"/oauth2/token", url.Values{
+		"grant_type": {"authorization_code"}, "client_id": {"1example23456789"},
+		"code": {code}, "redirect_uri": {"http://localhost:8021/login/redirect"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	var answer struct {
+		AccessToken string `json:"access_token"`
+	}
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(answer.AccessToken, ".")
+	if len(parts) != 3 {
+		t.Fatalf("status %d, access token %q", response.StatusCode, answer.AccessToken)
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
+	var claims map[string]any
+	if err := errors.Join(err, json.Unmarshal(raw, &claims)); err != nil {
+		t.Fatal(err)
+	}
+	return claims["username"]
+}
+
+// wantPanic checks that a test with a mistake is told which.
+func wantPanic(t *testing.T, want string, f func()) {
+	t.Helper()
+	defer func() {
+		t.Helper()
+		if message, _ := recover().(string); !strings.Contains(message, want) {
+			t.Errorf("panicked with %q, want %q in it", message, want)
+		}
+	}()
+	f()
+}
+
+// TestSignInTakesHandlers: an application of net/http is as good as one of Fiber's.
+func TestSignInTakesHandlers(t *testing.T) {
+	t.Parallel()
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	app := newFiberApp(pool, nil)
+	handler := adaptor.FiberApp(app)
+	if cookies := pool.SignIn(handler, "bob", "/enter"); len(cookies) != 2 {
+		t.Errorf("an http.Handler gave %v", cookies)
+	}
+	wantPanic(t, "a string is neither", func() { pool.SignIn("app", "bob") })
+	if cookies := pool.SignIn(app, "bob", "/enter"); len(cookies) != 2 {
+		t.Errorf("the app itself gave %v", cookies)
 	}
 }
 

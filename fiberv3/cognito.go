@@ -75,7 +75,8 @@ func (a *Auth) settings(ownClock bool) engine.Settings {
 		Issuer: c.Issuer, Regions: c.Regions, Scopes: c.Scopes, BaseURL: c.BaseURL,
 		LoginPath: c.LoginPath, RedirectPath: c.RedirectPath, LogoutPath: c.LogoutPath, RefreshPath: c.RefreshPath,
 		AfterLogin: c.AfterLogin, AfterLogout: c.AfterLogout, AllowedOrigins: c.AllowedOrigins,
-		Storage: c.Storage, OwnStorage: a.ownStorage != nil, Keys: secret.NewKeys(c.Keys), CookieName: c.CookieName, IdleTimeout: c.IdleTimeout, AbsoluteTimeout: c.AbsoluteTimeout,
+		AmbiguousPaths: c.AllowAmbiguousPaths,
+		Storage:        c.Storage, OwnStorage: a.ownStorage != nil, Keys: secret.NewKeys(c.Keys), CookieName: c.CookieName, IdleTimeout: c.IdleTimeout, AbsoluteTimeout: c.AbsoluteTimeout,
 		Bearer: c.Bearer, BearerClientIDs: c.BearerClientIDs, Audience: c.Audience, UserInfo: c.UserInfo,
 		Logger: c.Logger, HTTPClient: c.HTTPClient, Now: c.Now, OwnClock: ownClock,
 	}
@@ -135,7 +136,10 @@ func (a *Auth) handle(c fiber.Ctx) error {
 
 // requestOf is a request of Fiber v3 as the engine sees it.
 func requestOf(c fiber.Ctx) engine.Request {
-	return engine.Request{RequestCtx: c.RequestCtx(), Path: c.Path(), Method: c.Method(), App: c}
+	return engine.Request{
+		RequestCtx: c.RequestCtx(), Path: c.Path(), Method: c.Method(), App: c,
+		AnyCase: c.App().Server().DisableHeaderNamesNormalizing,
+	}
 }
 
 // Close waits for refreshes in flight, so that no token that Cognito has

@@ -127,6 +127,15 @@ type Config struct {
 	// Optional. Default: none.
 	AllowedOrigins []string
 
+	// AllowAmbiguousPaths lets requests pass whose path is not what it resolves
+	// to: with empty or dot segments ("//admin", "/a/../admin"), escaped letters
+	// ("/%61dmin"), escaped slashes or backslashes. They are answered with 400,
+	// since a guard on a path compares what was sent while a file server behind it
+	// resolves it. Whoever allows them puts guards on routes, not on prefixes.
+	//
+	// Optional. Default: false.
+	AllowAmbiguousPaths bool
+
 	// Storage keeps sessions and logins in progress, sealed with Keys and with
 	// what only the visitors' cookies hold. Apps with more than one process need
 	// one that they share, such as Redis. It is never closed here. Methods with

@@ -82,6 +82,9 @@ var (
 	// ErrNotNavigation means that a script or a prefetch asked for a page
 	// that only a visitor may open.
 	ErrNotNavigation = fault.ErrNotNavigation
+	// ErrAmbiguousPath means that a path is not what it resolves to, such as
+	// "//admin", "/a/../admin" or "/%61dmin". See [Config.AllowAmbiguousPaths].
+	ErrAmbiguousPath = fault.ErrAmbiguousPath
 )
 
 // Why a token was refused. Each of them also matches [ErrInvalidToken]. See

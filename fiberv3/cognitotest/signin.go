@@ -6,15 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"strings"
-	"time"
 
 	"github.com/gofiber/fiber/v3"
 )
 
 // SignIn signs a user in to an application and returns the cookies to attach to
-// further requests: the one line a handler test needs.
+// further requests: the one line a handler test needs. The application is a
+// *fiber.App or an http.Handler.
 //
 //	for _, cookie := range pool.SignIn(app, "alice") {
 //		request.AddCookie(cookie)
@@ -24,134 +22,35 @@ import (
 // It opens the application's login path ("/login" unless another is given) in
 // process, with the host of the first client's first callback URL, and follows
 // it to the pool and back. The pool's page is skipped, and so is what is only
-// seen there: FailNextLogin, calls to Authorize and Login, a password. SignIn
-// panics when the application does not play along.
+// seen there: FailNextLogin, calls to the authorization endpoint and the login page,
+// a password. SignIn panics when the application does not play along.
 //
 // Later requests may need the same host, if the application looks at it: set
-// request.Host to "localhost:8021".
-func (p *Pool) SignIn(app *fiber.App, username string, loginPath ...string) []*http.Cookie {
-	client, _ := p.client("")
-	if len(client.CallbackURLs) == 0 {
-		panic("cognitotest: SignIn: the pool's first client has no callback URL")
+// request.Host to that of the callback URL.
+func (p *Pool) SignIn(app any, username string, loginPath ...string) []*http.Cookie {
+	switch app := app.(type) {
+	case *fiber.App:
+		return p.Pool.SignIn(inProcess(app), username, loginPath...)
+	case http.Handler:
+		return p.Pool.SignIn(app, username, loginPath...)
+	default:
+		panic(fmt.Sprintf("cognitotest: SignIn: a %T is neither a *fiber.App nor an http.Handler", app))
 	}
-	start, err := url.Parse(client.CallbackURLs[0])
-	if err != nil {
-		panic("cognitotest: SignIn: " + err.Error())
-	}
-	path := "/login"
-	if len(loginPath) > 0 {
-		path = loginPath[0]
-	}
-	visit := appVisit{app: app, helper: "SignIn"}
-	return visit.signIn(p, start.Scheme+"://"+start.Host+path, username, func(q url.Values) authorization {
-		request, refused := p.readAuthorization(q)
-		if refused != nil {
-			panic(fmt.Sprintf("cognitotest: SignIn: the pool refuses the login with %s: %s (sent: %s)",
-				refused.code, refused.description, q.Encode()))
+}
+
+// inProcess makes an http.Handler of an app, by way of app.Test.
+func inProcess(app *fiber.App) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Without a timeout: under the race detector the default second is short.
+		response, err := app.Test(r, fiber.TestConfig{Timeout: 0})
+		if err != nil {
+			panic(fmt.Sprintf("cognitotest: GET %s: %v", r.URL.Path, err))
 		}
-		return request
+		defer func() { _ = response.Body.Close() }()
+		for name, values := range response.Header {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(response.StatusCode)
+		_, _ = io.Copy(w, response.Body) // only for the message of a panic
 	})
-}
-
-// appVisit is a browser's tab inside the process: it asks the application
-// through app.Test and keeps its cookies.
-type appVisit struct {
-	app     *fiber.App
-	helper  string // the method that a panic speaks of
-	cookies []*http.Cookie
-}
-
-// signIn goes from the login page of an application back into it, and returns
-// the cookies that this leaves. The pool reads the request for a code with read.
-func (v *appVisit) signIn(p *Pool, login, username string, read func(url.Values) authorization) []*http.Cookie {
-	answer := v.get(login)
-	answer = v.get(v.approve(p, username, answer, read))
-	// An application that has let the visitor in sends them on; a page here is
-	// one that says what went wrong.
-	if answer.status != http.StatusFound && answer.status != http.StatusSeeOther {
-		v.panicf("want a redirect into the application, got %s", answer)
-	}
-	if len(v.cookies) == 0 {
-		v.panicf("the application has set no cookie: %s", answer)
-	}
-	return v.cookies
-}
-
-// approve is the pool's part: it answers the application's request for a code at
-// once, and returns where the visitor goes with it.
-func (v *appVisit) approve(p *Pool, username string, answer appAnswer, read func(url.Values) authorization) string {
-	target, query, _ := strings.Cut(answer.location, "?")
-	if target != p.url+"/oauth2/authorize" {
-		v.panicf("want a redirect to %s/oauth2/authorize, got %s", p.url, answer)
-	}
-	user, ok := p.user(username)
-	if !ok {
-		v.panicf("the pool has no user %q, or a disabled one", username)
-	}
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		v.panicf("%v in %s", err, answer)
-	}
-	request := read(values)
-	// Neither page nor session: this visitor has no browser that could keep the
-	// pool's cookie.
-	code := p.issueCode(request, user.Username, p.Now())
-	return request.location(url.Values{"code": {code}})
-}
-
-// panicf ends a test that cannot go on, in the name of the method it called.
-func (v *appVisit) panicf(format string, values ...any) {
-	panic(fmt.Sprintf("cognitotest: "+v.helper+": "+format, values...))
-}
-
-// appAnswer is what matters of an answer, and prints as a test failure should.
-type appAnswer struct {
-	request, location, body string
-	status                  int
-}
-
-func (a appAnswer) String() string {
-	return fmt.Sprintf("status %d, Location %q, body %.300q for GET %s",
-		a.status, a.location, a.body, a.request)
-}
-
-// get opens a page of the application.
-func (v *appVisit) get(address string) appAnswer {
-	r, err := http.NewRequest(http.MethodGet, address, nil) //nolint:noctx // ends with app.Test
-	if err != nil {
-		v.panicf("%v", err)
-	}
-	r.Header.Set("Accept", "text/html")
-	for _, cookie := range v.cookies {
-		r.AddCookie(&http.Cookie{Name: cookie.Name, Value: cookie.Value})
-	}
-	// Without a timeout: under the race detector the default second is short.
-	response, err := v.app.Test(r, fiber.TestConfig{Timeout: 0})
-	if err != nil {
-		v.panicf("GET %s: %v", r.URL.Path, err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, _ := io.ReadAll(response.Body) // only for the message of a panic
-	for _, cookie := range response.Cookies() {
-		v.keep(cookie)
-	}
-	return appAnswer{
-		request: r.URL.Path, location: response.Header.Get("Location"),
-		body: string(body), status: response.StatusCode,
-	}
-}
-
-// keep replaces the cookie of this name, or drops it if it has expired.
-func (v *appVisit) keep(cookie *http.Cookie) {
-	kept := v.cookies[:0]
-	for _, old := range v.cookies {
-		if old.Name != cookie.Name {
-			kept = append(kept, old)
-		}
-	}
-	expired := cookie.MaxAge < 0 || !cookie.Expires.IsZero() && cookie.Expires.Before(time.Now())
-	if cookie.Value != "" && !expired {
-		kept = append(kept, cookie)
-	}
-	v.cookies = kept
 }

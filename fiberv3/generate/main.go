@@ -48,7 +48,8 @@ var rules = []struct{ old, new string }{
 	{"app.Hooks().OnShutdown(func() error { return a.leave(app) })", "app.Hooks().OnPostShutdown(func(error) error { return a.leave(app) })"},
 	{"Fiber v2", "Fiber v3"},
 	{"\"github.com/bar-tech/cognito\"", "\"github.com/bar-tech/cognito/fiberv3\""},
-	{"github.com/bar-tech/cognito/cognitotest", "github.com/bar-tech/cognito/fiberv3/cognitotest"},
+	// In quotes: the pool itself, below, is for both.
+	{"\"github.com/bar-tech/cognito/cognitotest\"", "\"github.com/bar-tech/cognito/fiberv3/cognitotest\""},
 	{"github.com/bar-tech/cognito/internal/lab", "github.com/bar-tech/cognito/fiberv3/internal/lab"},
 	{"fiber/v2", "fiber/v3"},
 	{").Mount(\"", ").Use(\""},

@@ -1,0 +1,100 @@
+package userpool
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"time"
+)
+
+// The third leg of a login: the application trades the code that the visitor has
+// brought for tokens. Here ends what the browser takes part in, and a family of
+// refresh tokens begins (refresh.go).
+
+// codeTTL is how long a code can be redeemed.
+const codeTTL = 5 * time.Minute
+
+// grant is what a visitor's login has granted an app client. It travels from the
+// code to the family of refresh tokens and is the same for all of them.
+type grant struct {
+	clientID, username string
+	scopes             []string
+	nonce, resource    string
+	authTime           time.Time // of the login; a refresh does not move it
+	originJTI          string    // names the login in every token that comes of it
+
+	// What the code is bound to; of no use once it is traded.
+	redirectURI, challenge string
+	codeExpires            time.Time
+}
+
+// issueCode returns a code for a visitor who is known.
+func (p *Pool) issueCode(a authorization, username string, authTime time.Time) string {
+	now := p.Now()
+	code := newUUID()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	dropExpired(p.codes, func(g grant) bool { return !now.Before(g.codeExpires) })
+	p.codes[code] = grant{
+		clientID: a.client.ID, username: username,
+		scopes: a.scopes, nonce: a.nonce, resource: a.resource,
+		authTime: authTime, originJTI: newUUID(),
+		redirectURI: a.redirectURI, challenge: a.challenge, codeExpires: now.Add(codeTTL),
+	}
+	return code
+}
+
+// redeemCode answers grant_type=authorization_code. Except for the redirect URI
+// everything that does not fit is invalid_grant, without a word on what it was.
+func (p *Pool) redeemCode(w http.ResponseWriter, r *http.Request, client Client) {
+	code := r.PostForm.Get("code")
+	if code == "" || r.PostForm.Get("redirect_uri") == "" {
+		writeOAuthError(w, http.StatusBadRequest, "invalid_request", "")
+		return
+	}
+	g, ok := p.takeCode(code, client.ID)
+	if !ok {
+		writeOAuthError(w, http.StatusBadRequest, "invalid_grant", "")
+		return
+	}
+	// Misleading, and what Cognito says: the client is not the problem.
+	if r.PostForm.Get("redirect_uri") != g.redirectURI {
+		writeOAuthError(w, http.StatusBadRequest, "unauthorized_client", "invalid_redirect")
+		return
+	}
+	// A stolen code is worth nothing without the verifier that only the
+	// application's side of the login has.
+	user, ok := p.user(g.username)
+	if !ok || !verifierMatches(r.PostForm.Get("code_verifier"), g.challenge) {
+		writeOAuthError(w, http.StatusBadRequest, "invalid_grant", "")
+		return
+	}
+	answer := p.issueTokens("authorization_code", g, client, user)
+	// Always, and without a scope that asks for it: Cognito has no
+	// offline_access.
+	answer["refresh_token"] = p.startFamily(g, client.RefreshTokenTTL)
+	writeJSON(w, http.StatusOK, answer)
+}
+
+// takeCode uses a code up. It is gone after the first try of its own client,
+// also of one that fails: whoever tries again has lost it already.
+func (p *Pool) takeCode(code, clientID string) (grant, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g, ok := p.codes[code]
+	if !ok || g.clientID != clientID {
+		return grant{}, false
+	}
+	delete(p.codes, code)
+	return g, p.Now().Before(g.codeExpires)
+}
+
+// verifierMatches checks PKCE (RFC 7636 §4.6). A verifier without a challenge
+// fails as well: somebody has stripped the challenge on the way.
+func verifierMatches(verifier, challenge string) bool {
+	if challenge == "" || verifier == "" {
+		return challenge == verifier
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:]) == challenge
+}

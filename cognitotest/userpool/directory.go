@@ -1,0 +1,286 @@
+package userpool
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Who the pool knows: applications and people. Everything is copied on the way in
+// and handed out by value, so that a test may go on using what it registered.
+
+// Client is an app client of the pool.
+type Client struct {
+	// ID is the client id.
+	//
+	// Required.
+	ID string
+
+	// Secret makes the client confidential.
+	//
+	// Optional. Default: "", a public client.
+	Secret string
+
+	// CallbackURLs are the redirect URIs the client may name, compared byte for
+	// byte.
+	//
+	// Optional. Default: none but those of [Pool.AllowOrigin].
+	CallbackURLs []string
+
+	// LogoutURLs are where /logout may send the visitor, compared byte for byte.
+	//
+	// Optional. Default: none but those of [Pool.AllowOrigin].
+	LogoutURLs []string
+
+	// Scopes are the scopes the client may ask for, and gets when it names none.
+	//
+	// Optional. Default: openid email profile phone aws.cognito.signin.user.admin.
+	Scopes []string
+
+	// AccessTokenTTL is how long access tokens live. Cognito's minimum of five
+	// minutes is not enforced, so that tests can be quick.
+	//
+	// Optional. Default: 1 hour.
+	AccessTokenTTL time.Duration
+
+	// IDTokenTTL is how long ID tokens live.
+	//
+	// Optional. Default: 1 hour.
+	IDTokenTTL time.Duration
+
+	// RefreshTokenTTL is how long a sign-in can be refreshed, rotation or not.
+	//
+	// Optional. Default: 30 days.
+	RefreshTokenTTL time.Duration
+
+	// RotateRefreshTokens gives out a new refresh token at every refresh.
+	//
+	// Optional. Default: false, and refresh answers carry no refresh token.
+	RotateRefreshTokens bool
+
+	// RotationGrace is how long a rotated refresh token still works.
+	//
+	// Optional. Default: 0, it dies at once.
+	RotationGrace time.Duration
+}
+
+// User is somebody who can sign in.
+type User struct {
+	// Username is the unique name.
+	//
+	// Required.
+	Username string
+
+	// Password is what the login form asks for, in plain text. Browsers do not
+	// submit an empty one; the helpers that sign in without the form need none.
+	//
+	// Optional. Default: "".
+	Password string
+
+	// Subject is the sub claim.
+	//
+	// Optional. Default: a UUID made from Username.
+	Subject string
+
+	// Email and Name are the claims of these names.
+	//
+	// Optional. Default: "", and no such claim.
+	Email, Name string
+
+	// EmailVerified is the email_verified claim of a user with an Email.
+	//
+	// Optional. Default: false.
+	EmailVerified bool
+
+	// Groups are the cognito:groups.
+	//
+	// Optional. Default: none, and no such claim.
+	Groups []string
+
+	// Attributes are further attributes, such as phone_number or custom:plan.
+	//
+	// Optional. Default: none.
+	Attributes map[string]string
+
+	// Disabled keeps the user from signing in and from refreshing.
+	//
+	// Optional. Default: false.
+	Disabled bool
+}
+
+// roll is a map that remembers who came first: the first client is the default
+// one, and the demo users are listed as they were given.
+type roll[T any] struct {
+	names  []string
+	byName map[string]T
+}
+
+func (r *roll[T]) set(name string, value T) {
+	if r.byName == nil {
+		r.byName = map[string]T{}
+	}
+	if _, known := r.byName[name]; !known {
+		r.names = append(r.names, name)
+	}
+	r.byName[name] = value
+}
+
+func (r *roll[T]) remove(name string) {
+	delete(r.byName, name)
+	r.names = slices.DeleteFunc(r.names, func(n string) bool { return n == name })
+}
+
+// fill registers the clients and users of the options, or the default ones.
+func (p *Pool) fill(options Options) {
+	if len(options.Clients) == 0 {
+		options.Clients = []Client{{
+			ID:           "1example23456789",
+			CallbackURLs: []string{"http://localhost:8021/login/redirect"},
+			LogoutURLs:   []string{"http://localhost:8021/"},
+		}}
+	}
+	if options.Users == nil {
+		options.Users = []User{{
+			Username: "alice", Password: "wonderland", Name: "Alice Liddell",
+			Email: "alice@example.com", EmailVerified: true, Groups: []string{"admin"},
+		}, {
+			Username: "bob", Password: "builder", Name: "Bob Builder", Email: "bob@example.com",
+		}}
+	}
+	for _, client := range options.Clients {
+		p.SetClient(client)
+	}
+	for _, user := range options.Users {
+		p.SetUser(user)
+	}
+}
+
+// SetClient adds an app client, or replaces the one with the same ID. Codes and
+// tokens given out before stay valid. Nothing is merged: as with Cognito's
+// UpdateUserPoolClient, what the new value leaves out is back at its default.
+func (p *Pool) SetClient(client Client) {
+	if client.ID == "" {
+		panic("userpool: a Client needs an ID")
+	}
+	// A URL that could never match would only show as a redirect_mismatch page,
+	// far from the line that is wrong.
+	for _, raw := range slices.Concat(client.CallbackURLs, client.LogoutURLs) {
+		if u, err := url.Parse(raw); err != nil || !u.IsAbs() || strings.Contains(raw, "#") {
+			panic(fmt.Sprintf("userpool: client %q: %q is not an absolute URL without fragment",
+				client.ID, raw))
+		}
+	}
+	// Copies: the caller may well reuse its slices for the next client.
+	client.CallbackURLs = slices.Clone(client.CallbackURLs)
+	client.LogoutURLs = slices.Clone(client.LogoutURLs)
+	client.Scopes = slices.Clone(client.Scopes)
+	if len(client.Scopes) == 0 {
+		client.Scopes = []string{
+			"openid", "email", "profile", "phone", "aws.cognito.signin.user.admin",
+		}
+	}
+	client.AccessTokenTTL = withDefault(client.AccessTokenTTL, time.Hour)
+	client.IDTokenTTL = withDefault(client.IDTokenTTL, time.Hour)
+	client.RefreshTokenTTL = withDefault(client.RefreshTokenTTL, 30*24*time.Hour)
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clients.set(client.ID, client)
+}
+
+// AllowOrigin registers origin+"/login/redirect" as a callback URL and
+// origin+"/" as a logout URL of every client, those set later included. It is
+// for tests that only know their port once they listen:
+//
+//	listener, err := net.Listen("tcp", "127.0.0.1:0")
+//	…
+//	pool.AllowOrigin("http://" + listener.Addr().String())
+func (p *Pool) AllowOrigin(origin string) {
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		panic(fmt.Sprintf("userpool: AllowOrigin(%q): not an origin", origin))
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.origins = append(p.origins, strings.TrimSuffix(origin, "/"))
+}
+
+// ClientByID returns a client as it is registered, with the URLs of
+// [Pool.AllowOrigin]. The id "" stands for the pool's first client.
+func (p *Pool) ClientByID(id string) (Client, bool) { return p.client(id) }
+
+// client returns a client with the URLs of AllowOrigin added. The id "" stands
+// for the pool's first client.
+func (p *Pool) client(id string) (Client, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if id == "" && len(p.clients.names) > 0 {
+		id = p.clients.names[0]
+	}
+	client, ok := p.clients.byName[id]
+	// Clipped, so that appending never writes into the registered slices.
+	client.CallbackURLs = slices.Clip(client.CallbackURLs)
+	client.LogoutURLs = slices.Clip(client.LogoutURLs)
+	for _, origin := range p.origins {
+		client.CallbackURLs = append(client.CallbackURLs, origin+"/login/redirect")
+		client.LogoutURLs = append(client.LogoutURLs, origin+"/")
+	}
+	return client, ok
+}
+
+// SetUser adds a user, or replaces the one with the same Username. Groups and
+// attributes show in tokens issued from now on, so an application that already
+// has tokens learns of them at its next refresh.
+func (p *Pool) SetUser(user User) {
+	if user.Username == "" {
+		panic("userpool: a User needs a Username")
+	}
+	user.Subject = withDefault(user.Subject, subjectOf(user.Username))
+	user.Groups = slices.Clone(user.Groups)
+	attributes := make(map[string]string, len(user.Attributes))
+	for name, value := range user.Attributes {
+		attributes[name] = value
+	}
+	user.Attributes = attributes
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.users.set(user.Username, user)
+}
+
+// RemoveUser deletes a user. Their refresh tokens and their session on the pool's
+// page stop working; setting the user again brings both back.
+func (p *Pool) RemoveUser(username string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.users.remove(username)
+}
+
+// user returns a user who exists and is not disabled.
+func (p *Pool) user(username string) (User, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	user, ok := p.users.byName[username]
+	return user, ok && !user.Disabled
+}
+
+// allUsers returns the users in the order in which they were added.
+func (p *Pool) allUsers() []User {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	users := make([]User, 0, len(p.users.names))
+	for _, name := range p.users.names {
+		users = append(users, p.users.byName[name])
+	}
+	return users
+}
+
+// subjectOf makes the same UUID from the same username in every run, so that
+// tests can print it.
+func subjectOf(username string) string {
+	sum := sha256.Sum256([]byte("cognitotest user " + username))
+	return formatUUID([16]byte(sum[:16]))
+}

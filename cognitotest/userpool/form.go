@@ -1,0 +1,65 @@
+package userpool
+
+import (
+	"html"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// Login opens startURL, expects to be led to the pool's login page, submits the
+// form there and returns the page this ends on. With a wrong password that is
+// the login page again, with status 200.
+//
+// If the way does not lead to the login page, because the pool still knows the
+// visitor or the application has failed, Login returns the page it did lead to.
+func (b *Browser) Login(startURL, username, password string) *Page {
+	// A person sees an address before typing a password into a page. So does
+	// Login: a form that only looks like the pool's is left alone.
+	start := b.Get(startURL)
+	action, fields, ok := b.pool.loginFormOn(start)
+	if !ok {
+		return start
+	}
+	fields.Set("username", username)
+	fields.Set("password", password)
+	end := b.Post(action, fields)
+	end.Trail = append(start.Trail, end.Trail...)
+	end.Cookies = append(start.Cookies, end.Cookies...)
+	return end
+}
+
+// The login page is ours, so patterns are enough to read it.
+var (
+	formPattern  = regexp.MustCompile(`(?s)<form id="login"[^>]* action="([^"]*)"[^>]*>(.*?)</form>`)
+	inputPattern = regexp.MustCompile(`<(?:input|button)\b[^>]*>`)
+	namePattern  = regexp.MustCompile(`\bname="([^"]*)"`)
+	valuePattern = regexp.MustCompile(`\bvalue="([^"]*)"`)
+)
+
+// loginFormOn finds the login form on a page: where it goes, and every field
+// with the value it has, as a browser would send them.
+func (p *Pool) loginFormOn(page *Page) (action string, fields url.Values, ok bool) {
+	if page.Err != nil || !strings.HasPrefix(page.URL.String(), p.url+"/login?") {
+		return "", nil, false
+	}
+	form := formPattern.FindStringSubmatch(page.Body)
+	if form == nil {
+		return "", nil, false
+	}
+	target, err := page.URL.Parse(html.UnescapeString(form[1]))
+	if err != nil {
+		return "", nil, false
+	}
+	fields = url.Values{}
+	for _, input := range inputPattern.FindAllString(form[2], -1) {
+		if name := namePattern.FindStringSubmatch(input); name != nil {
+			value := ""
+			if found := valuePattern.FindStringSubmatch(input); found != nil {
+				value = html.UnescapeString(found[1])
+			}
+			fields.Set(html.UnescapeString(name[1]), value)
+		}
+	}
+	return target.String(), fields, true
+}

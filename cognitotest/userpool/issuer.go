@@ -1,0 +1,99 @@
+package userpool
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// One pool, several issuers: Cognito's owners can switch a pool from one form of the
+// issuer to the other, and a replicated pool goes on in another Region. The keys stay.
+
+// Issuer returns the iss of the pool's tokens. Discovery and keys live below
+// it, at /.well-known/openid-configuration and /.well-known/jwks.json.
+func (p *Pool) Issuer() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.issuer != "" {
+		return p.issuer
+	}
+	return p.Home()
+}
+
+// Home is the issuer at the pool's own address, below which its keys can be had
+// whatever the tokens say.
+func (p *Pool) Home() string { return p.url + "/" + p.id }
+
+// SetIssuer lets the pool issue its next tokens under another name, also those of a
+// refresh, as after a switch of the issuer's form in the AWS console, or when another
+// Region has taken over. "" brings the first one back.
+//
+//	pool.SetIssuer("https://issuer-cognito-idp.us-east-1.amazonaws.com/" + pool.UserPoolID())
+//
+// The application finds the keys there by way of [Pool.Transport].
+func (p *Pool) SetIssuer(issuer string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.issuer = issuer
+}
+
+// SetRegionDown puts a Region out of reach for what goes through [Pool.Transport], or
+// back in reach.
+func (p *Pool) SetRegionDown(region string, down bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.down[region] = down
+}
+
+// hostOfAmazon is where a pool's keys are published, in any Region and partition.
+var hostOfAmazon = regexp.MustCompile(`^(?:issuer-)?cognito-idp(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.[a-z.]+$`)
+
+// Transport carries an application's calls to this pool, also those that are meant for
+// Cognito's own hosts. So an application can be configured without Issuer, as in
+// production:
+//
+//	config := pool.Config()
+//	config.Issuer, config.HTTPClient = "", &http.Client{Transport: pool.Transport()}
+//	pool.SetIssuer("https://cognito-idp.us-east-1.amazonaws.com/" + pool.UserPoolID())
+func (p *Pool) Transport() http.RoundTripper { return amazon{p, &http.Transport{}} }
+
+// amazon stands in for the hosts of Amazon.
+type amazon struct {
+	pool *Pool
+	next *http.Transport
+}
+
+// RoundTrip sends a request to the pool.
+func (a amazon) RoundTrip(r *http.Request) (*http.Response, error) {
+	host := hostOfAmazon.FindStringSubmatch(r.URL.Hostname())
+	if host == nil {
+		return a.next.RoundTrip(r)
+	}
+	a.pool.mu.Lock()
+	down := a.pool.down[host[1]]
+	a.pool.mu.Unlock()
+	if down {
+		if r.Body != nil {
+			_ = r.Body.Close() // a transport's duty, whatever comes of it
+		}
+		return nil, fmt.Errorf("dial tcp: %s is out of reach", r.URL.Hostname())
+	}
+	address, err := url.Parse(a.pool.url)
+	if err != nil {
+		return nil, err
+	}
+	here := r.Clone(r.Context())
+	here.URL.Scheme, here.URL.Host, here.Host = address.Scheme, address.Host, ""
+	return a.next.RoundTrip(here)
+}
+
+// CloseIdleConnections ends connections that nothing uses.
+func (a amazon) CloseIdleConnections() { a.next.CloseIdleConnections() }
+
+// isOwn reports whether an issuer can be one of the pool's.
+func (p *Pool) isOwn(issuer any) bool {
+	text, _ := issuer.(string)
+	return strings.HasSuffix(text, "/"+p.id)
+}

@@ -1,0 +1,57 @@
+package userpool
+
+import "fmt"
+
+// Tokens for tests that are not about logging in: of APIs that take a bearer
+// token, and of everything that looks at claims.
+
+// AccessToken returns a valid access token of a user without any login, with
+// every scope of the client. The given claims replace the usual ones; a nil
+// value removes one. The clientID "" means the pool's first client.
+//
+//	// One that has just expired:
+//	pool.AccessToken("", "alice", map[string]any{"exp": pool.Now().Unix() - 1})
+func (p *Pool) AccessToken(clientID, username string, claims map[string]any) string {
+	g, client, user := p.mintGrant(clientID, username)
+	return p.sign(useAccess, "", merged(p.accessClaims(g, client, user), claims))
+}
+
+// IDToken returns a valid ID token like [Pool.AccessToken]. It has neither nonce
+// nor at_hash unless the claims say so.
+func (p *Pool) IDToken(clientID, username string, claims map[string]any) string {
+	g, client, user := p.mintGrant(clientID, username)
+	return p.sign(useID, "", merged(p.idClaims(g, client, user), claims))
+}
+
+// mintGrant is the grant of a login that never was. It is kept, so that
+// EndSessions reaches these tokens too.
+func (p *Pool) mintGrant(clientID, username string) (grant, Client, User) {
+	client, ok := p.client(clientID)
+	if !ok {
+		panic(fmt.Sprintf("userpool: the pool has no client %q", clientID))
+	}
+	user, ok := p.user(username)
+	if !ok {
+		panic(fmt.Sprintf("userpool: the pool has no user %q, or a disabled one", username))
+	}
+	g := grant{
+		clientID: client.ID, username: user.Username, scopes: client.Scopes,
+		authTime: p.Now(), originJTI: newUUID(),
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.families[g.originJTI] = &family{grant: g}
+	return g, client, user
+}
+
+// merged returns claims with changes laid over them.
+func merged(claims, changes map[string]any) map[string]any {
+	for name, value := range changes {
+		if value == nil {
+			delete(claims, name)
+			continue
+		}
+		claims[name] = value
+	}
+	return claims
+}

@@ -1,0 +1,108 @@
+package userpool
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// route is one endpoint: where it is, what it answers to, and how.
+type route struct {
+	endpoint Endpoint
+	path     string
+	work     map[string]http.HandlerFunc // by method
+	cors     bool                        // open to scripts of every origin
+}
+
+// routes lists the whole surface of the pool. CORS is open on exactly the three
+// endpoints where Cognito opens it, and cannot be configured there either.
+func (p *Pool) routes() http.Handler {
+	get := func(h http.HandlerFunc) map[string]http.HandlerFunc {
+		return map[string]http.HandlerFunc{http.MethodGet: h}
+	}
+	post := func(h http.HandlerFunc) map[string]http.HandlerFunc {
+		return map[string]http.HandlerFunc{http.MethodPost: h}
+	}
+	login := map[string]http.HandlerFunc{
+		http.MethodGet: p.showLogin, http.MethodPost: p.submitLogin,
+	}
+	wellKnown := "/" + p.id + "/.well-known/"
+
+	mux := http.NewServeMux()
+	for _, r := range []route{
+		{Authorize, "/oauth2/authorize", get(p.serveAuthorize), false},
+		{Login, "/login", login, false},
+		{Token, "/oauth2/token", post(p.serveToken), true},
+		{UserInfo, "/oauth2/userInfo", get(p.serveUserInfo), true},
+		{Revoke, "/oauth2/revoke", post(p.serveRevoke), true},
+		{Logout, "/logout", get(p.serveLogout), false},
+		{JWKS, wellKnown + "jwks.json", get(p.serveJWKS), false},
+		{Discovery, wellKnown + "openid-configuration", get(p.serveDiscovery), false},
+	} {
+		mux.Handle(r.path, p.serve(r))
+	}
+	mux.HandleFunc("GET /{$}", p.serveFront)
+	return mux
+}
+
+// serve wraps an endpoint in what all have in common: it remembers the request,
+// lets a fault spoil it, and refuses methods the endpoint does not know.
+func (p *Pool) serve(to route) http.HandlerFunc {
+	allowed := slices.Sorted(maps.Keys(to.work))
+	return func(w http.ResponseWriter, r *http.Request) {
+		if to.cors {
+			w.Header().Set("Access-Control-Allow-Origin", "*")
+		}
+		// A preflight is the browser's question, not the application's, and
+		// so is neither counted nor spoilt.
+		if to.cors && r.Method == http.MethodOptions {
+			w.Header().Set("Access-Control-Allow-Methods", strings.Join(allowed, ", "))
+			w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		// Read before a fault may hang: the server only notices that a client
+		// has left once the body is read.
+		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+		// A body that is no form leaves PostForm empty, and the endpoint then
+		// misses its parameters.
+		_ = r.ParseForm()
+		// By the pool's clock, so that whoever measures theirs by it goes by Advance.
+		w.Header().Set("Date", p.Now().UTC().Format(http.TimeFormat))
+		seen := Request{r.Method, r.URL.Query(), r.PostForm, r.Header.Clone(), p.Now()}
+		p.traffic.add(to.endpoint, seen)
+
+		work, ok := to.work[r.Method]
+		if !ok {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+			return
+		}
+		if fault := p.faults.take(to.endpoint, seen); fault != nil {
+			fault.spoil(w, r, work)
+			return
+		}
+		work(w, r)
+	}
+}
+
+// writeJSON answers with a JSON object that no cache may keep.
+func writeJSON(w http.ResponseWriter, status int, members map[string]any) {
+	w.Header().Set("Content-Type", "application/json;charset=UTF-8")
+	w.Header().Set("Cache-Control", "no-cache, no-store, max-age=0, must-revalidate")
+	w.Header().Set("Pragma", "no-cache")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(members) // the client may have left
+}
+
+// writeOAuthError answers with an OAuth error object. Cognito usually leaves
+// the description out.
+func writeOAuthError(w http.ResponseWriter, status int, code, description string) {
+	members := map[string]any{"error": code}
+	if description != "" {
+		members["error_description"] = description
+	}
+	writeJSON(w, status, members)
+}

@@ -1,0 +1,87 @@
+package userpool
+
+import (
+	"net/http"
+	"time"
+)
+
+// What the pool remembers of a visitor between two logins. Only the login page
+// starts a session and only /logout ends it before its time; neither a refresh
+// nor a revocation touches it.
+
+// sessionCookie is the name of Cognito's own session cookie. It is why a
+// visitor who has only left the application is let in again without a page.
+const sessionCookie = "cognito"
+
+// sessionTTL is how long the pool remembers a visitor. Requests do not extend
+// it, and the auth_time of codes given out meanwhile is that of its start.
+const sessionTTL = time.Hour
+
+// session is a visitor who has signed in on the login page.
+type session struct {
+	username string
+	authTime time.Time // when the password was given
+}
+
+// startSession remembers a visitor and gives them the cookie.
+func (p *Pool) startSession(w http.ResponseWriter, username string) session {
+	now := p.Now()
+	started := session{username: username, authTime: now}
+	id := randomText(32)
+	p.mu.Lock()
+	dropExpired(p.sessions, func(s session) bool { return !now.Before(s.authTime.Add(sessionTTL)) })
+	p.sessions[id] = started
+	p.mu.Unlock()
+	// Not Secure: the pool speaks plain HTTP, and not every client makes the
+	// exception for loopback.
+	http.SetCookie(w, &http.Cookie{
+		Name: sessionCookie, Value: id, Path: "/", MaxAge: int(sessionTTL / time.Second),
+		HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+	return started
+}
+
+// session returns the visitor's session, if it is alive and its user may still
+// sign in.
+func (p *Pool) session(r *http.Request) (session, bool) {
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return session{}, false
+	}
+	p.mu.Lock()
+	found, ok := p.sessions[cookie.Value]
+	p.mu.Unlock()
+	if !ok || !p.Now().Before(found.authTime.Add(sessionTTL)) {
+		return session{}, false
+	}
+	// Changed attributes and groups are no reason to ask again, a disabled or
+	// deleted account is.
+	_, ok = p.user(found.username)
+	return found, ok
+}
+
+// endSession forgets the visitor here and in their browser. Doing only the
+// latter would leave a copied cookie alive.
+func (p *Pool) endSession(w http.ResponseWriter, r *http.Request) {
+	if cookie, err := r.Cookie(sessionCookie); err == nil {
+		p.mu.Lock()
+		delete(p.sessions, cookie.Value)
+		p.mu.Unlock()
+	}
+	http.SetCookie(w, &http.Cookie{
+		Name: sessionCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// dropExpired forgets expired entries, now and then: walking the map at every
+// insertion would make a long load test slower and slower.
+func dropExpired[K comparable, V any](entries map[K]V, expired func(V) bool) {
+	if len(entries) == 0 || len(entries)%1024 != 0 {
+		return
+	}
+	for key, entry := range entries {
+		if expired(entry) {
+			delete(entries, key)
+		}
+	}
+}
