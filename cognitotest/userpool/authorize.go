@@ -22,8 +22,8 @@ type refusal struct {
 	// onPage keeps the visitor here. Sending an error to a URI that nobody
 	// registered would make the pool an open redirect.
 	onPage bool
-	// code and description become error and error_description. On a page the
-	// description is what the visitor reads.
+	// code and description become error and error_description; a page is chosen by
+	// its code alone.
 	code, description string
 }
 
@@ -78,17 +78,14 @@ func (p *Pool) readAuthorization(q url.Values) (authorization, *refusal) {
 		a.prompt = strings.Fields(q.Get("prompt"))
 	}
 	if q.Get("client_id") == "" || a.redirectURI == "" {
-		return a, &refusal{true, "invalid_request", "Required parameters missing: " +
-			"a login needs both client_id and redirect_uri."}
+		return a, &refusal{onPage: true, code: parametersMissing}
 	}
 	client, ok := p.client(q.Get("client_id"))
 	if !ok {
-		return a, &refusal{true, "unknown_client", "There is no app client with the id " +
-			q.Get("client_id") + "."}
+		return a, &refusal{onPage: true, code: unknownClient}
 	}
 	if !slices.Contains(client.CallbackURLs, a.redirectURI) {
-		return a, &refusal{true, "redirect_mismatch", "The redirect URI " + a.redirectURI +
-			" is not registered for this app client. It must match byte for byte."}
+		return a, &refusal{onPage: true, code: redirectMismatch}
 	}
 	a.client = client
 	// No scope means all of them, custom ones included.
@@ -180,7 +177,7 @@ func validResource(resource string) bool {
 // too; an application must live with both, and needs it to find its attempt.
 func (p *Pool) refuse(w http.ResponseWriter, r *http.Request, a authorization, why *refusal) {
 	if why.onPage {
-		p.showMessage(w, http.StatusBadRequest, "Something went wrong", why.description, why.code)
+		toErrorPage(w, r, why.code)
 		return
 	}
 	answer := url.Values{"error": {why.code}}

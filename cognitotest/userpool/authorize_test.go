@@ -71,24 +71,28 @@ func TestAuthorizeNeverRedirectsToStrangers(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		change map[string]string
+		want   string
 	}{
-		{"no client", map[string]string{"client_id": ""}},
-		{"unknown client", map[string]string{"client_id": "stranger"}},
-		{"no redirect URI", map[string]string{"redirect_uri": ""}},
-		{"other host", map[string]string{"redirect_uri": "https://evil.example/login/redirect"}},
-		{"trailing slash", map[string]string{"redirect_uri": p.redirectURI() + "/"}},
-		{"query added", map[string]string{"redirect_uri": p.redirectURI() + "?next=/"}},
-		{"other case", map[string]string{"redirect_uri": p.origin + "/Login/redirect"}},
+		{"no client", map[string]string{"client_id": ""}, "Required parameters missing"},
+		{"unknown client", map[string]string{"client_id": "stranger"}, "unknown_client"},
+		{"no redirect URI", map[string]string{"redirect_uri": ""}, "Required parameters missing"},
+		{"other host", map[string]string{"redirect_uri": "https://evil.example/login/redirect"}, "redirect_mismatch"},
+		{"trailing slash", map[string]string{"redirect_uri": p.redirectURI() + "/"}, "redirect_mismatch"},
+		{"query added", map[string]string{"redirect_uri": p.redirectURI() + "?next=/"}, "redirect_mismatch"},
+		{"other case", map[string]string{"redirect_uri": p.origin + "/Login/redirect"}, "redirect_mismatch"},
 	} {
 		for _, path := range []string{"/oauth2/authorize", "/login"} {
 			t.Run(tt.name+path, func(t *testing.T) {
 				address := strings.Replace(p.authorizeURL(tt.change), "/oauth2/authorize", path, 1)
 				a := p.get(address, "")
-				if a.status != http.StatusBadRequest || a.header.Get("Location") != "" {
-					t.Errorf("got %d to %q, want a page with 400", a.status, a.header.Get("Location"))
+				where, q := splitLocation(t, a)
+				if a.status != http.StatusFound || where != "/error" || q.Get("error") != tt.want ||
+					q.Get("client_id") != p.clientIn(address) {
+					t.Errorf("got %d to %q, want /error?error=%s", a.status, a.header.Get("Location"), tt.want)
 				}
-				if !strings.Contains(a.body, "Something went wrong") {
-					t.Errorf("got page %q, want the error page", a.body)
+				page := p.get(p.pool.URL()+a.header.Get("Location"), "")
+				if page.status != http.StatusBadRequest || !strings.Contains(page.body, "Something went wrong") {
+					t.Errorf("got page %q, want the error page", page.body)
 				}
 			})
 		}
@@ -175,13 +179,24 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-// TestCORS checks that scripts of other origins may use three endpoints only.
+// clientIn is the client that an address names.
+func (p *party) clientIn(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return u.Query().Get("client_id")
+}
+
+// TestCORS (cognito.md §0): scripts of other origins may use what they call, with any
+// header, and nothing that a visitor sees.
 func TestCORS(t *testing.T) {
 	t.Parallel()
 	p := newParty(t, userpool.Client{}, userpool.Options{})
 	for path, open := range map[string]bool{
 		"/oauth2/token": true, "/oauth2/revoke": true, "/oauth2/userInfo": true,
-		"/oauth2/authorize": false, "/login": false, "/logout": false,
+		"/us-east-1_TestPool1/.well-known/jwks.json": true, "/us-east-1_TestPool1/.well-known/openid-configuration": true,
+		"/oauth2/authorize": false, "/login": false, "/logout": false, "/error": false,
 	} {
 		got := p.get(p.pool.URL()+path, "").header.Get("Access-Control-Allow-Origin")
 		if (got == "*") != open {
@@ -192,9 +207,13 @@ func TestCORS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.Header.Set("Access-Control-Request-Headers", "x-amz-user-agent,content-type")
 	before := p.pool.Calls(userpool.Token)
 	if a := p.do(r); a.status != http.StatusNoContent || p.pool.Calls(userpool.Token) != before {
 		t.Errorf("a preflight got %d or was counted, want an uncounted 204", a.status)
+	} else if a.header.Get("Access-Control-Allow-Headers") != "x-amz-user-agent,content-type" ||
+		a.header.Get("Access-Control-Allow-Methods") != "POST" || a.header.Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("a preflight is allowed %v", a.header)
 	}
 }
 

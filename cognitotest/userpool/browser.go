@@ -55,7 +55,7 @@ func (p *Pool) NewBrowser() *Browser {
 	}
 	// A transport of its own, so that closing the pool can close its idle
 	// connections, and without the environment's proxy.
-	b := &Browser{Client: &http.Client{Jar: jar, Transport: &http.Transport{}}, pool: p}
+	b := &Browser{Client: &http.Client{Jar: jar, Transport: p.newTransport()}, pool: p}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.browsers = append(p.browsers, b)

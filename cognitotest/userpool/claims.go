@@ -25,7 +25,7 @@ func (p *Pool) sharedClaims(use string, g grant, user User, ttl time.Duration) m
 		"exp":        now.Add(ttl).Unix(),
 		"jti":        newUUID(),
 		"origin_jti": g.originJTI,
-		"event_id":   newUUID(),
+		"event_id":   withDefault(g.eventID, newUUID()),
 	}
 	// Cognito leaves the claim out rather than sending an empty list.
 	if len(user.Groups) > 0 {

@@ -23,6 +23,9 @@ type grant struct {
 	authTime           time.Time // of the login; a refresh does not move it
 	originJTI          string    // names the login in every token that comes of it
 
+	// eventID is the event_id that the tokens of one answer share.
+	eventID string
+
 	// What the code is bound to; of no use once it is traded.
 	redirectURI, challenge string
 	codeExpires            time.Time

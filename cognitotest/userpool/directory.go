@@ -248,7 +248,7 @@ func (p *Pool) SetUser(user User) {
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.users.set(user.Username, user)
+	p.users.set(p.fold(user.Username), user)
 }
 
 // RemoveUser deletes a user. Their refresh tokens and their session on the pool's
@@ -256,15 +256,23 @@ func (p *Pool) SetUser(user User) {
 func (p *Pool) RemoveUser(username string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.users.remove(username)
+	p.users.remove(p.fold(username))
 }
 
 // user returns a user who exists and is not disabled.
 func (p *Pool) user(username string) (User, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	user, ok := p.users.byName[username]
+	user, ok := p.users.byName[p.fold(username)]
 	return user, ok && !user.Disabled
+}
+
+// fold is the form in which names and e-mail addresses are compared.
+func (p *Pool) fold(name string) string {
+	if p.caseSensitive {
+		return name
+	}
+	return strings.ToLower(name)
 }
 
 // allUsers returns the users in the order in which they were added.

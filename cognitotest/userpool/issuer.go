@@ -36,8 +36,11 @@ func (p *Pool) Home() string { return p.url + "/" + p.id }
 func (p *Pool) SetIssuer(issuer string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.issuer = issuer
+	p.issuer = withDefault(issuer, p.firstIssuer)
 }
+
+// FirstIssuer is what the tokens said at the start, and what an application was told.
+func (p *Pool) FirstIssuer() string { return withDefault(p.firstIssuer, p.Home()) }
 
 // SetRegionDown puts a Region out of reach for what goes through [Pool.Transport], or
 // back in reach.
@@ -57,7 +60,7 @@ var hostOfAmazon = regexp.MustCompile(`^(?:issuer-)?cognito-idp(?:-fips)?\.([a-z
 //	config := pool.Config()
 //	config.Issuer, config.HTTPClient = "", &http.Client{Transport: pool.Transport()}
 //	pool.SetIssuer("https://cognito-idp.us-east-1.amazonaws.com/" + pool.UserPoolID())
-func (p *Pool) Transport() http.RoundTripper { return amazon{p, &http.Transport{}} }
+func (p *Pool) Transport() http.RoundTripper { return amazon{p, p.newTransport()} }
 
 // amazon stands in for the hosts of Amazon.
 type amazon struct {

@@ -94,8 +94,8 @@ func (p *Pool) abandoned(w http.ResponseWriter, r *http.Request, request authori
 func (p *Pool) checkPassword(username, password string) (user User, problem string) {
 	const wrong = "Incorrect username or password."
 	for _, candidate := range p.allUsers() {
-		if candidate.Username != username &&
-			(candidate.Email == "" || !strings.EqualFold(candidate.Email, username)) {
+		if p.fold(candidate.Username) != p.fold(username) &&
+			(candidate.Email == "" || p.fold(candidate.Email) != p.fold(username)) {
 			continue
 		}
 		if subtle.ConstantTimeCompare([]byte(candidate.Password), []byte(password)) != 1 {

@@ -27,25 +27,23 @@ func (p *Pool) serveLogout(w http.ResponseWriter, r *http.Request) {
 // refusals stay on the pool's own page.
 func (p *Pool) afterLogout(q url.Values) (string, *refusal) {
 	if q.Get("client_id") == "" {
-		return "", &refusal{true, "invalid_request",
-			"Required String parameter 'client_id' is not present"}
+		return "", &refusal{onPage: true, code: clientIDMissing}
 	}
 	client, ok := p.client(q.Get("client_id"))
 	if !ok {
-		return "", &refusal{true, "unknown_client", "There is no app client with the id " +
-			q.Get("client_id") + "."}
+		return "", &refusal{onPage: true, code: unknownClient}
 	}
 	// With logout_uri every other parameter is ignored, state included.
 	if target := q.Get("logout_uri"); target != "" {
-		if !slices.Contains(client.LogoutURLs, target) {
-			return "", &refusal{true, "redirect_mismatch", "The logout URI " + target +
-				" is not registered for this app client. It must match byte for byte."}
+		// A callback URL serves too: it may be the sign-in page of another client's
+		// application.
+		if !slices.Contains(client.LogoutURLs, target) && !slices.Contains(client.CallbackURLs, target) {
+			return "", &refusal{onPage: true, code: redirectMismatch}
 		}
 		return target, nil
 	}
 	if q.Get("redirect_uri") == "" {
-		return "", &refusal{true, "invalid_request",
-			"Required parameters missing: a logout needs logout_uri or redirect_uri."}
+		return "", &refusal{onPage: true, code: parametersMissing}
 	}
 	return backToLogin(q, client)
 }
@@ -54,12 +52,10 @@ func (p *Pool) afterLogout(q url.Values) (string, *refusal) {
 // only the documented ones survive. PKCE is not among them.
 func backToLogin(q url.Values, client Client) (string, *refusal) {
 	if !slices.Contains(client.CallbackURLs, q.Get("redirect_uri")) {
-		return "", &refusal{true, "redirect_mismatch", "The redirect URI " +
-			q.Get("redirect_uri") + " is not registered for this app client."}
+		return "", &refusal{onPage: true, code: redirectMismatch}
 	}
 	if q.Get("response_type") == "" {
-		return "", &refusal{true, "invalid_request",
-			"Required String parameter 'response_type' is not present"}
+		return "", &refusal{onPage: true, code: typeMissing}
 	}
 	next := url.Values{}
 	for _, name := range []string{

@@ -9,7 +9,8 @@ import (
 	"github.com/bar-tech/cognito/cognitotest/userpool"
 )
 
-// TestLogout checks both forms, and that only an honest one ends the session.
+// TestLogout (cognito.md §6) checks both forms, and that only an honest one ends the
+// session.
 func TestLogout(t *testing.T) {
 	t.Parallel()
 	p := newParty(t, userpool.Client{LogoutURLs: []string{"https://app.example/bye?x=1"}},
@@ -29,14 +30,13 @@ func TestLogout(t *testing.T) {
 		"nowhere to go":          address("client_id", "client1"),
 		"unregistered":           address("client_id", "client1", "logout_uri", "https://evil.example/"),
 		"no trailing slash":      address("client_id", "client1", "logout_uri", p.origin),
-		"a callback URL":         address("client_id", "client1", "logout_uri", p.redirectURI()),
 		"OpenID Connect's":       address("client_id", "client1", "post_logout_redirect_uri", p.origin+"/"),
 		"unregistered callback":  address("client_id", "client1", "redirect_uri", p.origin+"/", "response_type", "code"),
 		"no response type":       address("client_id", "client1", "redirect_uri", p.redirectURI()),
 		"bad one wins over good": address("client_id", "client1", "logout_uri", "https://evil.example/", "redirect_uri", p.redirectURI(), "response_type", "code"),
 	} {
 		page := b.Get(bad)
-		if page.Status != http.StatusBadRequest || page.URL.Path != "/logout" ||
+		if page.Status != http.StatusBadRequest || page.URL.Path != "/error" ||
 			!strings.Contains(page.Body, "Something went wrong") {
 			t.Errorf("%s: got %d at %s, want the pool's error page", name, page.Status, page.URL)
 		}
@@ -48,6 +48,17 @@ func TestLogout(t *testing.T) {
 	a := p.get(address("client_id", "client1", "logout_uri", "https://app.example/bye?x=1", "state", "s"), "")
 	if a.status != http.StatusFound || a.header.Get("Location") != "https://app.example/bye?x=1" {
 		t.Errorf("got %d to %q, want 302 to the URL as registered", a.status, a.header.Get("Location"))
+	}
+
+	// Another client's sign-in page will do, if it is a callback URL of this one.
+	a = p.get(address("client_id", "client1", "logout_uri", p.redirectURI()), "")
+	if a.status != http.StatusFound || a.header.Get("Location") != p.redirectURI() {
+		t.Errorf("got %d to %q, want 302 to the callback URL", a.status, a.header.Get("Location"))
+	}
+	// With both, logout_uri wins.
+	a = p.get(address("client_id", "client1", "logout_uri", p.origin+"/", "redirect_uri", p.redirectURI(), "response_type", "code"), "")
+	if a.header.Get("Location") != p.origin+"/" {
+		t.Errorf("with both addresses: to %q, want logout_uri", a.header.Get("Location"))
 	}
 
 	// A copy of the cookie must not outlive the logout.

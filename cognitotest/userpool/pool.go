@@ -2,10 +2,12 @@ package userpool
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
 	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +46,17 @@ type Options struct {
 	// and bob (password "builder", no group, e-mail not verified).
 	Users []User
 
+	// CaseSensitive tells Alice from alice, in names and in e-mail addresses alike.
+	//
+	// Optional. Default: false, as in pools that the AWS console makes.
+	CaseSensitive bool
+
+	// Issuer is what the tokens say from the start, such as an issuer of AWS; it ends
+	// in the pool's id. An application then finds the keys by [Pool.Transport].
+	//
+	// Optional. Default: [Pool.Home].
+	Issuer string
+
 	// ClassicHostedUI makes the pool behave like the older hosted UI, which
 	// ignores prompt and lang and reloads an abandoned form silently.
 	//
@@ -64,13 +77,18 @@ type Options struct {
 type Pool struct {
 	id, name, url string
 	classic       bool
+	caseSensitive bool
+	firstIssuer   string // Options.Issuer
 	showUsers     bool
 
-	server  *http.Server
-	quit    context.CancelFunc // ends the context of every request
-	served  chan struct{}      // closed when the accept loop has ended
-	conns   sync.WaitGroup     // one per open connection
-	closing sync.Once
+	listener    net.Listener
+	certificate *x509.Certificate  // after StartTLS
+	server      *http.Server       // after Start
+	context     context.Context    //nolint:containedctx // the parent of every request's
+	quit        context.CancelFunc // ends the context of every request
+	served      chan struct{}      // closed when the accept loop has ended
+	conns       sync.WaitGroup     // one per open connection
+	closing     sync.Once
 
 	offset  atomic.Int64 // what Advance has added to the clock, in nanoseconds
 	traffic traffic      // has a lock of its own, as every request passes here
@@ -103,10 +121,23 @@ var poolIDPattern = regexp.MustCompile(`^[\w-]+_[0-9a-zA-Z]+$`)
 // Call [Pool.Close] at the end, and shut the application down before: it may be
 // waiting for an answer of the pool.
 func New(options Options) *Pool {
+	p := NewUnstarted(options)
+	p.Start()
+	return p
+}
+
+// NewUnstarted is New for a pool that listens, but answers only after [Pool.Start] or
+// [Pool.StartTLS]. Until then it has no URL.
+func NewUnstarted(options Options) *Pool {
 	p := &Pool{
-		id:        withDefault(options.UserPoolID, "us-east-1_TestPool1"),
-		name:      withDefault(options.Name, "Local user pool"),
-		classic:   options.ClassicHostedUI,
+		id:      withDefault(options.UserPoolID, "us-east-1_TestPool1"),
+		name:    withDefault(options.Name, "Local user pool"),
+		classic: options.ClassicHostedUI,
+
+		caseSensitive: options.CaseSensitive,
+		firstIssuer:   options.Issuer,
+		issuer:        options.Issuer,
+
 		showUsers: options.ShowUsers,
 		served:    make(chan struct{}),
 		keys:      newKeyring(),
@@ -120,85 +151,19 @@ func New(options Options) *Pool {
 	if !poolIDPattern.MatchString(p.id) {
 		panic(fmt.Sprintf("userpool: UserPoolID %q is not of the form region_id", p.id))
 	}
+	if p.firstIssuer != "" && !strings.HasSuffix(p.firstIssuer, "/"+p.id) {
+		panic(fmt.Sprintf("userpool: Issuer %q does not end in the UserPoolID %q", p.firstIssuer, p.id))
+	}
 	p.fill(options)
-	p.listen(withDefault(options.Addr, "127.0.0.1:0"))
+	p.listener = listen(withDefault(options.Addr, "127.0.0.1:0"))
+	// The parent of every request's context, so that Close can wake those that
+	// a fault has put to sleep.
+	p.context, p.quit = context.WithCancel(context.Background())
 	return p
 }
 
-// listen opens the socket and starts serving.
-func (p *Pool) listen(addr string) {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		panic(fmt.Sprintf("userpool: Addr %q: %v", addr, err))
-	}
-	// An empty host means all interfaces, and a name may point anywhere.
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		panic(fmt.Sprintf("userpool: Addr %q is not a loopback address", addr))
-	}
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		panic(fmt.Sprintf("userpool: cannot listen on %q: %v", addr, err))
-	}
-	p.url = "http://" + listener.Addr().String()
-
-	// The parent of every request's context, so that Close can wake those that
-	// a fault has put to sleep.
-	ctx, quit := context.WithCancel(context.Background())
-	p.quit = quit
-	p.server = &http.Server{
-		Handler:           p.routes(),
-		ReadHeaderTimeout: 10 * time.Second,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ConnState:         p.countConn,
-	}
-	go func() {
-		defer close(p.served)
-		// Serve only ever ends because Close ended it.
-		_ = p.server.Serve(listener)
-	}()
-}
-
-// countConn keeps the number of open connections, for Close to wait on. No
-// handler hijacks its connection, so every new one is closed one day.
-func (p *Pool) countConn(_ net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		p.conns.Add(1)
-	case http.StateClosed:
-		p.conns.Done()
-	default:
-	}
-}
-
-// Release lets requests that hang in a [Fault] go, those of the future included, and
-// leaves the pool serving. Whoever waits for calls in flight does so between Release
-// and [Pool.Close].
-func (p *Pool) Release() { p.quit() }
-
-// Close stops the pool, cuts its connections, releases requests that hang in a
-// [Fault], and returns when the last handler has ended. Further calls do
-// nothing.
-func (p *Pool) Close() {
-	p.closing.Do(func() {
-		p.Release()
-		_ = p.server.Close()
-		<-p.served // from here on no connection is added
-		// A connection accepted while the first Close walked its list is only
-		// seen by a second one.
-		_ = p.server.Close()
-		p.conns.Wait()
-
-		// Connections of browsers to the application are not ours to cut, but
-		// idle ones would outlive the test.
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		for _, browser := range p.browsers {
-			browser.Client.CloseIdleConnections()
-		}
-	})
-}
-
-// URL returns the user pool domain, such as "http://127.0.0.1:40123".
+// URL returns the user pool domain, such as "http://127.0.0.1:40123", and "" before the
+// pool is started.
 func (p *Pool) URL() string { return p.url }
 
 // UserPoolID returns the pool's id.

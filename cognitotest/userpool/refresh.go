@@ -97,7 +97,7 @@ func (p *Pool) useTicket(token string, client Client) (g grant, next string, ok 
 	f := used.family
 	// Checked before anything changes: a user who is enabled again later finds
 	// their token as it was.
-	if user, exists := p.users.byName[f.username]; !exists || user.Disabled {
+	if user, exists := p.users.byName[p.fold(f.username)]; !exists || user.Disabled {
 		return grant{}, "", false
 	}
 	// The client's setting of today counts, not that of the day of the login.
@@ -130,7 +130,7 @@ func (p *Pool) EndSessions(username string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, f := range p.families {
-		if f.username == username {
+		if p.fold(f.username) == p.fold(username) {
 			f.revoked = true
 		}
 	}

@@ -16,8 +16,8 @@ type route struct {
 	cors     bool                        // open to scripts of every origin
 }
 
-// routes lists the whole surface of the pool. CORS is open on exactly the three
-// endpoints where Cognito opens it, and cannot be configured there either.
+// routes lists the whole surface of the pool. CORS is open where Cognito opens it,
+// which is where scripts of other origins call, and cannot be configured there either.
 func (p *Pool) routes() http.Handler {
 	get := func(h http.HandlerFunc) map[string]http.HandlerFunc {
 		return map[string]http.HandlerFunc{http.MethodGet: h}
@@ -38,12 +38,13 @@ func (p *Pool) routes() http.Handler {
 		{UserInfo, "/oauth2/userInfo", get(p.serveUserInfo), true},
 		{Revoke, "/oauth2/revoke", post(p.serveRevoke), true},
 		{Logout, "/logout", get(p.serveLogout), false},
-		{JWKS, wellKnown + "jwks.json", get(p.serveJWKS), false},
-		{Discovery, wellKnown + "openid-configuration", get(p.serveDiscovery), false},
+		{JWKS, wellKnown + "jwks.json", get(p.serveJWKS), true},
+		{Discovery, wellKnown + "openid-configuration", get(p.serveDiscovery), true},
 	} {
 		mux.Handle(r.path, p.serve(r))
 	}
 	mux.HandleFunc("GET /{$}", p.serveFront)
+	mux.HandleFunc("GET /error", p.serveError)
 	return mux
 }
 
@@ -59,7 +60,10 @@ func (p *Pool) serve(to route) http.HandlerFunc {
 		// so is neither counted nor spoilt.
 		if to.cors && r.Method == http.MethodOptions {
 			w.Header().Set("Access-Control-Allow-Methods", strings.Join(allowed, ", "))
-			w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+			// Whatever the client sends: Amplify adds x-amz-user-agent.
+			if wanted := r.Header.Get("Access-Control-Request-Headers"); wanted != "" {
+				w.Header().Set("Access-Control-Allow-Headers", wanted)
+			}
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}

@@ -32,10 +32,10 @@ func (p *Pool) startSession(w http.ResponseWriter, username string) session {
 	dropExpired(p.sessions, func(s session) bool { return !now.Before(s.authTime.Add(sessionTTL)) })
 	p.sessions[id] = started
 	p.mu.Unlock()
-	// Not Secure: the pool speaks plain HTTP, and not every client makes the
-	// exception for loopback.
 	http.SetCookie(w, &http.Cookie{
-		Name: sessionCookie, Value: id, Path: "/", MaxAge: int(sessionTTL / time.Second),
+		// Over plain HTTP not every client makes the exception for loopback.
+		Secure: p.certificate != nil,
+		Name:   sessionCookie, Value: id, Path: "/", MaxAge: int(sessionTTL / time.Second),
 		HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 	return started

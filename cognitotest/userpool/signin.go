@@ -41,7 +41,7 @@ func (p *Pool) SignIn(app http.Handler, username string, loginPath ...string) []
 		request, refused := p.readAuthorization(q)
 		if refused != nil {
 			panic(fmt.Sprintf("userpool: SignIn: the pool refuses the login with %s: %s (sent: %s)",
-				refused.code, refused.description, q.Encode()))
+				refused.code, withDefault(errorTexts[refused.code], refused.description), q.Encode()))
 		}
 		return request
 	})

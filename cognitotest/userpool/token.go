@@ -38,6 +38,7 @@ func (p *Pool) serveToken(w http.ResponseWriter, r *http.Request) {
 // issueTokens makes the tokens of one answer. There is no scope member in it;
 // applications read the scopes from the access token.
 func (p *Pool) issueTokens(grantType string, g grant, client Client, user User) map[string]any {
+	g.eventID = newUUID()
 	access := p.sign(useAccess, grantType, p.accessClaims(g, client, user))
 	answer := map[string]any{
 		"access_token": access,

@@ -1,0 +1,50 @@
+package userpool
+
+import (
+	"net/http"
+	"net/url"
+)
+
+// Where a visitor ends whose application nobody may lead them back to: the redirect
+// URI is none of its client's, or there is no such client.
+
+// What /error says, by the error in its address. Those with spaces are Cognito's words.
+const (
+	redirectMismatch  = "redirect_mismatch"
+	unknownClient     = "unknown_client" // Cognito's own word is not known
+	parametersMissing = "Required parameters missing"
+	clientIDMissing   = "Required String parameter 'client_id' is not present"
+	typeMissing       = "Required String parameter 'response_type' is not present"
+)
+
+// errorTexts are for the person who sets the application up. Only these are shown: a
+// link to this page must not put other words into the pool's mouth.
+var errorTexts = map[string]string{
+	redirectMismatch: "The address to go on to is not registered for this app client. " +
+		"It must match byte for byte: scheme, port, letter case and trailing slash.",
+	unknownClient:     "There is no app client with this id.",
+	parametersMissing: "A login needs both client_id and redirect_uri, a logout client_id and logout_uri or redirect_uri.",
+	clientIDMissing:   "A logout names the app client that the visitor leaves.",
+	typeMissing:       "A logout that leads to the next login says response_type=code.",
+}
+
+// toErrorPage sends a visitor to the page, under the address that the classic hosted
+// UI uses.
+func toErrorPage(w http.ResponseWriter, r *http.Request, code string) {
+	q := url.Values{"error": {code}}
+	if id := r.URL.Query().Get("client_id"); id != "" {
+		q.Set("client_id", id)
+	}
+	noStore(w)
+	http.Redirect(w, r, "/error?"+q.Encode(), http.StatusFound)
+}
+
+// serveError is the page.
+func (p *Pool) serveError(w http.ResponseWriter, r *http.Request) {
+	code := r.URL.Query().Get("error")
+	text, known := errorTexts[code]
+	if !known {
+		code, text = "", "An error was encountered with the requested page."
+	}
+	p.showMessage(w, http.StatusBadRequest, "Something went wrong", text, code)
+}
