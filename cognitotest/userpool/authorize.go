@@ -36,6 +36,7 @@ type authorization struct {
 	challenge   string // of PKCE; "" when the application chose to do without
 	resource    string // becomes the access token's aud
 	loginHint   string // fills in the username
+	implicit    bool   // tokens instead of a code, in the fragment
 
 	scopes []string
 	prompt []string
@@ -56,8 +57,7 @@ func (p *Pool) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	known = known && !tooOld && !slices.Contains(request.prompt, "login")
 	switch {
 	case known:
-		code := p.issueCode(request, session.username, session.authTime)
-		redirectBack(w, r, request, url.Values{"code": {code}})
+		redirectBack(w, r, request, p.grantTo(request, session))
 	case slices.Contains(request.prompt, "none"):
 		p.refuse(w, r, request, &refusal{code: "login_required"})
 	default:
@@ -104,6 +104,7 @@ func parseAuthorization(q url.Values) authorization {
 		challenge:   q.Get("code_challenge"),
 		resource:    q.Get("resource"),
 		loginHint:   q.Get("login_hint"),
+		implicit:    q.Get("response_type") == "token",
 		scopes:      strings.Fields(q.Get("scope")),
 		maxAge:      -1,
 	}
@@ -116,9 +117,13 @@ var challengePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 func (a *authorization) check(q url.Values) *refusal {
 	switch q.Get("response_type") {
 	case "code":
+		if !slices.Contains(a.client.Grants, grantCode) {
+			return &refusal{code: "unauthorized_client"}
+		}
 	case "token":
-		// The implicit grant exists, but no client of this pool is allowed it.
-		return &refusal{code: "unauthorized_client"}
+		if !slices.Contains(a.client.Grants, grantImplicit) {
+			return &refusal{code: "unauthorized_client"}
+		}
 	default:
 		return &refusal{code: "invalid_request"}
 	}
@@ -184,6 +189,9 @@ func (p *Pool) refuse(w http.ResponseWriter, r *http.Request, a authorization, w
 	if why.description != "" {
 		answer.Set("error_description", why.description)
 	}
+	if p.errorsWithoutState && why.code != "login_required" {
+		a.state = ""
+	}
 	redirectBack(w, r, a, answer)
 }
 
@@ -200,6 +208,10 @@ func (a authorization) location(answer url.Values) string {
 		answer.Set("state", a.state)
 	}
 	separator := "?"
+	if a.implicit {
+		// Which no server sees.
+		return a.redirectURI + "#" + answer.Encode()
+	}
 	if strings.Contains(a.redirectURI, "?") {
 		separator = "&"
 	}

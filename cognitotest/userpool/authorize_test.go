@@ -25,7 +25,6 @@ func TestAuthorizeErrorsReachTheApplication(t *testing.T) {
 	}{
 		{"no response type", map[string]string{"response_type": ""}, "invalid_request"},
 		{"unknown response type", map[string]string{"response_type": "id_token"}, "invalid_request"},
-		{"implicit grant", map[string]string{"response_type": "token"}, "unauthorized_client"},
 		{"challenge without method", map[string]string{"code_challenge_method": ""}, "invalid_request"},
 		{"method without challenge", map[string]string{"code_challenge": ""}, "invalid_request"},
 		{"plain challenge", map[string]string{"code_challenge_method": "plain"}, "invalid_request"},

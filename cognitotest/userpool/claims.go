@@ -13,7 +13,7 @@ import (
 // in one only.
 
 // sharedClaims are those of both kinds of token.
-func (p *Pool) sharedClaims(use string, g grant, user User, ttl time.Duration) map[string]any {
+func (p *Pool) sharedClaims(use string, g grant, client Client, user User, ttl time.Duration) map[string]any {
 	now := p.Now()
 	// Times are whole seconds, as NumericDate is in Cognito's tokens.
 	claims := map[string]any{
@@ -27,6 +27,11 @@ func (p *Pool) sharedClaims(use string, g grant, user User, ttl time.Duration) m
 		"origin_jti": g.originJTI,
 		"event_id":   withDefault(g.eventID, newUUID()),
 	}
+	// What revocation and rotation need, and nobody else.
+	if client.RevocationOff && !client.RotateRefreshTokens {
+		delete(claims, "jti")
+		delete(claims, "origin_jti")
+	}
 	// Cognito leaves the claim out rather than sending an empty list.
 	if len(user.Groups) > 0 {
 		claims["cognito:groups"] = user.Groups
@@ -37,7 +42,7 @@ func (p *Pool) sharedClaims(use string, g grant, user User, ttl time.Duration) m
 // accessClaims are the claims of an access token. There is no aud in it, unless
 // the login asked for a resource, and then it is the resource, not the client.
 func (p *Pool) accessClaims(g grant, client Client, user User) map[string]any {
-	claims := p.sharedClaims(useAccess, g, user, client.AccessTokenTTL)
+	claims := p.sharedClaims(useAccess, g, client, user, client.AccessTokenTTL)
 	claims["client_id"] = client.ID
 	claims["username"] = user.Username
 	claims["scope"] = strings.Join(g.scopes, " ")
@@ -50,10 +55,10 @@ func (p *Pool) accessClaims(g grant, client Client, user User) map[string]any {
 
 // idClaims are the claims of an ID token.
 func (p *Pool) idClaims(g grant, client Client, user User) map[string]any {
-	claims := p.sharedClaims(useID, g, user, client.IDTokenTTL)
+	claims := p.sharedClaims(useID, g, client, user, client.IDTokenTTL)
 	// Attributes first, so that one of an unfortunate name cannot replace a
 	// claim below.
-	for name, value := range readable(user, g.scopes) {
+	for name, value := range readable(user, client, g.scopes) {
 		claims[name] = value
 		if isFlag(name) {
 			claims[name] = value == "true"
@@ -61,6 +66,12 @@ func (p *Pool) idClaims(g grant, client Client, user User) map[string]any {
 	}
 	claims["aud"] = client.ID
 	claims["cognito:username"] = user.Username
+	if len(user.Roles) > 0 {
+		claims["cognito:roles"] = user.Roles
+	}
+	if user.PreferredRole != "" {
+		claims["cognito:preferred_role"] = user.PreferredRole
+	}
 	return claims
 }
 
@@ -71,16 +82,16 @@ func atHash(accessToken string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 }
 
-// readable returns the attributes that the scopes open, as strings. With openid
+// readable returns the attributes that the scopes open to a client, as strings. With openid
 // alone those are all: naming email, phone or profile narrows them.
-func readable(user User, scopes []string) map[string]string {
+func readable(user User, client Client, scopes []string) map[string]string {
 	narrowed := false
 	for _, scope := range []string{"email", "phone", "profile"} {
 		narrowed = narrowed || slices.Contains(scopes, scope)
 	}
 	seen := map[string]string{}
 	for name, value := range attributesOf(user) {
-		if !narrowed || slices.Contains(scopes, scopeOf(name)) {
+		if client.mayRead(name) && (!narrowed || slices.Contains(scopes, scopeOf(name))) {
 			seen[name] = value
 		}
 	}

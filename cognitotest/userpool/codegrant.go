@@ -3,7 +3,9 @@ package userpool
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -47,6 +49,23 @@ func (p *Pool) issueCode(a authorization, username string, authTime time.Time) s
 	return code
 }
 
+// grantTo is what a visitor who is known takes back to the application: a code, or with
+// the implicit grant the tokens themselves, and then nothing to refresh them with.
+func (p *Pool) grantTo(a authorization, visitor session) url.Values {
+	code := p.issueCode(a, visitor.username, visitor.authTime)
+	if !a.implicit {
+		return url.Values{"code": {code}}
+	}
+	g, _ := p.takeCode(code, a.client.ID)
+	user, _ := p.user(visitor.username)
+	answer := url.Values{}
+	for name, value := range p.issueTokens(grantImplicit, g, a.client, user) {
+		answer.Set(name, fmt.Sprint(value))
+	}
+	answer.Set("token_type", "bearer") // in lower case, as nowhere else
+	return answer
+}
+
 // redeemCode answers grant_type=authorization_code. Except for the redirect URI
 // everything that does not fit is invalid_grant, without a word on what it was.
 func (p *Pool) redeemCode(w http.ResponseWriter, r *http.Request, client Client) {
@@ -68,7 +87,8 @@ func (p *Pool) redeemCode(w http.ResponseWriter, r *http.Request, client Client)
 	// A stolen code is worth nothing without the verifier that only the
 	// application's side of the login has.
 	user, ok := p.user(g.username)
-	if !ok || !verifierMatches(r.PostForm.Get("code_verifier"), g.challenge) {
+	readable := client.mayReadScopes(g.scopes)
+	if !ok || !readable || !verifierMatches(r.PostForm.Get("code_verifier"), g.challenge) {
 		writeOAuthError(w, http.StatusBadRequest, "invalid_grant", "")
 		return
 	}

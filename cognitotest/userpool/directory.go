@@ -6,66 +6,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Who the pool knows: applications and people. Everything is copied on the way in
 // and handed out by value, so that a test may go on using what it registered.
-
-// Client is an app client of the pool.
-type Client struct {
-	// ID is the client id.
-	//
-	// Required.
-	ID string
-
-	// Secret makes the client confidential.
-	//
-	// Optional. Default: "", a public client.
-	Secret string
-
-	// CallbackURLs are the redirect URIs the client may name, compared byte for
-	// byte.
-	//
-	// Optional. Default: none but those of [Pool.AllowOrigin].
-	CallbackURLs []string
-
-	// LogoutURLs are where /logout may send the visitor, compared byte for byte.
-	//
-	// Optional. Default: none but those of [Pool.AllowOrigin].
-	LogoutURLs []string
-
-	// Scopes are the scopes the client may ask for, and gets when it names none.
-	//
-	// Optional. Default: openid email profile phone aws.cognito.signin.user.admin.
-	Scopes []string
-
-	// AccessTokenTTL is how long access tokens live. Cognito's minimum of five
-	// minutes is not enforced, so that tests can be quick.
-	//
-	// Optional. Default: 1 hour.
-	AccessTokenTTL time.Duration
-
-	// IDTokenTTL is how long ID tokens live.
-	//
-	// Optional. Default: 1 hour.
-	IDTokenTTL time.Duration
-
-	// RefreshTokenTTL is how long a sign-in can be refreshed, rotation or not.
-	//
-	// Optional. Default: 30 days.
-	RefreshTokenTTL time.Duration
-
-	// RotateRefreshTokens gives out a new refresh token at every refresh.
-	//
-	// Optional. Default: false, and refresh answers carry no refresh token.
-	RotateRefreshTokens bool
-
-	// RotationGrace is how long a rotated refresh token still works.
-	//
-	// Optional. Default: 0, it dies at once.
-	RotationGrace time.Duration
-}
 
 // User is somebody who can sign in.
 type User struct {
@@ -104,6 +48,17 @@ type User struct {
 	//
 	// Optional. Default: none.
 	Attributes map[string]string
+
+	// Roles are the cognito:roles of the ID token, ARNs of IAM. In a pool they come from
+	// the user's groups.
+	//
+	// Optional. Default: none, and no such claims.
+	Roles []string
+
+	// PreferredRole is the cognito:preferred_role of the ID token.
+	//
+	// Optional. Default: "", and no such claim.
+	PreferredRole string
 
 	// Disabled keeps the user from signing in and from refreshing.
 	//
@@ -158,39 +113,6 @@ func (p *Pool) fill(options Options) {
 	}
 }
 
-// SetClient adds an app client, or replaces the one with the same ID. Codes and
-// tokens given out before stay valid. Nothing is merged: as with Cognito's
-// UpdateUserPoolClient, what the new value leaves out is back at its default.
-func (p *Pool) SetClient(client Client) {
-	if client.ID == "" {
-		panic("userpool: a Client needs an ID")
-	}
-	// A URL that could never match would only show as a redirect_mismatch page,
-	// far from the line that is wrong.
-	for _, raw := range slices.Concat(client.CallbackURLs, client.LogoutURLs) {
-		if u, err := url.Parse(raw); err != nil || !u.IsAbs() || strings.Contains(raw, "#") {
-			panic(fmt.Sprintf("userpool: client %q: %q is not an absolute URL without fragment",
-				client.ID, raw))
-		}
-	}
-	// Copies: the caller may well reuse its slices for the next client.
-	client.CallbackURLs = slices.Clone(client.CallbackURLs)
-	client.LogoutURLs = slices.Clone(client.LogoutURLs)
-	client.Scopes = slices.Clone(client.Scopes)
-	if len(client.Scopes) == 0 {
-		client.Scopes = []string{
-			"openid", "email", "profile", "phone", "aws.cognito.signin.user.admin",
-		}
-	}
-	client.AccessTokenTTL = withDefault(client.AccessTokenTTL, time.Hour)
-	client.IDTokenTTL = withDefault(client.IDTokenTTL, time.Hour)
-	client.RefreshTokenTTL = withDefault(client.RefreshTokenTTL, 30*24*time.Hour)
-
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.clients.set(client.ID, client)
-}
-
 // AllowOrigin registers origin+"/login/redirect" as a callback URL and
 // origin+"/" as a logout URL of every client, those set later included. It is
 // for tests that only know their port once they listen:
@@ -240,6 +162,7 @@ func (p *Pool) SetUser(user User) {
 	}
 	user.Subject = withDefault(user.Subject, subjectOf(user.Username))
 	user.Groups = slices.Clone(user.Groups)
+	user.Roles = slices.Clone(user.Roles)
 	attributes := make(map[string]string, len(user.Attributes))
 	for name, value := range user.Attributes {
 		attributes[name] = value

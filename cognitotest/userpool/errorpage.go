@@ -1,6 +1,7 @@
 package userpool
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/url"
 )
@@ -35,8 +36,31 @@ func toErrorPage(w http.ResponseWriter, r *http.Request, code string) {
 	if id := r.URL.Query().Get("client_id"); id != "" {
 		q.Set("client_id", id)
 	}
+	// What was asked for stays out of the address, where a link could set it.
+	sent := r.URL.Query().Get("redirect_uri")
+	if uri := r.URL.Query().Get("logout_uri"); uri != "" {
+		sent = uri
+	}
+	if code == unknownClient {
+		sent = r.URL.Query().Get("client_id")
+	}
+	if len(sent) <= 1024 {
+		setPageCookie(w, sentCookie, base64.RawURLEncoding.EncodeToString([]byte(sent)))
+	}
 	noStore(w)
 	http.Redirect(w, r, "/error?"+q.Encode(), http.StatusFound)
+}
+
+// sentCookie tells the page which address it is about.
+const sentCookie = "page-data"
+
+func lastSent(r *http.Request) string {
+	cookie, err := r.Cookie(sentCookie)
+	if err != nil {
+		return ""
+	}
+	sent, _ := base64.RawURLEncoding.DecodeString(cookie.Value) // of half a text, that half
+	return string(sent)
 }
 
 // serveError is the page.
@@ -45,6 +69,9 @@ func (p *Pool) serveError(w http.ResponseWriter, r *http.Request) {
 	text, known := errorTexts[code]
 	if !known {
 		code, text = "", "An error was encountered with the requested page."
+	}
+	if sent := lastSent(r); known && sent != "" {
+		text += " What was sent is " + sent
 	}
 	p.showMessage(w, http.StatusBadRequest, "Something went wrong", text, code)
 }

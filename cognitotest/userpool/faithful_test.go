@@ -117,7 +117,8 @@ func TestErrorPage(t *testing.T) {
 	if page := p.get(p.pool.URL()+"/error?error=call+0800+666", ""); strings.Contains(page.body, "0800") || page.status != http.StatusBadRequest {
 		t.Errorf("got %d %s", page.status, page.body)
 	}
-	if page := p.get(p.pool.URL()+"/error?error=redirect_mismatch", ""); !strings.Contains(page.body, "byte for byte") {
-		t.Errorf("the honest page says %s", page.body)
+	page := p.pool.NewBrowser().Get(p.authorizeURL(map[string]string{"redirect_uri": "https://app.example/typo"}))
+	if !strings.Contains(page.Body, "byte for byte") || !strings.Contains(page.Body, "https://app.example/typo") {
+		t.Errorf("the honest page says %s", page.Body)
 	}
 }

@@ -2,7 +2,6 @@ package userpool
 
 import (
 	"net/http"
-	"strings"
 )
 
 // Bearer tokens for handler tests that are not about logging in. SignIn goes the
@@ -36,29 +35,11 @@ func (p *Pool) Authorize(r *http.Request, username string, claims map[string]any
 	r.Header.Set("Authorization", "Bearer "+token)
 }
 
-// machineToken is an access token of the first client itself. It lacks the names
-// of a user and of their login; its auth_time is when it was issued.
+// machineToken is an access token of the first client itself.
 func (p *Pool) machineToken(claims map[string]any) string {
 	client, ok := p.client("")
 	if !ok {
 		panic("userpool: Authorize: the pool has no client")
 	}
-	g := grant{clientID: client.ID, scopes: machineScopes(client.Scopes), authTime: p.Now()}
-	own := p.accessClaims(g, client, User{Subject: client.ID})
-	for _, name := range []string{"username", "origin_jti", "event_id"} {
-		delete(own, name)
-	}
-	return p.sign(useAccess, "", merged(own, claims))
-}
-
-// machineScopes leaves out what Cognito grants for users only: of a client's
-// scopes those of resource servers remain, which have a slash in their names.
-func machineScopes(scopes []string) []string {
-	var custom []string
-	for _, scope := range scopes {
-		if strings.Contains(scope, "/") {
-			custom = append(custom, scope)
-		}
-	}
-	return custom
+	return p.sign(useAccess, "", merged(p.machineClaims(client, machineScopes(client.Scopes)), claims))
 }

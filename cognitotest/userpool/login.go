@@ -3,7 +3,6 @@ package userpool
 import (
 	"crypto/subtle"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -72,9 +71,8 @@ func (p *Pool) submitLogin(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, request, failure)
 		return
 	}
-	started := p.startSession(w, user.Username)
-	code := p.issueCode(request, started.username, started.authTime)
-	redirectBack(w, r, request, url.Values{"code": {code}})
+	started := p.startSession(w, user.Username, request.client.SessionTTL)
+	redirectBack(w, r, request, p.grantTo(request, started))
 }
 
 // abandoned answers a form that was submitted too late: managed login gives up

@@ -57,6 +57,18 @@ type Options struct {
 	// Optional. Default: [Pool.Home].
 	Issuer string
 
+	// InvalidClientStatus is the status of invalid_client at the token endpoint: the
+	// documentation says 400, other sources 401.
+	//
+	// Optional. Default: 400.
+	InvalidClientStatus int
+
+	// ErrorsWithoutState leaves state out of errors at the redirect URI, all but
+	// login_required: the documentation shows it with that one alone.
+	//
+	// Optional. Default: false.
+	ErrorsWithoutState bool
+
 	// ClassicHostedUI makes the pool behave like the older hosted UI, which
 	// ignores prompt and lang and reloads an abandoned form silently.
 	//
@@ -75,11 +87,13 @@ type Options struct {
 // Everything is in memory: a pool that is closed has forgotten its users, and an
 // application that goes on gets errors from it, as from a pool that is down.
 type Pool struct {
-	id, name, url string
-	classic       bool
-	caseSensitive bool
-	firstIssuer   string // Options.Issuer
-	showUsers     bool
+	id, name, url       string
+	classic             bool
+	caseSensitive       bool
+	invalidClientStatus int
+	errorsWithoutState  bool
+	firstIssuer         string // Options.Issuer
+	showUsers           bool
 
 	listener    net.Listener
 	certificate *x509.Certificate  // after StartTLS
@@ -134,9 +148,11 @@ func NewUnstarted(options Options) *Pool {
 		name:    withDefault(options.Name, "Local user pool"),
 		classic: options.ClassicHostedUI,
 
-		caseSensitive: options.CaseSensitive,
-		firstIssuer:   options.Issuer,
-		issuer:        options.Issuer,
+		caseSensitive:       options.CaseSensitive,
+		invalidClientStatus: options.InvalidClientStatus,
+		errorsWithoutState:  options.ErrorsWithoutState,
+		firstIssuer:         options.Issuer,
+		issuer:              options.Issuer,
 
 		showUsers: options.ShowUsers,
 		served:    make(chan struct{}),

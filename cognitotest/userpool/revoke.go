@@ -16,7 +16,7 @@ func (p *Pool) serveRevoke(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	token := r.PostForm.Get("token")
-	if errorCode != "" || token == "" {
+	if errorCode != "" || token == "" || client.RevocationOff {
 		writeOAuthError(w, http.StatusBadRequest, "invalid_request", "")
 		return
 	}

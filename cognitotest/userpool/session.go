@@ -13,29 +13,30 @@ import (
 // visitor who has only left the application is let in again without a page.
 const sessionCookie = "cognito"
 
-// sessionTTL is how long the pool remembers a visitor. Requests do not extend
-// it, and the auth_time of codes given out meanwhile is that of its start.
-const sessionTTL = time.Hour
-
 // session is a visitor who has signed in on the login page.
 type session struct {
 	username string
 	authTime time.Time // when the password was given
+	expires  time.Time // by the client's setting; requests do not extend it
 }
 
-// startSession remembers a visitor and gives them the cookie.
-func (p *Pool) startSession(w http.ResponseWriter, username string) session {
+// startSession remembers a visitor and gives them the cookie. The auth_time of codes
+// given out while it lasts is that of its start.
+func (p *Pool) startSession(w http.ResponseWriter, username string, ttl time.Duration) session {
 	now := p.Now()
-	started := session{username: username, authTime: now}
+	started := session{username: username, authTime: now, expires: now.Add(ttl)}
+	if ttl <= 0 {
+		return started // the client wants no single sign-on
+	}
 	id := randomText(32)
 	p.mu.Lock()
-	dropExpired(p.sessions, func(s session) bool { return !now.Before(s.authTime.Add(sessionTTL)) })
+	dropExpired(p.sessions, func(s session) bool { return !now.Before(s.expires) })
 	p.sessions[id] = started
 	p.mu.Unlock()
 	http.SetCookie(w, &http.Cookie{
 		// Over plain HTTP not every client makes the exception for loopback.
 		Secure: p.certificate != nil,
-		Name:   sessionCookie, Value: id, Path: "/", MaxAge: int(sessionTTL / time.Second),
+		Name:   sessionCookie, Value: id, Path: "/", MaxAge: int(ttl / time.Second),
 		HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 	return started
@@ -51,7 +52,7 @@ func (p *Pool) session(r *http.Request) (session, bool) {
 	p.mu.Lock()
 	found, ok := p.sessions[cookie.Value]
 	p.mu.Unlock()
-	if !ok || !p.Now().Before(found.authTime.Add(sessionTTL)) {
+	if !ok || !p.Now().Before(found.expires) {
 		return session{}, false
 	}
 	// Changed attributes and groups are no reason to ask again, a disabled or

@@ -9,8 +9,8 @@ type UnsignedToken struct {
 	// Use is "id" or "access". Changing it has no effect; change the token_use
 	// claim for that.
 	Use string
-	// Grant is the grant_type it is issued for, "authorization_code" or
-	// "refresh_token", and "" for [Pool.AccessToken] and [Pool.IDToken].
+	// Grant is the grant_type it is issued for, "authorization_code", "refresh_token"
+	// or "client_credentials", "implicit", and "" for [Pool.AccessToken] and [Pool.IDToken].
 	Grant string
 
 	// Header and Claims become the token's JSON. Times are int64 seconds.

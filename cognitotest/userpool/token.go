@@ -11,11 +11,16 @@ import (
 // or a refresh token (refresh.go).
 
 // serveToken trades codes and refresh tokens for tokens. Every error is a 400
-// here, also invalid_client, which is a 401 at the revocation endpoint.
+// here, also invalid_client unless [Options.InvalidClientStatus] says otherwise; at the
+// revocation endpoint that is a 401.
 func (p *Pool) serveToken(w http.ResponseWriter, r *http.Request) {
 	// What a support case would be about; good to have in an application's log.
 	w.Header().Set("X-Amz-Cognito-Request-Id", newUUID())
 	client, errorCode := p.authenticate(r)
+	if errorCode == "invalid_client" {
+		writeOAuthError(w, withDefault(p.invalidClientStatus, http.StatusBadRequest), errorCode, "")
+		return
+	}
 	if errorCode != "" {
 		writeOAuthError(w, http.StatusBadRequest, errorCode, "")
 		return
@@ -26,8 +31,7 @@ func (p *Pool) serveToken(w http.ResponseWriter, r *http.Request) {
 	case "refresh_token":
 		p.refresh(w, r, client)
 	case "client_credentials":
-		// A client cannot have this grant beside the code grant.
-		writeOAuthError(w, http.StatusBadRequest, "unauthorized_client", "")
+		p.serveMachine(w, r, client)
 	case "":
 		writeOAuthError(w, http.StatusBadRequest, "invalid_request", "")
 	default:
@@ -53,7 +57,7 @@ func (p *Pool) issueTokens(grantType string, g grant, client Client, user User) 
 	claims := p.idClaims(g, client, user)
 	// Whether a refresh repeats these two is not documented; the pool leaves
 	// them out, so that nobody comes to depend on them.
-	if grantType == "authorization_code" {
+	if grantType != "refresh_token" {
 		// Over the token as it is sent, after any tampering.
 		claims["at_hash"] = atHash(access)
 		if g.nonce != "" {

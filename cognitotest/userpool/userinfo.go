@@ -16,7 +16,7 @@ func (p *Pool) serveUserInfo(w http.ResponseWriter, r *http.Request) {
 			"Bad OAuth2 request at UserInfo Endpoint")
 		return
 	}
-	user, scopes, ok := p.bearer(token)
+	user, client, scopes, ok := p.bearer(token)
 	if !ok {
 		challenge(w, http.StatusUnauthorized, "invalid_token", "Access token is expired, "+
 			"disabled, or deleted, or the user has globally signed out.")
@@ -25,7 +25,7 @@ func (p *Pool) serveUserInfo(w http.ResponseWriter, r *http.Request) {
 	// Read from the directory, not from the token: a changed attribute shows
 	// here at once.
 	members := map[string]any{"sub": user.Subject, "username": user.Username}
-	for name, value := range readable(user, scopes) {
+	for name, value := range readable(user, client, scopes) {
 		members[name] = value
 	}
 	writeJSON(w, http.StatusOK, members)
@@ -40,19 +40,19 @@ func challenge(w http.ResponseWriter, status int, code, description string) {
 	w.WriteHeader(status)
 }
 
-// bearer returns whose access token it is, and with which scopes. This endpoint
+// bearer returns whose access token it is, which client's, and with which scopes. This endpoint
 // notices a sign-out, which nobody sees who verifies a token locally.
-func (p *Pool) bearer(token string) (User, []string, bool) {
+func (p *Pool) bearer(token string) (User, Client, []string, bool) {
 	claims, err := p.verify(token)
 	if err != nil || claims["token_use"] != useAccess || !p.isOwn(claims["iss"]) {
-		return User{}, nil, false
+		return User{}, Client{}, nil, false
 	}
 	scope, _ := claims["scope"].(string)
 	scopes := strings.Fields(scope)
 	// Tokens of an SDK login carry aws.cognito.signin.user.admin alone, and are
 	// of no use here. Which error a pool gives is not documented.
 	if !slices.Contains(scopes, "openid") {
-		return User{}, nil, false
+		return User{}, Client{}, nil, false
 	}
 	origin, _ := claims["origin_jti"].(string)
 	p.mu.Lock()
@@ -62,5 +62,7 @@ func (p *Pool) bearer(token string) (User, []string, bool) {
 	p.mu.Unlock()
 	username, _ := claims["username"].(string)
 	user, ok := p.user(username)
-	return user, scopes, ok && !revoked
+	clientID, _ := claims["client_id"].(string)
+	client, _ := p.client(clientID) // one of the test's making may read all
+	return user, client, scopes, ok && !revoked
 }

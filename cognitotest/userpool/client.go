@@ -1,0 +1,176 @@
+package userpool
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The grants of a client, as the API of Cognito names them.
+const (
+	grantCode     = "code"
+	grantImplicit = "implicit"
+	grantMachine  = "client_credentials"
+)
+
+// Client is an app client of the pool.
+type Client struct {
+	// ID is the client id.
+	//
+	// Required.
+	ID string
+
+	// Secret makes the client confidential.
+	//
+	// Optional. Default: "", a public client.
+	Secret string
+
+	// CallbackURLs are the redirect URIs the client may name, compared byte for
+	// byte.
+	//
+	// Optional. Default: none but those of [Pool.AllowOrigin].
+	CallbackURLs []string
+
+	// LogoutURLs are where /logout may send the visitor, compared byte for byte.
+	//
+	// Optional. Default: none but those of [Pool.AllowOrigin].
+	LogoutURLs []string
+
+	// Scopes are the scopes the client may ask for, and gets when it names none.
+	//
+	// Optional. Default: openid email profile phone aws.cognito.signin.user.admin.
+	Scopes []string
+
+	// AccessTokenTTL is how long access tokens live. Cognito's minimum of five
+	// minutes is not enforced, so that tests can be quick.
+	//
+	// Optional. Default: 1 hour.
+	AccessTokenTTL time.Duration
+
+	// IDTokenTTL is how long ID tokens live.
+	//
+	// Optional. Default: 1 hour.
+	IDTokenTTL time.Duration
+
+	// RefreshTokenTTL is how long a sign-in can be refreshed, rotation or not.
+	//
+	// Optional. Default: 30 days.
+	RefreshTokenTTL time.Duration
+
+	// RotateRefreshTokens gives out a new refresh token at every refresh.
+	//
+	// Optional. Default: false, and refresh answers carry no refresh token.
+	RotateRefreshTokens bool
+
+	// RotationGrace is how long a rotated refresh token still works.
+	//
+	// Optional. Default: 0, it dies at once.
+	RotationGrace time.Duration
+
+	// SecondSecret is the other active secret, while secrets are being changed.
+	//
+	// Optional. Default: "", one secret.
+	SecondSecret string
+
+	// Grants are the OAuth grants that the client may use: "code", "implicit", or
+	// "client_credentials" alone.
+	//
+	// Optional. Default: code.
+	Grants []string
+
+	// ReadAttributes are the attributes that the client may read. A login that asks for
+	// a scope with others ends in invalid_grant, at the token endpoint: whoever names
+	// email names email_verified as well.
+	//
+	// Optional. Default: nil, all.
+	ReadAttributes []string
+
+	// RevocationOff is a client without token revocation: its tokens lack origin_jti
+	// and jti, unless it rotates refresh tokens, and the endpoint refuses.
+	//
+	// Optional. Default: false.
+	RevocationOff bool
+
+	// SessionTTL is how long the pool remembers a visitor who has signed in for this
+	// client; negative: not at all.
+	//
+	// Optional. Default: 1 hour.
+	SessionTTL time.Duration
+}
+
+// SetClient adds an app client, or replaces the one with the same ID. Codes and
+// tokens given out before stay valid. Nothing is merged: as with Cognito's
+// UpdateUserPoolClient, what the new value leaves out is back at its default.
+func (p *Pool) SetClient(client Client) {
+	if client.ID == "" {
+		panic("userpool: a Client needs an ID")
+	}
+	// A URL that could never match would only show as a redirect_mismatch page,
+	// far from the line that is wrong.
+	for _, raw := range slices.Concat(client.CallbackURLs, client.LogoutURLs) {
+		if u, err := url.Parse(raw); err != nil || !u.IsAbs() || strings.Contains(raw, "#") {
+			panic(fmt.Sprintf("userpool: client %q: %q is not an absolute URL without fragment",
+				client.ID, raw))
+		}
+	}
+	client.Grants = grantsOf(client)
+	// Copies: the caller may well reuse its slices for the next client.
+	client.CallbackURLs = slices.Clone(client.CallbackURLs)
+	client.LogoutURLs = slices.Clone(client.LogoutURLs)
+	client.Scopes = slices.Clone(client.Scopes)
+	client.ReadAttributes = slices.Clone(client.ReadAttributes)
+	if len(client.Scopes) == 0 {
+		client.Scopes = []string{
+			"openid", "email", "profile", "phone", "aws.cognito.signin.user.admin",
+		}
+	}
+	client.AccessTokenTTL = withDefault(client.AccessTokenTTL, time.Hour)
+	client.IDTokenTTL = withDefault(client.IDTokenTTL, time.Hour)
+	client.SessionTTL = withDefault(client.SessionTTL, time.Hour)
+	client.RefreshTokenTTL = withDefault(client.RefreshTokenTTL, 30*24*time.Hour)
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clients.set(client.ID, client)
+}
+
+// grantsOf are the client's grants, once they make sense together.
+func grantsOf(client Client) []string {
+	if len(client.Grants) == 0 {
+		return []string{grantCode}
+	}
+	for _, grant := range client.Grants {
+		if !slices.Contains([]string{grantCode, grantImplicit, grantMachine}, grant) {
+			panic(fmt.Sprintf("userpool: client %q: no grant is called %q", client.ID, grant))
+		}
+	}
+	if slices.Contains(client.Grants, grantMachine) && (len(client.Grants) > 1 || client.Secret == "") {
+		panic(fmt.Sprintf("userpool: client %q: client_credentials needs a Secret, and no other grant beside it", client.ID))
+	}
+	return slices.Clone(client.Grants)
+}
+
+// mayRead reports whether the client may read an attribute.
+func (c Client) mayRead(attribute string) bool {
+	return c.ReadAttributes == nil || slices.Contains(c.ReadAttributes, attribute)
+}
+
+// mayReadScopes reports whether a client may read what it asks for. With openid alone
+// it asks for what it may read.
+func (c Client) mayReadScopes(scopes []string) bool {
+	for scope, attributes := range map[string][]string{
+		"email": {"email", "email_verified"}, "phone": {"phone_number", "phone_number_verified"}, "profile": {"name"},
+	} {
+		if !slices.Contains(scopes, scope) {
+			continue
+		}
+		for _, attribute := range attributes {
+			if !c.mayRead(attribute) {
+				return false
+			}
+		}
+	}
+	return true
+}
