@@ -408,7 +408,7 @@ func TestNewcomersMistakes(t *testing.T) {
 		}, []string{"/auth/callback", "not registered", "byte for byte"}}, // the pool's page, as Cognito's
 		{"wrong client id", func(t *testing.T) string {
 			return logIn(lab.Serve(t, func(c *cognito.Config) { c.ClientID = "0wrong0" }))
-		}, []string{"no app client with the id 0wrong0"}}, // the pool's page
+		}, []string{"no app client with this id", "0wrong0"}}, // the pool's page
 		{"clock ten minutes slow", func(t *testing.T) string {
 			return logIn(lab.Serve(t, skewed(-10*time.Minute)))
 		}, []string{"ahead of this machine's clock", "set the clock (NTP)"}},

@@ -202,6 +202,27 @@ func TestAsEnds(t *testing.T) {
 	}
 }
 
+// TestAsAnywhere: nothing is bound to the port of the default client.
+func TestAsAnywhere(t *testing.T) {
+	t.Parallel()
+	for callback, want := range map[string]string{
+		"http://127.0.0.1:3000/cb": "http://127.0.0.1:3000/", "https://app.example.com/cb": "http://localhost/",
+	} {
+		pool := cognitotest.New(cognitotest.Options{Clients: []cognitotest.Client{{ID: "app", CallbackURLs: []string{callback}}}})
+		t.Cleanup(pool.Close)
+		r := httptest.NewRequest(http.MethodPost, "/logout", nil)
+		response, err := newShop(pool.As("bob")).Test(r, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		location, err := url.Parse(response.Header.Get("Location"))
+		if err != nil || location.Query().Get("logout_uri") != want {
+			t.Errorf("%s: logged out to %s (%v), want %s", callback, location, err, want)
+		}
+	}
+}
+
 // TestAsExplainsItself checks that a mistake in a test is named.
 func TestAsExplainsItself(t *testing.T) {
 	t.Parallel()

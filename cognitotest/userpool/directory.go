@@ -179,7 +179,16 @@ func (p *Pool) SetUser(user User) {
 func (p *Pool) RemoveUser(username string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.mustKnow("RemoveUser", username)
 	p.users.remove(p.fold(username))
+}
+
+// mustKnow ends a test that speaks of a user who does not exist: with a typing error
+// it would prove nothing. The caller holds mu.
+func (p *Pool) mustKnow(helper, username string) {
+	if _, ok := p.users.byName[p.fold(username)]; !ok {
+		panic(fmt.Sprintf("userpool: %s: the pool has no user %q", helper, username))
+	}
 }
 
 // user returns a user who exists and is not disabled.

@@ -15,11 +15,12 @@
 //
 // # A tour
 //
-//   - directory.go holds the app clients and the users, and clock.go the time;
+//   - client.go holds the app clients, directory.go the users, and clock.go the time;
 //   - authorize.go and login.go take a visitor to a code, page.go draws what
 //     they see on the way, session.go remembers them for an hour;
 //   - token.go, clientauth.go, codegrant.go and refresh.go trade codes and
-//     refresh tokens; claims.go decides what tokens say, and sign.go signs with
+//     refresh tokens, machine.go is for clients that sign in as themselves;
+//     claims.go decides what tokens say, and sign.go signs with
 //     a key of keys.go;
 //   - userinfo.go, revoke.go, logout.go, jwks.go and discovery.go are the
 //     remaining endpoints, one a file;
@@ -40,6 +41,8 @@
 // Every expiry follows the pool's own clock, so a test calls [Pool.Advance]
 // and never sleeps. Helpers panic when the test itself is wrong, and no file
 // here imports package testing, since the example application links it.
+//
+// README.md lists what is modelled, with its tests, and what is not.
 //
 // # What it is not
 //

@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -35,6 +36,36 @@ func TestFieldsSayWhetherTheyAreRequired(t *testing.T) {
 	}
 	if want := []string{"Client", "User", "Fault", "Options"}; !slices.Equal(seen, want) {
 		t.Errorf("looked at %v, want %v", seen, want)
+	}
+}
+
+// TestReadmeNamesTests: what the table says is held by a test has one.
+func TestReadmeNamesTests(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	table, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`Test[A-Z]\w+`).FindAllString(string(table), -1)
+	for _, name := range names {
+		if !strings.Contains(all.String(), "func "+name+"(t ") {
+			t.Errorf("the README names %s, which does not exist", name)
+		}
+	}
+	if len(names) < 30 {
+		t.Errorf("the README names %d tests", len(names))
 	}
 }
 

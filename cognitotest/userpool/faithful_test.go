@@ -110,6 +110,27 @@ func TestLikeHTTPTest(t *testing.T) {
 	userpool.NewUnstarted(userpool.Options{}).Close() // leaves nothing behind
 }
 
+// TestUnknownUsers: every helper that names a user says so when there is none.
+func TestUnknownUsers(t *testing.T) {
+	t.Parallel()
+	pool := userpool.New(userpool.Options{})
+	t.Cleanup(pool.Close)
+	nobody := http.NotFoundHandler()
+	for name, help := range map[string]func(){
+		"RemoveUser":  func() { pool.RemoveUser("alcie") },
+		"EndSessions": func() { pool.EndSessions("alcie") },
+		"AccessToken": func() { pool.AccessToken("", "alcie", nil) },
+		"IDToken":     func() { pool.IDToken("", "alcie", nil) },
+		"Authorize":   func() { pool.Authorize(&http.Request{Header: http.Header{}}, "alcie", nil) },
+		"SignIn":      func() { pool.SignIn(nobody, "alcie") },
+		"SignInAt":    func() { pool.SignInAt(nobody, "http://localhost/login", "alcie") },
+	} {
+		t.Run(name, func(t *testing.T) { wantPanic(t, `no user "alcie"`, help) })
+	}
+	pool.EndSessions("alice")
+	pool.RemoveUser("alice")
+}
+
 // TestErrorPage: a link puts no words into the pool's mouth.
 func TestErrorPage(t *testing.T) {
 	t.Parallel()

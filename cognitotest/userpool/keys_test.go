@@ -80,7 +80,7 @@ func TestTokensEscapeSlashes(t *testing.T) {
 	}
 }
 
-// TestDiscovery checks the members, and above all the missing ones.
+// TestDiscovery (cognito.md §7.1) checks the members, and above all the missing ones.
 func TestDiscovery(t *testing.T) {
 	t.Parallel()
 	p := newParty(t, userpool.Client{}, userpool.Options{UserPoolID: "eu-west-2_Abc123"})
@@ -100,6 +100,17 @@ func TestDiscovery(t *testing.T) {
 		"code_challenge_methods_supported": nil,
 		"grant_types_supported":            nil,
 	})
+	if kind := a.header.Get("Content-Type"); kind != "application/json" || len(a.members) != 12 {
+		t.Errorf("%d members as %q", len(a.members), kind)
+	}
+	for name, want := range map[string][]any{
+		"id_token_signing_alg_values_supported": {"RS256"}, "response_types_supported": {"code", "token"},
+		"scopes_supported": {"openid", "email", "phone", "profile"}, "subject_types_supported": {"public"},
+	} {
+		if got, _ := a.members[name].([]any); !slices.Equal(got, want) {
+			t.Errorf("%s is %v, want %v", name, a.members[name], want)
+		}
+	}
 	methods, _ := a.members["token_endpoint_auth_methods_supported"].([]any)
 	if !slices.Equal(methods, []any{"client_secret_basic", "client_secret_post"}) {
 		t.Errorf("got authentication methods %v", methods)

@@ -129,6 +129,7 @@ func (t *ticket) alive(now time.Time) bool {
 func (p *Pool) EndSessions(username string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.mustKnow("EndSessions", username)
 	for _, f := range p.families {
 		if p.fold(f.username) == p.fold(username) {
 			f.revoked = true

@@ -74,6 +74,9 @@ type appVisit struct {
 // signIn goes from the login page of an application back into it, and returns
 // the cookies that this leaves. The pool reads the request for a code with read.
 func (v *appVisit) signIn(p *Pool, login, username string, read func(url.Values) authorization) []*http.Cookie {
+	if _, ok := p.user(username); !ok {
+		v.panicf("the pool has no user %q, or a disabled one", username)
+	}
 	answer := v.get(login)
 	answer = v.get(v.approve(p, username, answer, read))
 	// An application that has let the visitor in sends them on; a page here is
@@ -94,10 +97,7 @@ func (v *appVisit) approve(p *Pool, username string, answer appAnswer, read func
 	if target != p.url+"/oauth2/authorize" {
 		v.panicf("want a redirect to %s/oauth2/authorize, got %s", p.url, answer)
 	}
-	user, ok := p.user(username)
-	if !ok {
-		v.panicf("the pool has no user %q, or a disabled one", username)
-	}
+	user, _ := p.user(username) // signIn has looked
 	values, err := url.ParseQuery(query)
 	if err != nil {
 		v.panicf("%v in %s", err, answer)

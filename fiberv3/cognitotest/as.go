@@ -4,6 +4,8 @@ package cognitotest
 
 import (
 	"fmt"
+	"net"
+	"net/url"
 
 	"github.com/bar-tech/cognito/fiberv3"
 	"github.com/gofiber/fiber/v3"
@@ -35,7 +37,8 @@ import (
 //
 // Requests may come from any host and carry other cookies; only the session's is
 // replaced. The middleware answers its own routes under their default paths, and
-// takes the app to be at http://localhost:8021. It reports no events.
+// takes the app to be where the client's first callback
+// URL on loopback is, or else at http://localhost. It reports no events.
 //
 // Use [Pool.SignIn] where a test is about the app's own middleware: its
 // [cognito.Config], its hooks, visitors who are not signed in, or an app with
@@ -49,7 +52,7 @@ func (p *Pool) As(username string, clientID ...string) fiber.Handler {
 	client, _ := p.ClientByID(config.ClientID)
 	// With a BaseURL nothing depends on the host by which a test calls the app,
 	// such as httptest's example.com.
-	config.BaseURL, config.Scopes = asBaseURL, client.Scopes
+	config.BaseURL, config.Scopes = baseURLOf(client), client.Scopes
 	config.OnEvent = func(cognito.Event) {}
 	auth, err := cognito.NewAuth(config)
 	if err != nil {
@@ -63,7 +66,7 @@ func (p *Pool) As(username string, clientID ...string) fiber.Handler {
 	inner.Use(auth.Handler())
 	// Whether the callback is registered is not for this app to care about: it is not
 	// the one that the client was registered for.
-	cookies := p.SignInAt(inProcess(inner), asBaseURL+"/login", username)
+	cookies := p.SignInAt(inProcess(inner), config.BaseURL+"/login", username)
 	serve := auth.Handler()
 	return func(c fiber.Ctx) error {
 		header := &c.Request().Header
@@ -75,5 +78,17 @@ func (p *Pool) As(username string, clientID ...string) fiber.Handler {
 	}
 }
 
-// asBaseURL is where the pool's default client has its application.
-const asBaseURL = "http://localhost:8021"
+// baseURLOf is where the stand-in takes the app to be. Only on loopback: the middleware
+// refuses a public address with a pool of tests.
+func baseURLOf(client Client) string {
+	for _, callback := range client.CallbackURLs {
+		u, err := url.Parse(callback)
+		if err != nil || u.Scheme != "http" {
+			continue
+		}
+		if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+			return "http://" + u.Host
+		}
+	}
+	return "http://localhost"
+}

@@ -4,6 +4,7 @@ package cognitotest
 
 import (
 	"fmt"
+	"net/http"
 
 	"github.com/bar-tech/cognito/fiberv3"
 )
@@ -24,12 +25,18 @@ func (p *Pool) Config(clientID ...string) cognito.Config {
 	if !ok {
 		panic(fmt.Sprintf("cognitotest: the pool has no client %q", id))
 	}
-	return cognito.Config{
+	config := cognito.Config{
 		UserPoolDomain: p.URL(),
 		ClientID:       client.ID,
 		ClientSecret:   client.Secret,
 		UserPoolID:     p.UserPoolID(),
-		Issuer:         p.Home(),
+		Issuer:         p.FirstIssuer(),
 		Now:            p.Now,
 	}
+	// Where the keys cannot be had from the issuer's address, or only by who trusts the
+	// pool's certificate.
+	if p.FirstIssuer() != p.Home() || p.Certificate() != nil {
+		config.HTTPClient = &http.Client{Transport: p.Transport()}
+	}
+	return config
 }

@@ -60,6 +60,9 @@ type Pool struct {
 // waiting for an answer of the pool.
 func New(options Options) *Pool { return &Pool{Pool: userpool.New(options)} }
 
+// NewUnstarted is New for a pool that listens, but answers only after Start or StartTLS.
+func NewUnstarted(options Options) *Pool { return &Pool{Pool: userpool.NewUnstarted(options)} }
+
 // Close stops the pool, as [userpool.Pool.Close] does, and the middleware of
 // [Pool.As] before.
 func (p *Pool) Close() {
