@@ -69,6 +69,12 @@ type Options struct {
 	// Optional. Default: false.
 	ErrorsWithoutState bool
 
+	// MaxSessions is how many logins a user can have at a time. One more ends the one
+	// that was used least recently. In a pool that tracks sessions it is 20.
+	//
+	// Optional. Default: 0, the pool tracks none.
+	MaxSessions int
+
 	// ClassicHostedUI makes the pool behave like the older hosted UI, which
 	// ignores prompt and lang and reloads an abandoned form silently.
 	//
@@ -92,6 +98,7 @@ type Pool struct {
 	caseSensitive       bool
 	invalidClientStatus int
 	errorsWithoutState  bool
+	maxSessions         int
 	firstIssuer         string // Options.Issuer
 	showUsers           bool
 
@@ -151,6 +158,7 @@ func NewUnstarted(options Options) *Pool {
 		caseSensitive:       options.CaseSensitive,
 		invalidClientStatus: options.InvalidClientStatus,
 		errorsWithoutState:  options.ErrorsWithoutState,
+		maxSessions:         options.MaxSessions,
 		firstIssuer:         options.Issuer,
 		issuer:              options.Issuer,
 

@@ -17,7 +17,8 @@ type family struct {
 	grant
 	expires time.Time // of every refresh token in it; rotation does not extend it
 	revoked bool
-	newest  *ticket // nil in a family made by AccessToken or IDToken
+	used    time.Time // last, by a login or a refresh
+	newest  *ticket   // nil in a family made by AccessToken or IDToken
 }
 
 // ticketID is the digest of a refresh token. Those are long, and a load test
@@ -38,11 +39,35 @@ type ticket struct {
 func (p *Pool) startFamily(g grant, ttl time.Duration) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	born := &family{grant: g, expires: p.Now().Add(ttl)}
+	p.evict(g.username)
+	born := &family{grant: g, expires: p.Now().Add(ttl), used: p.Now()}
 	p.families[g.originJTI] = born
 	token := p.addTicket(born)
 	born.newest.original = true
 	return token
+}
+
+// evict makes room for one login more of a user: the one that was used least recently
+// goes, and its refresh fails. The caller holds mu.
+func (p *Pool) evict(username string) {
+	if p.maxSessions <= 0 {
+		return // nor is time spent on looking
+	}
+	var oldest *family
+	alive := 0
+	for _, f := range p.families {
+		// Those of AccessToken and IDToken are no logins.
+		if f.newest == nil || f.revoked || f.username != username || !p.Now().Before(f.expires) {
+			continue
+		}
+		alive++
+		if oldest == nil || f.used.Before(oldest.used) {
+			oldest = f
+		}
+	}
+	if alive >= p.maxSessions {
+		oldest.revoked = true
+	}
 }
 
 // addTicket makes a refresh token the newest of its family. The caller holds mu.
@@ -100,6 +125,7 @@ func (p *Pool) useTicket(token string, client Client) (g grant, next string, ok 
 	if user, exists := p.users.byName[p.fold(f.username)]; !exists || user.Disabled {
 		return grant{}, "", false
 	}
+	f.used = now
 	// The client's setting of today counts, not that of the day of the login.
 	if !client.RotateRefreshTokens {
 		return f.grant, "", true

@@ -122,3 +122,24 @@ func TestRefreshNeedsTheUser(t *testing.T) {
 	p.refresh(a.members["refresh_token"]).wantError(t, http.StatusBadRequest, "invalid_grant")
 	p.refresh(p.tokens(nil)["refresh_token"]).wantOK(t)
 }
+
+// TestMaxSessions (cognito.md §12b): one login more ends the one that was used least
+// recently, and nobody else's.
+func TestMaxSessions(t *testing.T) {
+	t.Parallel()
+	p := newParty(t, userpool.Client{}, userpool.Options{MaxSessions: 2})
+	page := p.pool.NewBrowser().Login(p.authorizeURL(nil), "bob", "builder")
+	bob := p.post("/oauth2/token", p.codeForm(page.URL.Query().Get("code"))).members["refresh_token"]
+	first, second := p.tokens(nil)["refresh_token"], p.tokens(nil)["refresh_token"]
+	p.refresh(first).wantOK(t) // now second is the older one
+	third := p.tokens(nil)["refresh_token"]
+	p.refresh(second).wantError(t, http.StatusBadRequest, "invalid_grant")
+	for _, alive := range []any{first, third, bob} {
+		p.refresh(alive).wantOK(t)
+	}
+	// Those that have ended take no room.
+	p.pool.Advance(31 * 24 * time.Hour)
+	fourth, fifth := p.tokens(nil)["refresh_token"], p.tokens(nil)["refresh_token"]
+	p.refresh(fourth).wantOK(t)
+	p.refresh(fifth).wantOK(t)
+}
