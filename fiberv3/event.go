@@ -20,7 +20,7 @@ const (
 	EventLogin   EventKind = "login"   // a login ended, well or badly
 	EventRefresh EventKind = "refresh" // the tokens of a session were, or were not, renewed
 	EventLogout  EventKind = "logout"  // a visitor logged out
-	EventRefuse  EventKind = "refuse"  // a guard or a route turned a request away; a failed login is one as well
+	EventRefuse  EventKind = "refuse"  // a guard or a route turned a request away
 	EventTamper  EventKind = "tamper"  // a session's record did not open
 )
 
@@ -39,6 +39,14 @@ type Event struct {
 	Duration time.Duration
 	// Err is the whole cause of a failure, or nil.
 	Err error
+
+	// Method, Path (without the query), IP and RequestID are of the request that it
+	// happened in, or "" if there was none, as in the background. IP is Fiber's, so
+	// behind a proxy it takes fiber.Config.ProxyHeader; RequestID is what Fiber's
+	// requestid middleware, before this one, has put into its default header or local.
+	Method, Path, IP, RequestID string
+
+	again bool // another event has told the same
 }
 
 // LogValue writes the event as a group of attributes.
@@ -56,6 +64,11 @@ func (e Event) LogValue() slog.Value {
 	if e.Err != nil {
 		attributes = append(attributes, slog.String("error", e.Err.Error()))
 	}
+	for _, of := range [][2]string{{"method", e.Method}, {"path", e.Path}, {"ip", e.IP}, {"request_id", e.RequestID}} {
+		if of[1] != "" {
+			attributes = append(attributes, slog.String(of[0], of[1]))
+		}
+	}
 	return slog.GroupValue(attributes...)
 }
 
@@ -64,26 +77,34 @@ func (a *Auth) emit(happened engine.Event) {
 	e := Event{
 		Kind: EventKind(happened.Kind), OK: happened.OK, Reason: happened.Reason, Subject: happened.Subject,
 		Duration: happened.Duration, Err: happened.Err,
+		Method: happened.Method, Path: happened.Path, IP: happened.IP, RequestID: happened.RequestID,
 	}
-	if a.config.OnEvent != nil {
+	switch {
+	case a.config.OnEvent != nil:
+		e.again = happened.Twin && e.Kind == EventRefuse
 		a.config.OnEvent(e)
 		return
+	case happened.Twin && e.Kind == EventLogin:
+		return // the refusal follows, and says the same
 	}
 	a.config.Logger.LogAttrs(context.Background(), e.Level(), "cognito", slog.Any("event", e))
 }
 
 // Level is how loud the event is in a log: error when an operator has to act,
-// warn when something is out of reach, debug for what visitors bring about all
-// day, and info for the rest.
+// warn when something is out of reach or a stranger may only say so, debug for what
+// visitors bring about all day, and info for the rest. A failed login is two events,
+// the login and the refusal; the second is for debugging.
 func (e Event) Level() slog.Level {
 	switch {
-	case e.Kind == EventRefuse && quietRefusals[e.Reason], e.Kind == EventRefresh && e.OK:
+	case e.again, e.Kind == EventRefuse && quietRefusals[e.Reason], e.Kind == EventRefresh && e.OK:
 		return slog.LevelDebug
 	case errors.Is(e.Err, fault.ErrTold):
 		return slog.LevelWarn // the error is in the log, once, with what to do
+	case errors.Is(e.Err, fault.ErrHearsay) && errors.Is(e.Err, fault.ErrMisconfigured):
+		return slog.LevelWarn // a stranger may have written it
 	case errors.Is(e.Err, fault.ErrMisconfigured), e.Reason == fault.CodeOf(fault.ErrInternal):
 		return slog.LevelError // also when it looks like an outage to visitors
-	case e.Kind == EventTamper, e.Reason == fault.CodeOf(fault.ErrUnavailable), e.Reason == fault.CodeOf(fault.ErrBusy):
+	case e.Kind == EventTamper, e.Reason == fault.CodeOf(fault.ErrUnavailable), e.Reason == fault.CodeOf(fault.ErrBusy), e.Reason == fault.CodeOf(fault.ErrLoginLoop):
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo

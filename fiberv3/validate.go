@@ -47,12 +47,14 @@ func (e *ConfigError) Is(target error) bool { return target == fault.ErrMisconfi
 
 var (
 	// The published pattern of pool ids.
-	poolIDOfAnyKind = regexp.MustCompile(`^[\w-]+_[0-9A-Za-z]+$`)
-	clientIDPattern = regexp.MustCompile(`^[\w+]{1,128}$`)
-	cookieName      = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
-	routePath       = regexp.MustCompile(`^(/[0-9A-Za-z._~-]+)+$`)
-	issuerAddress   = regexp.MustCompile(`(?i)^(https?://)?(issuer-)?cognito-idp[.-][^/]*\.amazonaws\.(com|eu)`)
-	amazonDomain    = regexp.MustCompile(`^[a-z0-9-]+\.auth(-fips)?\.([a-z0-9-]+)\.amazoncognito\.com$`)
+	poolIDWithRegion = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d+_[0-9A-Za-z]+$`)
+	poolIDOfAnyKind  = regexp.MustCompile(`^[\w-]+_[0-9A-Za-z]+$`)
+	clientIDPattern  = regexp.MustCompile(`^[\w+]{1,128}$`)
+	cookieName       = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
+	routePath        = regexp.MustCompile(`^(/[0-9A-Za-z._~-]+)+$`)
+	issuerAddress    = regexp.MustCompile(`(?i)^(https?://)?(issuer-)?cognito-idp[.-][^/]*\.amazonaws\.(com|eu)`)
+	issuerHost       = regexp.MustCompile(`^(?:issuer-)?cognito-idp[.-]([a-z0-9-]+)\.(?:amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu)$`)
+	amazonDomain     = regexp.MustCompile(`^[a-z0-9-]+\.auth(-fips)?\.([a-z0-9-]+)\.amazoncognito\.com$`)
 )
 
 // Browsers cap every cookie's life at 400 days (RFC 6265bis section 5.5).
@@ -67,6 +69,7 @@ func (c Config) Validate() error {
 	check.pool(c, full)
 	check.app(full)
 	check.session(c, full)
+	check.keys(c)
 	check.bearer(full)
 	check.calls(full)
 	if len(check.problems) == 0 {
@@ -98,7 +101,7 @@ func (k *configCheck) pool(given, c Config) {
 		k.add("ClientSecret", secret.Redacted, "must hold no spaces at its ends and no control characters", "copy the secret again, without a line break")
 	}
 	if given.Issuer != "" {
-		k.issuer(given.Issuer)
+		k.issuer(given)
 	}
 	k.regions(given)
 	k.scopes(c.Scopes)
@@ -141,13 +144,24 @@ func (k *configCheck) userPoolDomain(c Config) {
 	}
 }
 
-func (k *configCheck) issuer(value string) {
-	u, err := parseAbsolute(value)
+func (k *configCheck) issuer(c Config) {
+	const remedy = `copy the "issuer" of the pool's openid-configuration`
+	u, err := parseAbsolute(c.Issuer)
 	switch {
 	case err != nil:
-		k.add("Issuer", value, err.Error(), `copy the "issuer" of the pool's openid-configuration`)
+		k.add("Issuer", c.Issuer, err.Error(), remedy)
+		return
 	case strings.HasSuffix(u.Path, "/"):
-		k.add("Issuer", value, "must not end in a slash, since it is compared exactly", "remove the slash")
+		k.add("Issuer", c.Issuer, "must not end in a slash, since it is compared exactly", "remove the slash")
+		return
+	}
+	id := u.Path[strings.LastIndexByte(u.Path, '/')+1:]
+	parts := issuerHost.FindStringSubmatch(strings.ToLower(u.Host))
+	if region := regionOr(c.UserPoolID, ""); parts != nil && parts[1] != region && poolIDWithRegion.MatchString(c.UserPoolID) {
+		k.add("Issuer", c.Issuer, "is in region "+parts[1]+" while UserPoolID is in "+region, "take both from the same pool, or leave Issuer out")
+	}
+	if id != c.UserPoolID && (parts != nil || poolIDWithRegion.MatchString(id)) {
+		k.add("Issuer", c.Issuer, "must end in UserPoolID, "+c.UserPoolID+": this is another pool's", "take both from the same pool, or leave Issuer out")
 	}
 }
 
@@ -222,10 +236,19 @@ func (k *configCheck) baseURL(c Config) {
 	case u.Path != "" && (!routePath.MatchString(u.EscapedPath()) || web.HasDotSegment(u.Path)):
 		k.add("BaseURL", c.BaseURL, "must have a plain path without empty or encoded parts", remedy)
 	}
-	domain, err := parseOrigin(withScheme(c.UserPoolDomain))
-	if err == nil && domain.Scheme == "http" && !isLoopback(u.Hostname()) {
-		// A test pool hands out any identity for the asking.
-		k.add("BaseURL", c.BaseURL, "is public while UserPoolDomain is a test pool on this machine", "set UserPoolDomain to the real pool")
+	for _, r := range c.paths() {
+		if prefix := "/" + strings.Trim(u.Path, "/"); prefix != "/" && strings.HasSuffix(prefix, r.path) {
+			k.add("BaseURL", c.BaseURL, "ends in "+r.field+", which is put behind it", "write "+strings.TrimSuffix(c.BaseURL, r.path))
+		}
+	}
+	if isLoopback(u.Hostname()) {
+		return
+	}
+	// A test pool hands out any identity for the asking.
+	for _, of := range []configPath{{"UserPoolDomain", withScheme(c.UserPoolDomain)}, {"Issuer", c.Issuer}} {
+		if pool, err := parseAbsolute(of.path); err == nil && isLoopback(pool.Hostname()) {
+			k.add("BaseURL", c.BaseURL, "is public while "+of.field+" is a test pool on this machine", "set "+of.field+" to the real pool")
+		}
 	}
 }
 
