@@ -74,7 +74,7 @@ func (k *cookies) read(r Request, name []byte) []byte {
 		return nil
 	}
 	value, found := cookieIn(first, name)
-	if times != 1 || found == 0 {
+	if times != 1 || found != 1 {
 		// Not just there, where it was looked for: further headers count too.
 		value, found = nil, 0
 		for _, each := range k.readAll(r, name) {
