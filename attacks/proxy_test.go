@@ -328,7 +328,7 @@ func TestOwnRoutesIgnoreSpelling(t *testing.T) {
 	_, query, _ := strings.Cut(p.Callback, "?")
 	for _, path := range []string{"/LOGIN/redirect", "/Login/Redirect", "/login/redirect/", "//login/redirect", "/login//redirect", "/%6cogin/redirect", "/login%2fredirect", "/x/../login/redirect", "/login/./redirect", "/login/redirect;x", "/login/redirect%00"} {
 		res := fromTheWire(t, onTheWire(s, wireGet(path+"?"+query, host, cookie)))
-		if res.StatusCode != http.StatusNotFound {
+		if res.StatusCode != http.StatusNotFound && res.StatusCode != http.StatusBadRequest { // which is for what resolves to something else
 			t.Errorf("%s is answered with %s", path, lab.StatusLine(res))
 		}
 		lab.SetsNothing(t, path, res)

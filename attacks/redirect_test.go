@@ -345,7 +345,7 @@ func TestHostileRequestLine(t *testing.T) {
 	s := serveRoutes(t, fiber.Config{}, func(app *fiber.App) {
 		app.Use(cognito.RequireUser())
 		app.Use(func(c *fiber.Ctx) error { return c.SendString("secret") })
-	})
+	}, func(c *cognito.Config) { c.AllowAmbiguousPaths = true })
 	base, _ := url.Parse(s.URL)
 	host, guarded := base.Host, 0
 	for _, target := range []string{
