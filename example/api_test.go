@@ -111,7 +111,9 @@ func TestAPIByBearerToken(t *testing.T) {
 func TestAPIRefusals(t *testing.T) {
 	app, box := demo(t)
 	ended := box.SignIn(app, "alice")
-	answer(t, app, browse("/logout", ended...))
+	link := browse("/logout", ended...)
+	link.Header.Set("Referer", "http://localhost:8021/") // on a page of the app
+	answer(t, app, link)
 	byToken := func(username string, claims map[string]any) *http.Request {
 		request := fetch("/api/me")
 		box.Authorize(request, username, claims)
