@@ -91,8 +91,7 @@ type Config struct {
 	RedirectPath string
 
 	// LogoutPath ends the session here and at Cognito: for a POST of the app's
-	// own pages, or a GET that opens a page. A link from another site is asked
-	// to be confirmed.
+	// own pages, or a GET by a link on them. Every other GET gets a page that asks.
 	//
 	// Optional. Default: "/logout".
 	LogoutPath string
