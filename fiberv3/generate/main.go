@@ -62,7 +62,7 @@ var patterns = []struct {
 	new string
 }{
 	{regexp.MustCompile(`([aA]pp)\.Test\((.*), -1\)`), "$1.Test($2, fiber.TestConfig{Timeout: 0})"}, // no limit
-	{regexp.MustCompile(`(Allow(?:Origins|Methods|Headers)): ("[^"]*")`), "$1: []string{$2}"},   // of CORS
+	{regexp.MustCompile(`(Allow(?:Origins|Methods|Headers)): ("[^"]*")`), "$1: []string{$2}"},       // of CORS
 	{regexp.MustCompile(`DisableStartupMessage: true(, )?`), ""},
 	{regexp.MustCompile(`(?m)^.*\.DisableStartupMessage = true\n`), ""},
 	{regexp.MustCompile(`(\w)\.Listener\((listener)\)`), "$1.Listener($2, fiber.ListenConfig{DisableStartupMessage: true})"},
