@@ -16,7 +16,7 @@ type story struct {
 }
 
 // stories are told to every engine.
-func stories() []story { return slices.Concat(journeys(), pages()) }
+func stories() []story { return slices.Concat(journeys(), workerJourneys(), pages(), attacks()) }
 
 // TestBrowsers tells every story to every engine.
 func TestBrowsers(t *testing.T) {
