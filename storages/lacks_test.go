@@ -1,0 +1,20 @@
+package storages
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestBboltIgnoresLifetimes keeps a row of the README's table true: the driver
+// keeps what should be gone at once (row F17).
+func TestBboltIgnoresLifetimes(t *testing.T) {
+	driver := openBbolt(filepath.Join(t.TempDir(), "sessions.db"))
+	t.Cleanup(func() { _ = driver.Close() })
+	if err := driver.Set("key", []byte("value"), -time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if value, err := driver.Get("key"); err != nil || value == nil {
+		t.Errorf("the driver has learned lifetimes (%v): change the README's table", err)
+	}
+}
