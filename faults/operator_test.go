@@ -101,7 +101,9 @@ func TestNoSuchPool(t *testing.T) {
 		"at Amazon": func(c *cognito.Config, p *cognitotest.Pool) {
 			c.Issuer, c.UserPoolID, c.HTTPClient = "", "us-east-1_Mistyped1", &http.Client{Transport: p.Transport()}
 		},
-		"with Issuer": func(c *cognito.Config, p *cognitotest.Pool) { c.Issuer = p.URL() + "/us-east-1_Mistyped1" },
+		"with Issuer": func(c *cognito.Config, p *cognitotest.Pool) {
+			c.Issuer, c.UserPoolID = p.URL()+"/us-east-1_Mistyped1", "us-east-1_Mistyped1"
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
