@@ -472,7 +472,7 @@ func TestFreshLoginOnTheClassicHostedUI(t *testing.T) {
 			if page.Err != nil || page.Status != http.StatusUnauthorized || len(page.Trail) != 3 {
 				t.Fatalf("the visitor is at %s after %d steps: %d %v", page.URL, len(page.Trail), page.Status, page.Err)
 			}
-			if !strings.Contains(page.Body, "sign out first") || !strings.Contains(page.Body, `href="/login?return_to=/vault"`) {
+			if !strings.Contains(page.Body, "sign out first") || !strings.Contains(page.Body, `href="/login?prompt=login&amp;return_to=%2Fvault"`) {
 				t.Errorf("the page says %s", page.Body)
 			}
 			if got := s.Pool.Calls(cognitotest.Token) - calls; got != 1 {

@@ -24,7 +24,12 @@ func (r *Renewals) End(handle *session.Handle) (refresh []secret.Text, err error
 func (r *Renewals) RemoveEnded(handle *session.Handle, marked error) (refresh []secret.Text, err error) {
 	stored, readErr := r.sessions.ReadCold(handle)
 	mine := r.Forget(handle.Name())
-	err = r.sessions.Remove(handle)
+	if fault.IsUnknown(readErr) {
+		// The cold record stays for the next try, or nobody could revoke its token.
+		err = r.sessions.RemoveHot(handle)
+	} else {
+		err = r.sessions.Remove(handle)
+	}
 	switch {
 	case marked != nil:
 		err = marked

@@ -119,7 +119,8 @@ func (s *Store) checkEnded(handle *Handle) error {
 	case s.alone:
 		return nil
 	}
-	return s.UndoIfEnded(handle)
+	// The cold record is left to whoever ends the session, and revokes its token.
+	return s.ifEnded(handle, func(handle *Handle) { _ = s.RemoveHot(handle) })
 }
 
 // forget drops a session that the storage does not have any more, all but how new

@@ -94,14 +94,17 @@ func (s *Store) SaveCold(handle *Handle, record Hot, cold Cold) error {
 }
 
 // UndoIfEnded removes what was written of a session that has ended meanwhile.
-func (s *Store) UndoIfEnded(handle *Handle) error {
+func (s *Store) UndoIfEnded(handle *Handle) error { return s.ifEnded(handle, s.drop) }
+
+// ifEnded looks for a tombstone, and removes what is to be removed then.
+func (s *Store) ifEnded(handle *Handle, remove func(*Handle)) error {
 	tombstone, err := s.Store.Get(handle.tomb())
 	if err != nil {
 		return err
 	}
 	if tombstone != nil {
 		s.seen.note(handle.Name(), ended)
-		s.drop(handle)
+		remove(handle)
 		return ErrNoSession
 	}
 	return nil
@@ -183,6 +186,12 @@ func (s *Store) MarkEnded(handle *Handle) error {
 	s.seen.note(handle.Name(), ended)
 	s.Recent.Forget(handle.ID)
 	return s.Store.Set(handle.tomb(), sealedTombstone, tombstoneLife)
+}
+
+// RemoveHot deletes the record that signs the visitor in.
+func (s *Store) RemoveHot(handle *Handle) error {
+	s.Recent.Forget(handle.ID)
+	return s.Store.Delete(handle.Hot())
 }
 
 // Remove deletes both records.
