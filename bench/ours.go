@@ -62,6 +62,13 @@ func amongOthers(id string) []byte {
 
 func signedIn(l *lab) (*row, error) { return l.signedIn(1, "/") }
 
+// signedInByCookie is a visitor whose whole session is in the cookie.
+func signedInByCookie(l *lab) (*row, error) { return l.signedIn(1, "/", inCookies) }
+
+func inCookies(c *cognito.Config) {
+	c.CookieSessions, c.Keys = true, []string{"8Jq2vX0m5Z3rT7wY1uB6nL9cE4sD0fGh"}
+}
+
 func guarded(l *lab) (*row, error) { return l.signedIn(1, "/guarded") }
 
 // answeringClaims is a handler that wants more than the subject. What it answers

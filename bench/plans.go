@@ -44,6 +44,7 @@ var plans = []plan{
 	{id: "guarded", title: "cognito: signed in, behind RequireUser and RequireGroup", build: guarded},
 	{id: "username", title: "cognito: signed in, among two other cookies, behind RequireUser, reading Username", build: readingUsername, goal: goal{1.8, atMost(1)}},
 	{id: "claims", title: "cognito: signed in, answering with all of the user's claims", build: answeringClaims},
+	{id: "cookie", title: "cognito: signed in with CookieSessions, a cookie seen before", build: signedInByCookie, goal: goal{1.6, atMost(0)}},
 	{id: "many", title: "cognito: signed in, 10,000 sessions in turn", build: manySignedIn, crowded: true, goal: goal{ratio: 2.5}},
 	{id: "refreshing", title: "cognito: signed in, while its tokens are being refreshed", build: signedInWhileRefreshing},
 	{id: "v3-anonymous", title: "cognito on Fiber v3: anonymous, passing through", build: anonymousV3, goal: goal{1.15, atMost(0)}},

@@ -41,7 +41,7 @@ func (v *visitor) logIn(ctx context.Context) bool {
 	}
 	browser.Login(instance.url+"/login?return_to=/alive", v.name, password)
 	for _, cookie := range browser.Cookies(instance.url) {
-		if strings.HasPrefix(cookie.Name, "cognito_") && len(cookie.Value) == 43 && !strings.HasPrefix(cookie.Name, "cognito_login_") {
+		if strings.HasPrefix(cookie.Name, "cognito_") && len(cookie.Value) >= 43 && !strings.HasPrefix(cookie.Name, "cognito_login_") {
 			v.run.ledger.begin(v.subject)
 			v.cookie.Store(cookie)
 			return true
@@ -142,6 +142,11 @@ func (v *visitor) send(ctx context.Context, at *instance, method, path string, c
 		}
 		return 0, err.Error()
 	}
+	for _, set := range answer.Cookies() {
+		if current := v.cookie.Load(); set.Name == cookie.Name && set.Value != "" && current != nil {
+			v.cookie.CompareAndSwap(current, set) // as a browser keeps what came last
+		}
+	}
 	return answer.StatusCode, body(answer)
 }
 
@@ -174,13 +179,18 @@ func (v *visitor) leave(ctx context.Context) {
 	if cookie == nil {
 		return
 	}
-	status, _ := v.send(ctx, v.anyApp(), http.MethodPost, "/logout", cookie)
+	at := v.anyApp()
+	status, _ := v.send(ctx, at, http.MethodPost, "/logout", cookie)
 	if status != http.StatusSeeOther || !v.run.calm.Load() {
 		return
 	}
 	v.run.tally.count("logouts")
+	apps := v.run.apps
+	if v.run.redis == nil {
+		apps = []*instance{at} // the others have not heard of it
+	}
 	for range 2 {
-		for _, app := range v.run.apps {
+		for _, app := range apps {
 			if status, _ := v.send(ctx, app, http.MethodGet, "/me", cookie); status == http.StatusOK {
 				v.run.tally.count("logouts undone")
 			}

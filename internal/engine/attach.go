@@ -77,36 +77,80 @@ func (a *Engine) varyIfAnonymous(r Request, id *session.Identity) {
 
 // AccessToken is the raw token of whoever sent a request, never expired.
 func (a *Engine) AccessToken(r Request) (string, error) {
-	id := a.Identity(r)
-	if id == nil {
-		return "", errUncovered
-	}
-	if id.Bearer && id.Payload != nil {
+	if id := a.Identity(r); id != nil && id.Bearer && id.Payload != nil {
 		if err := checkBearerExpiry(id, a.settings.Now()); err != nil {
 			return "", err
 		}
 		return id.Raw.Reveal(), nil
 	}
-	if id.Session == nil {
-		return "", id.Refusal()
+	tokens, err := a.currentTokens(r)
+	return tokens.Access.Reveal(), err
+}
+
+// IDToken is the raw ID token of whoever is signed in, never expired.
+func (a *Engine) IDToken(r Request) (string, error) {
+	if id := a.Identity(r); id != nil && id.Bearer && id.Payload != nil {
+		return "", errNoIDToken
 	}
-	current := id.Session
+	tokens, err := a.currentTokens(r)
+	return tokens.ID.Reveal(), err
+}
+
+var errNoIDToken = fault.Because(fault.ErrNotSignedIn, "the request brought an access token, and no ID token")
+
+// currentTokens are those of the session that a request belongs to, renewed first if
+// they have expired.
+func (a *Engine) currentTokens(r Request) (session.Cold, error) {
+	current, err := a.sessionOf(r)
+	if err != nil {
+		return session.Cold{}, err
+	}
 	if current.Expires.Passed(a.settings.Now()) {
-		renewed, err := a.renewals.Wait(current)
-		if err != nil {
-			return "", err
+		if current, err = a.renewals.Wait(current); err != nil {
+			return session.Cold{}, err
 		}
-		a.replaceIdentity(r, &renewed.Identity)
-		current = renewed
+		a.replaceIdentity(r, &current.Identity)
 	}
 	if current.Unsaved != nil {
-		return current.Unsaved.Access.Reveal(), nil
+		return *current.Unsaved, nil
 	}
-	cold, err := a.sessions.ReadCold(&current.Handle)
+	return a.sessions.ReadCold(&current.Handle)
+}
+
+// sessionOf is the session that a request belongs to.
+func (a *Engine) sessionOf(r Request) (*session.Session, error) {
+	id := a.Identity(r)
+	switch {
+	case id == nil:
+		return nil, errUncovered
+	case id.Session == nil:
+		return nil, id.Refusal()
+	}
+	return id.Session, nil
+}
+
+// Refresh renews the tokens of whoever is signed in now, and makes what they say this
+// request's.
+func (a *Engine) Refresh(r Request) error {
+	current, err := a.sessionOf(r)
 	if err != nil {
-		return "", err
+		return err
 	}
-	return cold.Access.Reveal(), nil
+	renewed, err := a.renewals.Anew(current)
+	if err != nil {
+		return err
+	}
+	a.replaceIdentity(r, &renewed.Identity)
+	return nil
+}
+
+// SessionID names the session that a request belongs to, or is "".
+func (a *Engine) SessionID(r Request) string {
+	current, err := a.sessionOf(r)
+	if err != nil {
+		return ""
+	}
+	return current.Name()
 }
 
 // checkBearerExpiry is exact, unlike the verification before: what is handed

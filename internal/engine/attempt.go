@@ -58,6 +58,9 @@ func newAttempts(a *Engine) *attempts {
 		now: a.settings.Now, prefix: a.cookies.attempt, mark: ShortHash(a.binding + "\x00" + a.settings.CookieName + "\x00" + a.settings.RedirectPath)[:4],
 		limit: newAttemptLimit(attemptsStored, attemptBytesStored), flights: map[string]*callback{},
 	}
+	if a.settings.CookieSessions {
+		made.limit = newAttemptLimit(0, 0) // all travel in their cookies
+	}
 	if a.settings.BaseURL != "" {
 		made.redirectTo = a.settings.BaseURL + a.settings.RedirectPath
 	}

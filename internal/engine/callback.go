@@ -34,12 +34,12 @@ func (cognitoAnswer) Format(f fmt.State, _ rune) { secret.Hide(f, "answer") }
 // outcome is what dealing with a callback came to. It holds all that is needed
 // to answer further requests of a double click.
 type outcome struct {
-	used     bool         // the attempt is used up, and the event told
-	begun    attempt      // as far as it is known
-	again    bool         // logging in once more should succeed
-	location string       // where to go
-	session  secret.Text  // the new session's cookie, or ""
-	err      *fault.Error // instead of location
+	used     bool             // the attempt is used up, and the event told
+	begun    attempt          // as far as it is known
+	again    bool             // logging in once more should succeed
+	location string           // where to go
+	session  *session.Session // the new session, or nil
+	err      *fault.Error     // instead of location
 }
 
 // Format prints no secret.
@@ -167,7 +167,7 @@ func (a *Engine) loginFailed(r Request, e *fault.Error, took time.Duration, refu
 func judgeSignIn(begun attempt, opened *session.Session, err error, shared bool) outcome {
 	switch {
 	case err == nil:
-		return outcome{used: true, location: begun.ReturnTo, session: secret.Text(opened.ID[:])}
+		return outcome{used: true, location: begun.ReturnTo, session: opened}
 	case begun.Silent && fault.Of(fault.From(err)).Reason == fault.ErrLoginRequired:
 		return outcome{used: true, location: begun.ReturnTo}
 	}
@@ -202,7 +202,7 @@ func answerError(reported *fault.ProviderError) error {
 // replace ends the session that the browser came with: its cookie is about to
 // be overwritten, and a session that nobody can use should not linger.
 func (a *Engine) replace(r Request, opened *session.Session) {
-	old := a.cookies.read(r, a.cookies.session)
+	old := a.sessionID(r)
 	if old == nil || string(old) == string(opened.ID[:]) {
 		return
 	}
@@ -214,9 +214,11 @@ func (a *Engine) replace(r Request, opened *session.Session) {
 // redirectHome sends a browser home that has finished its login.
 func (a *Engine) redirectHome(r Request, mine ticket, result outcome) error {
 	a.cookies.clear(r, mine.name)
-	if result.session != "" {
+	if result.session != nil {
 		a.countLogin(r)
-		a.cookies.set(r, string(a.cookies.session), result.session.Reveal(), a.settings.AbsoluteTimeout)
+		if err := a.setSession(r, result.session); err != nil {
+			return a.refuse(r, fault.From(err))
+		}
 	}
 	sealResponse(r)
 	return r.redirect(a.address(result.location), http.StatusFound)

@@ -49,6 +49,7 @@ type Engine struct {
 	tokens     *cache.Cache[string, verifiedToken] // bearer tokens verified lately
 	attempts   *attempts
 	sessions   *session.Store
+	sealed     *sealed // nil unless sessions travel in their cookies
 	renewals   *refresh.Renewals
 
 	pendingLogouts pendingLogouts
@@ -82,6 +83,8 @@ type Settings struct {
 	Storage         storage.Driver
 	OwnStorage      bool // the storage is in this process's memory, and nobody else's
 	Keys            secret.Keys
+	RenewInRequest  bool // nothing of ours outlives a request
+	CookieSessions  bool // sessions travel in their cookies; there is no Storage
 	CookieName      string
 	IdleTimeout     time.Duration
 	AbsoluteTimeout time.Duration
@@ -135,13 +138,21 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 		settings: s, hooks: hooks, endpoints: pool.NewEndpoints(s.PoolAddress), issuers: pool.NewIssuers(s.UserPoolID, s.Issuer, s.Regions), cookies: newCookies(s), trusted: trustedOrigins(s),
 		// Not to the issuer: a pool that changes its form, or fails over to another
 		// Region, is the same pool (F5).
-		binding: strings.Join([]string{s.UserPoolID, s.ClientID, s.BaseURL, s.CookieName}, "\x00"), store: storage.New(s.Storage),
-		tokens: cache.New[string, verifiedToken](cache.Limit),
+		binding: strings.Join([]string{s.UserPoolID, s.ClientID, s.BaseURL, s.CookieName}, "\x00"),
+		tokens:  cache.New[string, verifiedToken](cache.Limit),
 	}
+	if s.CookieSessions {
+		s.Storage = memoryOfSealed(s.Now)
+		a.sealed = newSealed(s, string(a.cookies.session), a.binding)
+	}
+	a.store = storage.New(s.Storage)
 	if base, err := url.Parse(s.BaseURL); err == nil {
 		a.pathPrefix, a.baseHost = base.Path, base.Host
 	}
 	a.tasks = tasks.New(pool.TasksInFlight, a.logPanic)
+	if s.RenewInRequest {
+		a.tasks = tasks.NewHurried(pool.TasksInFlight, a.logPanic)
+	}
 	a.client = pool.NewClient(s.HTTPClient, a.tasks.Closing())
 	operator := fault.NewOperator(s.Logger)
 	clock := pool.NewClock(s.Now, operator)
@@ -159,7 +170,7 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 		Keys: s.Keys, Binding: a.binding, Alone: s.OwnStorage, Dictionary: claims.NewDictionary(s.ClientID, pool.DefaultIssuers(s.UserPoolID)...), Idle: s.IdleTimeout, Total: s.AbsoluteTimeout, Now: s.Now,
 	}, a.store, a.tasks, observer{a})
 	a.renewals = refresh.New(refresh.Needs{
-		Sessions: a.sessions, Endpoint: a.endpoint, Verifier: a.verifier, Tasks: a.tasks, Observer: observer{a}, Now: s.Now, Alone: s.OwnStorage,
+		Sessions: a.sessions, Endpoint: a.endpoint, Verifier: a.verifier, Tasks: a.tasks, Observer: observer{a}, Now: s.Now, Alone: s.OwnStorage || s.CookieSessions, Unseen: s.CookieSessions, Hurried: s.RenewInRequest,
 	})
 	a.mountRoutes()
 	return a, nil
@@ -175,7 +186,9 @@ func (a *Engine) Enter(r Request) (id *session.Identity, answered bool, err erro
 		return nil, true, a.refuse(r, errAmbiguousPath)
 	}
 	if to := a.route(r.Path); to != nil {
-		return nil, true, a.serve(r, to)
+		err := a.serve(r, to)
+		a.finishTasks()
+		return nil, true, err
 	}
 	id = session.Anonymous
 	// Without a cookie of ours there is nobody to identify, and no need for a net
@@ -194,11 +207,22 @@ var errAmbiguousPath = fault.Because(fault.ErrAmbiguousPath, "the path is not wh
 
 // Leave ends a request that the app's handlers have answered.
 func (a *Engine) Leave(r Request, id *session.Identity) {
+	defer a.finishTasks()
 	if r.LastTimeoutErrorResponse() != nil {
 		return // answered already, and a handler that was given up may still write
 	}
 	if id.Cookie || id.Bearer {
 		markPersonal(r, id)
+	}
+	a.carry(r)
+}
+
+// finishTasks waits for what the request has begun, where the process may be frozen
+// as soon as it is answered: a renewal under way would get its answer long after
+// Cognito has given up the old token (F9).
+func (a *Engine) finishTasks() {
+	if a.settings.RenewInRequest {
+		a.tasks.Wait(pool.LongestWait)
 	}
 }
 

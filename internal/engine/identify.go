@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -70,12 +71,12 @@ func (a *Engine) clock(r Request) time.Time {
 
 // identifyCookie finds out whose session a request belongs to.
 func (a *Engine) identifyCookie(r Request) *session.Identity {
-	value := a.cookies.read(r, a.cookies.session)
+	value := a.sessionID(r)
 	if value == nil {
 		return session.Anonymous
 	}
 	now := a.clock(r)
-	s, err := a.sessions.Read(value, now)
+	s, err := a.readSession(r, value, now)
 	if err != nil {
 		return unidentified(err)
 	}
@@ -90,11 +91,20 @@ func (a *Engine) identifyCookie(r Request) *session.Identity {
 	}
 	if !s.Expires.Passed(now) {
 		if s.RenewAfter.Passed(now) {
-			a.renewals.Ahead(s)
+			return &a.renewAhead(s).Identity
 		}
 		return &s.Identity
 	}
 	return a.renewExpired(s, now)
+}
+
+// renewAhead has tokens renewed that are valid yet.
+func (a *Engine) renewAhead(s *session.Session) *session.Session {
+	if a.sealed != nil {
+		return a.renewals.AheadFor(s, carryPatience)
+	}
+	a.renewals.Ahead(s)
+	return s
 }
 
 // renewExpired is identify for a session whose tokens have expired: the request has to
@@ -107,6 +117,9 @@ func (a *Engine) renewExpired(s *session.Session, now time.Time) *session.Identi
 	}
 	renewed, err := a.renewals.Wait(s)
 	if err != nil {
+		if a.sealed != nil && !fault.IsUnknown(err) && !a.renewals.HasEnded(s.Name()) {
+			return session.KeptCookie
+		}
 		id := unidentified(err)
 		if id == session.StaleCookie {
 			return &session.Identity{Cookie: true, Stale: true, Ended: true}
@@ -120,6 +133,9 @@ func (a *Engine) renewExpired(s *session.Session, now time.Time) *session.Identi
 func unidentified(err error) *session.Identity {
 	if fault.IsUnknown(err) {
 		return &session.Identity{Cookie: true, Err: err}
+	}
+	if errors.Is(err, errRefusedHere) {
+		return session.KeptCookie
 	}
 	return session.StaleCookie
 }

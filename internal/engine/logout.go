@@ -74,8 +74,8 @@ func judgeLogout(asking web.Asking, own []string, hasCookie bool) logoutAnswer {
 // If cookies were tossed in beside the visitor's, nothing tells which session is
 // theirs, so all end.
 func (a *Engine) Logout(r Request) error {
-	a.signOut(r, a.cookies.readAll(r, a.cookies.session), nil)
-	a.cookies.clear(r, string(a.cookies.session))
+	a.signOut(r, a.sessionIDs(r), nil)
+	a.clearSession(r)
 	a.cookies.clear(r, a.cookies.loginLoop)
 	a.replaceIdentity(r, session.Anonymous)
 	base, err := a.baseURL(r)
@@ -110,7 +110,7 @@ func (a *Engine) signOut(r Request, ids [][]byte, slow error) {
 		end = func() { a.endLater(handle, known, slow) }
 		return
 	}
-	leaving, err := a.sessions.Read(handle.ID[:], a.settings.Now())
+	leaving, err := a.readSession(r, handle.ID[:], a.settings.Now())
 	switch {
 	case err == nil:
 		a.hooks.Leave(r.App, leaving.Identity.User)

@@ -14,11 +14,11 @@ func (a *Engine) serveRefresh(r Request) error {
 	if a.crossOrigin(r) {
 		return a.refuse(r, fault.Plain(fault.ErrCrossOrigin))
 	}
-	id := a.cookies.read(r, a.cookies.session)
+	id := a.sessionID(r)
 	if id == nil {
 		return a.refuse(r, session.ErrNobody)
 	}
-	s, err := a.sessions.Read(id, a.settings.Now())
+	s, err := a.readSession(r, id, a.settings.Now())
 	if err != nil {
 		return a.refuse(r, fault.From(err))
 	}
@@ -27,10 +27,15 @@ func (a *Engine) serveRefresh(r Request) error {
 	}
 	renewed, err := a.renewals.Wait(s)
 	if err != nil {
-		if !fault.IsUnknown(err) {
-			a.cookies.clear(r, string(a.cookies.session)) // it ended just now
+		if !fault.IsUnknown(err) && a.sealed == nil {
+			a.clearSession(r) // it ended just now
 		}
 		return a.refuse(r, fault.From(err))
+	}
+	if a.sealed != nil {
+		if err := a.setSession(r, renewed); err != nil {
+			return a.refuse(r, fault.From(err))
+		}
 	}
 	return tellExpiry(r, renewed)
 }

@@ -46,10 +46,10 @@ func TestInternalsPrintWithoutSecrets(t *testing.T) {
 		pool.Grant{Access: canary, ID: canary, Refresh: canary}, &pool.Grant{Access: canary},
 		session.Cold{Access: canary, Refresh: session.NewCandidates(canary)}, &session.Cold{Access: canary},
 		session.NewCandidates(canary),
-		cognitoAnswer{state: canary, code: canary}, outcome{session: canary},
+		cognitoAnswer{state: canary, code: canary}, outcome{session: &session.Session{Handle: *handle}},
 		ticket{secret: canary}, &ticket{secret: canary},
 		pool.TokenEndpoint{ClientSecret: canary}, &pool.TokenEndpoint{ClientSecret: canary},
-		e.settings, e, &callback{outcome: outcome{session: canary}}, verifiedToken{identity: session.Identity{Raw: canary}}, &verifiedToken{identity: session.Identity{Raw: canary}}, verify.Token{Raw: canary}, &verify.Token{Raw: canary},
+		e.settings, e, &callback{outcome: outcome{session: &session.Session{Handle: *handle}}}, verifiedToken{identity: session.Identity{Raw: canary}}, &verifiedToken{identity: session.Identity{Raw: canary}}, verify.Token{Raw: canary}, &verify.Token{Raw: canary},
 		secret.Keyring{Key: key}, &secret.Keyring{Key: key}, key, &key, *handle, handle, &session.Session{Handle: *handle}, session.Identity{Session: &session.Session{Handle: *handle}},
 	} {
 		forms := printedForms(value)

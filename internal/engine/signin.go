@@ -78,7 +78,7 @@ func (a *Engine) admit(ctx context.Context, r Request, granted pool.Grant, begun
 		Renewable: granted.Refresh != "", Subject: id.Text("sub"),
 		User: claims.Text{Bytes: user}, Payload: claims.Text{Bytes: access.Payload}, UserInfo: claims.Text{Bytes: userInfo},
 	}
-	return a.sessions.Begin(record, session.Cold{Access: granted.Access, Nonce: secret.Text(begun.Nonce), Refresh: session.NewCandidates(granted.Refresh)})
+	return a.begin(record, session.Cold{Access: granted.Access, ID: granted.ID, Nonce: secret.Text(begun.Nonce), Refresh: session.NewCandidates(granted.Refresh)})
 }
 
 // provedAnew reports whether the visitor has shown who they are since the
@@ -100,4 +100,17 @@ func (a *Engine) readUserInfo(ctx context.Context, access secret.Text, subject s
 		return nil, fault.Because(fault.ErrInvalidToken, "userInfo: %w", verify.ErrTokenSubject)
 	}
 	return body, nil
+}
+
+// begin begins a session, unless its cookie would be too large.
+func (a *Engine) begin(record session.Hot, cold session.Cold) (*session.Session, error) {
+	opened, err := a.sessions.Begin(record, cold)
+	if err != nil || a.sealed == nil {
+		return opened, err
+	}
+	if _, err := a.sealedValue(opened); err != nil {
+		_ = a.sessions.Remove(&opened.Handle)
+		return nil, err
+	}
+	return opened, nil
 }

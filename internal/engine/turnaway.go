@@ -13,10 +13,10 @@ import (
 // turnAway answers a request that a guard does not let pass.
 func (a *Engine) turnAway(r Request, id *session.Identity, e *fault.Error) error {
 	page := r.asking().VisitsPage() && !id.Bearer
-	if id.Ended || (id.Stale && page) {
+	if id.Ended || (id.Stale && !id.Kept && page) {
 		// Only here, and never for a script's dead cookie: its answer may
 		// arrive after a login in another tab and delete the new session.
-		a.cookies.clear(r, string(a.cookies.session))
+		a.clearSession(r)
 	}
 	switch {
 	case !page || e.Status() != http.StatusUnauthorized:

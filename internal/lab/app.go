@@ -33,6 +33,7 @@ func ServeAppWith(t *testing.T, pool *cognitotest.Pool, furnish func(*fiber.App,
 	for _, hook := range hooks {
 		hook(&config)
 	}
+	everywhere(&config)
 	auth, err := cognito.NewAuth(config)
 	if err != nil {
 		t.Fatalf("NewAuth: %v", err)

@@ -48,6 +48,7 @@ func ServeWith(t *testing.T, pool *cognitotest.Pool, hooks ...func(*cognito.Conf
 	for _, hook := range hooks {
 		hook(&config)
 	}
+	everywhere(&config)
 	auth, err := cognito.NewAuth(config)
 	if err != nil {
 		t.Fatalf("NewAuth: %v", err)

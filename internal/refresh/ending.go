@@ -79,23 +79,49 @@ func (r *Renewals) RevokeLater(refresh ...secret.Text) {
 	}
 }
 
-// endedNames are sessions that have ended here lately. The ended name wins
+// HasEnded reports whether a session has ended here.
+func (r *Renewals) HasEnded(name string) bool { return r.hasEnded(name) }
+
+// lost forgets a session whose refresh token Cognito refuses, while another instance
+// may have renewed it out of sight: the browser may hold the cookie with the living
+// token already. So nothing is revoked, which would end that one too, and the one
+// that was refused is not presented again.
+func (r *Renewals) lost(handle *session.Handle, presented []secret.Text, cause error) error {
+	r.mu.Lock()
+	for _, each := range presented {
+		r.lostOnes.add(handle.Name() + session.PrintOf(each))
+	}
+	r.mu.Unlock()
+	if err := r.sessions.Remove(handle); err != nil {
+		return err
+	}
+	return fault.New(fault.Details{Reason: fault.ErrSessionEnded, Cause: cause})
+}
+
+// WasRefused reports whether a refresh token of a session was refused here.
+func (r *Renewals) WasRefused(name string, refresh secret.Text) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lostOnes.has(name + session.PrintOf(refresh))
+}
+
+// recentNames are, in ended, sessions that have ended here lately. The ended name wins
 // everywhere (F23): a renewal that is still under way must not hold its tokens
 // afterwards, and while the storage cannot be told, a copy of the cookie must
 // not renew. The newest are remembered, so made-up cookies fill nothing.
-type endedNames struct{ latest, before map[string]struct{} }
+type recentNames struct{ latest, before map[string]struct{} }
 
 // endedKept is how many are remembered at least.
 const endedKept = 16384
 
-func (e *endedNames) add(name string) {
+func (e *recentNames) add(name string) {
 	if e.latest == nil || len(e.latest) >= endedKept {
 		e.latest, e.before = map[string]struct{}{}, e.latest
 	}
 	e.latest[name] = struct{}{}
 }
 
-func (e *endedNames) has(name string) bool {
+func (e *recentNames) has(name string) bool {
 	_, latest := e.latest[name]
 	_, before := e.before[name]
 	return latest || before

@@ -70,12 +70,15 @@ type Renewals struct {
 	sessions *session.Store
 	now      func() time.Time
 	alone    bool
+	unseen   bool
+	hurried  bool
 
-	mu      sync.Mutex // guards what follows, and is held for nothing else
-	states  map[string]*state
-	flights int       // among the states
-	swept   time.Time // when old pauses were last forgotten
-	ended   endedNames
+	mu       sync.Mutex // guards what follows, and is held for nothing else
+	states   map[string]*state
+	flights  int       // among the states
+	swept    time.Time // when old pauses were last forgotten
+	ended    recentNames
+	lostOnes recentNames // see lost
 }
 
 // Needs are what renewals stand on.
@@ -89,13 +92,18 @@ type Needs struct {
 	// Alone tells that the storage is this instance's own, so nobody else can have
 	// renewed a session of it.
 	Alone bool
+	// Unseen tells that others may renew the same session without leaving a trace
+	// here: it travels in its cookie.
+	Unseen bool
+	// Hurried tells that tasks end within the request that they begin in.
+	Hurried bool
 }
 
 // New renews the tokens of sessions.
 func New(n Needs) *Renewals {
 	return &Renewals{
 		observer: n.Observer, tasks: n.Tasks, endpoint: n.Endpoint, verifier: n.Verifier, sessions: n.Sessions,
-		now: n.Now, alone: n.Alone, states: map[string]*state{},
+		now: n.Now, alone: n.Alone, unseen: n.Unseen, hurried: n.Hurried, states: map[string]*state{},
 	}
 }
 
@@ -124,6 +132,30 @@ func (r *Renewals) Ahead(s *session.Session) {
 	}
 }
 
+// AheadFor renews like Ahead, but waits for so long: a session that travels in its
+// cookie is best renewed by the request whose response carries the new cookie. It
+// returns the session as it is if that takes longer, or fails.
+func (r *Renewals) AheadFor(s *session.Session, patience time.Duration) *session.Session {
+	if !s.Renewable {
+		return s
+	}
+	flight, err := r.start(s)
+	if err != nil {
+		return s
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-flight.done:
+	case <-timer.C:
+		return s
+	}
+	if flight.err != nil {
+		return s
+	}
+	return flight.session
+}
+
 // Wait renews now and returns the session with its new tokens. While one
 // flight is under way everybody waits for that one.
 func (r *Renewals) Wait(s *session.Session) (*session.Session, error) {
@@ -150,6 +182,25 @@ func (r *Renewals) Wait(s *session.Session) (*session.Session, error) {
 	return flight.session, nil
 }
 
+// Anew renews by a flight that begins after now: one that is under way may have asked
+// Cognito before whatever the caller has changed there.
+func (r *Renewals) Anew(s *session.Session) (*session.Session, error) {
+	r.mu.Lock()
+	var under *flight
+	if st := r.states[s.Name()]; st != nil {
+		under = st.flight
+	}
+	r.mu.Unlock()
+	if under != nil {
+		_, _ = r.Wait(s)
+	}
+	current, err := r.sessions.Read(s.ID[:], r.now()) // or the flight would find it renewed already
+	if err != nil {
+		return nil, err
+	}
+	return r.Wait(current)
+}
+
 // start joins the flight of a session or begins one, unless it is pausing.
 func (r *Renewals) start(s *session.Session) (*flight, error) {
 	now := r.now() // the app's function, so not under the lock
@@ -159,6 +210,7 @@ func (r *Renewals) start(s *session.Session) (*flight, error) {
 		return nil, session.ErrNoSession
 	}
 	if st := r.states[s.Name()]; st != nil {
+		r.resume(&s.Handle, st)
 		switch {
 		case st.flight != nil:
 			return st.flight, nil

@@ -122,6 +122,9 @@ const winnerTimeout = pool.CallTimeout + 2*storage.Timeout
 // the same refresh tokens: its answer may still be travelling, so the record
 // must stay as it is for as long as that can take.
 func (r *Renewals) refused(ctx context.Context, current *session.Session, cold session.Cold, cause error) (*session.Session, error) {
+	if r.unseen {
+		return nil, r.lost(&current.Handle, cold.Refresh.All(), cause)
+	}
 	for began := time.Now(); !r.alone; {
 		fresh, stored, err := r.newest(&current.Handle)
 		switch another := !cold.Refresh.Has(stored.Refresh.All()...); {
@@ -159,6 +162,9 @@ func (r *Renewals) accept(ctx context.Context, current *session.Session, cold se
 	if err == nil {
 		mine.record = record
 		mine.cold.Access = mine.cold.UnverifiedAccess
+		if mine.cold.UnverifiedID != "" {
+			mine.cold.ID = mine.cold.UnverifiedID
+		}
 		mine.cold.UnverifiedAccess, mine.cold.UnverifiedID = "", ""
 		return r.keep(handle, mine)
 	}

@@ -151,10 +151,30 @@ func (r *Renewals) settle(handle *session.Handle, closing <-chan struct{}) {
 			continue // with newer ones, perhaps, that have a time of their own
 		}
 		later := r.settleOnce(handle, mine)
-		if last {
+		if last && !r.hurried {
 			later = nil
 		}
 		r.replace(name, mine, later)
+		if last && r.hurried && r.rest(name) {
+			return
+		}
+	}
+}
+
+// rest ends the loop with tokens left to settle, until a request of the session comes
+// again. It reports whether there are any.
+func (r *Renewals) rest(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	st := r.states[name]
+	st.settling = st.tokens == nil
+	return !st.settling
+}
+
+// resume begins the loop again that rest ended. The caller holds mu.
+func (r *Renewals) resume(handle *session.Handle, st *state) {
+	if r.hurried && st.tokens != nil && !st.settling {
+		st.settling = r.tasks.Go("settling renewed tokens", func(closing <-chan struct{}) { r.settle(handle, closing) }) == nil
 	}
 }
 

@@ -116,7 +116,9 @@ func (c *Candidates) prints() (prints []secret.Text) {
 	return prints
 }
 
-// printOf names a refresh token without revealing it.
+// PrintOf names a refresh token without revealing it.
+func PrintOf(refresh secret.Text) string { return printOf(refresh).Reveal() }
+
 func printOf(refresh secret.Text) secret.Text {
 	sum := sha256.Sum256([]byte(refresh.Reveal()))
 	return secret.Text(sum[:printLength])

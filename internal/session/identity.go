@@ -19,6 +19,7 @@ type Identity struct {
 	Bearer  bool        // the request carried a bearer token
 	Stale   bool        // the cookie leads to no session
 	Ended   bool        // the session was found to have ended just now
+	Kept    bool        // the cookie stays: another instance may go on with it
 	Raw     secret.Text // the bearer token
 	Err     error       // why there is no user, if not for want of a login
 }
@@ -30,6 +31,7 @@ func (Identity) Format(f fmt.State, _ rune) { secret.Hide(f, "identity") }
 var (
 	Anonymous   = &Identity{}
 	StaleCookie = &Identity{Cookie: true, Stale: true}
+	KeptCookie  = &Identity{Cookie: true, Stale: true, Kept: true}
 	CrossSite   = &Identity{Cookie: true, Err: fault.Plain(fault.ErrCrossOrigin)}
 )
 

@@ -47,10 +47,10 @@ func (m moment) Time() time.Time { return time.UnixMilli(int64(m)) }
 // Passed reports whether the moment has come.
 func (m moment) Passed(now time.Time) bool { return MomentOf(now) >= m }
 
-// Cold is read at refresh and at logout. The raw ID token is kept
-// nowhere: its claims are in the hot record.
+// Cold is read at refresh and at logout, and when a handler wants a raw token.
 type Cold struct {
 	Access  secret.Text
+	ID      secret.Text
 	Nonce   secret.Text
 	Refresh Candidates
 	// A renewal whose tokens could not be verified yet, because no keys were
@@ -149,7 +149,7 @@ func decodeCold(b []byte) (Cold, error) {
 
 // parts is the order of the record's format.
 func (c *Cold) parts() []*secret.Text {
-	parts := []*secret.Text{&c.Access, &c.Nonce, &c.UnverifiedAccess, &c.UnverifiedID, &c.Refresh.spent}
+	parts := []*secret.Text{&c.Access, &c.ID, &c.Nonce, &c.UnverifiedAccess, &c.UnverifiedID, &c.Refresh.spent}
 	for i := range c.Refresh.list {
 		parts = append(parts, &c.Refresh.list[i])
 	}

@@ -64,7 +64,8 @@ type contextStorage interface {
 type Store struct {
 	driver     Driver
 	cancelable contextStorage // nil if the driver has no such methods
-	inProcess  bool           // the memory driver: no call can hang
+	inProcess  bool           // no call can hang
+	copies     bool           // what it hands out is the caller's own
 	places     [stripes]chan struct{}
 	seed       maphash.Seed
 	window     atomic.Pointer[window]
@@ -99,7 +100,9 @@ func New(driver Driver) *Store {
 	for i := range s.places {
 		s.places[i] = make(chan struct{}, placesOfAStripe)
 	}
-	_, s.inProcess = driver.(*memory.Storage)
+	_, copies := driver.(*memory.Storage)
+	_, keeps := driver.(*Bounded)
+	s.inProcess, s.copies = copies || keeps, copies
 	if !embedsDriver(driver) {
 		s.cancelable, _ = driver.(contextStorage)
 	}
@@ -148,7 +151,7 @@ func (s *Store) Get(key string) ([]byte, error) {
 // Room is memory that a record just read may be opened into, or none: its own, if
 // the driver is known to hand out copies. Others hand out what they keep.
 func (s *Store) Room(sealed []byte) []byte {
-	if s.inProcess && len(sealed) > secret.SealedStart {
+	if s.copies && len(sealed) > secret.SealedStart {
 		return sealed[secret.SealedStart:secret.SealedStart]
 	}
 	return nil

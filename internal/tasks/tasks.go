@@ -28,12 +28,41 @@ type Group struct {
 	running int           // at most limit
 	closing chan struct{} // closed when nothing begins any more
 	work    sync.WaitGroup
+	told    <-chan struct{} // what work is told of closing by
+	idle    chan struct{}   // closed when nothing runs
 }
 
 // New makes a group of at most limit goroutines. It hands their panics to
 // panicked, with what was being done.
 func New(limit int, panicked func(doing string, p any)) *Group {
-	return &Group{limit: limit, panicked: panicked, closing: make(chan struct{})}
+	g := &Group{limit: limit, panicked: panicked, closing: make(chan struct{}), idle: make(chan struct{})}
+	g.told = g.closing
+	close(g.idle)
+	return g
+}
+
+// NewHurried makes a group for a process that may be frozen whenever no request is
+// being answered. Its work is told from the first that it has to end soon, and
+// requests wait for it.
+func NewHurried(limit int, panicked func(doing string, p any)) *Group {
+	g := New(limit, panicked)
+	now := make(chan struct{})
+	close(now)
+	g.told = now
+	return g
+}
+
+// Wait waits until nothing runs, up to a limit.
+func (g *Group) Wait(limit time.Duration) {
+	g.mu.Lock()
+	idle := g.idle
+	g.mu.Unlock()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-idle:
+	case <-timer.C:
+	}
 }
 
 // Go begins work that has no time of its own. The work has to end soon after
@@ -48,6 +77,9 @@ func (g *Group) Go(doing string, work func(closing <-chan struct{})) error {
 	case g.running >= g.limit:
 		return ErrFull
 	}
+	if g.running == 0 {
+		g.idle = make(chan struct{})
+	}
 	g.running++
 	g.work.Go(func() {
 		defer g.ended()
@@ -56,7 +88,7 @@ func (g *Group) Go(doing string, work func(closing <-chan struct{})) error {
 				g.panicked(doing, p)
 			}
 		}()
-		work(g.closing)
+		work(g.told)
 	})
 	return nil
 }
@@ -75,7 +107,9 @@ func (g *Group) Within(limit time.Duration, doing string, work func(context.Cont
 func (g *Group) ended() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.running--
+	if g.running--; g.running == 0 {
+		close(g.idle)
+	}
 }
 
 // Closing is closed when nothing begins any more.

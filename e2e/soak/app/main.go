@@ -26,23 +26,21 @@ func main() {
 }
 
 func run() error {
-	options, err := redis.ParseURL(os.Getenv("REDIS_URL"))
-	if err != nil {
-		return err
-	}
-	options.ContextTimeoutEnabled = true
-	auth, err := cognito.NewAuth(cognito.Config{
+	config := cognito.Config{
 		UserPoolDomain: os.Getenv("POOL_DOMAIN"), ClientID: os.Getenv("CLIENT_ID"),
 		UserPoolID: os.Getenv("POOL_ID"), Issuer: os.Getenv("ISSUER"),
-		Storage:    redisstorage.NewFromConnection(redis.NewClient(options)),
-		Keys:       []string{"m0Xo8sXq5tY2lHqzKc0nZb7dEifiXN3BYT1l8Ij2Bl4="},
 		Logger:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		HTTPClient: &http.Client{Transport: signed{os.Getenv("ADDR"), os.Getenv("LOST_URL")}},
-	})
+		Keys:       []string{"tXq2vJ0m5Z3rT7wY1uB6nL9cE4sD0fGh"},
+	}
+	if err := keepSessions(&config, os.Getenv("REDIS_URL")); err != nil {
+		return err
+	}
+	auth, err := cognito.NewAuth(config)
 	if err != nil {
 		return err
 	}
-	app := fiber.New(fiber.Config{DisableStartupMessage: true})
+	app := fiber.New(fiber.Config{DisableStartupMessage: true, ReadBufferSize: 16 << 10})
 	app.Use(auth.Handler())
 	routes(app, auth)
 
@@ -60,6 +58,21 @@ func run() error {
 		return err
 	}
 	return auth.Close()
+}
+
+// keepSessions puts them into Redis or, without one, into their cookies.
+func keepSessions(config *cognito.Config, redisURL string) error {
+	if redisURL == "" {
+		config.CookieSessions = true
+		return nil
+	}
+	options, err := redis.ParseURL(redisURL)
+	if err != nil {
+		return err
+	}
+	options.ContextTimeoutEnabled = true
+	config.Storage = redisstorage.NewFromConnection(redis.NewClient(options))
+	return nil
 }
 
 // signed has calls to the pool say which instance they are from, and tells the

@@ -1,0 +1,128 @@
+package cognito_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/bar-tech/cognito/internal/lab"
+	"github.com/gofiber/fiber/v2"
+)
+
+// withAndWithout are the two ways to keep sessions.
+var withAndWithout = map[string][]func(*cognito.Config){"stored": nil, "in cookies": {lab.InCookies}}
+
+// TestTokensOfASession: a handler gets the raw ID token, never expired, and a name
+// for the session that lasts as long as the session.
+func TestTokensOfASession(t *testing.T) {
+	pages := func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(auth.Handler())
+		app.Get("/id-token", func(c *fiber.Ctx) error {
+			token, err := cognito.IDToken(c)
+			if err != nil {
+				if !errors.Is(err, cognito.ErrNotSignedIn) {
+					t.Errorf("the error for a stranger is %v", err)
+				}
+				return c.SendStatus(fiber.StatusTeapot)
+			}
+			return c.SendString(token)
+		})
+		app.Get("/session", func(c *fiber.Ctx) error { return c.SendString(cognito.SessionID(c)) })
+	}
+	for name, hooks := range withAndWithout {
+		t.Run(name, func(t *testing.T) {
+			pool := lab.NewPool(t, lab.Rotating(time.Minute))
+			s := lab.ServeAppWith(t, pool, pages, append(hooks, lab.TakesBearer)...)
+			cookie := s.SignIn("alice")
+			names := map[string]bool{}
+			for range 3 {
+				answer := s.Send(lab.Request{Path: "/id-token", Cookies: []*http.Cookie{cookie}})
+				claims := claimsOf(t, answer.Text)
+				if claims["token_use"] != "id" || claims["email"] != "alice@example.com" {
+					t.Fatalf("the ID token says %v", claims)
+				}
+				if expires, _ := claims["exp"].(float64); !pool.Now().Before(time.Unix(int64(expires), 0)) {
+					t.Error("the ID token has expired")
+				}
+				if set := answer.Cookie(lab.IsSessionCookie); set != nil {
+					cookie = set
+				}
+				names[s.Send(lab.Request{Path: "/session", Cookies: []*http.Cookie{cookie}}).Text] = true
+				pool.Advance(2 * time.Hour)
+			}
+			if len(names) != 1 || names[""] {
+				t.Errorf("one session has the names %v", names)
+			}
+			for _, who := range []lab.Request{{}, {Header: map[string]string{"Authorization": "Bearer " + pool.AccessToken("", "bob", nil)}}} {
+				who.Path = "/id-token"
+				if answer := s.Send(who); answer.StatusCode != http.StatusTeapot {
+					t.Errorf("whoever has no ID token gets %s", lab.StatusLine(answer))
+				}
+				who.Path = "/session"
+				if answer := s.Send(who); answer.Text != "" {
+					t.Errorf("whoever has no session has %q", answer.Text)
+				}
+			}
+		})
+	}
+}
+
+// TestRefreshShowsWhatChanged: a handler that changes a user's groups at Cognito sees
+// the new ones in the same request, even if a renewal was under way before.
+func TestRefreshShowsWhatChanged(t *testing.T) {
+	for name, hooks := range withAndWithout {
+		t.Run(name, func(t *testing.T) {
+			pool := lab.NewPool(t, lab.Rotating(time.Minute))
+			s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+				app.Use(auth.Handler())
+				app.Get("/promote", cognito.RequireUser(), func(c *fiber.Ctx) error {
+					before := cognito.UserFrom(c)
+					pool.SetUser(cognitotest.User{Username: "alice", Password: lab.PasswordOf("alice"), Email: "alice@example.com", Groups: []string{"editors"}})
+					if err := cognito.Refresh(c); err != nil {
+						return err
+					}
+					local, _ := c.Locals("user").(*cognito.User)
+					if before.InGroup("editors") || !local.InGroup("editors") || !cognito.UserFrom(c).InGroup("editors") {
+						t.Errorf("before %v, after %v and %v", before.Groups(), local.Groups(), cognito.UserFrom(c).Groups())
+					}
+					if groups, _ := cognito.PayloadFrom(c).Claim("cognito:groups").([]any); !slices.Contains(groups, any("editors")) {
+						t.Errorf("the payload has %v", groups)
+					}
+					return c.SendString("promoted")
+				})
+				app.Get("/editors", cognito.RequireGroup("editors"), func(c *fiber.Ctx) error { return c.SendString("welcome") })
+			}, hooks...)
+			cookie := s.SignIn("alice")
+			answer := s.Send(lab.Request{Path: "/promote", Cookies: []*http.Cookie{cookie}})
+			if answer.Text != "promoted" {
+				t.Fatalf("got %s", lab.StatusLine(answer))
+			}
+			if set := answer.Cookie(lab.IsSessionCookie); set != nil {
+				cookie = set
+			}
+			if answer := s.Send(lab.Request{Path: "/editors", Cookies: []*http.Cookie{cookie}}); answer.Text != "welcome" {
+				t.Errorf("the next request gets %s", lab.StatusLine(answer))
+			}
+		})
+	}
+}
+
+// claimsOf reads a token, which need not be verified here.
+func claimsOf(t *testing.T, token string) map[string]any {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		t.Fatalf("%q is no JWT", token)
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lab.Decode(t, string(raw))
+}

@@ -1,0 +1,255 @@
+package faults_test
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/bar-tech/cognito/internal/lab"
+)
+
+// Sessions that travel in their cookies, with no storage anywhere.
+
+// mostOfACookie is what browsers take of name and value together.
+const mostOfACookie = 4096
+
+// inCookies serves an instance that keeps nothing.
+func inCookies(t *testing.T, pool *cognitotest.Pool, hooks ...func(*cognito.Config)) *lab.Site {
+	return lab.ServeWith(t, pool, append([]func(*cognito.Config){lab.InCookies}, hooks...)...)
+}
+
+// next is the session cookie after an answer: the one it sets, or the one it had.
+func next(t *testing.T, answer *lab.Answer, brought *http.Cookie) *http.Cookie {
+	t.Helper()
+	set := answer.Cookie(lab.IsSessionCookie)
+	switch {
+	case set == nil:
+		return brought
+	case set.Value == "":
+		t.Fatalf("the answer %s deletes the session", lab.StatusLine(answer))
+	}
+	if size := len(set.Name) + len(set.Value); size > mostOfACookie {
+		t.Errorf("a cookie of %d bytes", size)
+	}
+	return set
+}
+
+// mustShow checks whose /me these answers are: nobody's is a refusal.
+func mustShow(t *testing.T, user string, answers ...*lab.Answer) {
+	t.Helper()
+	for _, answer := range answers {
+		if (answer.StatusCode == http.StatusOK) != (user != "") || (user != "" && lab.Decode(t, answer.Text)["cognito:username"] != user) {
+			t.Errorf("got %.200s, want %q", lab.StatusLine(answer), user)
+		}
+	}
+}
+
+// TestCookieSessionGoesAnywhere: a session begins at one instance and is used,
+// renewed and ended at others, which know nothing of it.
+func TestCookieSessionGoesAnywhere(t *testing.T) {
+	pool := lab.NewPool(t, lab.Rotating(time.Minute))
+	a, b := inCookies(t, pool), inCookies(t, pool)
+	cookie := a.SignIn("alice")
+	b.MustBe("alice", cookie)
+	for _, at := range []*lab.Site{b, a, inCookies(t, pool)} {
+		pool.Advance(2 * time.Hour)
+		answer := at.Me(cookie)
+		mustShow(t, "alice", answer)
+		renewed := next(t, answer, cookie)
+		if renewed == cookie {
+			t.Fatal("no new cookie after a renewal")
+		}
+		cookie = renewed
+	}
+	a.MustRenew(3)
+	out := b.Send(lab.Request{Method: http.MethodPost, Path: "/logout", Cookies: []*http.Cookie{cookie}, Header: map[string]string{"Origin": b.URL}})
+	if !out.DeletesSession() {
+		t.Error("the logout leaves the cookie")
+	}
+	b.MustBe("", cookie)      // a copy of it, where the logout is remembered
+	a.MustBe("alice", cookie) // and elsewhere until its tokens expire: as is said at the setting
+	pool.Advance(2 * time.Hour)
+	a.MustBe("", cookie)
+}
+
+// TestOldCookieGetsTheNewOne: requests that are sent before the renewed cookie has
+// arrived all get that one, and Cognito is asked once.
+func TestOldCookieGetsTheNewOne(t *testing.T) {
+	pool := lab.NewPool(t, lab.Rotating(time.Minute))
+	s := inCookies(t, pool)
+	cookie := s.SignIn("alice")
+	pool.Advance(2 * time.Hour)
+	values := map[string]bool{}
+	for _, reply := range s.Later(20, lab.AsScript("/me", cookie))() {
+		if reply.Err != nil {
+			t.Fatal(reply.Err)
+		}
+		values[next(t, reply.Answer, cookie).Value] = true
+	}
+	late := next(t, s.Me(cookie), cookie)
+	values[late.Value] = true
+	if len(values) != 1 || values[cookie.Value] {
+		t.Errorf("%d cookies came of one renewal, the old one among them: %v", len(values), values[cookie.Value])
+	}
+	s.MustRenew(1)
+	s.MustBe("alice", late)
+}
+
+// TestCookieRaceWithinTheGrace: two instances renew the same cookie, and whichever
+// of the two new ones the browser keeps goes on.
+func TestCookieRaceWithinTheGrace(t *testing.T) {
+	for _, kept := range []int{0, 1} {
+		pool := lab.NewPool(t, lab.Rotating(time.Minute))
+		sites := []*lab.Site{inCookies(t, pool), inCookies(t, pool)}
+		cookie := sites[0].SignIn("alice")
+		pool.Advance(2 * time.Hour)
+		var renewed []*http.Cookie
+		for _, s := range sites {
+			answer := s.Me(cookie)
+			mustShow(t, "alice", answer)
+			renewed = append(renewed, next(t, answer, cookie))
+			pool.Advance(2 * time.Second)
+		}
+		mine := renewed[kept]
+		for i := range 4 {
+			// To the other instance first, which has tokens of its own.
+			s := sites[(kept+1+i)%2]
+			pool.Advance(50 * time.Minute)
+			answer := s.Me(mine)
+			mustShow(t, "alice", answer)
+			mine = next(t, answer, mine)
+		}
+	}
+}
+
+// TestCookieRaceWithoutGrace: the loser leaves the cookie alone, which may be the
+// winner's by then, and does not ask Cognito again. A page goes through the login
+// without a word, a script gets 401 and succeeds with the winner's cookie.
+func TestCookieRaceWithoutGrace(t *testing.T) {
+	pool := lab.NewPool(t, lab.Rotating(0))
+	winner, loser := inCookies(t, pool), inCookies(t, pool)
+	cookie := winner.SignIn("alice")
+	pool.Advance(2 * time.Hour)
+	won := next(t, winner.Me(cookie), cookie)
+	for range 3 {
+		answer := loser.Send(lab.AsScript("/me", cookie))
+		if answer.StatusCode != http.StatusUnauthorized || answer.Cookie(lab.IsSessionCookie) != nil {
+			t.Errorf("the loser answers %s", lab.StatusLine(answer))
+		}
+	}
+	winner.MustRenew(2) // the winner's and the loser's only one
+	page := loser.Send(lab.Request{Path: "/me", Cookies: []*http.Cookie{cookie}, Header: map[string]string{"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}})
+	if page.StatusCode != http.StatusFound || !strings.HasPrefix(page.Header.Get("Location"), "/login") || page.DeletesSession() {
+		t.Errorf("the loser answers a page with %s", lab.StatusLine(page))
+	}
+	loser.MustBe("alice", won)
+	winner.MustBe("alice", won)
+}
+
+// TestCookieOfAnother: what is not sealed with a key of the app, for this app, is no
+// session; and the honest cookie is one beside it.
+func TestCookieOfAnother(t *testing.T) {
+	pool := lab.NewPool(t)
+	s := inCookies(t, pool)
+	cookie := s.SignIn("alice")
+	foreign := inCookies(t, pool, func(c *cognito.Config) { c.Keys = []string{"another-key-of-32-characters-000"} }).SignIn("alice")
+	otherApp := inCookies(t, pool, func(c *cognito.Config) { c.CookieName = "cognito_other" }).SignIn("alice")
+	otherApp.Name = cookie.Name
+	forms := []*http.Cookie{foreign, otherApp}
+	for _, change := range []func(v string) string{
+		func(v string) string { return v[:len(v)-1] },
+		func(v string) string { return v + "A" },
+		func(v string) string { return "2" + v[1:] },
+		func(v string) string { return "0" + v[1:] },
+		func(v string) string { return v[:100] },
+		func(v string) string { return v[:50] + strings.ToLower(v[50:]) },
+		func(v string) string { return v + v },
+		func(string) string { return "1" },
+	} {
+		forms = append(forms, &http.Cookie{Name: cookie.Name, Value: change(cookie.Value)})
+	}
+	for i := range 40 {
+		at := 1 + i*len(cookie.Value)/41
+		flipped := []byte(cookie.Value)
+		flipped[at] = map[bool]byte{true: 'A', false: 'B'}[flipped[at] != 'A']
+		forms = append(forms, &http.Cookie{Name: cookie.Name, Value: string(flipped)})
+	}
+	for i, form := range forms {
+		if answer := s.Me(form); answer.StatusCode == http.StatusOK {
+			t.Errorf("form %d, of %d characters where the honest one has %d, is a session", i, len(form.Value), len(cookie.Value))
+		}
+	}
+	s.MustBe("alice", cookie)
+}
+
+// TestCookieKeysRotate: two instances go from [a] to [a b] to [b a] to [b], one after
+// the other, and the session goes on.
+func TestCookieKeysRotate(t *testing.T) {
+	const a, b = "first-key-of-the-app-0123456789ab", "second-key-of-the-app-0123456789a"
+	pool := lab.NewPool(t)
+	with := func(keys ...string) *lab.Site {
+		return inCookies(t, pool, func(c *cognito.Config) { c.Keys = keys })
+	}
+	cookie := with(a).SignIn("alice")
+	for _, step := range [][2][]string{{{a}, {a, b}}, {{a, b}, {a, b}}, {{a, b}, {b, a}}, {{b, a}, {b, a}}, {{b, a}, {b}}, {{b}, {b}}} {
+		for _, keys := range step {
+			answer := with(keys...).Me(cookie)
+			mustShow(t, "alice", answer)
+			cookie = next(t, answer, cookie)
+		}
+	}
+	with(a).MustBe("", cookie)
+}
+
+// groups are so many, with names that nothing makes shorter.
+func groups(n, length int) []string {
+	names := make([]string, n)
+	for i := range names {
+		text := make([]byte, length/2)
+		_, _ = rand.Read(text)
+		names[i] = hex.EncodeToString(text)
+	}
+	return names
+}
+
+// TestLargeSessions: what does not fit into one cookie goes into a second one, and
+// only then; what does not fit into two is refused, and the operator told.
+func TestLargeSessions(t *testing.T) {
+	for _, row := range []struct{ groups, cookies int }{{3, 1}, {60, 2}, {300, 0}} {
+		pool := lab.NewPool(t)
+		names := groups(row.groups, 40)
+		pool.SetUser(cognitotest.User{Username: "alice", Password: lab.PasswordOf("alice"), Email: "alice@example.com", Groups: names})
+		s := inCookies(t, pool)
+		res := s.Finish(s.Answered("alice"))
+		var got []*http.Cookie
+		for _, cookie := range res.Cookies() {
+			if strings.HasPrefix(cookie.Name, "cognito_") && !lab.IsLoginCookie(cookie.Name) && !strings.HasSuffix(cookie.Name, "_trips") {
+				got = append(got, cookie)
+				if size := len(cookie.Name) + len(cookie.Value); size > mostOfACookie {
+					t.Errorf("%d groups: a cookie of %d bytes", row.groups, size)
+				}
+			}
+		}
+		if len(got) != row.cookies {
+			t.Errorf("%d groups: %d cookies, want %d", row.groups, len(got), row.cookies)
+		}
+		if row.cookies == 0 {
+			if res.StatusCode != http.StatusInternalServerError || !strings.Contains(s.Logged.String(), "too large for cookies") {
+				t.Errorf("%d groups: %s", row.groups, lab.StatusLine(res))
+			}
+			continue
+		}
+		mustShow(t, "alice", s.Me(got...))
+		if row.cookies == 2 {
+			mustShow(t, "", s.Me(got[0]), s.Me(got[1]), s.Me(got[0], &http.Cookie{Name: got[1].Name, Value: got[1].Value[1:]}))
+			slices.Reverse(got)
+			mustShow(t, "alice", s.Me(got...))
+		}
+	}
+}

@@ -1,0 +1,298 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/cache"
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/packed"
+	"github.com/bar-tech/cognito/internal/pool"
+	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/session"
+	"github.com/bar-tech/cognito/internal/storage"
+)
+
+// With CookieSessions a session travels in its cookie. While it is in use its records
+// stand in this process's memory as well, and all that is done to a session is done
+// there: so everything but these lines is the same with and without a storage. What
+// has changed by the time a response leaves goes along in a new cookie.
+
+const (
+	// mostInCookie is what browsers take of a cookie's name and value together
+	// (RFC 6265bis section 5.6).
+	mostInCookie = 4096
+	// mostCookies carry a session. More than that many servers and proxies refuse.
+	mostCookies = 2
+	// carryPatience is how long a request waits for tokens that are renewed ahead of
+	// time, so that its response can carry them. Else the next one does, and if that
+	// is at another instance, which knows nothing of them, the session is lost to
+	// rotation.
+	carryPatience = 2 * time.Second
+	// recordsOfASession stand in memory: hot, cold, and now and then a tombstone.
+	recordsOfASession = 3
+)
+
+// sealed carries sessions in cookies.
+type sealed struct {
+	sealer *session.Sealer
+	names  [mostCookies][]byte
+	opened *cache.Cache[openedKey, carried]
+	sent   *cache.Cache[session.ID, sentCookie]
+	// sealing are held, by session, while a cookie is made: requests that come at
+	// once get the same one.
+	sealing [64]sync.Mutex
+}
+
+// openedKey begins a cookie's value, and most of it is random.
+type openedKey [40]byte
+
+// carried is what a cookie that was opened holds.
+type carried struct {
+	value     string // all of it: nothing else is taken for it
+	id        session.ID
+	serial    uint64
+	idleUntil int64
+	oldKey    bool
+}
+
+// Format prints no secret.
+func (*carried) Format(f fmt.State, _ rune) { secret.Hide(f, "session") }
+
+// sentCookie is the newest cookie of a session: requests that still carry the one
+// before all get this.
+type sentCookie struct {
+	serial    uint64
+	idleUntil int64
+	value     string
+}
+
+// Format prints no secret.
+func (*sentCookie) Format(f fmt.State, _ rune) { secret.Hide(f, "session") }
+
+type carriedKey struct{ of *Engine }
+
+func newSealed(s Settings, name, binding string) *sealed {
+	k := &sealed{
+		sealer: session.NewSealer(s.Keys, binding, packed.NewBook(s.ClientID, pool.DefaultIssuers(s.UserPoolID)...)),
+		opened: cache.New[openedKey, carried](cache.Limit), sent: cache.New[session.ID, sentCookie](cache.Limit),
+	}
+	for i := range k.names {
+		k.names[i] = []byte(name)
+		if i > 0 {
+			k.names[i] = append(k.names[i], "_"+strconv.Itoa(i+1)...)
+		}
+	}
+	return k
+}
+
+// memoryOfSealed is where the records of sessions in use stand.
+func memoryOfSealed(now func() time.Time) storage.Driver {
+	return storage.NewBounded(recordsOfASession*cache.Limit, now)
+}
+
+// sessionID is the session that a request's cookie is about: its id, nil without such
+// a cookie, and no id at all if the cookie is none of ours.
+func (a *Engine) sessionID(r Request) []byte {
+	value := a.cookies.read(r, a.cookies.session)
+	if value == nil || a.sealed == nil {
+		return value
+	}
+	found := a.sealed.find(a, r, value)
+	if found == nil {
+		return []byte{}
+	}
+	r.SetUserValue(carriedKey{a}, found)
+	return found.id[:]
+}
+
+// sessionIDs are all sessions that cookies of a request are about.
+func (a *Engine) sessionIDs(r Request) [][]byte {
+	values := a.cookies.readAll(r, a.cookies.session)
+	if a.sealed == nil {
+		return values
+	}
+	var ids [][]byte
+	for _, value := range values {
+		if found := a.sealed.find(a, r, value); found != nil {
+			r.SetUserValue(carriedKey{a}, found)
+			ids = append(ids, found.id[:])
+		}
+	}
+	return ids
+}
+
+// find opens a cookie, or knows what is in it.
+func (k *sealed) find(a *Engine, r Request, value []byte) *carried {
+	if len(value) <= len(openedKey{}) {
+		return nil
+	}
+	parts := int(value[0] - '0')
+	if parts < 1 || parts > mostCookies {
+		return nil
+	}
+	if parts == mostCookies {
+		more := a.cookies.read(r, k.names[1])
+		if len(more) == 0 || len(value) != mostInCookie-len(k.names[0]) {
+			return nil
+		}
+		value = append(value[:len(value):len(value)], more...)
+	}
+	known := k.opened.Get(openedKey(value))
+	if known == nil || known.value != string(value) {
+		if known = a.takeIn(value); known == nil {
+			return nil
+		}
+		entry := &cache.Entry[openedKey, carried]{Key: openedKey(value), Value: *known}
+		k.opened.Put(entry)
+		known = &entry.Value
+	}
+	return known
+}
+
+// takeIn opens a cookie that was not seen before, and takes its session in.
+func (a *Engine) takeIn(value []byte) *carried {
+	c, err := a.sealed.sealer.Open(value[1:])
+	if err != nil {
+		if !errors.Is(err, secret.ErrUnknownVersion) {
+			observer{a}.Tampered(err)
+		}
+		return nil
+	}
+	handle, ok := a.sessions.Handle(c.ID[:])
+	if !ok {
+		return nil
+	}
+	if !a.renewals.HasEnded(handle.Name()) && !a.renewals.WasRefused(handle.Name(), c.Cold.Refresh.First()) {
+		_ = a.sessions.Adopt(c, a.settings.Now()) // into memory; a deadline that has passed shows when it is read
+	}
+	return &carried{
+		value: string(value), id: c.ID, serial: c.Hot.Serial, idleUntil: int64(c.Hot.IdleUntil), oldKey: c.OldKey,
+	}
+}
+
+// errRefusedHere is for a cookie whose session cannot be renewed, and may go on in a
+// cookie that another instance has sent.
+var errRefusedHere = errors.New("Cognito refuses the refresh token; another instance may have renewed the session")
+
+// readSession finds the session of an id. One that is carried may have been forgotten
+// here, and is taken in again.
+func (a *Engine) readSession(r Request, id []byte, now time.Time) (*session.Session, error) {
+	s, err := a.sessions.Read(id, now)
+	if err == nil || a.sealed == nil || fault.IsUnknown(err) {
+		return s, err
+	}
+	found, _ := r.UserValue(carriedKey{a}).(*carried)
+	return a.readAgain(found, now)
+}
+
+// readAgain takes in a session once more that is not here any longer.
+func (a *Engine) readAgain(found *carried, now time.Time) (*session.Session, error) {
+	if found == nil {
+		return nil, session.ErrNoSession
+	}
+	id := found.id[:]
+	c, openErr := a.sealed.sealer.Open([]byte(found.value[1:]))
+	handle, ok := a.sessions.Handle(id)
+	switch {
+	case openErr != nil || !ok || a.renewals.HasEnded(handle.Name()):
+		return nil, session.ErrNoSession
+	case a.renewals.WasRefused(handle.Name(), c.Cold.Refresh.First()):
+		return nil, fault.New(fault.Details{Reason: fault.ErrSessionEnded, Cause: errRefusedHere})
+	}
+	if err := a.sessions.Adopt(c, now); err != nil {
+		return nil, err
+	}
+	return a.sessions.Read(id, now)
+}
+
+// carry sends the cookie of a session along that has changed since the request's
+// cookie was sent.
+func (a *Engine) carry(r Request) {
+	if a.sealed == nil {
+		return
+	}
+	brought, ok := r.UserValue(carriedKey{a}).(*carried)
+	id, _ := r.UserValue(identityKey{a}).(*session.Identity)
+	if !ok || id == nil || id.Session == nil {
+		return
+	}
+	s := id.Session
+	if newer := a.sessions.Recent.Get(s.ID); newer != nil && newer.Serial >= s.Serial {
+		s = newer // renewed, or its idle deadline moved, since the request came in
+	}
+	if s.Serial == brought.serial && int64(s.IdleUntil) == brought.idleUntil && !brought.oldKey {
+		return
+	}
+	if err := a.setSession(r, s); err != nil {
+		a.settings.Logger.Error("cognito: a session's new cookie could not be sent; the old one works until its tokens expire", "session", s.Name()[:8], "error", err)
+	}
+}
+
+// setSession sends the cookie that leads to a session.
+func (a *Engine) setSession(r Request, s *session.Session) error {
+	if a.sealed == nil {
+		a.cookies.set(r, string(a.cookies.session), string(s.ID[:]), a.settings.AbsoluteTimeout)
+		return nil
+	}
+	value, err := a.sealedValue(s)
+	if err != nil {
+		return err
+	}
+	life := s.Until().Sub(a.settings.Now()) + time.Second - time.Nanosecond // whole seconds, not one less
+	for i, name := range a.sealed.names {
+		room := mostInCookie - len(name)
+		part := value[:min(room, len(value))]
+		value = value[len(part):]
+		switch {
+		case part != "":
+			a.cookies.set(r, string(name), part, life)
+		case a.cookies.read(r, name) != nil:
+			a.cookies.clear(r, string(a.sealed.names[i]))
+		}
+	}
+	return nil
+}
+
+// sealedValue is the newest cookie of a session.
+func (a *Engine) sealedValue(s *session.Session) (string, error) {
+	sealing := &a.sealed.sealing[s.ID[0]%64]
+	sealing.Lock()
+	defer sealing.Unlock()
+	sent := a.sealed.sent.Get(s.ID)
+	if sent != nil && sent.serial == s.Serial && sent.idleUntil == int64(s.IdleUntil) {
+		return sent.value, nil
+	}
+	cold := s.Unsaved
+	if cold == nil {
+		stored, err := a.sessions.ReadCold(&s.Handle)
+		if err != nil {
+			return "", err
+		}
+		cold = &stored
+	}
+	text := a.sealed.sealer.Seal(s.ID, s.Record(), *cold)
+	parts := 1
+	if len(a.sealed.names[0])+1+len(text) > mostInCookie {
+		parts = mostCookies
+	}
+	if longest := mostCookies*mostInCookie - len(a.sealed.names[0]) - len(a.sealed.names[1]); 1+len(text) > longest {
+		return "", fault.Because(fault.ErrMisconfigured, "%w: %d characters, %d fit; ask for fewer Scopes, give users fewer groups or attributes, or set a Storage", errTooLarge, 1+len(text), longest)
+	}
+	value := strconv.Itoa(parts) + text
+	a.sealed.sent.Put(&cache.Entry[session.ID, sentCookie]{Key: s.ID, Value: sentCookie{s.Serial, int64(s.IdleUntil), value}})
+	return value, nil
+}
+
+var errTooLarge = errors.New("the session's tokens are too large for cookies")
+
+// clearSession deletes the session's cookie, or cookies.
+func (a *Engine) clearSession(r Request) {
+	a.cookies.clear(r, string(a.cookies.session))
+	if a.sealed != nil && a.cookies.read(r, a.sealed.names[1]) != nil {
+		a.cookies.clear(r, string(a.sealed.names[1]))
+	}
+}

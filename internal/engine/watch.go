@@ -1,0 +1,77 @@
+package engine
+
+import (
+	"github.com/bar-tech/cognito/internal/claims"
+	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/session"
+)
+
+// Watch looks after the session of a request that goes on for long, as a WebSocket or
+// a stream does. It outlives the request, so it holds nothing of it.
+type Watch struct {
+	engine  *Engine
+	id      session.ID
+	carried *carried
+	bearer  *session.Identity // instead: a token that nothing renews
+	refusal error             // instead: there was nobody
+}
+
+// Watch begins to look after whoever sent a request.
+func (a *Engine) Watch(r Request) *Watch {
+	if id := a.Identity(r); id != nil && id.Bearer && id.Payload != nil {
+		return &Watch{engine: a, bearer: id}
+	}
+	current, err := a.sessionOf(r)
+	if err != nil {
+		return &Watch{engine: a, refusal: err}
+	}
+	found, _ := r.UserValue(carriedKey{a}).(*carried)
+	return &Watch{engine: a, id: current.ID, carried: found}
+}
+
+// current is the session as it is now, with tokens that have not expired.
+func (w *Watch) current() (*session.Session, error) {
+	if w.refusal != nil {
+		return nil, w.refusal
+	}
+	now := w.engine.settings.Now()
+	s, err := w.engine.sessions.Read(w.id[:], now)
+	if err != nil && w.carried != nil {
+		s, err = w.engine.readAgain(w.carried, now)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.Expires.Passed(now) {
+		return w.engine.renewals.Wait(s)
+	}
+	return s, nil
+}
+
+// User is who it is now.
+func (w *Watch) User() (*claims.Set, error) {
+	if w.bearer != nil {
+		return w.bearer.User, checkBearerExpiry(w.bearer, w.engine.settings.Now())
+	}
+	s, err := w.current()
+	if err != nil {
+		return nil, err
+	}
+	return s.Identity.User, nil
+}
+
+// AccessToken is a token that has not expired.
+func (w *Watch) AccessToken() (secret.Text, error) {
+	if w.bearer != nil {
+		return w.bearer.Raw, checkBearerExpiry(w.bearer, w.engine.settings.Now())
+	}
+	s, err := w.current()
+	if err != nil {
+		return "", err
+	}
+	if s.Unsaved != nil {
+		return s.Unsaved.Access, nil
+	}
+	cold, err := w.engine.sessions.ReadCold(&s.Handle)
+	return cold.Access, err
+}

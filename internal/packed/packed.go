@@ -1,0 +1,205 @@
+// Package packed writes tokens short, so that a whole session fits into one cookie.
+//
+// Nothing in a token is there twice. A JWT is base64url of JSON and of a signature
+// (RFC 7515 section 3.1); a refresh token of Cognito is base64url of five parts of
+// which four are random (RFC 7516 section 3.1). So what is JSON is deflated, all of
+// it together and after a text of what every pool writes, and what is random is kept
+// as its bytes. Whatever has another form travels as it is.
+package packed
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"io"
+	"strings"
+)
+
+// Book is the text that packing takes for known. It depends on the pool and the
+// client alone, to which whatever holds packed tokens is sealed.
+type Book struct{ text []byte }
+
+// NewBook is the book of a pool and a client.
+func NewBook(clientID string, issuers ...string) *Book {
+	text := commonText
+	for _, issuer := range issuers {
+		text += `,"iss":"` + issuer + `","iss":"` + strings.ReplaceAll(issuer, "/", `\/`) + `"` // as Cognito writes it
+	}
+	return &Book{[]byte(text + `,"aud":"` + clientID + `","client_id":"` + clientID + `"`)}
+}
+
+// commonText is what tokens of every pool have in common, the rarest first: what
+// is nearest costs least.
+const commonText = `{"cty":"JWT","enc":"A256GCM","alg":"RSA-OAEP"}` +
+	`,"identities":[{"dateCreated":"17","userId":"","providerName":"Google","providerType":"SAML","providerType":"OIDC","issuer":null,"primary":"true"}]` +
+	`,"cognito:preferred_role":"arn:aws:iam::","cognito:roles":["arn:aws:iam::` +
+	`,"birthdate":","zoneinfo":","locale":","picture":"https:\/\/,"nickname":","updated_at":17,"phone_number_verified":false,"phone_number_verified":true,"phone_number":"+` +
+	`,"preferred_username":","family_name":","given_name":","custom:,"nonce":","at_hash":","device_key":"` +
+	`,"email_verified":false,"email_verified":true,"cognito:username":","cognito:groups":["admin","username":","version":2` +
+	`,"token_use":"access","scope":"aws.cognito.signin.user.admin phone openid email profile","auth_time":17,"exp":17,"iat":17` +
+	`,"jti":","origin_jti":","event_id":","token_use":"id","name":","email":"@example.com@gmail.com"}{"kid":"=","alg":"RS256"}{"sub":"`
+
+// A part of a token is written as one of these.
+const (
+	asText   = iota // as it stands, with the text
+	asJSON          // its bytes, with the text
+	asRandom        // its bytes, which nothing makes shorter
+	kinds
+)
+
+// Pack writes tokens short. What it returns holds them byte for byte.
+func (b *Book) Pack(tokens ...string) []byte {
+	var heads, random, text []byte
+	for _, token := range tokens {
+		parts := strings.Split(token, ".")
+		heads = binary.AppendUvarint(heads, uint64(len(parts)))
+		for _, part := range parts {
+			kind, raw := formOf(part)
+			heads = binary.AppendUvarint(heads, uint64(len(raw)*kinds+kind))
+			if kind == asRandom {
+				random = append(random, raw...)
+			} else {
+				text = append(text, raw...)
+			}
+		}
+	}
+	short, ids := withoutUUIDs(text)
+	packed := binary.AppendUvarint(nil, uint64(len(heads)))
+	packed = append(packed, heads...)
+	packed = binary.AppendUvarint(packed, uint64(len(ids)))
+	packed = append(append(packed, ids...), random...)
+	return append(packed, b.deflate(short)...)
+}
+
+// formOf chooses how a part is written.
+func formOf(part string) (kind int, raw []byte) {
+	raw, err := encoding.DecodeString(part)
+	switch {
+	case err != nil || encoding.EncodeToString(raw) != part: // line breaks, which decoding skips
+		return asText, []byte(part)
+	case len(raw) > 0 && raw[0] == '{':
+		return asJSON, raw
+	}
+	return asRandom, raw
+}
+
+var encoding = base64.RawURLEncoding.Strict()
+
+var errMalformed = errors.New("packed tokens end early or say something impossible")
+
+// most is how much text is unpacked: far more than Cognito puts into tokens.
+const most = 1 << 20
+
+// Unpack reverses Pack, for as many tokens as there were.
+func (b *Book) Unpack(packed []byte, tokens int) ([]string, error) {
+	heads, rest, ok := block(packed)
+	if !ok {
+		return nil, errMalformed
+	}
+	ids, rest, ok := block(rest)
+	if !ok {
+		return nil, errMalformed
+	}
+	shapes, random, err := readHeads(heads, tokens)
+	if err != nil || random > len(rest) {
+		return nil, errMalformed
+	}
+	short, err := b.inflate(rest[random:])
+	if err != nil {
+		return nil, err
+	}
+	text, err := withUUIDs(short, ids)
+	if err != nil {
+		return nil, err
+	}
+	return assemble(shapes, rest[:random], text)
+}
+
+// block reads a length and as many bytes.
+func block(b []byte) (block, rest []byte, ok bool) {
+	length, size := binary.Uvarint(b)
+	if size <= 0 || length > uint64(len(b)-size) {
+		return nil, nil, false
+	}
+	return b[size : size+int(length)], b[size+int(length):], true
+}
+
+// shape is how a part is written, and how long that is.
+type shape struct{ kind, length int }
+
+// readHeads also returns how many bytes are random.
+func readHeads(heads []byte, tokens int) (shapes [][]shape, random int, err error) {
+	next := func() int {
+		number, size := binary.Uvarint(heads)
+		if size <= 0 || number > kinds*most {
+			err, heads = errMalformed, nil
+			return 0
+		}
+		heads = heads[size:]
+		return int(number)
+	}
+	for range tokens {
+		var token []shape
+		for parts := next(); parts > 0 && err == nil; parts-- {
+			head := next()
+			token = append(token, shape{head % kinds, head / kinds})
+			if head%kinds == asRandom {
+				random += head / kinds
+			}
+		}
+		shapes = append(shapes, token)
+	}
+	if len(heads) > 0 {
+		err = errMalformed
+	}
+	return shapes, random, err
+}
+
+// assemble makes the tokens of their parts.
+func assemble(shapes [][]shape, random, text []byte) ([]string, error) {
+	var tokens []string
+	for _, token := range shapes {
+		var parts []string
+		for _, s := range token {
+			from := &text
+			if s.kind == asRandom {
+				from = &random
+			}
+			if s.length > len(*from) {
+				return nil, errMalformed
+			}
+			raw := (*from)[:s.length]
+			*from = (*from)[s.length:]
+			if s.kind == asText {
+				parts = append(parts, string(raw))
+			} else {
+				parts = append(parts, encoding.EncodeToString(raw))
+			}
+		}
+		tokens = append(tokens, strings.Join(parts, "."))
+	}
+	return tokens, nil
+}
+
+func (b *Book) deflate(text []byte) []byte {
+	var short bytes.Buffer
+	w, err := flate.NewWriterDict(&short, flate.BestCompression, b.text)
+	if err != nil {
+		panic(err) // only for levels that flate does not have
+	}
+	_, _ = w.Write(text) // into memory
+	_ = w.Close()
+	return short.Bytes()
+}
+
+func (b *Book) inflate(short []byte) ([]byte, error) {
+	r := flate.NewReaderDict(bytes.NewReader(short), b.text)
+	defer r.Close()
+	text, err := io.ReadAll(io.LimitReader(r, most))
+	if err != nil {
+		return nil, errMalformed
+	}
+	return text, nil
+}

@@ -1,0 +1,90 @@
+package packed
+
+import (
+	"bytes"
+	"encoding/hex"
+)
+
+// Cognito names everything by UUIDs: users, sign-ins, tokens. In hexadecimal they
+// cost half as much again as their bytes, however well they are compressed.
+
+const (
+	uuidLength = 36 // 8-4-4-4-12
+	// markOfUUID stands in the text for a UUID, before the number of the UUID. It
+	// is no part of JSON (RFC 8259 section 7), nor of a token.
+	markOfUUID = 0
+	mostUUIDs  = 255
+)
+
+// withoutUUIDs returns the text with marks in their place, and the bytes of the
+// UUIDs, each once.
+func withoutUUIDs(text []byte) (short, ids []byte) {
+	if bytes.IndexByte(text, markOfUUID) >= 0 {
+		return text, nil // a token of some other make
+	}
+	for len(text) > 0 {
+		id, is := uuidAt(text)
+		number := numberOf(ids, id)
+		if !is || number == mostUUIDs {
+			short, text = append(short, text[0]), text[1:]
+			continue
+		}
+		if number*len(id) == len(ids) {
+			ids = append(ids, id[:]...)
+		}
+		short, text = append(short, markOfUUID, byte(number)), text[uuidLength:]
+	}
+	return short, ids
+}
+
+// numberOf is where id is in ids, or would be.
+func numberOf(ids []byte, id [16]byte) (number int) {
+	for ; number*len(id) < len(ids); number++ {
+		if bytes.Equal(ids[number*len(id):][:len(id)], id[:]) {
+			return number
+		}
+	}
+	return number
+}
+
+// withUUIDs reverses withoutUUIDs.
+func withUUIDs(short, ids []byte) (text []byte, err error) {
+	if len(ids) == 0 {
+		return short, nil
+	}
+	for len(short) > 0 {
+		if short[0] != markOfUUID {
+			text, short = append(text, short[0]), short[1:]
+			continue
+		}
+		if len(short) < 2 || 16*int(short[1])+16 > len(ids) {
+			return nil, errMalformed
+		}
+		text, short = appendUUID(text, ids[16*int(short[1]):][:16]), short[2:]
+	}
+	return text, nil
+}
+
+// uuidAt reads the UUID that text begins with, in the lower case of RFC 9562
+// section 4, as Cognito writes it.
+func uuidAt(text []byte) (id [16]byte, ok bool) {
+	if len(text) < uuidLength || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
+		return id, false
+	}
+	digits := bytes.ReplaceAll(text[:uuidLength], []byte("-"), nil)
+	if len(digits) != hex.EncodedLen(len(id)) || !bytes.Equal(digits, bytes.ToLower(digits)) {
+		return id, false
+	}
+	_, err := hex.Decode(id[:], digits)
+	return id, err == nil
+}
+
+func appendUUID(b, id []byte) []byte {
+	for i, part := range [][]byte{id[:4], id[4:6], id[6:8], id[8:10], id[10:]} {
+		if i > 0 {
+			b = append(b, '-')
+		}
+		b = hex.AppendEncode(b, part)
+	}
+	return b
+}

@@ -1,0 +1,157 @@
+package session
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/claims"
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/packed"
+	"github.com/bar-tech/cognito/internal/secret"
+)
+
+// A session may travel in its cookie, and stand nowhere. Its claims are those of its
+// tokens, so both records are made of the tokens and of little else.
+
+// Sealer writes sessions into the values of cookies, and reads them.
+type Sealer struct {
+	seal *secret.CookieSealer
+	book *packed.Book
+}
+
+// NewSealer needs what sessions are bound to, and the book of the pool and the client.
+func NewSealer(keys secret.Keys, binding string, book *packed.Book) *Sealer {
+	return &Sealer{secret.NewCookieSealer(keys, "session", binding), book}
+}
+
+// Carried is the session that a cookie carries.
+type Carried struct {
+	ID   ID
+	Hot  Hot
+	Cold Cold
+	// OldKey tells that it was sealed with a key that only opens now.
+	OldKey bool
+}
+
+// Format prints no secret.
+func (Carried) Format(f fmt.State, _ rune) { secret.Hide(f, "session") }
+
+// Seal is the value that carries a session. Of several refresh tokens it takes the
+// likeliest.
+func (s *Sealer) Seal(id ID, hot Hot, cold Cold) string {
+	random, ok := secret.RandomOf(id[:])
+	if !ok {
+		panic("cognito: a session id of our own making is malformed")
+	}
+	b := append([]byte(nil), random[:]...)
+	b = binary.AppendUvarint(b, hot.Serial)
+	for _, m := range hot.inOrder() {
+		b = binary.AppendVarint(b, int64(*m))
+	}
+	b = appendPart(b, []byte(cold.Nonce.Reveal()))
+	b = appendPart(b, hot.UserInfo.Expand())
+	return s.seal.Seal(append(b, s.book.Pack(cold.Access.Reveal(), cold.ID.Reveal(), cold.Refresh.First().Reveal())...))
+}
+
+// randomSize is what is random of a session id.
+const randomSize = 32
+
+var errNoTokens = errors.New("the cookie holds no tokens of Cognito's form")
+
+// Open reverses Seal.
+func (s *Sealer) Open(value []byte) (c Carried, err error) {
+	plain, first, err := s.seal.Open(value)
+	if err != nil {
+		return c, err
+	}
+	c.OldKey = !first
+	if len(plain) < randomSize {
+		return c, errShortRecord
+	}
+	base64.RawURLEncoding.Encode(c.ID[:], plain[:randomSize])
+	r := recordReader{rest: plain[randomSize:]}
+	c.Hot.Serial = r.number()
+	for _, m := range c.Hot.inOrder() {
+		*m = r.moment()
+	}
+	c.Cold.Nonce = secret.Text(r.part())
+	userInfo := r.part()
+	if r.err != nil {
+		return c, r.err
+	}
+	tokens, err := s.book.Unpack(r.rest, 3)
+	if err != nil {
+		return c, err
+	}
+	c.Cold.Access, c.Cold.ID, c.Cold.Refresh = secret.Text(tokens[0]), secret.Text(tokens[1]), NewCandidates(secret.Text(tokens[2]))
+	return c, c.readClaims(userInfo)
+}
+
+// readClaims takes the hot record's claims from the tokens. They were verified
+// before they were sealed.
+func (c *Carried) readClaims(userInfo []byte) error {
+	payload, user := claimsIn(c.Cold.Access), claimsIn(c.Cold.ID)
+	if payload == nil || user == nil {
+		return errNoTokens
+	}
+	merged, err := claims.OfUser(user, userInfo)
+	if err != nil {
+		return errNoTokens
+	}
+	c.Hot.Renewable = c.Cold.Refresh.First() != ""
+	c.Hot.User, c.Hot.Payload = claims.Text{Bytes: merged}, claims.Text{Bytes: payload}
+	if len(userInfo) > 0 {
+		c.Hot.UserInfo = claims.Text{Bytes: userInfo}
+	}
+	c.Hot.Subject = claims.New(c.Hot.Payload, "", nil).Text("sub")
+	return nil
+}
+
+// claimsIn are the claims of a JWT, or nil.
+func claimsIn(token secret.Text) []byte {
+	parts := strings.Split(token.Reveal(), ".")
+	if len(parts) != 3 {
+		return nil
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return nil
+	}
+	return payload
+}
+
+// Adopt takes in a session that a request has brought in its cookie, if it is news:
+// what is here may have been renewed since that cookie was sent, and what has come
+// may have been renewed elsewhere.
+func (s *Store) Adopt(c Carried, now time.Time) error {
+	if c.Hot.until.Passed(now) || c.Hot.IdleUntil.Passed(now) {
+		return ErrNoSession
+	}
+	handle, ok := s.Handle(c.ID[:])
+	if !ok {
+		return ErrNoSession
+	}
+	hot, cold, err := s.Fresh(handle)
+	switch {
+	case fault.IsUnknown(err):
+		return err
+	case err != nil:
+		_, err = s.write(handle, c.Hot, &c.Cold)
+		return err
+	case cold.Refresh.Knows(c.Cold.Refresh.First()):
+		return nil
+	}
+	// Another instance has renewed the same cookie. Of two children of one refresh
+	// token the one minted last is alive, and the next renewal tries both.
+	if hot.Serial < c.Hot.Serial || (hot.Serial == c.Hot.Serial && hot.Expires < c.Hot.Expires) {
+		c.Cold.Refresh = c.Cold.Refresh.With(cold.Refresh)
+		_, err = s.write(handle, c.Hot, &c.Cold)
+		return err
+	}
+	cold.Refresh = cold.Refresh.With(c.Cold.Refresh)
+	return s.writeCold(handle, hot.Record(), &cold)
+}

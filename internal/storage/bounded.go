@@ -1,0 +1,65 @@
+package storage
+
+import (
+	"sync"
+	"time"
+)
+
+// Bounded is a storage in this process's memory for what exists elsewhere as well:
+// of sessions that travel in their cookies it keeps those that are in use. When it is
+// full it forgets what was written first, so strangers who fill it cost others the
+// work of opening their cookies once more, and nobody a session. It hands out what it
+// keeps, which nobody may change.
+type Bounded struct {
+	limit int
+	now   func() time.Time
+
+	mu     sync.RWMutex
+	latest map[string]item // written lately: half of what may be kept
+	before map[string]item // written before those
+}
+
+type item struct {
+	value   []byte
+	expires time.Time
+}
+
+// NewBounded keeps so many records at least, and twice as many at most.
+func NewBounded(limit int, now func() time.Time) *Bounded {
+	return &Bounded{limit: limit, now: now, latest: map[string]item{}}
+}
+
+// Get returns nil for a key that is not there.
+func (b *Bounded) Get(key string) ([]byte, error) {
+	b.mu.RLock()
+	found, ok := b.latest[key]
+	if !ok {
+		found, ok = b.before[key]
+	}
+	b.mu.RUnlock()
+	if !ok || !b.now().Before(found.expires) {
+		return nil, nil
+	}
+	return found.value, nil
+}
+
+// Set stores a value for so long.
+func (b *Bounded) Set(key string, value []byte, ttl time.Duration) error {
+	expires := b.now().Add(ttl)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.latest) >= b.limit {
+		b.latest, b.before = make(map[string]item, b.limit), b.latest
+	}
+	b.latest[key] = item{value, expires}
+	return nil
+}
+
+// Delete removes a key.
+func (b *Bounded) Delete(key string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.latest, key)
+	delete(b.before, key)
+	return nil
+}

@@ -1,0 +1,70 @@
+package cognito_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/internal/lab"
+	"github.com/gofiber/fiber/v2"
+)
+
+// TestWatch: a connection that outlives its request sees that alice is still there,
+// gets fresh tokens, and hears of her logout, at whichever instance.
+func TestWatch(t *testing.T) {
+	for name, hooks := range withAndWithout {
+		t.Run(name, func(t *testing.T) {
+			pool := lab.NewPool(t, lab.Rotating(time.Minute))
+			watches := make(chan *cognito.Watch, 1)
+			s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+				app.Use(auth.Handler())
+				app.Get("/stream", func(c *fiber.Ctx) error {
+					watches <- auth.Watch(c)
+					return nil
+				})
+			}, append(hooks, lab.TakesBearer)...)
+			watchOf := func(r lab.Request) *cognito.Watch {
+				r.Path = "/stream"
+				s.Send(r)
+				return <-watches
+			}
+			if _, err := watchOf(lab.Request{}).User(); !errors.Is(err, cognito.ErrNotSignedIn) {
+				t.Errorf("a stranger's watch says %v", err)
+			}
+
+			cookie := s.SignIn("alice")
+			alice := watchOf(lab.Request{Cookies: []*http.Cookie{cookie}})
+			first, err := alice.AccessToken()
+			if err != nil {
+				t.Fatal(err)
+			}
+			pool.Advance(2 * time.Hour)
+			second, err := alice.AccessToken()
+			if err != nil || second == first {
+				t.Errorf("after the expiry it hands out the same token: %v, %v", second == first, err)
+			}
+			if user, err := alice.User(); err != nil || user.Username() != "alice" {
+				t.Errorf("it says %v, %v", user, err)
+			}
+			token := pool.AccessToken("", "bob", nil)
+			bob := watchOf(lab.Request{Header: map[string]string{"Authorization": "Bearer " + token}})
+			if got, err := bob.AccessToken(); got != token || err != nil {
+				t.Errorf("the bearer's watch hands out another token: %v", err)
+			}
+
+			s.Send(lab.Request{Method: http.MethodPost, Path: "/logout", Cookies: []*http.Cookie{cookie}, Header: map[string]string{"Sec-Fetch-Site": "same-origin"}})
+			if user, err := alice.User(); user != nil || !errors.Is(err, cognito.ErrSessionEnded) {
+				t.Errorf("after the logout it says %v, %v", user, err)
+			}
+			if _, err := alice.AccessToken(); !errors.Is(err, cognito.ErrSessionEnded) {
+				t.Errorf("after the logout it hands out a token: %v", err)
+			}
+			pool.Advance(2 * time.Hour)
+			if _, err := bob.User(); !errors.Is(err, cognito.ErrInvalidToken) {
+				t.Errorf("an expired bearer token counts: %v", err)
+			}
+		})
+	}
+}
