@@ -20,15 +20,16 @@ var floors = []struct{ name, mayCall string }{
 	{"cache", ""},
 	{"claims", ""},
 	{"fault", ""},
+	{"packed", ""},
 	{"secret", ""},
 	{"tasks", ""},
 	{"web", ""},
 	{"storage", "fault secret"},
 	{"pool", "fault secret tasks"},
 	{"verify", "claims fault pool secret tasks"},
-	{"session", "cache claims fault secret storage tasks"},
+	{"session", "cache claims fault packed secret storage tasks"},
 	{"refresh", "claims fault pool secret session storage tasks verify"},
-	{"engine", "cache claims fault pool refresh secret session storage tasks verify web"},
+	{"engine", "cache claims fault packed pool refresh secret session storage tasks verify web"},
 }
 
 // testOnly are internal packages that no program contains.

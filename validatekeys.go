@@ -22,6 +22,9 @@ func (k *configCheck) keys(c Config) {
 	if c.Storage != nil && len(c.Keys) == 0 {
 		k.add("Keys", "", "is required with Storage: without it, whoever can write to the storage could make sessions", makeKey)
 	}
+	if c.CookieSessions && len(c.Keys) == 0 {
+		k.add("Keys", "", "is required with CookieSessions: it is what sessions are sealed with", makeKey)
+	}
 	for i, key := range c.Keys {
 		if rule := judgeKey(key, c.Keys[:i]); rule != "" {
 			k.add("Keys", secret.RedactedUnlessEmpty(key), fmt.Sprintf("key %d of %d %s", i+1, len(c.Keys), rule), makeKey)

@@ -30,6 +30,33 @@ func AccessToken(c fiber.Ctx) (string, error) {
 	return engine.Nearest(r).AccessToken(r)
 }
 
+// IDToken returns the user's raw ID token, for an identity pool or an authorizer that
+// asks for it. It is never expired: if need be it is renewed first. Never send it to
+// an API as a bearer token; that is what [AccessToken] is for. The errors are those of
+// [AccessToken], and [ErrNotSignedIn] for a request that brought a bearer token: an
+// access token comes without an ID token.
+func IDToken(c fiber.Ctx) (string, error) {
+	r := requestOf(c)
+	return engine.Nearest(r).IDToken(r)
+}
+
+// Refresh renews the user's tokens now, so that [UserFrom], [PayloadFrom] and the
+// guards that run after it know what a handler has just changed at Cognito: groups,
+// attributes. What a handler has read before stays as it was. The errors are those of
+// [AccessToken]; the user stays signed in if it fails.
+func Refresh(c fiber.Ctx) error {
+	r := requestOf(c)
+	return engine.Nearest(r).Refresh(r)
+}
+
+// SessionID names the session of whoever is signed in, and is "" for everybody else. It
+// stays the same from login to logout, through every renewal. It is no secret and
+// opens nothing: use it as the key of what your app keeps for a session.
+func SessionID(c fiber.Ctx) string {
+	r := requestOf(c)
+	return engine.Nearest(r).SessionID(r)
+}
+
 // Err says why there is no user although there might be one: the storage or
 // Cognito is out of reach ([ErrUnavailable]), another site sent the request
 // ([ErrCrossOrigin]), or its bearer token does not count ([ErrInvalidToken],
@@ -47,6 +74,15 @@ func (a *Auth) PayloadFrom(c fiber.Ctx) *Payload {
 
 // AccessToken is [AccessToken] for the users of this middleware.
 func (a *Auth) AccessToken(c fiber.Ctx) (string, error) { return a.engine.AccessToken(requestOf(c)) }
+
+// IDToken is [IDToken] for the users of this middleware.
+func (a *Auth) IDToken(c fiber.Ctx) (string, error) { return a.engine.IDToken(requestOf(c)) }
+
+// Refresh is [Refresh] for the users of this middleware.
+func (a *Auth) Refresh(c fiber.Ctx) error { return a.engine.Refresh(requestOf(c)) }
+
+// SessionID is [SessionID] for the users of this middleware.
+func (a *Auth) SessionID(c fiber.Ctx) string { return a.engine.SessionID(requestOf(c)) }
 
 // Err is [Err] for the users of this middleware.
 func (a *Auth) Err(c fiber.Ctx) error { return errOf(a.engine.Identity(requestOf(c))) }

@@ -53,10 +53,10 @@ func NewAuth(config Config) (*Auth, error) {
 		return nil, err
 	}
 	a := &Auth{config: config.withDefaults()}
-	if fiber.IsChild() && inMemory(a.config.Storage) {
+	if fiber.IsChild() && inMemory(a.config.Storage) && !a.config.CookieSessions {
 		return nil, prefork
 	}
-	if a.config.Storage == nil {
+	if a.config.Storage == nil && !a.config.CookieSessions {
 		a.ownStorage = memory.New()
 		a.config.Storage = a.ownStorage
 	}
@@ -76,7 +76,8 @@ func (a *Auth) settings(ownClock bool) engine.Settings {
 		LoginPath: c.LoginPath, RedirectPath: c.RedirectPath, LogoutPath: c.LogoutPath, RefreshPath: c.RefreshPath,
 		AfterLogin: c.AfterLogin, AfterLogout: c.AfterLogout, AllowedOrigins: c.AllowedOrigins,
 		AmbiguousPaths: c.AllowAmbiguousPaths,
-		Storage:        c.Storage, OwnStorage: a.ownStorage != nil, Keys: secret.NewKeys(c.Keys), CookieName: c.CookieName, IdleTimeout: c.IdleTimeout, AbsoluteTimeout: c.AbsoluteTimeout,
+		Storage:        c.Storage, OwnStorage: a.ownStorage != nil, CookieSessions: c.CookieSessions, RenewInRequest: c.RenewInRequest,
+		Keys: secret.NewKeys(c.Keys), CookieName: c.CookieName, IdleTimeout: c.IdleTimeout, AbsoluteTimeout: c.AbsoluteTimeout,
 		Bearer: c.Bearer, BearerClientIDs: c.BearerClientIDs, Audience: c.Audience, UserInfo: c.UserInfo,
 		Logger: c.Logger, HTTPClient: c.HTTPClient, Now: c.Now, OwnClock: ownClock,
 	}

@@ -144,6 +144,23 @@ type Config struct {
 	// Optional. Default: a new github.com/gofiber/storage/memory/v2.
 	Storage fiber.Storage
 
+	// CookieSessions lets sessions travel sealed in their cookies: no storage, any
+	// number of instances, and Keys that they share. One cookie of at most 4,096
+	// bytes holds a session with tokens of the usual sizes, a second one what does
+	// not fit; what is too large for two is refused at the login. What cannot hold
+	// without a storage: a copy of a cookie signs in at other instances, after its
+	// owner has signed out, until the tokens in it expire. Make them short.
+	//
+	// Optional. Default: false.
+	CookieSessions bool
+
+	// RenewInRequest lets nothing of this package outlive a request, for processes
+	// that are frozen in between, as on AWS Lambda and Cloud Run: the request that
+	// finds tokens due for renewal waits until they are renewed.
+	//
+	// Optional. Default: false.
+	RenewInRequest bool
+
 	// Keys are secrets of the app, of 32 characters at least, such as "openssl
 	// rand -base64 32" prints. All instances that share a Storage share them:
 	// whoever can write to the storage, and does not know them, can make no
@@ -153,7 +170,7 @@ type Config struct {
 	// printed nowhere.
 	//
 	// Optional. Default: random, for the life of the process; required with
-	// Storage.
+	// Storage and with CookieSessions.
 	Keys []string
 
 	// CookieName names the session cookie, without prefix: "__Host-" is put

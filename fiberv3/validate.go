@@ -100,6 +100,9 @@ func (k *configCheck) pool(given, c Config) {
 	if strings.TrimSpace(c.ClientSecret) != c.ClientSecret || strings.ContainsFunc(c.ClientSecret, web.IsControl) {
 		k.add("ClientSecret", secret.Redacted, "must hold no spaces at its ends and no control characters", "copy the secret again, without a line break")
 	}
+	if given.CookieSessions && given.Storage != nil {
+		k.add("CookieSessions", "true", "must not be set together with Storage: sessions are either here or there", "leave one of the two out")
+	}
 	if given.Issuer != "" {
 		k.issuer(given)
 	}

@@ -6,6 +6,11 @@
 // confidential client, COGNITO_CLIENT_SECRET; BASE_URL to the API's own address, such
 // as https://abc123.execute-api.eu-west-2.amazonaws.com; and COGNITO_KEY to what
 // "openssl rand -base64 32" prints, kept in a secret.
+//
+// Behind a REST API it is ProxyWithContext instead. Behind a load balancer it is
+// httpadapter.NewALB(adaptor.FiberApp(app)), with the query parameters of the event
+// unescaped first, since that adapter escapes them once more. main_test.go shows all
+// three.
 package main
 
 import (

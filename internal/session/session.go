@@ -120,6 +120,7 @@ type Store struct {
 	Store    *storage.Store
 	rings    *secret.Deriver
 	alone    bool
+	carried  bool
 	now      func() time.Time
 	idle     time.Duration
 	total    time.Duration
@@ -136,6 +137,7 @@ type Settings struct {
 	Keys       secret.Keys
 	Binding    string // pool, client and app: what every record is bound to
 	Alone      bool   // the storage is this process's own: nobody else writes there
+	Carried    bool   // sessions travel in their cookies, and come back at any age
 	Dictionary *claims.Dictionary
 	Idle       time.Duration
 	Total      time.Duration
@@ -146,7 +148,7 @@ type Settings struct {
 func New(s Settings, store *storage.Store, background *tasks.Group, observer Observer) *Store {
 	return &Store{
 		observer: observer, tasks: background, Store: store,
-		rings: secret.NewDeriver(s.Keys, "session", s.Binding), alone: s.Alone, now: s.Now,
+		rings: secret.NewDeriver(s.Keys, "session", s.Binding), alone: s.Alone || s.Carried, carried: s.Carried, now: s.Now,
 		idle: s.Idle, total: s.Total, Recent: cache.New[ID, Session](cache.Limit), book: s.Dictionary, seed: maphash.MakeSeed(),
 	}
 }
