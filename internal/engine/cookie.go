@@ -76,10 +76,10 @@ func (k *cookies) read(r Request, name []byte) []byte {
 	value, found := cookieIn(first, name)
 	if times != 1 || found != 1 {
 		// Not just there, where it was looked for: further headers count too.
-		value, found = nil, 0
-		for _, each := range k.readAll(r, name) {
-			value = each
-			found++
+		var room [4][]byte // of this request's own: a visitor has more than one for a minute after each login
+		all := k.appendAll(room[:0], r, name)
+		if found = len(all); found > 0 {
+			value = all[0]
 		}
 	}
 	if found != 1 {
@@ -91,7 +91,10 @@ func (k *cookies) read(r Request, name []byte) []byte {
 // readAll returns the different values of all cookies with this name, as views into
 // the request.
 func (k *cookies) readAll(r Request, name []byte) [][]byte {
-	var values [][]byte
+	return k.appendAll(nil, r, name)
+}
+
+func (*cookies) appendAll(values [][]byte, r Request, name []byte) [][]byte {
 	for _, header := range r.Request.Header.PeekAll("Cookie") {
 		for len(header) > 0 {
 			value, rest, ok := nextCookie(header, name)
