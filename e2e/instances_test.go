@@ -40,6 +40,7 @@ func TestInstancesShareSessions(t *testing.T) {
 	pool := startPool(t)
 	settings := settingsOf(pool)
 	settings["REDIS_URL"] = machine.StartRedis(t).URL()
+	settings["SESSION_KEYS"] = "vXq3tJ0m5Z3rT7wY1uB6nL9cE4sD0fGh"
 	start := func() *example {
 		instance := startExample(t, settings)
 		pool.AllowOrigin(instance.url)

@@ -34,6 +34,6 @@ var returnPayloads = []string{
 	"/\xff\xfe", "\xff//evil.example", "/\xc0\xaf/evil.example", "/{}|^`\"<>", "/ / ", "/\u202e/evil.example",
 	// The login's own routes, and too much.
 	"/login", "/LOGIN", "/login/", "/login?return_to=//evil.example", "/login/redirect?error=x", "/logout", "/token/refresh", "/shop/../login",
-	"/" + strings.Repeat("a", 1023), "/" + strings.Repeat("a", 1024), "/" + strings.Repeat("é", 300), "/" + strings.Repeat("/", 2000) + "evil.example",
+	"/" + strings.Repeat("a", 2047), "/" + strings.Repeat("a", 2048), "/" + strings.Repeat("é", 300), "/" + strings.Repeat("/", 2000) + "evil.example",
 	"", "/", "/me", "/me?tab=2", "me",
 }

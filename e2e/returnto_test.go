@@ -227,7 +227,7 @@ func (a *returnApp) problem(location string) string {
 			return fmt.Sprintf("holds the byte %#x", location[i])
 		}
 	}
-	if len(location) > len(a.prefix)+1024 {
+	if len(location) > len(a.prefix)+2048 {
 		return fmt.Sprintf("is %d bytes long", len(location))
 	}
 	if path, _, _ := strings.Cut(strings.TrimPrefix(location, a.prefix), "?"); slices.Contains([]string{"/login", "/login/redirect", "/logout", "/token/refresh"}, path) {
