@@ -176,7 +176,7 @@ func (a *Engine) takeIn(value []byte) *carried {
 
 // errRefusedHere is for a cookie whose session cannot be renewed, and may go on in a
 // cookie that another instance has sent.
-var errRefusedHere = errors.New("Cognito refuses the refresh token; another instance may have renewed the session")
+var errRefusedHere = errors.New("the refresh token is refused; another instance may have renewed the session")
 
 // readSession finds the session of an id. One that is carried may have been forgotten
 // here, and is taken in again.
