@@ -159,6 +159,13 @@ type Config struct {
 	// Optional. Default: false.
 	RenewInRequest bool
 
+	// MaxSessions bounds the sessions that one user has at a time. At a login beyond
+	// it the one that was used longest ago ends. It takes a storage of some kind, so
+	// it must not be set with CookieSessions.
+	//
+	// Optional. Default: 0, any number.
+	MaxSessions int
+
 	// Keys are secrets of the app, of 32 characters at least, such as "openssl
 	// rand -base64 32" prints. All instances that share a Storage share them:
 	// whoever can write to the storage, and does not know them, can make no

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -99,6 +100,12 @@ func (k *configCheck) pool(given, c Config) {
 	}
 	if strings.TrimSpace(c.ClientSecret) != c.ClientSecret || strings.ContainsFunc(c.ClientSecret, web.IsControl) {
 		k.add("ClientSecret", secret.Redacted, "must hold no spaces at its ends and no control characters", "copy the secret again, without a line break")
+	}
+	switch {
+	case given.MaxSessions < 0:
+		k.add("MaxSessions", strconv.Itoa(given.MaxSessions), "must not be negative", "leave it out for any number")
+	case given.MaxSessions > 0 && given.CookieSessions:
+		k.add("MaxSessions", strconv.Itoa(given.MaxSessions), "must not be set together with CookieSessions: nobody counts sessions that stand nowhere", "set a Storage instead of CookieSessions, or leave it out")
 	}
 	if given.CookieSessions && given.Storage != nil {
 		k.add("CookieSessions", "true", "must not be set together with Storage: sessions are either here or there", "leave one of the two out")

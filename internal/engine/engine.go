@@ -84,6 +84,7 @@ type Settings struct {
 	OwnStorage      bool // the storage is in this process's memory, and nobody else's
 	Keys            secret.Keys
 	RenewInRequest  bool // nothing of ours outlives a request
+	MaxSessions     int  // of one user; 0: any number
 	CookieSessions  bool // sessions travel in their cookies; there is no Storage
 	CookieName      string
 	IdleTimeout     time.Duration
@@ -167,7 +168,7 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 	a.verifier = verifier
 	a.attempts = newAttempts(a)
 	a.sessions = session.New(session.Settings{
-		Keys: s.Keys, Binding: a.binding, Alone: s.OwnStorage, Carried: s.CookieSessions, Dictionary: claims.NewDictionary(s.ClientID, pool.DefaultIssuers(s.UserPoolID)...), Idle: s.IdleTimeout, Total: s.AbsoluteTimeout, Now: s.Now,
+		Keys: s.Keys, Binding: a.binding, Alone: s.OwnStorage, Carried: s.CookieSessions, Most: s.MaxSessions, Dictionary: claims.NewDictionary(s.ClientID, pool.DefaultIssuers(s.UserPoolID)...), Idle: s.IdleTimeout, Total: s.AbsoluteTimeout, Now: s.Now,
 	}, a.store, a.tasks, observer{a})
 	a.renewals = refresh.New(refresh.Needs{
 		Sessions: a.sessions, Endpoint: a.endpoint, Verifier: a.verifier, Tasks: a.tasks, Observer: observer{a}, Now: s.Now, Alone: s.OwnStorage || s.CookieSessions, Unseen: s.CookieSessions, Hurried: s.RenewInRequest,

@@ -113,6 +113,11 @@ func (a *Engine) signOut(r Request, ids [][]byte, slow error) {
 	leaving, err := a.readSession(r, handle.ID[:], a.settings.Now())
 	switch {
 	case err == nil:
+		end = func() {
+			if a.endNow(handle) {
+				_ = a.sessions.Unlist(leaving.Identity.User.Sub(), handle.Name()) // or its entry is found dead
+			}
+		}
 		a.hooks.Leave(r.App, leaving.Identity.User)
 		a.event(r, Event{Kind: EventLogout, OK: true, Subject: leaving.Identity.User.Sub()})
 	case storage.IsSlow(err):
@@ -129,10 +134,10 @@ func (a *Engine) mayExist(handle *session.Handle) bool {
 	return exists || err != nil
 }
 
-// endNow ends a session here and then at Cognito. A storage that is out of
+// endNow ends a session here and then at Cognito, and reports whether the storage was told. A storage that is out of
 // reach is told as soon as it is back, since whoever holds a copy of the cookie
 // is let in until then.
-func (a *Engine) endNow(handle *session.Handle) {
+func (a *Engine) endNow(handle *session.Handle) (told bool) {
 	known := a.sessions.Recent.Get(handle.ID) != nil
 	err := a.sessions.MarkEnded(handle)
 	if !storage.IsSlow(err) { // else all the rest would take as long again, and somebody waits
@@ -143,6 +148,7 @@ func (a *Engine) endNow(handle *session.Handle) {
 	if err != nil {
 		a.endLater(handle, known, err)
 	}
+	return err == nil
 }
 
 // endLater keeps at ending a session that the storage could not be told to end.

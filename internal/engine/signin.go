@@ -78,7 +78,7 @@ func (a *Engine) admit(ctx context.Context, r Request, granted pool.Grant, begun
 		Renewable: granted.Refresh != "", Subject: id.Text("sub"),
 		User: claims.Text{Bytes: user}, Payload: claims.Text{Bytes: access.Payload}, UserInfo: claims.Text{Bytes: userInfo},
 	}
-	return a.begin(record, session.Cold{Access: granted.Access, ID: granted.ID, Nonce: secret.Text(begun.Nonce), Refresh: session.NewCandidates(granted.Refresh)})
+	return a.begin(r, record, session.Cold{Access: granted.Access, ID: granted.ID, Nonce: secret.Text(begun.Nonce), Refresh: session.NewCandidates(granted.Refresh)})
 }
 
 // provedAnew reports whether the visitor has shown who they are since the
@@ -103,8 +103,9 @@ func (a *Engine) readUserInfo(ctx context.Context, access secret.Text, subject s
 }
 
 // begin begins a session, unless its cookie would be too large.
-func (a *Engine) begin(record session.Hot, cold session.Cold) (*session.Session, error) {
-	opened, err := a.sessions.Begin(record, cold)
+func (a *Engine) begin(r Request, record session.Hot, cold session.Cold) (*session.Session, error) {
+	description, _ := r.UserValue(descriptionKey{}).(string)
+	opened, err := a.sessions.BeginListed(record, cold, description)
 	if err != nil || a.sealed == nil {
 		return opened, err
 	}

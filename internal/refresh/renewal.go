@@ -20,6 +20,9 @@ import (
 func (r *Renewals) renew(ctx context.Context, seen *session.Session) (*session.Session, error) {
 	handle := &seen.Handle
 	current, _, err := r.newest(handle)
+	if err == nil {
+		err = r.sessions.StillOpen(current) // once a flight: it is one more wait where a shard hangs
+	}
 	if err != nil || r.wasRenewed(seen, current) {
 		return current, err
 	}

@@ -88,6 +88,19 @@ func (d *Deriver) derive(counter byte, random, key []byte) [32]byte {
 	return sha256.Sum256(message)
 }
 
+// Private derives keyrings of which the name, too, takes a key of the app: one for
+// each of them, the first first. They are for what is named by something that others
+// may know.
+func (d *Deriver) Private(random []byte) []Keyring {
+	rings := make([]Keyring, len(d.keys.all))
+	for i := range rings {
+		name := d.derive(3, random, d.keys.all[i][:])
+		rings[i].Key = d.derive(4, random, d.keys.all[i][:])
+		base64.RawURLEncoding.Encode(rings[i].Name[:], name[:])
+	}
+	return rings
+}
+
 // Rotating reports whether records may be sealed under an older key than ours.
 func (d *Deriver) Rotating() bool { return len(d.keys.all) > 1 }
 

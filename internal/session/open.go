@@ -72,7 +72,10 @@ func (s *Store) decode(handle *Handle, sealed []byte) (Hot, bool, error) {
 		return Hot{}, false, s.unopened(handle, err)
 	}
 	s.limit(&record)
-	return record, oldKey, s.checkEnded(handle)
+	if err := s.checkEnded(handle); err != nil || s.alone {
+		return record, oldKey, err
+	}
+	return record, oldKey, s.checkOver(handle, record.Subject, record.Began)
 }
 
 // unseal opens a record with whichever of the app's keys it was sealed with.

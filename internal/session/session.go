@@ -121,6 +121,9 @@ type Store struct {
 	rings    *secret.Deriver
 	alone    bool
 	carried  bool
+	most     int             // sessions of a user, or 0
+	users    *secret.Deriver // for indexes and marks
+	indexing indexLocks
 	now      func() time.Time
 	idle     time.Duration
 	total    time.Duration
@@ -138,6 +141,7 @@ type Settings struct {
 	Binding    string // pool, client and app: what every record is bound to
 	Alone      bool   // the storage is this process's own: nobody else writes there
 	Carried    bool   // sessions travel in their cookies, and come back at any age
+	Most       int    // sessions of one user; 0: any number
 	Dictionary *claims.Dictionary
 	Idle       time.Duration
 	Total      time.Duration
@@ -148,7 +152,7 @@ type Settings struct {
 func New(s Settings, store *storage.Store, background *tasks.Group, observer Observer) *Store {
 	return &Store{
 		observer: observer, tasks: background, Store: store,
-		rings: secret.NewDeriver(s.Keys, "session", s.Binding), alone: s.Alone || s.Carried, carried: s.Carried, now: s.Now,
+		rings: secret.NewDeriver(s.Keys, "session", s.Binding), alone: s.Alone || s.Carried, carried: s.Carried, most: s.Most, users: secret.NewDeriver(s.Keys, "user", s.Binding), now: s.Now,
 		idle: s.Idle, total: s.Total, Recent: cache.New[ID, Session](cache.Limit), book: s.Dictionary, seed: maphash.MakeSeed(),
 	}
 }

@@ -135,11 +135,16 @@ func (s *Store) Touch(opened *Session, now time.Time) {
 	if err != nil || !fresh.TouchAfter.Passed(now) || (cold != nil && fresh.Serial != opened.Serial) {
 		return
 	}
+	if err := s.StillOpen(fresh); err != nil {
+		return
+	}
 	record := fresh.Record()
 	s.Slide(&record, now)
-	if _, err := s.Save(&opened.Handle, record, cold); err != nil {
+	if touched, err := s.Save(&opened.Handle, record, cold); err != nil {
 		done = !s.UndoLater(&opened.Handle, func() { s.touching.Delete(opened.Name()) })
 		s.observer.NotProlonged(err)
+	} else {
+		s.noteUse(touched)
 	}
 }
 

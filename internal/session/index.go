@@ -1,0 +1,303 @@
+package session
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
+)
+
+// A user's sessions are found by two records besides theirs. The index lists them: it
+// is for speed, and may miss one, for no driver can change a record that another
+// instance is changing. The mark says that everything that began before a moment is
+// over: it is the truth, and is looked at whenever a session is opened anew, touched or
+// renewed. Requests of a session that is open ask for neither. Both are sealed, and
+// named, with the app's key: a dump of the storage shows no user.
+
+// Listed is a session as the index has it.
+type Listed struct {
+	Name        string // of its records
+	Began, Used moment
+	until       moment
+	Description string // what the app wants to show of it
+}
+
+const (
+	// mostListed bounds the index of one user.
+	mostListed = 200
+	// indexTries is how often an entry is written that another instance has written
+	// over.
+	indexTries = 3
+)
+
+// indexLocks keep the instances of this process from writing over each other.
+type indexLocks [64]sync.Mutex
+
+func (l *indexLocks) of(subject string) *sync.Mutex {
+	sum := sha256.Sum256([]byte(subject))
+	return &l[sum[0]%64]
+}
+
+func indexName(ring secret.Keyring) string { return "cognito_user_" + string(ring.Name[:]) }
+func markName(ring secret.Keyring) string  { return "cognito_over_" + string(ring.Name[:]) }
+
+// ringsOf are what a user's two records are named and sealed with, by each of the
+// app's keys.
+func (s *Store) ringsOf(subject string) []secret.Keyring {
+	sum := sha256.Sum256([]byte("cognito subject\x00" + subject))
+	return s.users.Private(sum[:])
+}
+
+// List are the sessions of a user that are alive, the one used last first.
+func (s *Store) List(subject string) ([]Listed, error) {
+	listed, err := s.readIndex(subject)
+	if err != nil {
+		return nil, err
+	}
+	return s.alive(listed)
+}
+
+// alive leaves out those that have ended.
+func (s *Store) alive(listed []Listed) ([]Listed, error) {
+	var alive []Listed
+	for _, each := range listed {
+		hot, err := s.Store.Get(HotPrefix + each.Name)
+		if err != nil {
+			return nil, err
+		}
+		if hot != nil {
+			alive = append(alive, each)
+		}
+	}
+	slices.SortStableFunc(alive, func(a, b Listed) int { return int(b.Used - a.Used) })
+	return alive, nil
+}
+
+// readIndex puts together what each of the app's keys has sealed.
+func (s *Store) readIndex(subject string) (listed []Listed, err error) {
+	now := s.now()
+	for _, ring := range s.ringsOf(subject) {
+		sealed, err := s.Store.Get(indexName(ring))
+		if err != nil {
+			return nil, err
+		}
+		if sealed == nil {
+			continue
+		}
+		plain, err := ring.Open(indexName(ring), sealed)
+		if err != nil {
+			s.observer.Tampered(err)
+			continue
+		}
+		for _, each := range decodeIndex(plain) {
+			known := slices.ContainsFunc(listed, func(l Listed) bool { return l.Name == each.Name })
+			if !known && !each.until.Passed(now) {
+				listed = append(listed, each)
+			}
+		}
+	}
+	return listed, nil
+}
+
+// writeIndex stores the index under the key that seals now.
+func (s *Store) writeIndex(subject string, listed []Listed) error {
+	rings := s.ringsOf(subject)
+	name := indexName(rings[0])
+	return s.Store.Set(name, rings[0].Seal(name, encodeIndex(listed)), s.total)
+}
+
+// note puts a session into its user's index, or notes that it was used. It comes back
+// to look whether another instance has written over it.
+func (s *Store) note(subject string, mine Listed) ([]Listed, error) {
+	lock := s.indexing.of(subject)
+	lock.Lock()
+	defer lock.Unlock()
+	var all []Listed
+	for range indexTries {
+		listed, err := s.readIndex(subject)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(listed, func(l Listed) bool { return l.Name == mine.Name })
+		if i >= 0 && listed[i].Used >= mine.Used {
+			return listed, nil
+		}
+		if i >= 0 {
+			mine.Description = listed[i].Description
+			listed = slices.Delete(listed, i, i+1)
+		}
+		all = append([]Listed{mine}, listed[:min(len(listed), mostListed-1)]...)
+		if err := s.writeIndex(subject, all); err != nil {
+			return nil, err
+		}
+		if s.alone {
+			break
+		}
+	}
+	return all, nil
+}
+
+// Unlist takes a session out of its user's index.
+func (s *Store) Unlist(subject, name string) error {
+	if s.carried {
+		return nil
+	}
+	lock := s.indexing.of(subject)
+	lock.Lock()
+	defer lock.Unlock()
+	listed, err := s.readIndex(subject)
+	if err != nil {
+		return err
+	}
+	listed = slices.DeleteFunc(listed, func(l Listed) bool { return l.Name == name })
+	if len(listed) > 0 {
+		return s.writeIndex(subject, listed)
+	}
+	for _, ring := range s.ringsOf(subject) {
+		if err := s.Store.Delete(indexName(ring)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// admitListed puts a new session into the index, and returns the names of those that
+// are too many for it: the ones that were used longest ago.
+func (s *Store) admitListed(opened *Session, description string) (tooMany []string, err error) {
+	listed, err := s.note(opened.Identity.User.Sub(), Listed{
+		Name: opened.Name(), Began: opened.Began, Used: opened.Used, until: opened.until, Description: description,
+	})
+	if err != nil || s.most == 0 || len(listed) <= s.most {
+		return nil, err
+	}
+	alive, err := s.alive(listed)
+	if err != nil {
+		return nil, err
+	}
+	for _, each := range alive[min(s.most, len(alive)):] {
+		if each.Name != opened.Name() {
+			tooMany = append(tooMany, each.Name)
+		}
+	}
+	return tooMany, nil
+}
+
+// EndListed ends a session of which only the name is known. Its refresh token cannot
+// be read, and so not be revoked: it is sealed with the visitor's cookie.
+func (s *Store) EndListed(name string) error {
+	tomb := s.Store.Set("cognito_tomb_"+name, sealedTombstone, tombstoneLife)
+	s.seen.note(name, ended)
+	err := s.Store.Delete(HotPrefix + name)
+	if coldErr := s.Store.Delete("cognito_cold_" + name); err == nil {
+		err = coldErr
+	}
+	if tomb != nil {
+		err = tomb
+	}
+	return err
+}
+
+// MarkOver ends everything of a user that began until now.
+func (s *Store) MarkOver(subject string) error {
+	now := binary.AppendVarint(nil, int64(MomentOf(s.now())))
+	for _, ring := range s.ringsOf(subject)[:1] {
+		if err := s.Store.Set(markName(ring), ring.Seal(markName(ring), now), s.total); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkOver looks whether a session of a user is over by their mark. A mark that cannot
+// be read ends nothing and stops nobody: the session's own records could be read, and
+// the next look is not far (P12).
+func (s *Store) checkOver(handle *Handle, subject string, began moment) error {
+	for _, ring := range s.ringsOf(subject) {
+		sealed, err := s.Store.Get(markName(ring))
+		if err != nil || sealed == nil {
+			continue
+		}
+		plain, err := ring.Open(markName(ring), sealed)
+		if err != nil {
+			s.observer.Tampered(err)
+			continue
+		}
+		if over, size := binary.Varint(plain); size > 0 && began <= moment(over) {
+			s.seen.note(handle.Name(), ended)
+			s.drop(handle)
+			return ErrNoSession
+		}
+	}
+	return nil
+}
+
+// StillOpen is for whoever goes on with a session that was open for long: it may have
+// ended by its user's mark meanwhile.
+func (s *Store) StillOpen(opened *Session) error {
+	if s.carried {
+		return nil
+	}
+	return s.checkOver(&opened.Handle, opened.Identity.User.Sub(), opened.Began)
+}
+
+func encodeIndex(listed []Listed) (b []byte) {
+	for _, each := range listed {
+		b = appendPart(b, []byte(each.Name))
+		for _, m := range []moment{each.Began, each.Used, each.until} {
+			b = binary.AppendVarint(b, int64(m))
+		}
+		b = appendPart(b, []byte(each.Description))
+	}
+	return b
+}
+
+func decodeIndex(b []byte) (listed []Listed) {
+	for r := (recordReader{rest: b}); len(r.rest) > 0; {
+		each := Listed{Name: string(r.part()), Began: r.moment(), Used: r.moment(), until: r.moment(), Description: string(r.part())}
+		if r.err != nil {
+			return listed
+		}
+		listed = append(listed, each)
+	}
+	return listed
+}
+
+// noteUse tells the index that a session was used. If that fails, nothing but the
+// order of the list suffers.
+func (s *Store) noteUse(opened *Session) {
+	if s.carried {
+		return
+	}
+	_, err := s.note(opened.Identity.User.Sub(), Listed{Name: opened.Name(), Began: opened.Began, Used: opened.Used, until: opened.until})
+	if err != nil && !fault.IsUnknown(err) {
+		s.observer.NotProlonged(err)
+	}
+}
+
+// BeginListed is Begin for a session that its user can see and end.
+func (s *Store) BeginListed(record Hot, cold Cold, description string) (*Session, error) {
+	opened, err := s.Begin(record, cold)
+	if err != nil || s.carried {
+		return opened, err
+	}
+	tooMany, err := s.admitListed(opened, description)
+	if err == nil {
+		// Whoever ended all of the user's sessions while this one began means it too.
+		err = s.StillOpen(opened)
+	}
+	if err != nil {
+		s.drop(&opened.Handle)
+		return nil, err
+	}
+	for _, name := range tooMany {
+		_ = s.EndListed(name) // the next login tries again
+	}
+	return opened, nil
+}
+
+// began is when a listed session began.
+func (l Listed) Times() (began, used time.Time) { return l.Began.Time(), l.Used.Time() }

@@ -1,0 +1,220 @@
+package cognito_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/internal/lab"
+	"github.com/gofiber/fiber/v2"
+)
+
+// subjectOf is the subject of whoever is signed in by a cookie.
+func subjectOf(t *testing.T, s *lab.Site, cookie *http.Cookie) string {
+	t.Helper()
+	subject, _ := lab.Decode(t, s.Me(cookie).Text)["sub"].(string)
+	if subject == "" {
+		t.Fatal("nobody is signed in")
+	}
+	return subject
+}
+
+// mustList checks how many sessions of a user there are.
+func mustList(t *testing.T, s *lab.Site, subject string, want int) []cognito.Session {
+	t.Helper()
+	listed, err := s.Auth.Sessions(t.Context(), subject)
+	if err != nil || len(listed) != want {
+		t.Errorf("%d sessions are listed, want %d: %v", len(listed), want, err)
+	}
+	return listed
+}
+
+// TestSessionsAreSeenAndEnded: a user's sessions are listed with what the app wants to
+// show of them, and one that is ended at one instance is refused at the other at its
+// next request; the others go on.
+func TestSessionsAreSeenAndEnded(t *testing.T) {
+	describe := func(c *cognito.Config) {
+		c.OnLogin = func(c *fiber.Ctx, _ *cognito.User) error {
+			cognito.DescribeSession(c, "a browser at "+c.IP())
+			return nil
+		}
+	}
+	a, b := lab.Pair(t, lab.NewPool(t), lab.NewStore(), describe)
+	first, second, bob := a.SignIn("alice"), b.SignIn("alice"), a.SignIn("bob")
+	alice := subjectOf(t, a, first)
+	listed := mustList(t, b, alice, 2)
+	if listed[0].ID == listed[1].ID || !strings.HasPrefix(listed[0].Description, "a browser at ") || listed[0].Began.IsZero() || listed[0].LastSeen.Before(listed[0].Began) {
+		t.Fatalf("the list says %+v", listed)
+	}
+	for _, s := range []*lab.Site{a, b} {
+		s.MustBe("alice", first)
+		s.MustBe("alice", second)
+	}
+	if err := a.Auth.EndSession(t.Context(), subjectOf(t, a, bob), listed[0].ID); err != nil {
+		t.Errorf("another user's session: %v", err)
+	}
+	mustList(t, a, alice, 2) // it is not bob's to end
+	if err := a.Auth.EndSession(t.Context(), alice, listed[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	left := mustList(t, b, alice, 1)
+	ended := 0
+	for _, cookie := range []*http.Cookie{first, second} {
+		if b.Me(cookie).StatusCode != http.StatusOK {
+			ended++
+			a.MustBe("", cookie)
+		} else {
+			a.MustBe("alice", cookie)
+		}
+	}
+	if ended != 1 || left[0].ID != listed[1].ID {
+		t.Errorf("%d sessions have ended, want the one that was named", ended)
+	}
+	b.MustBe("bob", bob)
+}
+
+// TestEndAllSessions: sign out everywhere is refused everywhere at the next request,
+// and whoever signs in afterwards is signed in.
+func TestEndAllSessions(t *testing.T) {
+	pool := lab.NewPool(t)
+	storage := lab.NewStore()
+	a, b := lab.Pair(t, pool, storage)
+	cookies := []*http.Cookie{a.SignIn("alice"), b.SignIn("alice"), a.SignIn("alice")}
+	alice := subjectOf(t, a, cookies[0])
+	if n, err := b.Auth.EndSessions(t.Context(), alice); n != 3 || err != nil {
+		t.Fatalf("%d sessions have ended, want 3: %v", n, err)
+	}
+	for _, cookie := range cookies {
+		a.MustBe("", cookie)
+		b.MustBe("", cookie)
+	}
+	mustList(t, a, alice, 0)
+	pool.Advance(time.Second)
+	a.MustBe("alice", a.SignIn("alice"))
+	mustList(t, b, alice, 1)
+}
+
+// TestSessionMissingFromTheIndex: an update of the index was lost, so nobody knows the
+// session by name. The user's mark ends it all the same: when it is opened anew, when
+// it is touched, and when it is renewed.
+func TestSessionMissingFromTheIndex(t *testing.T) {
+	for name, then := range map[string]func(a, b *lab.Site, cookie *http.Cookie){
+		"opened anew": func(_, b *lab.Site, cookie *http.Cookie) { b.MustBe("", cookie) },
+		"touched": func(a, _ *lab.Site, cookie *http.Cookie) {
+			a.Pool.Advance(3 * time.Hour) // past the expiry, so renewed as well
+			a.MustBe("", cookie)
+		},
+		"renewed": func(a, _ *lab.Site, cookie *http.Cookie) {
+			a.Pool.Advance(lab.JustExpired)
+			a.MustBe("", cookie)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			storage := lab.NewStore()
+			a, b := lab.Pair(t, lab.NewPool(t), storage)
+			cookie := a.SignIn("alice")
+			alice := subjectOf(t, a, cookie)
+			for key := range storage.Dump() {
+				if strings.HasPrefix(key, "cognito_user_") {
+					_ = storage.Delete(key)
+				}
+			}
+			if n, err := b.Auth.EndSessions(t.Context(), alice); n != 0 || err != nil {
+				t.Fatalf("%d sessions were found: %v", n, err)
+			}
+			then(a, b, cookie)
+		})
+	}
+}
+
+// TestMaxSessions: at a login beyond the bound the session that was used longest ago
+// ends, and no other.
+func TestMaxSessions(t *testing.T) {
+	pool := lab.NewPool(t)
+	a, b := lab.Pair(t, pool, lab.NewStore(), func(c *cognito.Config) { c.MaxSessions = 2 })
+	var cookies []*http.Cookie
+	for _, s := range []*lab.Site{a, b, a, b} {
+		cookies = append(cookies, s.SignIn("alice"))
+		pool.Advance(time.Second)
+	}
+	for i, cookie := range cookies {
+		want := ""
+		if i >= 2 {
+			want = "alice"
+		}
+		a.MustBe(want, cookie)
+		b.MustBe(want, cookie)
+	}
+	bob := b.SignIn("bob")
+	b.MustBe("bob", bob)
+	mustList(t, a, subjectOf(t, a, cookies[3]), 2)
+}
+
+// TestIndexShowsNobody: a dump of the storage shows neither users nor which sessions
+// are whose.
+func TestIndexShowsNobody(t *testing.T) {
+	storage := lab.NewStore()
+	a, _ := lab.Pair(t, lab.NewPool(t), storage)
+	alice := subjectOf(t, a, a.SignIn("alice"))
+	id := mustList(t, a, alice, 1)[0].ID
+	found := 0
+	for key, value := range storage.Dump() {
+		if strings.Contains(key+string(value), alice) || strings.Contains(key+string(value), "alice") {
+			t.Errorf("%s names the user", key)
+		}
+		if strings.HasPrefix(key, "cognito_user_") {
+			found++
+			if strings.Contains(string(value), id) {
+				t.Errorf("%s names the session", key)
+			}
+		}
+	}
+	if found != 1 {
+		t.Errorf("%d indexes are stored, want 1", found)
+	}
+}
+
+// TestManySignInAtOnce: logins of one user at both instances at once are all ended by
+// one call, listed or not.
+func TestManySignInAtOnce(t *testing.T) {
+	pool := lab.NewPool(t)
+	a, b := lab.Pair(t, pool, lab.NewStore())
+	cookies := make([]*http.Cookie, 12)
+	var signing sync.WaitGroup
+	for i := range cookies {
+		signing.Go(func() { cookies[i] = []*lab.Site{a, b}[i%2].SignIn("alice") })
+	}
+	signing.Wait()
+	alice := subjectOf(t, a, cookies[0])
+	if _, err := a.Auth.EndSessions(t.Context(), alice); err != nil {
+		t.Fatal(err)
+	}
+	pool.Advance(lab.JustExpired) // whatever was missing from the list is over when it is renewed
+	for _, cookie := range cookies {
+		a.MustBe("", cookie)
+		b.MustBe("", cookie)
+	}
+}
+
+// TestNoListWithoutAStorage: what cannot be had is refused, at the start or when it is
+// asked for.
+func TestNoListWithoutAStorage(t *testing.T) {
+	s := lab.Serve(t, lab.InCookies)
+	s.MustBe("alice", s.SignIn("alice"))
+	if _, err := s.Auth.Sessions(t.Context(), "somebody"); !errors.Is(err, cognito.ErrMisconfigured) {
+		t.Errorf("the error is %v", err)
+	}
+	if _, err := s.Auth.EndSessions(t.Context(), "somebody"); !errors.Is(err, cognito.ErrMisconfigured) {
+		t.Errorf("the error is %v", err)
+	}
+	config := s.Pool.Config()
+	lab.InCookies(&config)
+	config.MaxSessions = 3
+	if err := config.Validate(); !errors.Is(err, cognito.ErrMisconfigured) || !strings.Contains(err.Error(), "MaxSessions") {
+		t.Errorf("MaxSessions with CookieSessions: %v", err)
+	}
+}
