@@ -72,8 +72,8 @@ func TestCookieSessionGoesAnywhere(t *testing.T) {
 	if !out.DeletesSession() {
 		t.Error("the logout leaves the cookie")
 	}
-	b.MustBe("", cookie)      // a copy of it, where the logout is remembered
-	a.MustBe("alice", cookie) // and elsewhere until its tokens expire: as is said at the setting
+	b.MustBe("", cookie)                   // a copy of it, where the logout is remembered
+	a.MustBe("alice", cookie)              // and elsewhere until its tokens expire: as is said at the setting
 	if err := b.Auth.Close(); err != nil { // waits until the refresh token is revoked
 		t.Error(err)
 	}
