@@ -20,7 +20,7 @@ var floors = []struct{ name, mayCall string }{
 	{"cache", ""},
 	{"claims", ""},
 	{"fault", ""},
-	{"packed", ""},
+	{"packed", "claims"},
 	{"secret", ""},
 	{"tasks", ""},
 	{"web", ""},

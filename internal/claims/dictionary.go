@@ -94,9 +94,9 @@ func (b *Dictionary) shorten(claims []byte) (short []byte, ok bool) {
 		if i := b.phraseAt(rest); i >= 0 {
 			short = append(short, b.codes[i])
 			rest = rest[len(b.Phrases[i]):]
-		} else if id, isUUID := uuidAt(rest); isUUID {
+		} else if id, isUUID := UUIDAt(rest); isUUID {
 			short = append(append(short, byteOfUUID), id...)
-			rest = rest[uuidLength:]
+			rest = rest[UUIDLength:]
 		} else {
 			short = append(short, rest[0])
 			rest = rest[1:]
@@ -123,7 +123,7 @@ func (b *Dictionary) lengthen(short []byte) []byte {
 	for i := 0; i < len(short); i++ {
 		switch code := short[i]; {
 		case code == byteOfUUID && len(short)-i > 16:
-			long = appendUUID(long, short[i+1:i+17])
+			long = AppendUUID(long, short[i+1:i+17])
 			i += 16
 		case b.long[code] != "":
 			long = append(long, b.long[code]...)
@@ -134,15 +134,16 @@ func (b *Dictionary) lengthen(short []byte) []byte {
 	return long
 }
 
-const uuidLength = 36 // 8-4-4-4-12
+// UUIDLength is what a UUID takes in hexadecimal.
+const UUIDLength = 36 // 8-4-4-4-12
 
-// uuidAt reads the UUID that text begins with, in the lower case of RFC 9562
+// UUIDAt reads the UUID that text begins with, in the lower case of RFC 9562
 // section 4, as Cognito writes it.
-func uuidAt(text []byte) ([]byte, bool) {
-	if len(text) < uuidLength || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
+func UUIDAt(text []byte) ([]byte, bool) {
+	if len(text) < UUIDLength || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
 		return nil, false
 	}
-	digits := bytes.ReplaceAll(text[:uuidLength], []byte("-"), nil)
+	digits := bytes.ReplaceAll(text[:UUIDLength], []byte("-"), nil)
 	id := make([]byte, 16)
 	if len(digits) != 32 || !bytes.Equal(digits, bytes.ToLower(digits)) {
 		return nil, false
@@ -151,7 +152,8 @@ func uuidAt(text []byte) ([]byte, bool) {
 	return id, err == nil
 }
 
-func appendUUID(b, id []byte) []byte {
+// AppendUUID writes what UUIDAt has read.
+func AppendUUID(b, id []byte) []byte {
 	for i, part := range [][]byte{id[:4], id[4:6], id[6:8], id[8:10], id[10:]} {
 		if i > 0 {
 			b = append(b, '-')

@@ -111,10 +111,15 @@ func (a *Engine) currentTokens(r Request) (session.Cold, error) {
 		}
 		a.replaceIdentity(r, &current.Identity)
 	}
-	if current.Unsaved != nil {
-		return *current.Unsaved, nil
+	return a.tokensOf(current)
+}
+
+// tokensOf are a session's tokens, wherever they are.
+func (a *Engine) tokensOf(s *session.Session) (session.Cold, error) {
+	if s.Unsaved != nil {
+		return *s.Unsaved, nil
 	}
-	return a.sessions.ReadCold(&current.Handle)
+	return a.sessions.ReadCold(&s.Handle)
 }
 
 // sessionOf is the session that a request belongs to.

@@ -243,7 +243,7 @@ func (a *Engine) setSession(r Request, s *session.Session) error {
 		return err
 	}
 	life := s.Until().Sub(a.settings.Now()) + time.Second - time.Nanosecond // whole seconds, not one less
-	for i, name := range a.sealed.names {
+	for _, name := range a.sealed.names {
 		room := mostInCookie - len(name)
 		part := value[:min(room, len(value))]
 		value = value[len(part):]
@@ -251,7 +251,7 @@ func (a *Engine) setSession(r Request, s *session.Session) error {
 		case part != "":
 			a.cookies.set(r, string(name), part, life)
 		case a.cookies.read(r, name) != nil:
-			a.cookies.clear(r, string(a.sealed.names[i]))
+			a.cookies.clear(r, string(name))
 		}
 	}
 	return nil
@@ -266,15 +266,11 @@ func (a *Engine) sealedValue(s *session.Session) (string, error) {
 	if sent != nil && sent.serial == s.Serial && sent.idleUntil == int64(s.IdleUntil) {
 		return sent.value, nil
 	}
-	cold := s.Unsaved
-	if cold == nil {
-		stored, err := a.sessions.ReadCold(&s.Handle)
-		if err != nil {
-			return "", err
-		}
-		cold = &stored
+	tokens, err := a.tokensOf(s)
+	if err != nil {
+		return "", err
 	}
-	text := a.sealed.sealer.Seal(s.ID, s.Record(), *cold)
+	text := a.sealed.sealer.Seal(s.ID, s.Record(), tokens)
 	parts := 1
 	if len(a.sealed.names[0])+1+len(text) > mostInCookie {
 		parts = mostCookies

@@ -69,9 +69,6 @@ func (w *Watch) AccessToken() (secret.Text, error) {
 	if err != nil {
 		return "", err
 	}
-	if s.Unsaved != nil {
-		return s.Unsaved.Access, nil
-	}
-	cold, err := w.engine.sessions.ReadCold(&s.Handle)
-	return cold.Access, err
+	tokens, err := w.engine.tokensOf(s)
+	return tokens.Access, err
 }

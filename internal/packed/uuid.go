@@ -2,14 +2,14 @@ package packed
 
 import (
 	"bytes"
-	"encoding/hex"
+
+	"github.com/bar-tech/cognito/internal/claims"
 )
 
 // Cognito names everything by UUIDs: users, sign-ins, tokens. In hexadecimal they
 // cost half as much again as their bytes, however well they are compressed.
 
 const (
-	uuidLength = 36 // 8-4-4-4-12
 	// markOfUUID stands in the text for a UUID, before the number of the UUID. It
 	// is no part of JSON (RFC 8259 section 7), nor of a token.
 	markOfUUID = 0
@@ -23,24 +23,27 @@ func withoutUUIDs(text []byte) (short, ids []byte) {
 		return text, nil // a token of some other make
 	}
 	for len(text) > 0 {
-		id, is := uuidAt(text)
-		number := numberOf(ids, id)
-		if !is || number == mostUUIDs {
+		id, is := claims.UUIDAt(text)
+		number := mostUUIDs
+		if is {
+			number = numberOf(ids, id)
+		}
+		if number == mostUUIDs {
 			short, text = append(short, text[0]), text[1:]
 			continue
 		}
 		if number*len(id) == len(ids) {
-			ids = append(ids, id[:]...)
+			ids = append(ids, id...)
 		}
-		short, text = append(short, markOfUUID, byte(number)), text[uuidLength:]
+		short, text = append(short, markOfUUID, byte(number)), text[claims.UUIDLength:]
 	}
 	return short, ids
 }
 
 // numberOf is where id is in ids, or would be.
-func numberOf(ids []byte, id [16]byte) (number int) {
+func numberOf(ids, id []byte) (number int) {
 	for ; number*len(id) < len(ids); number++ {
-		if bytes.Equal(ids[number*len(id):][:len(id)], id[:]) {
+		if bytes.Equal(ids[number*len(id):][:len(id)], id) {
 			return number
 		}
 	}
@@ -60,31 +63,7 @@ func withUUIDs(short, ids []byte) (text []byte, err error) {
 		if len(short) < 2 || 16*int(short[1])+16 > len(ids) {
 			return nil, errMalformed
 		}
-		text, short = appendUUID(text, ids[16*int(short[1]):][:16]), short[2:]
+		text, short = claims.AppendUUID(text, ids[16*int(short[1]):][:16]), short[2:]
 	}
 	return text, nil
-}
-
-// uuidAt reads the UUID that text begins with, in the lower case of RFC 9562
-// section 4, as Cognito writes it.
-func uuidAt(text []byte) (id [16]byte, ok bool) {
-	if len(text) < uuidLength || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
-		return id, false
-	}
-	digits := bytes.ReplaceAll(text[:uuidLength], []byte("-"), nil)
-	if len(digits) != hex.EncodedLen(len(id)) || !bytes.Equal(digits, bytes.ToLower(digits)) {
-		return id, false
-	}
-	_, err := hex.Decode(id[:], digits)
-	return id, err == nil
-}
-
-func appendUUID(b, id []byte) []byte {
-	for i, part := range [][]byte{id[:4], id[4:6], id[6:8], id[8:10], id[10:]} {
-		if i > 0 {
-			b = append(b, '-')
-		}
-		b = hex.AppendEncode(b, part)
-	}
-	return b
 }

@@ -55,8 +55,8 @@ func (r *Renewals) Forget(name string) session.Candidates {
 	return mine
 }
 
-// hasEnded reports whether a session has ended here.
-func (r *Renewals) hasEnded(name string) bool {
+// HasEnded reports whether a session has ended here.
+func (r *Renewals) HasEnded(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.ended.has(name)
@@ -78,9 +78,6 @@ func (r *Renewals) RevokeLater(refresh ...secret.Text) {
 		}
 	}
 }
-
-// HasEnded reports whether a session has ended here.
-func (r *Renewals) HasEnded(name string) bool { return r.hasEnded(name) }
 
 // lost forgets a session whose refresh token Cognito refuses, while another instance
 // may have renewed it out of sight: the browser may hold the cookie with the living

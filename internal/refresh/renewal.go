@@ -80,7 +80,7 @@ func (r *Renewals) newest(handle *session.Handle) (*session.Session, session.Col
 
 // stored reads both records of a session that has not ended here.
 func (r *Renewals) stored(handle *session.Handle) (*session.Session, session.Cold, error) {
-	if r.hasEnded(handle.Name()) {
+	if r.HasEnded(handle.Name()) {
 		return nil, session.Cold{}, session.ErrNoSession
 	}
 	return r.sessions.Fresh(handle)

@@ -299,5 +299,5 @@ func (s *Store) BeginListed(record Hot, cold Cold, description string) (*Session
 	return opened, nil
 }
 
-// began is when a listed session began.
+// Times are when a listed session began, and when it was last used.
 func (l Listed) Times() (began, used time.Time) { return l.Began.Time(), l.Used.Time() }
