@@ -81,17 +81,13 @@ func isStory(name string) bool {
 	return strings.HasSuffix(name, "_test.go") && name != "docs_test.go" && name != "layers_test.go" && name != "example_test.go"
 }
 
-// hasTwin leaves out what is about middleware that Fiber v3 has under other names and
-// settings.
-func hasTwin(name string) bool { return name != "recipes_test.go" }
-
 // generateTests writes the tests of the rooms and of the root, and what they share.
 func generateTests(from, to string) error {
 	everything := func(string) bool { return true }
 	// The root holds the face as well, which has just been written.
 	both := func(name string) bool { return isSource(name) || isStory(name) }
 	for folder, pick := range map[string]func(string) bool{
-		"": both, "attacks": everything, "faults": hasTwin, "internal/lab": everything,
+		"": both, "attacks": everything, "faults": everything, "internal/lab": everything,
 	} {
 		if err := generate(from, to, folder, pick); err != nil {
 			return err

@@ -1,4 +1,4 @@
-package faults_test
+package beside_test
 
 import (
 	"net/http"
@@ -119,25 +119,5 @@ func TestCacheMiddleware(t *testing.T) {
 				t.Errorf("a public page is then a cache's %q", hit)
 			}
 		})
-	}
-}
-
-// TestTryAgainDuringAnOutage is row F22: the page of an outage leads to itself, for a
-// login would not help.
-func TestTryAgainDuringAnOutage(t *testing.T) {
-	storage := lab.NewStore()
-	s := lab.Serve(t, lab.On(storage))
-	v := s.Visitor()
-	v.LogIn()
-	storage.Misbehave(func(lab.StoreCall) *lab.StoreFault { return &lab.StoreFault{Err: lab.ErrDown} })
-	if page := v.Get(s.URL + "/me?tab=2"); page.Status != http.StatusServiceUnavailable || !strings.Contains(page.Body, `<a href="/me?tab=2">Try again</a>`) {
-		t.Errorf("the outage is told by %d %s", page.Status, page.Body)
-	}
-	if page := v.Post(s.URL+"/me", nil); page.Status != http.StatusOK || !strings.Contains(page.Body, "Temporarily unavailable") || !strings.Contains(page.Body, `<a href="/me">Try again</a>`) {
-		t.Errorf("a form is told by %d %s", page.Status, page.Body)
-	}
-	storage.Misbehave(nil)
-	if page := v.Get(s.URL + "/me?tab=2"); page.Status != http.StatusOK {
-		t.Errorf("then the page is answered with %d", page.Status)
 	}
 }
