@@ -135,13 +135,12 @@ func NewClient(given *http.Client, closing <-chan struct{}) *Client {
 	if given == nil {
 		c.owned = true
 		given = &http.Client{Transport: &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
-			TLSHandshakeTimeout:   dialTimeout,
-			ResponseHeaderTimeout: CallTimeout,
-			IdleConnTimeout:       20 * time.Second, // before the far end closes it under a request
-			MaxIdleConnsPerHost:   16,
-			ForceAttemptHTTP2:     true,
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
+			TLSHandshakeTimeout: dialTimeout,
+			IdleConnTimeout:     20 * time.Second, // before the far end closes it under a request
+			MaxIdleConnsPerHost: 16,
+			ForceAttemptHTTP2:   true,
 			// A connection may die without a word: a NAT that forgets it, a host that
 			// is gone. Nothing would notice until TCP gives up, minutes later, and
 			// meanwhile every call would go there (F1). Both together take less than a
@@ -160,7 +159,7 @@ func NewClient(given *http.Client, closing <-chan struct{}) *Client {
 // Do sends one request, once: neither a code nor a refresh token may be spent
 // twice by a retry that nobody sees. Whoever calls it has a place in a lane.
 func (c *Client) Do(request *http.Request) (status int, header http.Header, body []byte, err error) {
-	ctx, cancel := context.WithTimeout(request.Context(), CallTimeout)
+	ctx, cancel := tasks.Awake(request.Context(), CallTimeout)
 	defer cancel()
 	response, err := c.client.Do(request.WithContext(ctx))
 	if err != nil {

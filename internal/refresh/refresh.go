@@ -241,7 +241,7 @@ func (r *Renewals) begin(s *session.Session, asked bool, now time.Time) (*flight
 
 // run makes a flight. Whoever waits for it is released, come what may.
 func (r *Renewals) run(s *session.Session, f *flight, asked bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*pool.BackgroundTimeout)
+	ctx, cancel := tasks.Awake(context.Background(), 2*pool.BackgroundTimeout)
 	defer cancel()
 	began := time.Now()
 	defer func() {

@@ -97,7 +97,7 @@ func (g *Group) Go(doing string, work func(closing <-chan struct{})) error {
 // it and does not cut it short.
 func (g *Group) Within(limit time.Duration, doing string, work func(context.Context)) error {
 	return g.Go(doing, func(<-chan struct{}) {
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		ctx, cancel := Awake(context.Background(), limit)
 		defer cancel()
 		work(ctx)
 	})

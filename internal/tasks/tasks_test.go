@@ -93,7 +93,7 @@ func TestWithinEndsItsContext(t *testing.T) {
 		var err error
 		if started := group.Within(time.Minute, "calling", func(ctx context.Context) {
 			<-ctx.Done()
-			err = ctx.Err()
+			err = context.Cause(ctx)
 		}); started != nil {
 			t.Fatal(started)
 		}
@@ -101,4 +101,23 @@ func TestWithinEndsItsContext(t *testing.T) {
 			t.Fatalf("Close: %v; the work's context: %v", closed, err)
 		}
 	})
+}
+
+// TestAwake is row F9: a time counts what this process runs of it. When it was
+// stopped for longer, there is still a moment to read what came meanwhile.
+func TestAwake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		ctx, cancel := tasks.Awake(t.Context(), 5*time.Second)
+		defer cancel()
+		<-ctx.Done()
+		if took := time.Since(began); took != 5*time.Second || !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+			t.Errorf("it ended after %s: %v", took, context.Cause(ctx))
+		}
+	})
+	ended, cancel := tasks.Awake(t.Context(), time.Hour)
+	cancel()
+	if !errors.Is(ended.Err(), context.Canceled) {
+		t.Errorf("cancelled, it says %v", ended.Err())
+	}
 }

@@ -1,5 +1,5 @@
-// Command app is the app whose instances the soak test runs: who is signed in,
-// as JSON, and nothing else.
+// Command app is the app whose instances the soak test and the test of frozen
+// processes run: who is signed in, as JSON, and nothing else.
 package main
 
 import (
@@ -29,9 +29,13 @@ func run() error {
 	config := cognito.Config{
 		UserPoolDomain: os.Getenv("POOL_DOMAIN"), ClientID: os.Getenv("CLIENT_ID"),
 		UserPoolID: os.Getenv("POOL_ID"), Issuer: os.Getenv("ISSUER"),
-		Logger:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
-		HTTPClient: &http.Client{Transport: signed{os.Getenv("ADDR"), os.Getenv("LOST_URL")}},
-		Keys:       []string{"tXq2vJ0m5Z3rT7wY1uB6nL9cE4sD0fGh"},
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Keys:   []string{"tXq2vJ0m5Z3rT7wY1uB6nL9cE4sD0fGh"},
+
+		RenewInRequest: os.Getenv("RENEW_IN_REQUEST") != "",
+	}
+	if lost := os.Getenv("LOST_URL"); lost != "" {
+		config.HTTPClient = &http.Client{Transport: signed{os.Getenv("ADDR"), lost}}
 	}
 	if err := keepSessions(&config, os.Getenv("REDIS_URL")); err != nil {
 		return err

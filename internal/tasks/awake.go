@@ -1,0 +1,52 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// ticks are what a time is counted in.
+const ticks = 20
+
+// Awake is context.WithTimeout for a time in which this process runs. A process may be
+// stopped for longer than any deadline (F9): a host that suspends it, a container that
+// is frozen. When it goes on, the answer that it was waiting for lies ready, and a clock
+// that ran on would give it up unread, with a refresh token in it that nobody gets
+// again.
+func Awake(parent context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(parent)
+	tick := limit / ticks
+	var (
+		mu     sync.Mutex // the timer may run before it is assigned
+		timer  *time.Timer
+		left   = ticks
+		last   = time.Now()
+		spared bool
+	)
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(tick, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		now := time.Now()
+		left--
+		if late := now.Sub(last) > 2*tick; late && !spared {
+			left, spared = max(left, 1), true // stopped in the last tick: time to read what came
+		}
+		last = now
+		if left <= 0 {
+			cancel(fmt.Errorf("not within %s: %w", limit, context.DeadlineExceeded))
+			return
+		}
+		timer.Reset(tick)
+	})
+	return ctx, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		left = 0 // a timer that runs just now starts no other
+		timer.Stop()
+		cancel(context.Canceled)
+	}
+}
