@@ -191,3 +191,16 @@ func TestMedian(t *testing.T) {
 		}
 	}
 }
+
+// TestFloodQuickly shows that every kind of flood can be endured.
+func TestFloodQuickly(t *testing.T) {
+	var out strings.Builder
+	if err := run([]string{"-flood", "-quick"}, &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range floods {
+		if !strings.Contains(out.String(), "| "+kind.title+" |") {
+			t.Errorf("the table has no line about %s", kind.title)
+		}
+	}
+}

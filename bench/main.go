@@ -8,8 +8,8 @@
 // works, -only picks rows by a regular expression for their ids ("session",
 // "redis.*", "crowd", "load"), -million adds a million live sessions, whose
 // logins take ten minutes and more, -sessions 10000 makes do with fewer than
-// usual, and -cpuprofile writes a profile in which the label "row" tells the
-// rows apart:
+// usual, -flood writes FLOOD.md and nothing else, and -cpuprofile writes a
+// profile in which the label "row" tells the rows apart:
 //
 //	go run ./bench -only session -cpuprofile cpu.out
 //	go tool pprof -tagfocus row=^session$ -top cpu.out
@@ -17,8 +17,8 @@
 // measure.go and wire.go are the method, lab.go has the users and their pool,
 // ours.go, journey.go, tokens.go, redis.go and crowd.go what is measured here,
 // peers.go what others do, loads.go, throughput.go, loader.go and server.go what
-// happens over sockets, report.go, machine.go and chart.go what is written about
-// it.
+// happens over sockets, flood.go what strangers can do to others, report.go,
+// machine.go and chart.go what is written about it.
 package main
 
 import (
@@ -55,6 +55,7 @@ type options struct {
 	only     *regexp.Regexp // nil: everything
 	profile  string
 	out      string // where to write, or ""
+	flood    bool   // that, and nothing else
 }
 
 func readOptions(args []string) (o options, err error) {
@@ -65,6 +66,7 @@ func readOptions(args []string) (o options, err error) {
 	million := flags.Bool("million", false, "the same as -sessions 1000000")
 	only := flags.String("only", "", "measure only the rows whose id matches this regular expression")
 	flags.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the rows to this file")
+	flags.BoolVar(&o.flood, "flood", false, "show what honest visitors notice of a flood, and write FLOOD.md, instead")
 	flags.StringVar(&o.out, "out", "", "the directory to write to (default: the command's own, if everything is measured)")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -114,6 +116,9 @@ func run(args []string, out io.Writer) error {
 	o, err := readOptions(args)
 	if err != nil {
 		return err
+	}
+	if o.flood {
+		return floodTable(o, out)
 	}
 	found := findings{machine: describeMachine()}
 	if found.rows, found.skipped, err = measureRows(o, out); err != nil {
