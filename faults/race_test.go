@@ -485,3 +485,28 @@ func (m *mortalStore) Set(key string, value []byte, life time.Duration) error {
 	m.mu.Unlock()
 	return m.Store.Set(key, value, life)
 }
+
+// TestLeaseOfAnotherIsLeft: an instance whose call took so long that its lease has
+// lapsed does not give back the one that another instance has taken since.
+func TestLeaseOfAnotherIsLeft(t *testing.T) {
+	t.Parallel()
+	storage := lab.NewStore()
+	s := lab.ServeWith(t, lab.NewPool(t, lab.Rotating(time.Minute)), lab.On(storage))
+	alice := s.NewSession(storage, "alice")
+	lease := strings.Replace(alice.Hot, "_hot_", "_lease_", 1)
+	gate := lab.NewGate(t)
+	s.Pool.Break(cognitotest.Token, cognitotest.Fault{Match: lab.Refreshes, Gate: gate.Closed})
+	s.Pool.Advance(lab.JustExpired)
+	answers := s.Later(1, lab.AsScript("/me", alice.Cookie))
+	lab.Eventually(t, "the renewal is under way", func() bool { return s.Pool.Calls(cognitotest.Token) == 2 })
+	storage.Plant(lease, []byte("of another instance"))
+	gate.Open()
+	answers()
+	if err := s.Auth.Close(); err != nil {
+		t.Error(err)
+	}
+	if left := string(storage.Dump()[lease]); left != "of another instance" {
+		t.Errorf("the lease is now %q", left)
+	}
+	s.MustBe("alice", alice.Cookie)
+}
