@@ -98,9 +98,9 @@ func (s *Store) unopened(handle *Handle, cause error) error {
 	if errors.Is(cause, secret.ErrUnknownVersion) {
 		return fault.Unavailable(cause) // another release can read it
 	}
-	// Only this cookie leads to this record, so nobody else loses anything.
+	// The record stays: an instance that has not been given the newest key yet must not
+	// delete what all others can read.
 	s.observer.Tampered(cause)
-	s.drop(handle)
 	return ErrNoSession
 }
 
