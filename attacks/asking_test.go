@@ -169,7 +169,9 @@ func TestRefusedFormLeavesItsAddress(t *testing.T) {
 	asked := 0
 	s := lab.Serve(t, func(c *cognito.Config) {
 		c.ErrorHandler = func(c *fiber.Ctx, err error) error {
-			asked++
+			if c.Method() == http.MethodPost {
+				asked++
+			}
 			return c.Status(http.StatusForbidden).Type("html").SendString("<script>location.reload()</script>")
 		}
 	})
@@ -184,8 +186,8 @@ func TestRefusedFormLeavesItsAddress(t *testing.T) {
 			if res.StatusCode != http.StatusSeeOther || res.Target().Path != "/login" || res.Header.Get("Cache-Control") != "no-store" {
 				t.Fatalf("POST %s, %s: %s to %q", path, name, lab.StatusLine(res), res.Header.Get("Location"))
 			}
-			page := v.Get(s.URL + res.Header.Get("Location"))
-			if page.Status != http.StatusOK || !strings.Contains(page.Body, "Request refused") || !strings.Contains(page.Body, `href="/"`) {
+			// There the app may draw the page, and reload it: it is asked for by GET.
+			if page := v.Get(s.URL + res.Header.Get("Location")); page.Status != http.StatusForbidden || !strings.Contains(page.Body, "location.reload") {
 				t.Errorf("POST %s, %s leads to %d %s", path, name, page.Status, page.Body)
 			}
 		}
@@ -207,9 +209,9 @@ func TestRefusedFormLeavesItsAddress(t *testing.T) {
 // words and a way into the app, and no login begins.
 func TestInventedRefusal(t *testing.T) {
 	s := lab.Serve(t)
-	for _, query := range []string{"refused=<script>evil()</script>", "refused=evil", "refused=cross_origin&return_to=https://evil.example/", "refused=session_ended&return_to=//evil.example", "refused=x&refused=evil&prompt=evil"} {
+	for _, query := range []string{"refused=<script>evil()</script>", "refused=evil", "refused=cross_origin&return_to=https://evil.example/", "refused=session_ended&return_to=//evil.example", "refused=x&refused=evil&prompt=evil", "refused=forbidden&reference=EVIL-EVIL", "refused=forbidden&reference=evil"} {
 		res := s.Send(lab.Request{Path: "/login?" + strings.NewReplacer("<", "%3C", ">", "%3E").Replace(query), Header: asBrowser("cross-site", "", "")})
-		if res.StatusCode != http.StatusOK || strings.Contains(res.Text, "evil") || len(res.Cookies()) > 0 {
+		if res.StatusCode != http.StatusOK || strings.Contains(strings.ToLower(res.Text), "evil") || len(res.Cookies()) > 0 {
 			t.Errorf("%s: %s with %v", query, lab.StatusLine(res), res.Cookies())
 		}
 	}

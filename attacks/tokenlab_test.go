@@ -188,19 +188,19 @@ var refusalPages = map[*cognito.Reason]struct {
 	text   string
 }{
 	cognito.ErrInvalidToken: {http.StatusUnauthorized,
-		"Sign-in failed Sign-in failed Your sign-in could not be verified. Please try again. Try again"},
+		"Sign-in failed Sign-in failed Your sign-in could not be verified. Please try again. Try again Back to the app Reference: ****-****"},
 	cognito.ErrUnavailable: {http.StatusServiceUnavailable,
-		"Temporarily unavailable Temporarily unavailable Sign-in is not available at the moment. You have not been signed out; please try again shortly. Try again"},
+		"Temporarily unavailable Temporarily unavailable Sign-in is not available at the moment. You have not been signed out; please try again shortly. Try again Back to the app Reference: ****-****"},
 	cognito.ErrCodeRefused: {http.StatusBadRequest,
-		"Sign-in failed Sign-in failed The sign-in could not be completed. Please try again. Try again"},
+		"Sign-in failed Sign-in failed The sign-in could not be completed. Please try again. Try again Back to the app Reference: ****-****"},
 	cognito.ErrMisconfigured: {http.StatusInternalServerError,
-		"Sign-in is not set up correctly Sign-in is not set up correctly Something is wrong with this site's settings. Its operators find the reason in their log. Try again"},
+		"Sign-in is not set up correctly Sign-in is not set up correctly Something is wrong with this site's settings. The site's administrators can find the reason in the server log. Try again Back to the app Reference: ****-****"},
 	cognito.ErrProvider: {http.StatusBadRequest,
-		"Sign-in failed Sign-in failed The sign-in service could not sign you in. Please try again. Try again"},
+		"Sign-in failed Sign-in failed The sign-in service could not sign you in. Please try again. Try again Back to the app Reference: ****-****"},
 	cognito.ErrBadCallback: {http.StatusBadRequest,
-		"Sign-in failed Sign-in failed The answer of the sign-in service could not be read. Please try again. Try again"},
+		"Sign-in failed Sign-in failed The answer of the sign-in service could not be read. Please try again. Try again Back to the app Reference: ****-****"},
 	cognito.ErrStateMismatch: {http.StatusBadRequest,
-		"This sign-in link is not yours to finish This sign-in link is not yours to finish It was not started in this browser, or too long ago. Please sign in again. Try again"},
+		"We couldn't complete your sign-in We couldn't complete your sign-in It wasn't started in this browser, or it was started too long ago. Please sign in again. Try again Back to the app Reference: ****-****"},
 }
 
 var notText = regexp.MustCompile(`(?s)<style>.*?</style>|<[^>]*>`)
@@ -221,6 +221,8 @@ func (l *tokenLab) mustExplain(res *lab.Answer, reason *cognito.Reason, want err
 		l.Errorf("the callback answered %d to %q, want %d", res.StatusCode, res.Header.Get("Location"), page.status)
 	}
 	text := strings.Join(strings.Fields(strings.ReplaceAll(notText.ReplaceAllString(res.Text, " "), "&#39;", "'")), " ")
+	reference := regexp.MustCompile(`[A-Z]{4}-[A-Z]{4}`).FindString(text)
+	text = strings.ReplaceAll(text, reference, "****-****")
 	if text != page.text {
 		l.Errorf("the page reads %q, want %q", text, page.text)
 	}
@@ -235,6 +237,9 @@ func (l *tokenLab) mustExplain(res *lab.Answer, reason *cognito.Reason, want err
 	}
 	if !strings.Contains(l.Logged.String(), want.Error()) {
 		l.Errorf("the log does not say %q", want)
+	}
+	if reference == "" || !strings.Contains(l.Logged.String(), reference) {
+		l.Errorf("the log does not know the reference %q", reference)
 	}
 	for _, name := range []string{"access_token", "id_token", "refresh_token"} {
 		if token := l.issued.get(name); token != "" && strings.Contains(l.Logged.String()+res.Text, token) {

@@ -487,7 +487,7 @@ func TestStorageLosesEveryWrite(t *testing.T) {
 		return nil
 	})
 	page := v.Login(s.URL+"/me", "alice", lab.PasswordOf("alice"))
-	if page.Err != nil || page.Status != http.StatusBadRequest || !strings.Contains(page.Body, "does not stick") {
+	if page.Err != nil || page.Status != http.StatusBadRequest || !strings.Contains(page.Body, "keep you signed in") {
 		t.Errorf("the login ended on %s with %d after %d steps: %v", page.URL, page.Status, len(page.Trail), page.Err)
 	}
 	storage.Misbehave(nil)

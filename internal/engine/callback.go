@@ -137,6 +137,9 @@ func (a *Engine) finish(r Request, answer cognitoAnswer, mine ticket) outcome {
 	}
 	began := time.Now()
 	opened, err := a.signIn(r, answer, begun)
+	if err != nil {
+		err = fault.Referenced(fault.From(err)) // of the event, and of whoever is refused, however often
+	}
 	result := judgeSignIn(begun, opened, err, !a.settings.OwnStorage)
 	if err != nil {
 		refused := result.err != nil && (!result.again || mine.again > 0)

@@ -124,7 +124,8 @@ var errUncovered = fault.Because(fault.ErrMisconfigured, "the middleware does no
 
 // refuseUncovered answers for a guard on a route that no middleware covers.
 func refuseUncovered(r Request) error {
-	slog.Error("cognito: guard without middleware", "path", strings.Clone(r.Path), "error", errUncovered)
+	e := fault.Referenced(errUncovered)
+	slog.Error("cognito: guard without middleware", "path", strings.Clone(r.Path), "reference", fault.Of(e).Reference, "error", e)
 	sealResponse(r)
-	return errUncovered
+	return uncovered(r, e)
 }

@@ -79,6 +79,7 @@ type Settings struct {
 	AfterLogin     string
 	AfterLogout    string
 	AllowedOrigins []string
+	AppName        string // on pages, or ""
 
 	Storage         storage.Driver
 	OwnStorage      bool // the storage is in this process's memory, and nobody else's

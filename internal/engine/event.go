@@ -28,6 +28,8 @@ type Event struct {
 	Subject  string
 	Duration time.Duration
 	Err      error
+	// Reference is the refusal's, in the log and in the answer.
+	Reference string
 
 	Method, Path, IP, RequestID string // of the request, if there is one
 
@@ -37,7 +39,8 @@ type Event struct {
 
 // failed fills in an event's error.
 func (e Event) failed(err error) Event {
-	e.OK, e.Reason, e.Err = false, fault.From(err).Code(), err
+	why := fault.From(err)
+	e.OK, e.Reason, e.Err, e.Reference = false, why.Code(), err, fault.Of(why).Reference
 	return e
 }
 

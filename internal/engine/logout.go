@@ -38,8 +38,9 @@ func (a *Engine) serveLogout(r Request) error {
 	}
 	sealResponse(r)
 	return sendPage(r, http.StatusOK, page{
-		Title: "Sign out?", Detail: "Please confirm that you want to sign out.",
-		Action: a.address(a.settings.LogoutPath), Label: "Sign out", Home: a.address(a.settings.AfterLogin),
+		App: a.settings.AppName, Title: "Sign out?", Detail: "Please confirm that you want to sign out.",
+		Action: a.address(a.settings.LogoutPath), Label: "Sign out",
+		Ways: []fault.Way{fault.Home(a.settings.AppName, a.address(a.settings.AfterLogin))},
 	})
 }
 

@@ -19,6 +19,9 @@ import (
 // refusedWord is the query parameter of LoginPath that asks for that page.
 const refusedWord = "refused"
 
+// referenceWord is the one that holds the refusal's reference.
+const referenceWord = "reference"
+
 // refusedReasons are what the page may speak of. Its texts are ours: a stranger
 // who makes up an address gets one of these, and nothing of what they wrote.
 var refusedReasons = []*fault.Reason{
@@ -36,6 +39,9 @@ func (a *Engine) leavesForm(r Request, e *fault.Error) bool {
 // leaveForm sends the browser to the page.
 func (a *Engine) leaveForm(r Request, e *fault.Error) error {
 	query := url.Values{refusedWord: {e.Code()}}
+	if reference := fault.Of(e).Reference; reference != "" {
+		query.Set(referenceWord, reference)
+	}
 	if back := a.formPage(r); back != a.settings.AfterLogin {
 		query.Set("return_to", back)
 	}
@@ -54,21 +60,30 @@ func (a *Engine) formPage(r Request) string {
 	return a.returnPath(strings.TrimPrefix(referer.RequestURI(), a.pathPrefix))
 }
 
-// serveRefused shows the page. It does nothing, so anybody may open it.
+// serveRefused shows the page, in the app's look if it has one. It does nothing, so
+// anybody may open it.
 func (a *Engine) serveRefused(r Request, word string) error {
-	e := fault.Plain(fault.ErrNotSignedIn)
+	e := refusedForm(word, string(r.QueryArgs().Peek(referenceWord)), a.returnPath(string(r.QueryArgs().Peek("return_to"))))
+	e = fault.Answered(e, fault.Answer{
+		AsPage: true, AppName: a.settings.AppName, FormLost: true, Ways: a.waysOn(e, a.address(fault.Of(e).ReturnTo)),
+	})
+	sealResponse(r)
+	if answered, err := a.hooks.Refuse(r.App, e); answered {
+		return err
+	}
+	return answer(r, e)
+}
+
+// refusedForm is the error that the page is about. Its status is the page's own.
+func refusedForm(word, reference, returnTo string) *fault.Error {
+	d := fault.Details{Reason: fault.ErrNotSignedIn, Status: http.StatusOK, ReturnTo: returnTo, Announced: true}
 	for _, reason := range refusedReasons {
 		if fault.CodeOf(reason) == word {
-			e = fault.Plain(reason)
+			d.Reason = reason
 		}
 	}
-	back := a.returnPath(string(r.QueryArgs().Peek("return_to")))
-	fault.Of(e).ReturnTo = back
-	p := a.pageFor(e, a.address(back))
-	p.Detail += " What you sent was not carried out."
-	if p.Home == "" && p.Link != a.address(a.settings.AfterLogin) {
-		p.Home = a.address(a.settings.AfterLogin)
+	if fault.IsReference(reference) {
+		d.Reference = reference
 	}
-	sealResponse(r)
-	return sendPage(r, http.StatusOK, p)
+	return fault.New(d)
 }

@@ -53,7 +53,7 @@ var (
 	ErrBadLogin = &Reason{"bad_login", http.StatusBadRequest,
 		"This sign-in link does not work", "It was not copied or built correctly. You can sign in without it."}
 	ErrStateMismatch = &Reason{"state_mismatch", http.StatusBadRequest,
-		"This sign-in link is not yours to finish", "It was not started in this browser, or too long ago. Please sign in again."}
+		"We couldn't complete your sign-in", "It wasn't started in this browser, or it was started too long ago. Please sign in again."}
 	ErrAttemptExpired = &Reason{"attempt_expired", http.StatusBadRequest,
 		"This sign-in has expired", "It took too long or was already used. Please try again."}
 	ErrBadCallback = &Reason{"bad_callback", http.StatusBadRequest,
@@ -63,17 +63,17 @@ var (
 	ErrInvalidToken = &Reason{"invalid_token", http.StatusUnauthorized,
 		"Sign-in failed", "Your sign-in could not be verified. Please try again."}
 	ErrLoginLoop = &Reason{"login_loop", http.StatusBadRequest,
-		"Sign-in does not stick", "You signed in several times, but the sign-in was not kept. Check that your browser accepts cookies for this site, then try again."}
+		"We couldn't keep you signed in", "You signed in several times, but you were signed out again each time. Check that your browser accepts cookies from this site, then try again."}
 	ErrBusy = &Reason{"busy", http.StatusServiceUnavailable,
 		"Too busy to sign you in", "Too many people are signing in right now. Please try again in a minute."}
 	ErrUnavailable = &Reason{"unavailable", http.StatusServiceUnavailable,
 		"Temporarily unavailable", "Sign-in is not available at the moment. You have not been signed out; please try again shortly."}
 	ErrMisconfigured = &Reason{"misconfigured", http.StatusInternalServerError,
-		"Sign-in is not set up correctly", "Something is wrong with this site's settings. Its operators find the reason in their log."}
+		"Sign-in is not set up correctly", "Something is wrong with this site's settings. The site's administrators can find the reason in the server log."}
 	ErrInternal = &Reason{"internal_error", http.StatusInternalServerError,
 		"Something went wrong", "That was our mistake. Please try again."}
 	ErrMethod = &Reason{"method_not_allowed", http.StatusMethodNotAllowed,
-		"Method not allowed", "This address does not work that way. Go back to the app and try again there."}
+		"This page can't be opened directly", "Go back to the app and try again there."}
 	ErrAmbiguousPath = &Reason{"ambiguous_path", http.StatusBadRequest,
 		"This address does not work", "It was not copied or built correctly. Go back to the app and try again there."}
 	ErrNotNavigation = &Reason{"not_a_navigation", http.StatusUnauthorized,
@@ -99,6 +99,21 @@ type Details struct {
 	Message string
 	Status  int
 	Subject string // who was refused, for events
+	// Reference tells this refusal from all others, in the answer and in the log.
+	Reference string
+	// Answer is how to answer the request that was refused, once that is known.
+	Answer *Answer
+	// Announced: the headers of the answer are set.
+	Announced bool
+}
+
+// Answer is what an error's answer holds that depends on the request.
+type Answer struct {
+	AsPage   bool   // a person will read it
+	AppName  string // or ""
+	LoginURL string // where a login mends it, or ""
+	Ways     []Way  // where the visitor may go on
+	FormLost bool   // the request sent a form, which was not carried out
 }
 
 // New makes an error. The cause must hold no secret and may hold text of others

@@ -27,6 +27,12 @@ func ServeApp(t *testing.T, furnish func(*fiber.App, *cognito.Auth), hooks ...fu
 // ServeAppWith leaves the middleware to furnish as well.
 func ServeAppWith(t *testing.T, pool *cognitotest.Pool, furnish func(*fiber.App, *cognito.Auth), hooks ...func(*cognito.Config)) *Site {
 	t.Helper()
+	return ServeAppHandling(t, pool, nil, furnish, hooks...)
+}
+
+// ServeAppHandling is ServeAppWith for an app whose own errors somebody handles.
+func ServeAppHandling(t *testing.T, pool *cognitotest.Pool, handler fiber.ErrorHandler, furnish func(*fiber.App, *cognito.Auth), hooks ...func(*cognito.Config)) *Site {
+	t.Helper()
 	s := &Site{T: t, Pool: pool, Logged: &LockedBuffer{}}
 	config := pool.Config()
 	config.Logger = slog.New(slog.NewTextHandler(s.Logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -39,7 +45,7 @@ func ServeAppWith(t *testing.T, pool *cognitotest.Pool, furnish func(*fiber.App,
 		t.Fatalf("NewAuth: %v", err)
 	}
 	s.Auth = auth
-	s.App = fiber.New(fiber.Config{DisableStartupMessage: true, ReadBufferSize: 16 << 10})
+	s.App = fiber.New(fiber.Config{DisableStartupMessage: true, ReadBufferSize: 16 << 10, ErrorHandler: handler})
 	furnish(s.App, auth)
 	s.URL = Listen(t, s.App)
 	pool.AllowOrigin(s.URL)

@@ -1,0 +1,66 @@
+package engine
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/bar-tech/cognito/internal/fault"
+)
+
+// Errors that come back from the app: what its handlers return reaches its own error
+// handler, and that one may fall back on our answer.
+
+// Adopt makes ready for the app's own error handler what a handler has returned of
+// our errors: those of accessors have been told to nobody, and know no way on.
+func (a *Engine) Adopt(r Request, e *fault.Error) *fault.Error {
+	if fault.Of(e).Answer != nil || r.LastTimeoutErrorResponse() != nil {
+		return e
+	}
+	e = fault.Referenced(e)
+	if fault.Of(e).ReturnTo == "" {
+		fault.Of(e).ReturnTo = a.returnPath(r.originalURL())
+	}
+	a.event(r, Event{Kind: EventRefuse, Subject: fault.Of(e).Subject}.failed(e))
+	return a.answered(r, e)
+}
+
+// Answer answers for an error as if the app had no error handler.
+func Answer(r Request, e *fault.Error) error {
+	a := Nearest(r)
+	switch {
+	case fault.Of(e).Announced:
+		return answer(r, e)
+	case a == nil:
+		sealResponse(r)
+		return answer(r, uncovered(r, e))
+	}
+	e = uncovered(r, a.Adopt(r, e))
+	if a.leavesForm(r, e) {
+		return a.leaveForm(r, e)
+	}
+	a.announce(r, e)
+	return answer(r, e)
+}
+
+// AnswerForeign answers for an error that is none of ours. If it is the app's fault,
+// its cause goes to the log, since nobody else is told.
+func AnswerForeign(r Request, status int, cause error) error {
+	e, a, logger := fault.Referenced(fault.Foreign(status, cause)), Nearest(r), slog.Default()
+	if a != nil {
+		e, logger = a.answered(r, e), a.settings.Logger
+	}
+	if e.Status() >= http.StatusInternalServerError {
+		logger.Error("cognito: a handler failed", "method", strings.Clone(r.Method), "path", strings.Clone(r.Path), "reference", fault.Of(e).Reference, "error", cause)
+	}
+	sealResponse(r)
+	return answer(r, uncovered(r, e))
+}
+
+// uncovered makes an error ready that no middleware has seen.
+func uncovered(r Request, e *fault.Error) *fault.Error {
+	if fault.Of(e).Answer != nil {
+		return e
+	}
+	return fault.Answered(e, fault.Answer{AsPage: r.asking().VisitsPage(), Ways: []fault.Way{fault.Home("", "/")}})
+}
