@@ -169,3 +169,25 @@ func TestContributingNamesEveryRoom(t *testing.T) {
 		}
 	}
 }
+
+// TestOneLook keeps the colours of the built-in pages, of the example and of the pool
+// in a box the same: a visitor of the example goes from one to the other.
+func TestOneLook(t *testing.T) {
+	colour := regexp.MustCompile(`--(page|card|text|muted|line|brand|brand-down|on-brand): ?(#[0-9a-f]+)`)
+	palette := func(name string) []string {
+		var found []string
+		for _, each := range colour.FindAllStringSubmatch(readFile(t, name), -1) {
+			found = append(found, each[1]+" "+each[2])
+		}
+		return found
+	}
+	want := palette("internal/engine/page.go")
+	if len(want) != 16 {
+		t.Fatalf("the built-in pages have %d colours, want 8 by day and by night", len(want))
+	}
+	for _, name := range []string{"example/page.css", "cognitotest/userpool/page.css"} {
+		if got := palette(name); !slices.Equal(got, want) {
+			t.Errorf("%s has the colours\n%q, want\n%q", name, got, want)
+		}
+	}
+}

@@ -39,8 +39,7 @@ func PageOf(err error) Page {
 	if err == nil {
 		return Page{}
 	}
-	var e *Error
-	if errors.As(err, &e) {
+	if e := ours(err); e != nil {
 		return fault.PageOf(e)
 	}
 	return fault.PageOf(fault.Foreign(statusOf(err), err))
@@ -56,8 +55,7 @@ func DefaultErrorHandler(c *fiber.Ctx, err error) error {
 	if err == nil {
 		return nil
 	}
-	var e *Error
-	if errors.As(err, &e) {
+	if e := ours(err); e != nil {
 		return engine.Answer(requestOf(c), e)
 	}
 	return engine.AnswerForeign(requestOf(c), statusOf(err), err)
@@ -78,9 +76,22 @@ func (a *Auth) adopt(r engine.Request, err error) error {
 	if err == nil {
 		return nil
 	}
-	var e *Error
-	if !errors.As(err, &e) {
-		return err
+	if e := ours(err); e != nil {
+		return publicError{a.engine.Adopt(r, e)}
 	}
-	return publicError{a.engine.Adopt(r, e)}
+	return err
+}
+
+// ours is the error of this package that err holds, or nil. A handler may also return
+// a mere reason, such as [ErrForbidden].
+func ours(err error) *Error {
+	var e *Error
+	var reason *Reason
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.As(err, &reason):
+		return fault.New(fault.Details{Reason: reason, Cause: err})
+	}
+	return nil
 }

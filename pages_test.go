@@ -146,6 +146,7 @@ func returning(t *testing.T) *lab.Site {
 		for path, err := range returned {
 			app.Get(path, func(*fiber.Ctx) error { return err })
 		}
+		app.Get("/reason", func(*fiber.Ctx) error { return cognito.ErrForbidden })
 		app.All("/token", func(c *fiber.Ctx) error {
 			_, err := cognito.AccessToken(c)
 			return fmt.Errorf("the token of <users>: %w", err)
@@ -162,7 +163,7 @@ func TestErrorsOfTheAppItself(t *testing.T) {
 		title  string
 	}{
 		"/missing": {404, "Page not found"}, "/broken": {500, "Something went wrong"}, "/full": {507, "Something went wrong"}, "/odd": {500, "Something went wrong"},
-		"/above": {500, "Something went wrong"}, "/nowhere": {404, "Page not found"}, "/unguarded": {500, "Sign-in is not set up correctly"},
+		"/reason": {403, "Not allowed"}, "/above": {500, "Something went wrong"}, "/nowhere": {404, "Page not found"}, "/unguarded": {500, "Sign-in is not set up correctly"},
 	} {
 		page := s.Send(lab.Request{Path: path, Header: map[string]string{"Accept": "text/html"}})
 		if page.StatusCode != want.status || !strings.Contains(page.Text, "<h1>"+want.title+"</h1>") || !strings.Contains(page.Text, `href="/">Back to the app<`) || strings.Contains(page.Text, "users") {
@@ -173,7 +174,7 @@ func TestErrorsOfTheAppItself(t *testing.T) {
 			t.Errorf("%s: a script got %s", path, lab.StatusLine(script))
 		}
 		reference := shownReference.FindString(page.Text)
-		if logged := strings.Contains(s.Logged.String(), reference); logged != (path == "/broken" || path == "/full" || path == "/odd") && path != "/above" && path != "/unguarded" {
+		if logged := strings.Contains(s.Logged.String(), reference); logged != (path == "/broken" || path == "/full" || path == "/odd" || path == "/reason") && path != "/above" && path != "/unguarded" {
 			t.Errorf("%s: that the log knows %q is %t", path, reference, logged)
 		}
 	}

@@ -215,10 +215,10 @@ func TestTemplateOfAnOutage(t *testing.T) {
 	if err := page.Execute(&stranger, map[string]any{}); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(down.String(), "temporarily unavailable") || strings.Contains(down.String(), ">Login<") {
+	if !strings.Contains(down.String(), "temporarily unavailable") || strings.Contains(down.String(), ">Sign in<") {
 		t.Errorf("during an outage the page says %s", down.String())
 	}
-	if strings.Contains(stranger.String(), "unavailable") || !strings.Contains(stranger.String(), ">Login<") {
+	if strings.Contains(stranger.String(), "unavailable") || !strings.Contains(stranger.String(), ">Sign in<") {
 		t.Errorf("to a stranger the page says %s", stranger.String())
 	}
 }

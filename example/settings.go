@@ -93,6 +93,7 @@ func configFrom(env map[string]string) cognito.Config {
 		Scopes:         strings.Fields(strings.ReplaceAll(env["COGNITO_SCOPES"], ",", " ")),
 		UserInfo:       userInfo,
 		BaseURL:        env["BASE_URL"],
+		AppName:        "Cognito example",
 		Keys:           strings.Fields(strings.ReplaceAll(env["SESSION_KEYS"], ",", " ")),
 		Bearer:         true, // programs bring a token to /api/me
 	}

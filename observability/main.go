@@ -3,7 +3,7 @@
 //
 //	go run ./observability
 //
-// starts it together with a user pool of its own. Log in at
+// starts it together with a user pool of its own. Sign in at
 // http://localhost:8022/ as alice (wonderland) or bob (builder), then look at
 // the spans and the log on stderr, and at the counters on
 // http://localhost:8022/metrics.
@@ -95,9 +95,9 @@ func newApp(t *telemetry, auth *cognito.Auth) *fiber.App {
 	app.Get("/", func(c *fiber.Ctx) error {
 		c.Type("html", "utf-8")
 		if user := cognito.UserFrom(c); user != nil {
-			return c.SendString("Hello " + html.EscapeString(user.Username()) + `. <a href="/admin">Admins only</a> <a href="/logout">Log out</a>`)
+			return c.SendString("Hello " + html.EscapeString(user.Username()) + `. <a href="/admin">Admins only</a> <a href="/logout">Sign out</a>`)
 		}
-		return c.SendString(`<a href="/login">Log in</a>`)
+		return c.SendString(`<a href="/login">Sign in</a>`)
 	})
 	app.Get("/admin", cognito.RequireGroup("admin"), func(c *fiber.Ctx) error {
 		return c.SendString("Welcome, admin.")

@@ -73,5 +73,5 @@ func (p *Pool) serveError(w http.ResponseWriter, r *http.Request) {
 	if sent := lastSent(r); known && sent != "" {
 		text += " What was sent is " + sent
 	}
-	p.showMessage(w, http.StatusBadRequest, "Something went wrong", text, code)
+	p.showMessage(w, r, http.StatusBadRequest, "Something went wrong", text, code)
 }

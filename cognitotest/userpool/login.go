@@ -48,7 +48,7 @@ func (p *Pool) submitLogin(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !xsrfMatches(r) {
-		p.showMessage(w, http.StatusForbidden, "Something went wrong", "The form did not come "+
+		p.showMessage(w, r, http.StatusForbidden, "Something went wrong", "The form did not come "+
 			"from this page, or your browser does not keep its cookie.", "invalid_csrf")
 		return
 	}
@@ -82,7 +82,7 @@ func (p *Pool) abandoned(w http.ResponseWriter, r *http.Request, request authori
 		p.showForm(w, r, request, loginForm{Username: request.loginHint, Attempt: p.newAttempt()})
 		return
 	}
-	p.showMessage(w, http.StatusBadRequest, "Something went wrong", "This sign-in took longer "+
+	p.showMessage(w, r, http.StatusBadRequest, "Something went wrong", "This sign-in took longer "+
 		"than five minutes and was cancelled. Go back to the application and try again.",
 		"login_timeout")
 }

@@ -35,6 +35,7 @@ var stylePolicy = func() string {
 type page struct {
 	Pool, PoolID string
 	Style        template.CSS
+	Home         string // where the application is, or ""
 }
 
 // loginForm is the state of the form. The password is not part of it: a page
@@ -64,19 +65,23 @@ func (p *Pool) showForm(w http.ResponseWriter, r *http.Request, a authorization,
 		Form   loginForm
 		Action string
 		Users  []User
-	}{p.page(), form, "/login?" + r.URL.RawQuery, users})
+	}{p.page(homeOf(a.client, a.redirectURI)), form, "/login?" + r.URL.RawQuery, users})
 }
 
 // showMessage shows an error page. The code is for the developer in front of it.
-func (p *Pool) showMessage(w http.ResponseWriter, status int, title, text, code string) {
-	p.showPage(w, status, message{Title: title, Text: text, Code: code})
+func (p *Pool) showMessage(w http.ResponseWriter, r *http.Request, status int, title, text, code string) {
+	p.showPage(w, r, status, message{Title: title, Text: text, Code: code})
 }
 
-func (p *Pool) showPage(w http.ResponseWriter, status int, m message) {
+func (p *Pool) showPage(w http.ResponseWriter, r *http.Request, status int, m message) {
+	client, known := p.client(r.URL.Query().Get("client_id"))
+	if !known {
+		client, _ = p.client("") // the first one
+	}
 	p.render(w, status, "message", "", struct {
 		page
 		Message message
-	}{p.page(), m})
+	}{p.page(homeOf(client, "")), m})
 }
 
 // serveFront is the pool's front door, to see who is signed in. A real pool has
@@ -84,17 +89,42 @@ func (p *Pool) showPage(w http.ResponseWriter, status int, m message) {
 func (p *Pool) serveFront(w http.ResponseWriter, r *http.Request) {
 	visitor, known := p.session(r)
 	if !known {
-		p.showPage(w, http.StatusOK, message{Title: "You are signed out", Good: true,
+		p.showPage(w, r, http.StatusOK, message{Title: "You are signed out", Good: true,
 			Text: "To sign in, start at the application: it knows where you want to go."})
 		return
 	}
-	p.showPage(w, http.StatusOK, message{Title: "You are signed in", Good: true,
+	p.showPage(w, r, http.StatusOK, message{Title: "You are signed in", Good: true,
 		Text: "This pool knows you as " + visitor.username + ", for an hour after the sign-in."})
 }
 
-func (p *Pool) page() page {
+func (p *Pool) page(home string) page {
 	// The style sheet is ours, and safe to copy as it is.
-	return page{Pool: p.name, PoolID: p.id, Style: template.CSS(pageCSS)} //nolint:gosec // constant
+	return page{Pool: p.name, PoolID: p.id, Style: template.CSS(pageCSS), Home: home} //nolint:gosec // constant
+}
+
+// homeOf is where a client's visitors start: the latest of its sign-out addresses, of
+// the site that a login was begun at if that is known. A real pool knows no way home;
+// only registered addresses count, so that no request chooses one.
+func homeOf(client Client, redirectURI string) string {
+	site := siteOf(redirectURI)
+	for _, address := range slices.Backward(client.LogoutURLs) {
+		if its := siteOf(address); its != "" && (site == "" || site == its) {
+			return address
+		}
+	}
+	if site != "" {
+		return site + "/"
+	}
+	return ""
+}
+
+// siteOf is the origin of a web address, or "".
+func siteOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 // render writes a page. Nothing may frame it, script it or style it but
