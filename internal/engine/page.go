@@ -18,7 +18,7 @@ const pageStyle = `
 body{margin:0 auto;min-height:100vh;max-width:32rem;padding:2rem 1.25rem;display:flex;flex-direction:column;justify-content:center;gap:1.25rem;background:var(--page);color:var(--text);font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif}
 header{padding:0 .25rem;font-weight:650;overflow-wrap:anywhere}
 main{padding:2rem;background:var(--card);border-radius:1rem;box-shadow:0 1px 2px rgb(0 0 0/12%),0 12px 32px rgb(0 0 0/10%)}
-h1{margin:0;font-size:1.625rem;line-height:1.25;font-weight:680;letter-spacing:-.012em;overflow-wrap:anywhere}
+h1{margin:0;font-size:1.625rem;line-height:1.25;font-weight:680;letter-spacing:-.012em;overflow-wrap:anywhere;text-wrap:balance}
 p{margin:.5rem 0 0;color:var(--muted);overflow-wrap:anywhere}
 nav{display:flex;flex-wrap:wrap;gap:.75rem;margin-top:1.75rem}
 a,button{display:inline-block;padding:.625rem 1.5rem;border:1px solid transparent;border-radius:.625rem;background:var(--brand);color:var(--on-brand);font:inherit;font-weight:650;text-align:center;text-decoration:none;cursor:pointer}
