@@ -28,7 +28,7 @@ a:hover,button:hover,a:active,button:active{background:var(--brand-down)}
 a:focus-visible,button:focus-visible{outline:3px solid var(--brand);outline-offset:2px}
 .reference{margin-top:1.75rem;font-size:.875rem}
 code{font:.95em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
-@media(max-width:30rem){body{justify-content:flex-start;padding:1.25rem .875rem}main{padding:1.5rem 1.25rem}nav,form{display:grid}nav{grid-template-columns:minmax(0,1fr)}}
+@media(max-width:30rem){body{justify-content:flex-start;padding:1.25rem .875rem}main{padding:1.5rem 1.25rem}h1{font-size:1.5rem}nav,form{display:grid}nav{grid-template-columns:minmax(0,1fr)}}
 `
 
 var pageStyleHash = func() string {

@@ -16,7 +16,7 @@ func (a *Engine) itself(r Request, e *fault.Error) string {
 	if a.route(r.Path) != nil {
 		return a.loginAddress(fault.Of(e).ReturnTo, "")
 	}
-	return a.address(a.returnPath(r.originalURL()))
+	return strings.Clone(a.address(a.returnPath(r.originalURL()))) // the app may keep the error
 }
 
 // waysOn are the ways on that can help, the best one first. One of them leads home.

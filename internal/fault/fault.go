@@ -55,7 +55,7 @@ var (
 	ErrStateMismatch = &Reason{"state_mismatch", http.StatusBadRequest,
 		"We couldn't complete your sign-in", "It wasn't started in this browser, or it was started too long ago. Please sign in again."}
 	ErrAttemptExpired = &Reason{"attempt_expired", http.StatusBadRequest,
-		"This sign-in has expired", "It took too long or was already used. Please try again."}
+		"Sign-in expired", "It took too long, or it was already used. Please try again."}
 	ErrBadCallback = &Reason{"bad_callback", http.StatusBadRequest,
 		"Sign-in failed", "The answer of the sign-in service could not be read. Please try again."}
 	ErrCodeRefused = &Reason{"code_refused", http.StatusBadRequest,
