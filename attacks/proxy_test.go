@@ -162,6 +162,7 @@ var randomValues = []struct {
 	{regexp.MustCompile(`[A-Za-z0-9_-]{43}`), "<random>"},
 	{regexp.MustCompile(`Date: [^\r]*\r\n`), ""},
 	{regexp.MustCompile(`"expires_at":"[^"]*"`), "<time>"},
+	{regexp.MustCompile(`\b[B-Z]{4}-[B-Z]{4}\b`), "<reference>"},
 }
 
 // transcript is what an app answers to every kind of request when header lines

@@ -4,7 +4,6 @@ package cognito
 
 import (
 	"context"
-	"errors"
 
 	"github.com/bar-tech/cognito/internal/engine"
 	"github.com/bar-tech/cognito/internal/session"
@@ -130,13 +129,12 @@ func (a *Auth) Logout(c fiber.Ctx) error {
 // text of whatever error reaches it, and an app may well return one of ours.
 func hideCause(err error) error {
 	if err == nil {
-		return nil // before e, which escapes: this runs on every request
+		return nil // before whatever escapes: this runs on every request
 	}
-	var e *Error
-	if !errors.As(err, &e) {
-		return err
+	if e := ours(err); e != nil {
+		return publicError{e}
 	}
-	return publicError{e}
+	return err
 }
 
 // publicError reads like what a visitor may know, and still is the error that

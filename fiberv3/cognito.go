@@ -74,7 +74,7 @@ func (a *Auth) settings(ownClock bool) engine.Settings {
 		PoolAddress: withScheme(c.UserPoolDomain), ClientID: c.ClientID, UserPoolID: c.UserPoolID, ClientSecret: secret.Text(c.ClientSecret),
 		Issuer: c.Issuer, Regions: c.Regions, Scopes: c.Scopes, BaseURL: c.BaseURL,
 		LoginPath: c.LoginPath, RedirectPath: c.RedirectPath, LogoutPath: c.LogoutPath, RefreshPath: c.RefreshPath,
-		AfterLogin: c.AfterLogin, AfterLogout: c.AfterLogout, AllowedOrigins: c.AllowedOrigins,
+		AfterLogin: c.AfterLogin, AfterLogout: c.AfterLogout, AllowedOrigins: c.AllowedOrigins, AppName: c.AppName,
 		AmbiguousPaths: c.AllowAmbiguousPaths,
 		Storage:        c.Storage, OwnStorage: a.ownStorage != nil, CookieSessions: c.CookieSessions, MaxSessions: c.MaxSessions, RenewInRequest: c.RenewInRequest,
 		Keys: secret.NewKeys(c.Keys), CookieName: c.CookieName, IdleTimeout: c.IdleTimeout, AbsoluteTimeout: c.AbsoluteTimeout,
@@ -130,7 +130,7 @@ func (a *Auth) handle(c fiber.Ctx) error {
 	if answered {
 		return hideCause(err)
 	}
-	err = hideCause(c.Next())
+	err = a.adopt(r, c.Next())
 	a.engine.Leave(r, id)
 	return err
 }

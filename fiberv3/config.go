@@ -117,6 +117,12 @@ type Config struct {
 	// Optional. Default: "/".
 	AfterLogout string
 
+	// AppName is what visitors call the app, such as "Acme Invoices". The built-in
+	// pages show it: above what they say, in the title, and as "Back to Acme Invoices".
+	//
+	// Optional. Default: "", which names none and says "Back to the app".
+	AppName string
+
 	// AllowedOrigins are further origins, such as "https://admin.example.com",
 	// whose pages may send unsafe requests (POST and the like) with the
 	// session cookie. Browsers send the cookie (SameSite=Lax) only along with
@@ -235,11 +241,12 @@ type Config struct {
 	Next func(fiber.Ctx) bool
 
 	// ErrorHandler answers for the middleware and its guards when something
-	// is refused or fails. The error is an [*Error]: its Status and Detail
-	// are fit for the visitor, its text with the whole cause is for the log.
+	// is refused or fails. The error is an [*Error]: what [PageOf] makes of it
+	// is fit for the visitor, its text with the whole cause is for the log. It is
+	// also asked, with the status 200, for the page that a refused form is led to.
 	//
-	// Optional. Default: a small HTML page for browsers, problem+json (RFC
-	// 9457) for the rest.
+	// Optional. Default: [DefaultErrorHandler], a small HTML page for browsers,
+	// problem+json (RFC 9457) for the rest.
 	ErrorHandler func(fiber.Ctx, error) error
 
 	// OnLogin runs when a login has been verified and before the session

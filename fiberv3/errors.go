@@ -117,6 +117,12 @@ var (
 //	Code() string     a stable word for the error, such as "access_denied"
 //	Title() string    a short heading for the visitor
 //	Detail() string   one sentence for the visitor, which reveals no cause
+//
+//	LoginURL() string           where to sign in and come back, if the status is 401, else ""
+//	RetryAfter() time.Duration  how long to wait before the next try, or 0
+//
+// LoginURL is known when the error reaches [Config.ErrorHandler], or the app's own
+// error handler.
 type Error = fault.Error
 
 // ProviderError is an error that Cognito reported by one of its codes (RFC 6749

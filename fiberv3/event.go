@@ -20,7 +20,7 @@ const (
 	EventLogin   EventKind = "login"   // a login ended, well or badly
 	EventRefresh EventKind = "refresh" // the tokens of a session were, or were not, renewed
 	EventLogout  EventKind = "logout"  // a visitor logged out
-	EventRefuse  EventKind = "refuse"  // a guard or a route turned a request away
+	EventRefuse  EventKind = "refuse"  // a guard or a route turned a request away, or a handler returned our error
 	EventTamper  EventKind = "tamper"  // a session's record did not open
 )
 
@@ -39,6 +39,9 @@ type Event struct {
 	Duration time.Duration
 	// Err is the whole cause of a failure, or nil.
 	Err error
+	// Reference is what the visitor of a refusal was shown, or "" where nothing was
+	// shown. See [Page].
+	Reference string
 
 	// Method, Path (without the query), IP and RequestID are of the request that it
 	// happened in, or "" if there was none, as in the background. IP is Fiber's, so
@@ -64,7 +67,7 @@ func (e Event) LogValue() slog.Value {
 	if e.Err != nil {
 		attributes = append(attributes, slog.String("error", e.Err.Error()))
 	}
-	for _, of := range [][2]string{{"method", e.Method}, {"path", e.Path}, {"ip", e.IP}, {"request_id", e.RequestID}} {
+	for _, of := range [][2]string{{"reference", e.Reference}, {"method", e.Method}, {"path", e.Path}, {"ip", e.IP}, {"request_id", e.RequestID}} {
 		if of[1] != "" {
 			attributes = append(attributes, slog.String(of[0], of[1]))
 		}
@@ -76,7 +79,7 @@ func (e Event) LogValue() slog.Value {
 func (a *Auth) emit(happened engine.Event) {
 	e := Event{
 		Kind: EventKind(happened.Kind), OK: happened.OK, Reason: happened.Reason, Subject: happened.Subject,
-		Duration: happened.Duration, Err: happened.Err,
+		Duration: happened.Duration, Err: happened.Err, Reference: happened.Reference,
 		Method: happened.Method, Path: happened.Path, IP: happened.IP, RequestID: happened.RequestID,
 	}
 	switch {

@@ -78,7 +78,7 @@ func isSource(name string) bool { return !strings.HasSuffix(name, "_test.go") }
 // isStory picks the tests that know no more than the API, and leaves out those that
 // are about the repository.
 func isStory(name string) bool {
-	return strings.HasSuffix(name, "_test.go") && name != "docs_test.go" && name != "layers_test.go" && name != "example_test.go"
+	return strings.HasSuffix(name, "_test.go") && name != "docs_test.go" && name != "layers_test.go" && !strings.HasPrefix(name, "example_")
 }
 
 // generateTests writes the tests of the rooms and of the root, and what they share.
