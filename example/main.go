@@ -20,8 +20,8 @@
 // outlive the process and several can share them) and with it SESSION_KEYS (the
 // secrets that they share, from "openssl rand -base64 32").
 //
-// settings.go reads the environment, pages.go is the app proper, and app.js
-// what runs in the browser.
+// settings.go reads the environment, pages.go is the app proper, sessions.go the
+// page on which users end their sessions, and app.js what runs in the browser.
 package main
 
 import (
@@ -79,6 +79,7 @@ func run(ctx context.Context, environ []string, out io.Writer) (err error) {
 		defer storage.Close()
 		s.config.Storage = storage
 	}
+	s.config.OnLogin = noteBrowser
 	auth, err := cognito.NewAuth(s.config)
 	if err != nil {
 		return readable(err)

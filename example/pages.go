@@ -57,6 +57,7 @@ func newApp(auth *cognito.Auth, s settings) *fiber.App {
 	app.Get("/admin", cognito.RequireGroup("admin"), admin)
 	app.Get("/me", cognito.RequireUser(), me)
 	app.Get("/api/me", cognito.RequireUser(), me)
+	sessions{auth}.register(app)
 	app.Get("/payload", cognito.RequireUser(), func(c *fiber.Ctx) error { return c.JSON(cognito.PayloadFrom(c)) })
 	return app
 }
@@ -77,7 +78,9 @@ func admin(c *fiber.Ctx) error {
 	return render(c, map[string]any{"Admin": true, "User": cognito.UserFrom(c)})
 }
 
-func render(c *fiber.Ctx, data map[string]any) error {
+func render(c *fiber.Ctx, data map[string]any) error { return renderPage(c, page, data) }
+
+func renderPage(c *fiber.Ctx, page *template.Template, data map[string]any) error {
 	var body bytes.Buffer
 	if err := page.Execute(&body, data); err != nil {
 		slog.Error("example: the page failed", "error", err)
