@@ -102,6 +102,16 @@ type Config struct {
 	// Optional. Default: "/token/refresh".
 	RefreshPath string
 
+	// UserPath tells scripts who is signed in, for a GET: {"user": …, "expires_at":
+	// …, "session_ends_at": …, "login_url": …, "logout_url": …}, with a null in
+	// place of the first three for strangers, and 503 while that cannot be known. The
+	// user is what UserFrom has, expires_at is when the tokens have to be renewed,
+	// and session_ends_at when the session ends if it is not used before. Asking is
+	// no use: it moves no deadline and renews nothing. Other sites get a 403.
+	//
+	// Optional. Default: "", no such route.
+	UserPath string
+
 	// AfterLogin is the path, with an optional query, that a visitor reaches
 	// after a login that had no better place to return to.
 	//
@@ -296,10 +306,14 @@ type configPath struct{ field, path string }
 
 // paths are those that the middleware answers itself.
 func (c Config) paths() []configPath {
-	return []configPath{
+	paths := []configPath{
 		{"LoginPath", c.LoginPath}, {"RedirectPath", c.RedirectPath},
 		{"LogoutPath", c.LogoutPath}, {"RefreshPath", c.RefreshPath},
 	}
+	if c.UserPath != "" {
+		paths = append(paths, configPath{"UserPath", c.UserPath})
+	}
+	return paths
 }
 
 // withDefaults returns a copy with every optional field filled in. Slices are

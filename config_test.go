@@ -170,6 +170,11 @@ func TestConfigRules(t *testing.T) {
 		{"two routes on one path", func(c *c) { c.LogoutPath = "/login" }, "LogoutPath", "LoginPath"},
 		{"a default path taken", func(c *c) { c.LoginPath = "/logout" }, "LogoutPath", "LoginPath"},
 
+		{"UserPath", func(c *c) { c.UserPath = "/api/user" }, "", ""},
+		{"UserPath without a slash", func(c *c) { c.UserPath = "me" }, "UserPath", "absolute path"},
+		{"UserPath on another's path", func(c *c) { c.UserPath = "/login" }, "UserPath", "LoginPath"},
+		{"AfterLogin to the user", func(c *c) { c.UserPath, c.AfterLogin = "/me", "/me" }, "AfterLogin", "UserPath"},
+
 		{"AfterLogin", func(c *c) { c.AfterLogin = "/welcome?first=1" }, "", ""},
 		{"AfterLogin elsewhere", func(c *c) { c.AfterLogin = "https://evil.example.com/" }, "AfterLogin", "path of this app"},
 		{"AfterLogin elsewhere without scheme", func(c *c) { c.AfterLogin = "//evil.example.com/" }, "AfterLogin", "path of this app"},

@@ -76,6 +76,7 @@ type Settings struct {
 	RedirectPath   string
 	LogoutPath     string
 	RefreshPath    string
+	UserPath       string // or ""
 	AfterLogin     string
 	AfterLogout    string
 	AllowedOrigins []string
@@ -246,6 +247,21 @@ func (a *Engine) mountRoutes() {
 		{"LogoutPath", a.settings.LogoutPath, []string{http.MethodGet, http.MethodPost}, a.serveLogout},
 		{"RefreshPath", a.settings.RefreshPath, []string{http.MethodPost}, a.serveRefresh},
 	}
+	if a.settings.UserPath != "" {
+		a.routes = append(a.routes, route{"UserPath", a.settings.UserPath, reading, a.serveUser})
+	}
+}
+
+// reading are the methods of what changes nothing.
+var reading = []string{http.MethodGet, http.MethodHead}
+
+// Paths are all that the middleware answers itself.
+func (a *Engine) Paths() []string {
+	paths := make([]string, len(a.routes))
+	for i, r := range a.routes {
+		paths[i] = r.path
+	}
+	return paths
 }
 
 // route finds our route for a path, or nil. They are so few that a map would

@@ -107,6 +107,9 @@ func (o *Session) Record() Hot {
 // Until is when the session ends, whatever is done with it.
 func (o *Session) Until() time.Time { return o.until.Time() }
 
+// Ends is when the session ends unless it is used before.
+func (o *Session) Ends() time.Time { return min(o.IdleUntil, o.until).Time() }
+
 // Observer is told what an operator should know of sessions.
 type Observer interface {
 	Tampered(cause error)     // a record did not open

@@ -152,6 +152,21 @@ func (a Asking) FollowsOwnLink(trusted []string) bool {
 	return a.VisitsPage() && (a.Site == "" || a.Site == "same-origin") && a.refererIsOf(trusted)
 }
 
+// IsReadElsewhere reports whether a page of an origin that is not trusted asks for what
+// only the app's own pages should see. It could not read the answer, but how long that
+// is and how long it took would tell whether a visitor is signed in. A person who
+// follows a link sees the answer themselves. Only browsers that say nothing of
+// themselves pass: they keep the cookie from other sites (SameSite=Lax).
+func (a Asking) IsReadElsewhere(trusted []string) bool {
+	switch {
+	case a.Site == "" || a.Site == "none" || a.Site == "same-origin":
+		return false
+	case a.Mode == "navigate":
+		return a.IsFramed()
+	}
+	return !slices.Contains(trusted, a.Origin)
+}
+
 // IsOwn reports whether a page of a trusted origin sent a request, by its Origin.
 func (a Asking) IsOwn(trusted []string) bool {
 	return slices.Contains(trusted, a.Origin) && !a.IsForeign(trusted)

@@ -1,0 +1,47 @@
+package cognito_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/bar-tech/cognito"
+	"github.com/gofiber/fiber/v2"
+)
+
+// A page's script asks who is signed in, as often as it likes: that keeps no session
+// alive. A stranger gets an answer too, with where to sign in.
+func ExampleConfig_userPath() {
+	config, pool := exampleConfig()
+	defer pool.Close()
+	config.UserPath = "/session"
+	app := fiber.New()
+	app.Use(cognito.New(config))
+	defer func() { _ = app.Shutdown() }()
+
+	for _, request := range []*http.Request{visit("/session"), visit("/session", pool.SignIn(app, "bob")...)} {
+		response, err := app.Test(request, -1)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		var who struct {
+			User *struct {
+				Email string `json:"email"`
+			} `json:"user"`
+			LoginURL string `json:"login_url"`
+		}
+		if err := json.NewDecoder(response.Body).Decode(&who); err != nil {
+			fmt.Println(err)
+			return
+		}
+		if who.User == nil {
+			fmt.Println("a stranger, who may sign in at", who.LoginURL)
+		} else {
+			fmt.Println(who.User.Email)
+		}
+	}
+	// Output:
+	// a stranger, who may sign in at /login
+	// bob@example.com
+}

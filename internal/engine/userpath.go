@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/session"
+)
+
+// Leg 3 of the journey, for a page that has scripts: who is there, in one answer that
+// may be asked for as often as a script likes.
+
+// whoIsThere is the answer of UserPath.
+type whoIsThere struct {
+	User      json.RawMessage `json:"user"` // null for a stranger
+	Expires   *time.Time      `json:"expires_at"`
+	Ends      *time.Time      `json:"session_ends_at"`
+	LoginURL  string          `json:"login_url"`
+	LogoutURL string          `json:"logout_url"`
+}
+
+// serveUser answers UserPath.
+func (a *Engine) serveUser(r Request) error {
+	if r.asking().IsReadElsewhere(a.origins(r)) {
+		return a.refuse(r, fault.Plain(fault.ErrCrossOrigin))
+	}
+	id := a.glance(r)
+	if id.Err != nil {
+		return a.refuse(r, fault.From(id.Err))
+	}
+	sealResponse(r)
+	a.varyIfAnonymous(r, session.Anonymous)
+	// For browsers that would show other sites how long the answer is.
+	r.Response.Header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	return r.json(http.StatusOK, "application/json", a.describe(id))
+}
+
+// glance finds out who sent a request, and leaves their session as it is: a script that
+// asks again and again keeps nobody signed in. So nothing is renewed either, for that
+// counts as use; whoever has tokens to be renewed is signed in.
+func (a *Engine) glance(r Request) *session.Identity {
+	if a.settings.Bearer && a.bringsToken(r) {
+		return a.identify(r)
+	}
+	value := a.sessionID(r)
+	if value == nil {
+		return session.Anonymous
+	}
+	now := a.clock(r)
+	s, err := a.readSession(r, value, now)
+	switch {
+	case err != nil:
+		return unidentified(err)
+	case s.Expires.Passed(now) && !s.Renewable:
+		return session.StaleCookie
+	}
+	return &s.Identity
+}
+
+// describe says who is there, until when, and where to go on.
+func (a *Engine) describe(id *session.Identity) whoIsThere {
+	who := whoIsThere{User: json.RawMessage("null"), LoginURL: a.loginAddress("", ""), LogoutURL: a.address(a.settings.LogoutPath)}
+	if id.User != nil {
+		who.User = id.User.Source().Expand()
+	}
+	switch {
+	case id.Session != nil:
+		who.Expires, who.Ends = inUTC(id.Session.Expires.Time()), inUTC(id.Session.Ends())
+	case id.Payload != nil: // a program's token, which belongs to no session
+		who.Expires = inUTC(id.Payload.Time("exp"))
+	}
+	return who
+}
+
+func inUTC(t time.Time) *time.Time {
+	t = t.UTC().Truncate(time.Second)
+	return &t
+}
