@@ -109,6 +109,10 @@ type Config struct {
 	// and session_ends_at when the session ends if it is not used before. Asking is
 	// no use: it moves no deadline and renews nothing. Other sites get a 403.
 	//
+	// At UserPath + ".js" stands a small JavaScript module for the app's pages, which
+	// exports user, session, renew, fetch, login, loginURL and logout: fetch is the
+	// browser's, and renews the tokens and tries once more after a 401.
+	//
 	// Optional. Default: "", no such route.
 	UserPath string
 

@@ -173,6 +173,8 @@ func TestConfigRules(t *testing.T) {
 		{"UserPath", func(c *c) { c.UserPath = "/api/user" }, "", ""},
 		{"UserPath without a slash", func(c *c) { c.UserPath = "me" }, "UserPath", "absolute path"},
 		{"UserPath on another's path", func(c *c) { c.UserPath = "/login" }, "UserPath", "LoginPath"},
+		{"another's path on the script of UserPath", func(c *c) { c.UserPath, c.LogoutPath = "/me", "/me.js" }, "LogoutPath", "script beside UserPath"},
+		{"AfterLogin to the script", func(c *c) { c.UserPath, c.AfterLogin = "/me", "/me.js" }, "AfterLogin", "UserPath"},
 		{"AfterLogin to the user", func(c *c) { c.UserPath, c.AfterLogin = "/me", "/me" }, "AfterLogin", "UserPath"},
 
 		{"AfterLogin", func(c *c) { c.AfterLogin = "/welcome?first=1" }, "", ""},

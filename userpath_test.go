@@ -3,11 +3,14 @@ package cognito_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/internal/lab"
+	"github.com/gofiber/fiber/v2"
 )
 
 // tellsUser gives scripts a path to ask who is there.
@@ -151,4 +154,53 @@ func TestUserPathOfAProgram(t *testing.T) {
 		t.Errorf("bob's program learns %v", who)
 	}
 	s.MustChallenge(s.Bring("/session", "nonsense"), http.StatusUnauthorized, lab.InvalidToken)
+}
+
+// TestScriptBesideUserPath checks how the script for pages is served: small, as what it
+// is, the same for everybody and with the paths of this app.
+func TestScriptBesideUserPath(t *testing.T) {
+	s := lab.Serve(t, tellsUser, func(c *cognito.Config) { c.RefreshPath = "/renew" })
+	alice := s.SignIn("alice")
+	res := s.Send(lab.AsScript("/session.js", alice))
+	if res.StatusCode != http.StatusOK || len(res.Text) == 0 || len(res.Text) >= 2048 {
+		t.Fatalf("%d with %d bytes, want 200 with less than 2 KB", res.StatusCode, len(res.Text))
+	}
+	for _, part := range []string{`const base = "";`, `base + "/session"`, `base + "/renew"`, `base + "/login?return_to="`, `base + "/logout"`} {
+		if !strings.Contains(res.Text, part) {
+			t.Errorf("the script lacks %s", part)
+		}
+	}
+	for name, want := range map[string]string{"Content-Type": "text/javascript; charset=utf-8", "X-Content-Type-Options": "nosniff", "Cache-Control": "max-age=300"} {
+		if got := res.Header.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if stranger := s.Send(lab.AsScript("/session.js")); stranger.Text != res.Text || len(res.Cookies()) != 0 || res.Header.Get("Vary") != "" {
+		t.Errorf("the script is personal: %v", res.Header)
+	}
+	tag := res.Header.Get("ETag")
+	for asked, want := range map[string]int{tag: 304, "W/" + tag: 304, `"x", ` + tag: 304, "*": 304, `"x"`: 200, strings.Trim(tag, `"`): 200, "": 200} {
+		again := s.Send(lab.Request{Path: "/session.js", Header: map[string]string{"If-None-Match": asked}})
+		if again.StatusCode != want || again.Header.Get("ETag") != tag || (want == 304) != (again.Text == "") {
+			t.Errorf("If-None-Match %s: %s, want %d", asked, lab.StatusLine(again), want)
+		}
+	}
+	if res := s.Send(lab.Request{Method: "POST", Path: "/session.js"}); res.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("POST: %s", lab.StatusLine(res))
+	}
+	under := lab.Serve(t, tellsUser, func(c *cognito.Config) { c.BaseURL = "http://localhost:8021/shop" })
+	if text := under.Send(lab.AsScript("/session.js")).Text; !strings.Contains(text, `const base = "/shop";`) {
+		t.Errorf("under a path: %.300s", text)
+	}
+}
+
+// TestRegisterListsUserPath: an app that lists its routes has these too.
+func TestRegisterListsUserPath(t *testing.T) {
+	s := lab.Serve(t, tellsUser)
+	s.Auth.Register(s.App)
+	for _, want := range []string{"/login", "/session", "/session.js"} {
+		if !slices.ContainsFunc(s.App.GetRoutes(), func(r fiber.Route) bool { return r.Path == want && r.Method == "GET" }) {
+			t.Errorf("%s is no route of the app", want)
+		}
+	}
 }

@@ -272,6 +272,12 @@ func (k *configCheck) paths(c Config) {
 			taken[r.path] = r.field
 		}
 	}
+	if script := engine.ScriptPath(c.UserPath); c.UserPath != "" {
+		if other, twice := taken[script]; twice {
+			k.add(other, script, "is the path of the script beside UserPath", "give each route its own path")
+		}
+		taken[script] = "UserPath"
+	}
 	for _, r := range []configPath{{"AfterLogin", c.AfterLogin}, {"AfterLogout", c.AfterLogout}} {
 		clean, ok := web.LocalPath(r.path)
 		if !ok || clean != r.path {

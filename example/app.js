@@ -1,4 +1,4 @@
-"use strict";
+import { fetch, loginURL, renew } from "/session.js"; // beside UserPath
 
 // A page that outlives its tokens. It never holds one: the browser sends the
 // session's cookie, and the server renews the tokens when a request needs it.
@@ -11,16 +11,18 @@ let serverAhead = 0; // by how much the server's clock is ahead of ours
 let calling = false;
 let next = { at: Infinity }; // the next call that nobody has to ask for
 
-const askWhoIsThere = () => call("GET", "/api/me", showUser);
-const renew = () => call("POST", "/token/refresh", showRenewed);
+const askWhoIsThere = () => call(askTheAPI, showUser);
+const renewTokens = () => call(renew, showRenewed);
+
+const askTheAPI = () => fetch("/api/me", { cache: "no-store", signal: AbortSignal.timeout(30_000) });
 
 // call makes one call at a time, so that an answer is never overtaken.
-async function call(method, path, show) {
+async function call(request, show) {
   if (calling) return;
   calling = true;
   page.main.setAttribute("aria-busy", "true");
   next = { at: Infinity };
-  const answer = await send(method, path);
+  const answer = await answerOf(request);
   page.main.setAttribute("aria-busy", "false");
   calling = false;
   if (!answer) {
@@ -31,22 +33,17 @@ async function call(method, path, show) {
     showSignedOut(answer.body);
   } else if (answer.status === 503) {
     showTrouble(`${answer.body.title}. ${answer.body.detail} This page does so by itself.`);
-    next = { at: Date.now() + 1000 * answer.retryAfter, again: () => call(method, path, show) };
+    next = { at: Date.now() + 1000 * answer.retryAfter, again: () => call(request, show) };
   } else {
     showTrouble(`${answer.body.title}. ${answer.body.detail}`);
   }
 }
 
-// send returns what the app answers: JSON always, so that anything else is
+// answerOf returns what the app answers: JSON always, so that anything else is
 // somebody else's answer and counts as none, like a failure of the network.
-async function send(method, path) {
+async function answerOf(request) {
   try {
-    const response = await fetch(path, {
-      method,
-      headers: { Accept: "application/json" }, // a status, please, and no redirect to the login
-      cache: "no-store",
-      signal: AbortSignal.timeout(30_000),
-    });
+    const response = await request();
     const body = await response.json();
     // Computers' clocks are often wrong, and a countdown must not be.
     serverAhead = (Date.parse(response.headers.get("Date")) || Date.now()) - Date.now();
@@ -79,9 +76,7 @@ function showRenewed(tokens) {
 function showSignedOut(problem) {
   page.name.textContent = known || problem.code === "session_ended" ? "You have been signed out" : "You are not signed in";
   known = false;
-  const login = new URL(problem.login_url, location.href);
-  login.searchParams.set("return_to", "/app");
-  page.login.href = login;
+  page.login.href = loginURL();
   page.login.hidden = false;
   if (document.activeElement === page.renew) page.login.focus(); // the button goes
   page.state.hidden = page.profile.hidden = page.renew.hidden = true;
@@ -130,7 +125,7 @@ function duration(seconds) {
 }
 
 page.ask.addEventListener("click", askWhoIsThere);
-page.renew.addEventListener("click", renew);
+page.renew.addEventListener("click", renewTokens);
 addEventListener("pageshow", askWhoIsThere); // also when the back button brings the page out of memory
 addEventListener("online", askWhoIsThere);
 document.addEventListener("visibilitychange", () => {

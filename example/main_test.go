@@ -193,7 +193,7 @@ func TestPublicFiles(t *testing.T) {
 	app := appOver(t, box)
 	for path, contentType := range map[string]string{
 		"/page.css": "text/css; charset=utf-8", "/icon.svg": "image/svg+xml", "/favicon.ico": "image/svg+xml",
-		"/app": "text/html; charset=utf-8", "/app.js": "text/javascript; charset=utf-8",
+		"/app": "text/html; charset=utf-8", "/app.js": "text/javascript; charset=utf-8", "/session.js": "text/javascript; charset=utf-8",
 	} {
 		res, err := app.Test(httptest.NewRequest(http.MethodGet, path, nil), -1)
 		if err != nil {

@@ -95,7 +95,8 @@ func configFrom(env map[string]string) cognito.Config {
 		BaseURL:        env["BASE_URL"],
 		AppName:        "Cognito example",
 		Keys:           strings.Fields(strings.ReplaceAll(env["SESSION_KEYS"], ",", " ")),
-		Bearer:         true, // programs bring a token to /api/me
+		UserPath:       "/session", // beside it stands the script that app.js begins with
+		Bearer:         true,       // programs bring a token to /api/me
 	}
 }
 

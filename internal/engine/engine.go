@@ -248,12 +248,11 @@ func (a *Engine) mountRoutes() {
 		{"RefreshPath", a.settings.RefreshPath, []string{http.MethodPost}, a.serveRefresh},
 	}
 	if a.settings.UserPath != "" {
-		a.routes = append(a.routes, route{"UserPath", a.settings.UserPath, reading, a.serveUser})
+		a.routes = append(a.routes,
+			route{"UserPath", a.settings.UserPath, reading, a.serveUser},
+			route{"UserPath", ScriptPath(a.settings.UserPath), reading, newScript(a.settings, a.pathPrefix).serve})
 	}
 }
-
-// reading are the methods of what changes nothing.
-var reading = []string{http.MethodGet, http.MethodHead}
 
 // Paths are all that the middleware answers itself.
 func (a *Engine) Paths() []string {

@@ -12,6 +12,9 @@ import (
 // Leg 3 of the journey, for a page that has scripts: who is there, in one answer that
 // may be asked for as often as a script likes.
 
+// reading are the methods of what changes nothing.
+var reading = []string{http.MethodGet, http.MethodHead}
+
 // whoIsThere is the answer of UserPath.
 type whoIsThere struct {
 	User      json.RawMessage `json:"user"` // null for a stranger

@@ -1,0 +1,44 @@
+// Sign-in for the pages of this app. Tokens never get here, only to its server.
+const base = "{base}"; // of BaseURL, "" in most apps
+const as = (method) => ({ method, headers: { Accept: "application/json" }, cache: "no-store", signal: AbortSignal.timeout(3e4) });
+
+// session is {user, expires_at, session_ends_at, login_url, logout_url}.
+export async function session() {
+  const response = await window.fetch(base + "{user}", as("GET"));
+  if (response.ok) return response.json();
+  throw Object.assign(new Error("Who is signed in cannot be known"), { response });
+}
+
+// user is the claims of who is signed in, or null.
+export const user = async () => (await session()).user;
+
+// renew has the tokens renewed now. Calls at the same time are one.
+let renewing;
+export async function renew() {
+  renewing ??= window.fetch(base + "{refresh}", as("POST")).finally(() => (renewing = null));
+  return (await renewing).clone();
+}
+
+// fetch is the browser's, and after a 401 it renews the tokens and tries once more.
+async function send(input, init) {
+  const request = new Request(input, init);
+  const response = await window.fetch(request.clone());
+  if (response.status !== 401 || new URL(request.url).origin !== location.origin) return response;
+  const renewed = await renew();
+  if (renewed.ok) return window.fetch(request);
+  return renewed.status === 401 ? response : renewed;
+}
+export { send as fetch };
+
+// loginURL leads through the login and back: here, or to another path of the app.
+export function loginURL(back = location.pathname + location.search + location.hash) {
+  if (back.startsWith(base + "/")) back = back.slice(base.length);
+  return base + "{login}?return_to=" + encodeURIComponent(back);
+}
+export const login = (back) => location.assign(loginURL(back));
+
+export function logout() {
+  const form = Object.assign(document.createElement("form"), { method: "post", action: base + "{logout}" });
+  document.body.append(form);
+  form.submit();
+}
