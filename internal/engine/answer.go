@@ -77,6 +77,9 @@ func answer(r Request, e *fault.Error) error {
 	if fault.Of(e).Answer.AsPage {
 		return sendPage(r, e.Status(), pageOf(e))
 	}
+	if e.LoginURL() != "" && r.isInertia() {
+		return r.leaveInertia(e.LoginURL())
+	}
 	if e.LoginURL() != "" && r.header("HX-Request") != "" {
 		r.Response.Header.Set("HX-Redirect", e.LoginURL())
 	}

@@ -53,6 +53,9 @@ func (r Request) vary(field string) {
 
 // redirect sends the browser on.
 func (r Request) redirect(location string, status int) error {
+	if r.isInertia() {
+		return r.leaveInertia(location)
+	}
 	r.Response.Header.Set("Location", location)
 	r.SetStatusCode(status)
 	return nil

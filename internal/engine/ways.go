@@ -53,11 +53,13 @@ func promptOf(e *fault.Error) string {
 
 // loginURL is where to log in. A script is told of it to send the browser there, and
 // must not bring it back to the address of an API. HTMX goes by itself, and back to
-// the page that it was on.
+// the page that it was on; so does Inertia.
 func (a *Engine) loginURL(r Request, e *fault.Error, asPage bool) string {
 	switch {
 	case asPage:
 		return a.loginAddress(fault.Of(e).ReturnTo, promptOf(e))
+	case r.isInertia():
+		return a.loginAddress(a.inertiaPage(r), promptOf(e))
 	case r.header("HX-Request") == "":
 		return a.loginAddress("", promptOf(e))
 	}
