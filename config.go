@@ -227,7 +227,9 @@ type Config struct {
 	Bearer bool
 
 	// BearerClientIDs are further app clients of the pool, such as those of
-	// machines and mobile apps, whose tokens are accepted with Bearer.
+	// machines and mobile apps, whose tokens are accepted with Bearer. With an
+	// Audience, a "*" alone lets in every client of the pool, also those that
+	// register themselves, as agents do: the tokens have to be bound to the Audience.
 	//
 	// Optional. Default: none.
 	BearerClientIDs []string

@@ -217,6 +217,11 @@ func TestConfigRules(t *testing.T) {
 		}, "", ""},
 		{"clients without bearer", func(c *c) { c.BearerClientIDs = []string{"machine"} }, "Bearer", "must be true"},
 		{"audience without bearer", func(c *c) { c.Audience = "https://api.example.com" }, "Bearer", "must be true"},
+		{"every client", func(c *c) { c.Bearer, c.BearerClientIDs, c.Audience = true, []string{"*"}, "https://api.example.com" }, "", ""},
+		{"every client without an audience", func(c *c) { c.Bearer, c.BearerClientIDs = true, []string{"*"} }, "BearerClientIDs", "Audience must be set"},
+		{"every client and another", func(c *c) {
+			c.Bearer, c.BearerClientIDs, c.Audience = true, []string{"*", "machine"}, "https://api.example.com"
+		}, "BearerClientIDs", "nothing beside"},
 		{"client of a bearer", func(c *c) { c.Bearer, c.BearerClientIDs = true, []string{"a b"} }, "BearerClientIDs", "letters"},
 
 		{"HTTPClient", func(c *c) { c.HTTPClient = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{}}} }, "", ""},

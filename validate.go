@@ -14,6 +14,7 @@ import (
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/verify"
 	"github.com/bar-tech/cognito/internal/web"
 )
 
@@ -316,7 +317,12 @@ func (k *configCheck) bearer(c Config) {
 		k.add("Bearer", "false", "must be true for BearerClientIDs or Audience to have an effect", "set Bearer, or leave the others out")
 	}
 	for _, id := range c.BearerClientIDs {
-		if !clientIDPattern.MatchString(id) {
+		switch {
+		case id == verify.AnyClient && c.Audience == "":
+			k.add("BearerClientIDs", id, "lets in the tokens of every client of the pool, so Audience must be set: nothing else would tell that they are meant for this app", "set Audience, or list the clients")
+		case id == verify.AnyClient && len(c.BearerClientIDs) > 1:
+			k.add("BearerClientIDs", strings.Join(c.BearerClientIDs, " "), "must hold nothing beside *, which stands for every client", "leave the others out, or the star")
+		case id != verify.AnyClient && !clientIDPattern.MatchString(id):
 			k.add("BearerClientIDs", id, "must be letters, digits, _ or +, at most 128", `copy the client ID from the pool's "App clients" page`)
 		}
 	}

@@ -188,11 +188,20 @@ func NonceIfPresent(want secret.Text) Rule {
 	}
 }
 
+// AnyClient among the BearerClientIDs stands for every client of the pool. No id of
+// Cognito's has a star in it.
+const AnyClient = "*"
+
 // bearerRules are those for access tokens, with the clients and the audience
 // that the settings admit.
 func bearerRules(s Settings) []Rule {
-	clients := append([]string{s.ClientID}, s.BearerClientIDs...)
-	rules := slices.Concat(commonRules, []Rule{ruleUse("access"), ruleClientAmong(clients)})
+	ofClient := ruleClientAmong(append([]string{s.ClientID}, s.BearerClientIDs...))
+	// Never without an audience: what keeps a token of just any client out of here,
+	// which its user gave it for something else, is that alone.
+	if s.Audience != "" && slices.Contains(s.BearerClientIDs, AnyClient) {
+		ofClient = ruleSomeClient
+	}
+	rules := slices.Concat(commonRules, []Rule{ruleUse("access"), ofClient})
 	if s.Audience != "" {
 		rules = append(rules, ruleResource(s.Audience))
 	}
@@ -206,6 +215,14 @@ func ruleClientAmong(clients []string) Rule {
 		}
 		return nil
 	}
+}
+
+// ruleSomeClient wants an access token as Cognito makes them, whoever got it.
+func ruleSomeClient(_ *Verifier, t *Token) error {
+	if t.Text("client_id") == "" {
+		return fmt.Errorf("%w: there is no client_id", ErrTokenClient)
+	}
+	return nil
 }
 
 // ruleResource wants the token bound to this API. A token without an audience

@@ -201,3 +201,22 @@ func TestRuleNonceIfPresent(t *testing.T) {
 		t.Errorf("empty on both sides: %v, want ErrTokenNonce", err)
 	}
 }
+
+// TestAnyClientNeedsAnAudience: Config.Validate refuses that, and should it not, then
+// the star is no client's id.
+func TestAnyClientNeedsAnAudience(t *testing.T) {
+	token := &Token{claims: jwt.MapClaims{"client_id": "agent", "aud": "https://api.example.com"}}
+	judge := func(audience string) error {
+		var refused error
+		for _, rule := range bearerRules(Settings{ClientID: "app", BearerClientIDs: []string{AnyClient}, Audience: audience})[len(commonRules)+1:] {
+			refused = errors.Join(refused, rule(nil, token))
+		}
+		return refused
+	}
+	if err := judge(""); !errors.Is(err, ErrTokenClient) {
+		t.Errorf("without an audience: %v", err)
+	}
+	if err := judge("https://api.example.com"); err != nil {
+		t.Errorf("with an audience: %v", err)
+	}
+}
