@@ -97,10 +97,10 @@ func TestReferences(t *testing.T) {
 	bob := s.SignIn("bob")
 	var seen []string
 	for range 20 {
-		for _, path := range []string{"/admin", "/token/refresh"} {
-			reference, _ := s.Send(lab.AsScript(path, bob)).Problem(t)["reference"].(string)
+		for _, request := range []lab.Request{lab.AsScript("/admin", bob), lab.AsScript("/token/refresh", bob), {Method: "POST", Path: "/token/refresh"}} {
+			reference, _ := s.Send(request).Problem(t)["reference"].(string)
 			if !shownReference.MatchString(reference) || slices.Contains(seen, reference) {
-				t.Fatalf("%s: the reference %q after %q", path, reference, seen)
+				t.Fatalf("%s: the reference %q after %q", request.Path, reference, seen)
 			}
 			seen = append(seen, reference)
 		}
