@@ -21,15 +21,15 @@ const attemptLife = 10 * time.Minute
 // cookie: so nobody else can finish it (login CSRF), and two tabs do not disturb
 // each other. When too many are in flight it travels in the cookie itself.
 type attempt struct {
-	Verifier    string
-	Nonce       string
-	ReturnTo    string
-	RedirectURI string
-	Silent      bool   // begun with prompt=none
-	Fresh       bool   // the visitor has to prove anew who they are,
-	Proved      int64  // since this auth_time
-	Whose       string // of this subject, or be somebody else
-	Began       int64  // Unix seconds
+	Verifier string
+	Nonce    string
+	ReturnTo string
+	Base     string // of the redirect URI
+	Silent   bool   // begun with prompt=none
+	Fresh    bool   // the visitor has to prove anew who they are,
+	Proved   int64  // since this auth_time
+	Whose    string // of this subject (whose), or be somebody else
+	Began    int64  // Unix seconds
 }
 
 // Format prints no secret.
@@ -37,15 +37,15 @@ func (attempt) Format(f fmt.State, _ rune) { secret.Hide(f, "attempt") }
 
 // attempts keeps logins in progress.
 type attempts struct {
-	store      *storage.Store
-	rings      *secret.Deriver // for what is stored
-	inCookies  *secret.Deriver // for what travels in a cookie
-	now        func() time.Time
-	prefix     string // of the slots' names
-	mark       string // tells our tickets from those of other app clients
-	limit      *attemptLimit
-	spent      spentAttempts
-	redirectTo string // unless attempts have their own
+	store     *storage.Store
+	rings     *secret.Deriver // for what is stored
+	inCookies *secret.Deriver // for what travels in a cookie
+	now       func() time.Time
+	prefix    string // of the slots' names
+	mark      string // tells our tickets from those of other app clients
+	limit     *attemptLimit
+	spent     spentAttempts
+	base      string // BaseURL, unless attempts have their own
 
 	mu       sync.Mutex // guards flights and finished
 	flights  map[string]*callback
@@ -55,14 +55,11 @@ type attempts struct {
 func newAttempts(a *Engine) *attempts {
 	made := &attempts{
 		store: a.store, rings: secret.NewDeriver(a.settings.Keys, "attempt", a.binding), inCookies: secret.NewDeriver(a.settings.Keys, "attempt in a cookie", a.binding),
-		now: a.settings.Now, prefix: a.cookies.attempt, mark: ShortHash(a.binding + "\x00" + a.settings.CookieName + "\x00" + a.settings.RedirectPath)[:4],
+		now: a.settings.Now, prefix: a.cookies.attempt, base: a.settings.BaseURL, mark: ShortHash(a.binding + "\x00" + a.settings.CookieName + "\x00" + a.settings.RedirectPath)[:4],
 		limit: newAttemptLimit(attemptsStored, attemptBytesStored), flights: map[string]*callback{},
 	}
 	if a.settings.CookieSessions {
 		made.limit = newAttemptLimit(0, 0) // all travel in their cookies
-	}
-	if a.settings.BaseURL != "" {
-		made.redirectTo = a.settings.BaseURL + a.settings.RedirectPath
 	}
 	return made
 }
@@ -102,8 +99,8 @@ func (a *attempts) begin(begun attempt, again int) (state string, t ticket, err 
 	state = secret.Random()
 	now := a.now()
 	begun.Began = now.Unix()
-	if begun.RedirectURI == a.redirectTo {
-		begun.RedirectURI = ""
+	if begun.Base == a.base {
+		begun.Base = ""
 	}
 	key := attemptKey(state)
 	t = ticket{began: now.UnixMilli(), again: again, key: key[:ticketKey]}
@@ -152,8 +149,8 @@ func (a *attempts) open(state string, t ticket) (attempt, error) {
 	if err != nil {
 		return attempt{}, fault.Because(fault.ErrStateMismatch, "the cookie does not open this login: %w", err)
 	}
-	if begun.RedirectURI == "" {
-		begun.RedirectURI = a.redirectTo
+	if begun.Base == "" {
+		begun.Base = a.base
 	}
 	if a.now().Sub(time.Unix(begun.Began, 0)) >= attemptLife {
 		// Not every storage keeps time as it should, and no cookie does.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/storage"
@@ -101,7 +102,7 @@ func TestOverflowLeavesNothing(t *testing.T) {
 	driver := memory.New()
 	t.Cleanup(func() { _ = driver.Close() })
 	a := testAttempts(driver, 1)
-	begun := attempt{Verifier: secret.Random(), Nonce: secret.Random(), ReturnTo: "/here", RedirectURI: "http://localhost/cb", Silent: true, Fresh: true, Proved: 12, Whose: "sub"}
+	begun := attempt{Verifier: secret.Random(), Nonce: secret.Random(), ReturnTo: "/here", Base: "http://localhost", Silent: true, Fresh: true, Proved: 12, Whose: "sub"}
 	for i := range 3 {
 		state, mine, err := a.begin(begun, 0)
 		if err != nil || (mine.sealed != "") != (i > 0) {
@@ -141,5 +142,23 @@ func testAttempts(driver storage.Driver, most int) *attempts {
 	return &attempts{
 		store: storage.New(driver), now: func() time.Time { return limitStart }, prefix: "cognito_login_", mark: "mark",
 		rings: secret.NewDeriver(secret.NewKeys(nil), "attempt", "x"), inCookies: secret.NewDeriver(secret.NewKeys(nil), "here", "x"), limit: newAttemptLimit(most, 1<<20),
+	}
+}
+
+// TestLongestAttemptInItsCookie: a login that has to prove who the visitor is fits into
+// its cookie too, on the longest of local addresses, or it could not be finished.
+func TestLongestAttemptInItsCookie(t *testing.T) {
+	driver := memory.New()
+	t.Cleanup(func() { _ = driver.Close() })
+	a := testAttempts(driver, 0)
+	begun := requireFreshLogin(claims.New(claims.Text{Bytes: []byte(`{"auth_time":1900000000}`)}, "1882ecc5-5b6e-4e21-81b7-ac8e82d76536", nil))
+	begun.Verifier, begun.Nonce, begun.Base, begun.ReturnTo = secret.Random(), secret.Random(), "http://localhost:65535", "/admin?page=2"
+	state, mine, err := a.begin(begun, 1)
+	read, ok := parseTicket("name", a.mark, mine.value(a.mark))
+	if err != nil || mine.sealed == "" || !ok {
+		t.Fatalf("a ticket of %d bytes is written, %v", len(mine.value(a.mark)), err)
+	}
+	if opened, err := a.open(state, read); err != nil || opened.Whose != begun.Whose || opened.Base != begun.Base || opened.ReturnTo != begun.ReturnTo {
+		t.Errorf("it opens as %q of %q, %v", opened.ReturnTo, opened.Base, err)
 	}
 }

@@ -32,7 +32,7 @@ func (t attempt) encode() []byte {
 	plain = append(plain, nonce[:]...)
 	plain = binary.AppendVarint(plain, t.Began)
 	plain = binary.AppendVarint(plain, t.Proved)
-	for _, text := range []string{t.Whose, t.RedirectURI, t.ReturnTo} {
+	for _, text := range []string{t.Whose, t.Base, t.ReturnTo} {
 		plain = binary.AppendUvarint(plain, uint64(len(text)))
 		plain = append(plain, text...)
 	}
@@ -56,7 +56,7 @@ func decodeAttempt(plain []byte) (attempt, error) {
 		}
 		*number, rest = value, rest[n:]
 	}
-	for _, text := range []*string{&begun.Whose, &begun.RedirectURI, &begun.ReturnTo} {
+	for _, text := range []*string{&begun.Whose, &begun.Base, &begun.ReturnTo} {
 		length, n := binary.Uvarint(rest)
 		if n <= 0 || length > uint64(len(rest)-n) {
 			return attempt{}, errAttemptMalformed

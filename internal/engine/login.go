@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/sha256"
 	"net/http"
 	"net/url"
 	"slices"
@@ -66,7 +67,13 @@ var framed = fault.Because(fault.ErrNotNavigation, "the login was opened in a fr
 // requireFreshLogin is an attempt in which a user who is signed in has to show anew
 // who they are.
 func requireFreshLogin(user *claims.Set) attempt {
-	return attempt{Fresh: true, Proved: user.Time("auth_time").Unix(), Whose: user.Sub()}
+	return attempt{Fresh: true, Proved: user.Time("auth_time").Unix(), Whose: whose(user.Sub())}
+}
+
+// whose is a subject in a few bytes, to compare: an attempt has to fit into a cookie.
+func whose(subject string) string {
+	sum := sha256.Sum256([]byte(subject))
+	return string(sum[:9])
 }
 
 // passedParameters picks the allowed parameters out of the query.
@@ -94,7 +101,7 @@ func (a *Engine) sendToCognito(r Request, returnTo string, passed url.Values, be
 		return a.refuse(r, fault.From(err))
 	}
 	begun.Verifier, begun.Nonce = secret.Random(), secret.Random()
-	begun.ReturnTo, begun.RedirectURI = strings.Clone(returnTo), base+a.settings.RedirectPath
+	begun.ReturnTo, begun.Base = strings.Clone(returnTo), base
 	begun.Silent = passed.Get("prompt") == "none"
 	state, mine, err := a.attempts.begin(begun, again)
 	if err != nil {
@@ -107,7 +114,7 @@ func (a *Engine) sendToCognito(r Request, returnTo string, passed url.Values, be
 	parameters := url.Values{
 		"response_type":         {"code"},
 		"client_id":             {a.settings.ClientID},
-		"redirect_uri":          {begun.RedirectURI},
+		"redirect_uri":          {base + a.settings.RedirectPath},
 		"scope":                 {strings.Join(a.settings.Scopes, " ")},
 		"state":                 {state},
 		"nonce":                 {begun.Nonce},

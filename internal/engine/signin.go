@@ -25,7 +25,7 @@ func (a *Engine) signIn(r Request, answer cognitoAnswer, begun attempt) (*sessio
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.hooks.Context(r.App)), 3*pool.CallTimeout)
 	defer cancel()
-	granted, err := a.endpoint.Exchange(ctx, answer.code, secret.Text(begun.Verifier), begun.RedirectURI)
+	granted, err := a.endpoint.Exchange(ctx, answer.code, secret.Text(begun.Verifier), begun.Base+a.settings.RedirectPath)
 	if errors.Is(err, pool.ErrInvalidGrant) {
 		return nil, fault.Because(fault.ErrCodeRefused, "%w", err)
 	}
@@ -85,7 +85,7 @@ func (a *Engine) admit(ctx context.Context, r Request, granted pool.Grant, begun
 // attempt began, and not only been waved through.
 func provedAnew(id *verify.Token, begun attempt) bool {
 	proved, _ := id.Moment("auth_time")
-	later := proved.Unix() > begun.Proved || id.Text("sub") != begun.Whose
+	later := proved.Unix() > begun.Proved || whose(id.Text("sub")) != begun.Whose
 	return later && !proved.Before(time.Unix(begun.Began, 0).Add(-verify.Leeway))
 }
 
