@@ -72,6 +72,7 @@ func Listen(t *testing.T, app *fiber.App) string {
 		if err := app.Shutdown(); err != nil {
 			t.Errorf("shutdown: %v", err)
 		}
+		_ = listener.Close() // Shutdown does not know it if it was never used
 		<-served
 	})
 	_, port, _ := net.SplitHostPort(listener.Addr().String())

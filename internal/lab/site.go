@@ -72,6 +72,7 @@ func ServeWith(t *testing.T, pool *cognitotest.Pool, hooks ...func(*cognito.Conf
 		if err := s.App.Shutdown(); err != nil {
 			t.Errorf("shutdown: %v", err)
 		}
+		_ = listener.Close() // Shutdown does not know it if it was never used
 		<-served
 		if err := auth.Close(); err != nil {
 			t.Errorf("Close: %v", err)
