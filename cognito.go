@@ -75,7 +75,7 @@ func (a *Auth) settings(ownClock bool) engine.Settings {
 		AfterLogin: c.AfterLogin, AfterLogout: c.AfterLogout, AllowedOrigins: c.AllowedOrigins, AppName: c.AppName,
 		AmbiguousPaths: c.AllowAmbiguousPaths,
 		Storage:        c.Storage, OwnStorage: a.ownStorage != nil, CookieSessions: c.CookieSessions, MaxSessions: c.MaxSessions, RenewInRequest: c.RenewInRequest,
-		Keys: secret.NewKeys(c.Keys), CookieName: c.CookieName, IdleTimeout: c.IdleTimeout, AbsoluteTimeout: c.AbsoluteTimeout,
+		Keys: secret.NewKeys(c.Keys), CookieName: c.CookieName, BrowserSession: c.BrowserSession, Embedded: c.SameSite == "None", IdleTimeout: c.IdleTimeout, AbsoluteTimeout: c.AbsoluteTimeout,
 		Bearer: c.Bearer, BearerClientIDs: c.BearerClientIDs, Audience: c.Audience, UserInfo: c.UserInfo,
 		Logger: c.Logger, HTTPClient: c.HTTPClient, Now: c.Now, OwnClock: ownClock,
 	}

@@ -137,9 +137,9 @@ type Config struct {
 
 	// AllowedOrigins are further origins, such as "https://admin.example.com",
 	// whose pages may send unsafe requests (POST and the like) with the
-	// session cookie. Browsers send the cookie (SameSite=Lax) only along with
-	// requests of the same site, so these are sibling subdomains and other
-	// ports. No CORS headers are sent for them: that stays with the app.
+	// session cookie. Browsers send the cookie only along with requests of the
+	// same site, unless SameSite is "None", so these are sibling subdomains and
+	// other ports. No CORS headers are sent for them: that stays with the app.
 	//
 	// Optional. Default: none.
 	AllowedOrigins []string
@@ -205,6 +205,28 @@ type Config struct {
 	//
 	// Optional. Default: "cognito_" and a short hash of ClientID.
 	CookieName string
+
+	// BrowserSession lets the session cookie end with the browser, as people expect
+	// of machines that they share. IdleTimeout and AbsoluteTimeout hold as ever:
+	// browsers that restore their tabs restore such cookies too.
+	//
+	// Optional. Default: false, a cookie that lives for AbsoluteTimeout.
+	BrowserSession bool
+
+	// SameSite is "Lax", or "None" for an app that other sites show in a frame. With
+	// "None" browsers send the cookies along with requests of any site. What may
+	// change something stays refused unless it comes from the app's own pages or
+	// AllowedOrigins, but a GET does not: none may change anything, and the app has
+	// to name by frame-ancestors (CSP) who may frame it, against clickjacking. The
+	// cookies are Secure and Partitioned, so BaseURL must be https, and a session
+	// begun in a frame is one of that embedding site alone; the login has to run in
+	// the frame too, where pages of Cognito are not shown: name an
+	// identity_provider that asks nothing, or may be framed. "Strict" would leave the
+	// cookie out on the way back from Cognito. There is no Domain attribute: every
+	// host below it could read the session, and one that is taken over could write it.
+	//
+	// Optional. Default: "Lax".
+	SameSite string
 
 	// IdleTimeout ends a session this long after its last request.
 	//
@@ -336,6 +358,7 @@ func (c Config) withDefaults() Config {
 	fillString(&c.RefreshPath, "/token/refresh")
 	fillString(&c.AfterLogin, "/")
 	fillString(&c.AfterLogout, "/")
+	fillString(&c.SameSite, "Lax")
 	fillString(&c.CookieName, "cognito_"+engine.ShortHash(c.ClientID))
 
 	if len(c.Scopes) == 0 {

@@ -199,6 +199,12 @@ func TestConfigRules(t *testing.T) {
 		{"CookieName with another prefix", func(c *c) { c.CookieName = "__Secure-app" }, "CookieName", "prefix"},
 		{"CookieName with a semicolon", func(c *c) { c.CookieName = "a;b" }, "CookieName", "letters"},
 		{"CookieName with an equals sign", func(c *c) { c.CookieName = "a=b" }, "CookieName", "letters"},
+		{"SameSite", func(c *c) { c.SameSite = "Lax" }, "", ""},
+		{"SameSite None", func(c *c) { c.SameSite, c.BaseURL = "None", "https://app.example.com" }, "", ""},
+		{"SameSite None on plain http", func(c *c) { c.SameSite, c.BaseURL = "None", "http://localhost:3000" }, "SameSite", "https"},
+		{"SameSite None without a BaseURL", func(c *c) { c.SameSite, c.BaseURL = "None", "" }, "SameSite", "https"},
+		{"SameSite Strict", func(c *c) { c.SameSite = "Strict" }, "SameSite", "no login would ever end"},
+		{"SameSite in other letters", func(c *c) { c.SameSite = "none" }, "SameSite", `"Lax" or "None"`},
 		{"CookieName of 65 characters", func(c *c) { c.CookieName = strings.Repeat("a", 65) }, "CookieName", "64"},
 
 		{"timeouts", lab.Timeouts(time.Second, time.Second), "", ""},

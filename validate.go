@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/bar-tech/cognito/internal/engine"
 	"github.com/bar-tech/cognito/internal/fault"
@@ -50,15 +49,11 @@ var (
 	poolIDWithRegion = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d+_[0-9A-Za-z]+$`)
 	poolIDOfAnyKind  = regexp.MustCompile(`^[\w-]+_[0-9A-Za-z]+$`)
 	clientIDPattern  = regexp.MustCompile(`^[\w+]{1,128}$`)
-	cookieName       = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
 	routePath        = regexp.MustCompile(`^(/[0-9A-Za-z._~-]+)+$`)
 	issuerAddress    = regexp.MustCompile(`(?i)^(https?://)?(issuer-)?cognito-idp[.-][^/]*\.amazonaws\.(com|eu)`)
 	issuerHost       = regexp.MustCompile(`^(?:issuer-)?cognito-idp[.-]([a-z0-9-]+)\.(?:amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu)$`)
 	amazonDomain     = regexp.MustCompile(`^[a-z0-9-]+\.auth(-fips)?\.([a-z0-9-]+)\.amazoncognito\.com$`)
 )
-
-// Browsers cap every cookie's life at 400 days (RFC 6265bis section 5.5).
-const longestCookie = 400 * 24 * time.Hour
 
 // Validate reports everything that is wrong with the config at once, as a
 // [*ConfigError], or nil. Fields left empty are judged by their defaults. It
@@ -289,26 +284,6 @@ func (k *configCheck) paths(c Config) {
 		if route, mine := taken[path]; mine {
 			k.add(r.field, r.path, "must not lead back to "+route, "choose a page of the app")
 		}
-	}
-}
-
-func (k *configCheck) session(given, c Config) {
-	if !cookieName.MatchString(c.CookieName) || strings.HasPrefix(c.CookieName, "__") {
-		k.add("CookieName", c.CookieName, "must be letters, digits, _ and -, at most 64, without a __Host- or __Secure- prefix", "leave the prefix out: it is added when BaseURL is https")
-	}
-	k.atLeastASecond("IdleTimeout", c.IdleTimeout)
-	k.atLeastASecond("AbsoluteTimeout", c.AbsoluteTimeout)
-	if c.AbsoluteTimeout > longestCookie {
-		k.add("AbsoluteTimeout", c.AbsoluteTimeout.String(), "must be at most 9600h (400 days), the longest that browsers keep a cookie", "shorten it")
-	}
-	if given.IdleTimeout > 0 && c.AbsoluteTimeout > 0 && c.IdleTimeout > c.AbsoluteTimeout {
-		k.add("IdleTimeout", c.IdleTimeout.String(), "must not be longer than AbsoluteTimeout, "+c.AbsoluteTimeout.String(), "shorten it or leave it out")
-	}
-}
-
-func (k *configCheck) atLeastASecond(field string, d time.Duration) {
-	if d < time.Second {
-		k.add(field, d.String(), "must be at least 1s", "write it like 24 * time.Hour, or leave it out")
 	}
 }
 

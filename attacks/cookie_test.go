@@ -183,7 +183,7 @@ func checkAttribute(name, argument string) error {
 		if argument == "" {
 			return fmt.Errorf("%s is empty", name)
 		}
-	case "secure", "httponly":
+	case "secure", "httponly", "partitioned":
 		if argument != "" {
 			return fmt.Errorf("%s has the value %q", name, argument)
 		}

@@ -46,7 +46,7 @@ type outcome struct {
 func (outcome) Format(f fmt.State, _ rune) { secret.Hide(f, "outcome") }
 
 func (a *Engine) serveCallback(r Request) error {
-	if r.asking().IsFramed() {
+	if a.framedByStranger(r) {
 		return a.refuse(r, framed)
 	}
 	answer, err := a.readAnswer(r)

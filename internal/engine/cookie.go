@@ -16,6 +16,8 @@ import (
 // ignore a deletion that differs.
 type cookies struct {
 	secure    bool
+	sameSite  fasthttp.CookieSameSite
+	transient bool   // the session's ends with the browser
 	session   []byte // name of the session cookie, compared with raw headers
 	loginLoop string // counts logins that did not stick
 	attempt   string // of logins in progress, without the slot's number
@@ -33,8 +35,14 @@ func newCookies(c Settings) cookies {
 	if secure {
 		prefix = hostPrefix
 	}
+	sameSite := fasthttp.CookieSameSiteLaxMode
+	if c.Embedded {
+		sameSite = fasthttp.CookieSameSiteNoneMode
+	}
 	return cookies{
 		secure:    secure,
+		sameSite:  sameSite,
+		transient: c.BrowserSession,
 		session:   []byte(prefix + c.CookieName),
 		loginLoop: prefix + c.CookieName + "_trips",
 		attempt:   prefix + "cognito_login_",
@@ -190,8 +198,17 @@ func fromSemicolon(header []byte) []byte {
 	return nil
 }
 
-// set sends a cookie that lives for maxAge. Lax, not Strict: a Strict cookie
-// is not sent along the redirects that come from Cognito.
+// setSession sends a cookie of the session, which lives for maxAge, or until the
+// browser ends.
+func (k *cookies) setSession(r Request, name, value string, maxAge time.Duration) {
+	if k.transient {
+		k.send(r, name, value, func(*fasthttp.Cookie) {})
+		return
+	}
+	k.set(r, name, value, maxAge)
+}
+
+// set sends a cookie that lives for maxAge.
 func (k *cookies) set(r Request, name, value string, maxAge time.Duration) {
 	k.send(r, name, value, func(c *fasthttp.Cookie) { c.SetMaxAge(int(maxAge / time.Second)) })
 }
@@ -202,6 +219,11 @@ func (k *cookies) clear(r Request, name string) {
 	k.send(r, name, "", func(c *fasthttp.Cookie) { c.SetExpire(time.Unix(1, 0)) })
 }
 
+// send writes a cookie. Lax or None, never Strict: a Strict cookie is not sent along
+// the redirects that come from Cognito. No Domain: with one, every host below it could
+// read the cookie, and browsers would refuse the __Host- prefix that keeps those hosts
+// from writing it. A cookie for foreign pages is partitioned: each of them has one of
+// its own, so none learns by it whom another one has seen.
 func (k *cookies) send(r Request, name, value string, life func(*fasthttp.Cookie)) {
 	c := fasthttp.AcquireCookie()
 	defer fasthttp.ReleaseCookie(c)
@@ -211,7 +233,8 @@ func (k *cookies) send(r Request, name, value string, life func(*fasthttp.Cookie
 	life(c)
 	c.SetSecure(k.secure)
 	c.SetHTTPOnly(true)
-	c.SetSameSite(fasthttp.CookieSameSiteLaxMode)
+	c.SetSameSite(k.sameSite)
+	c.SetPartitioned(k.sameSite == fasthttp.CookieSameSiteNoneMode)
 	r.Response.Header.SetCookie(c)
 }
 

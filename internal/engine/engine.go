@@ -89,6 +89,8 @@ type Settings struct {
 	MaxSessions     int  // of one user; 0: any number
 	CookieSessions  bool // sessions travel in their cookies; there is no Storage
 	CookieName      string
+	BrowserSession  bool // the session's cookie ends with the browser
+	Embedded        bool // foreign pages may frame the app: cookies are SameSite=None
 	IdleTimeout     time.Duration
 	AbsoluteTimeout time.Duration
 

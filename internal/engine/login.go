@@ -29,7 +29,7 @@ func (a *Engine) serveLogin(r Request) error {
 	switch {
 	case r.asking().IsScript():
 		return a.refuse(r, fault.Plain(fault.ErrNotNavigation))
-	case r.asking().IsFramed():
+	case a.framedByStranger(r):
 		return a.refuse(r, framed)
 	}
 	if word := r.QueryArgs().Peek(refusedWord); len(word) > 0 {

@@ -75,3 +75,11 @@ func trustedOrigins(c Settings) []string {
 func (a *Engine) crossOrigin(r Request) bool {
 	return web.MayChange(r.Method, r.headers()) && r.asking().IsForeign(a.origins(r))
 }
+
+// framedByStranger reports whether a login runs in a frame that it must not run in:
+// a sibling's frames would take up the slots of the visitor's own logins (row P15).
+// With SameSite=None a frame of another site is let in, for its cookies are its own.
+func (a *Engine) framedByStranger(r Request) bool {
+	asking := r.asking()
+	return asking.IsFramed() && !(a.settings.Embedded && asking.Site == "cross-site")
+}

@@ -235,7 +235,7 @@ func (a *Engine) carry(r Request) {
 // setSession sends the cookie that leads to a session.
 func (a *Engine) setSession(r Request, s *session.Session) error {
 	if a.sealed == nil {
-		a.cookies.set(r, string(a.cookies.session), string(s.ID[:]), a.settings.AbsoluteTimeout)
+		a.cookies.setSession(r, string(a.cookies.session), string(s.ID[:]), a.settings.AbsoluteTimeout)
 		return nil
 	}
 	value, err := a.sealedValue(s)
@@ -249,7 +249,7 @@ func (a *Engine) setSession(r Request, s *session.Session) error {
 		value = value[len(part):]
 		switch {
 		case part != "":
-			a.cookies.set(r, string(name), part, life)
+			a.cookies.setSession(r, string(name), part, life)
 		case a.cookies.read(r, name) != nil:
 			a.cookies.clear(r, string(name))
 		}
