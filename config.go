@@ -305,8 +305,9 @@ type Config struct {
 	// Optional. Default: nil.
 	OnRefresh func(*User)
 
-	// OnEvent receives what happens, for audit and metrics. It must be quick
-	// and safe for concurrent use.
+	// OnEvent receives what happens, for audit and metrics, in place of the log;
+	// [Event.Context] has the request's values. It must be quick and safe for
+	// concurrent use.
 	//
 	// Optional. Default: nil, which writes events to Logger.
 	OnEvent func(Event)

@@ -103,12 +103,37 @@ func TestReadmeProgramCompiles(t *testing.T) {
 	if lines := strings.Count(program[1], "\n"); lines > 25 {
 		t.Errorf("the README's program has %d lines", lines)
 	}
+	mustVet(t, program[1])
+}
+
+// TestReadmeAuditCompiles builds what the README says of metrics and the audit log.
+func TestReadmeAuditCompiles(t *testing.T) {
+	snippet := regexp.MustCompile("(?s)```go\n(config\\.OnEvent = .*?)```").FindStringSubmatch(readFile(t, "README.md"))
+	if snippet == nil {
+		t.Fatal("the README has no audit log")
+	}
+	mustVet(t, `package main
+
+import (
+	"log/slog"
+
+	"github.com/bar-tech/cognito"
+)
+
+func main() {
+	config, logger, count := cognito.Config{}, slog.Default(), func(cognito.EventKind, bool, string) {}
+`+snippet[1]+"}\n")
+}
+
+// mustVet compiles a program of the documents.
+func mustVet(t *testing.T, program string) {
+	t.Helper()
 	dir, err := os.MkdirTemp(".", "readme_program_")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(program[1]), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command("go", "vet", "./"+dir).CombinedOutput(); err != nil {

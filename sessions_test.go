@@ -1,6 +1,7 @@
 package cognito_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -222,5 +223,52 @@ func TestNoListWithoutAStorage(t *testing.T) {
 	config.MaxSessions = 3
 	if err := config.Validate(); !errors.Is(err, cognito.ErrMisconfigured) || !strings.Contains(err.Error(), "MaxSessions") {
 		t.Errorf("MaxSessions with CookieSessions: %v", err)
+	}
+}
+
+// TestEventOfSessionsThatEnd: whoever keeps the audit hears of each session that was
+// ended from elsewhere, by a login too many and by hand, whose it was and in which
+// context; a session that is over already, or is somebody else's, is not ended twice.
+func TestEventOfSessionsThatEnd(t *testing.T) {
+	type appKey struct{}
+	diary := &eventDiary{}
+	a, b := lab.Pair(t, lab.NewPool(t), lab.NewStore(), diary.keep, func(c *cognito.Config) { c.MaxSessions = 2 })
+	a.SignIn("alice")
+	alice := subjectOf(t, b, b.SignIn("alice"))
+	bob := subjectOf(t, a, a.SignIn("bob"))
+	diary.mustHold(t, "login ok  alice", "login ok  alice", "login ok  bob")
+	a.SignIn("alice")
+	diary.mustHold(t, "end ok  alice", "login ok  alice")
+	ctx := context.WithValue(t.Context(), appKey{}, "an admin's page")
+	listed := mustList(t, b, alice, 2)
+	for _, subject := range []string{bob, alice, alice} {
+		if err := b.Auth.EndSession(ctx, subject, listed[0].ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	events := diary.take()
+	if len(events) != 1 || described(events[0]) != "end ok  alice" || events[0].Context().Value(appKey{}) != "an admin's page" {
+		t.Errorf("one session was ended: %+v", events)
+	}
+	a.SignIn("alice")
+	diary.mustHold(t, "login ok  alice")
+	if n, err := a.Auth.EndSessions(ctx, alice); n != 2 || err != nil {
+		t.Errorf("%d sessions were ended: %v", n, err)
+	}
+	diary.mustHold(t, "end ok  alice", "end ok  alice")
+}
+
+// TestDescriptionIsCutBetweenCharacters: what an app says of a session may be longer
+// than what is kept, in any script.
+func TestDescriptionIsCutBetweenCharacters(t *testing.T) {
+	s := lab.Serve(t, lab.On(lab.NewStore()), func(c *cognito.Config) {
+		c.OnLogin = func(c *fiber.Ctx, _ *cognito.User) error {
+			cognito.DescribeSession(c, strings.Repeat("東京", 100))
+			return nil
+		}
+	})
+	listed := mustList(t, s, subjectOf(t, s, s.SignIn("alice")), 1)
+	if want := strings.Repeat("東京", 42) + "東"; listed[0].Description != want {
+		t.Errorf("the description is %q, want %q", listed[0].Description, want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -129,6 +130,8 @@ func TestFailedLoginIsLoggedOnce(t *testing.T) {
 	}
 }
 
+type appKey struct{}
+
 // TestEventsNameTheirRequest is row F30: whoever reads an event finds the request
 // that it happened in, and no secret of it.
 func TestEventsNameTheirRequest(t *testing.T) {
@@ -136,17 +139,20 @@ func TestEventsNameTheirRequest(t *testing.T) {
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
-		app.Use(requestid.New())
+		app.Use(requestid.New(), func(c *fiber.Ctx) error {
+			c.SetUserContext(context.WithValue(c.UserContext(), appKey{}, "of the app"))
+			return c.Next()
+		})
 		app.Use(auth.Handler())
 		lab.Pages(app)
 	}, log.hook)
 	p := lab.Halfway(s, "alice")
-	id := map[string]string{"X-Request-ID": "request-of-a-test"}
+	id := map[string]string{"X-Request-ID": "request-of-a-test", "User-Agent": "a\tbrowser" + strings.Repeat(" of alice", 100)}
 	res := s.Send(lab.Request{Path: p.Callback, Cookies: []*http.Cookie{p.Cookie}, Header: id})
 	session := mustSignIn(t, "a login", res)
 	s.Send(lab.Request{Path: "/me?secret=canary", Header: id})
 	out := lab.LogOut(session)
-	out.Header["X-Request-ID"] = "request-of-a-test"
+	maps.Copy(out.Header, id)
 	s.Send(out)
 	events := log.take()
 	want := []string{"login GET /login/redirect", "refuse GET /me", "logout POST /logout"}
@@ -154,6 +160,12 @@ func TestEventsNameTheirRequest(t *testing.T) {
 		t.Fatalf("%d events, want %d: %+v", len(events), len(want), events)
 	}
 	for i, event := range events {
+		if !strings.HasPrefix(event.UserAgent, "abrowser of alice of") || len(event.UserAgent) > 512 {
+			t.Errorf("event %d is of %q", i, event.UserAgent)
+		}
+		if event.Context().Value(appKey{}) != "of the app" {
+			t.Errorf("event %d has another context", i)
+		}
 		if got := string(event.Kind) + " " + event.Method + " " + event.Path; got != want[i] || event.IP != "127.0.0.1" || event.RequestID != "request-of-a-test" {
 			t.Errorf("event %d is %s from %s in %q, want %s", i, got, event.IP, event.RequestID, want[i])
 		}
@@ -330,5 +342,21 @@ func TestOnLoginIsOneOfTwoDoors(t *testing.T) {
 		if res.Text != "kept" {
 			t.Errorf("alice is answered %s", lab.StatusLine(res))
 		}
+	}
+}
+
+// TestFloodOfWordsInTheLog: a stranger sends long and ugly headers and paths. What the
+// events repeat of them is bounded, and cannot steer a terminal that shows it.
+func TestFloodOfWordsInTheLog(t *testing.T) {
+	var log eventLog
+	s := lab.Serve(t, log.hook)
+	ugly := "\u202e" + strings.Repeat("x", 3000)
+	s.Send(lab.Request{Path: "/login/redirect?state=x&code=y", Header: map[string]string{"User-Agent": ugly}})
+	if event := log.mustTell(t, "a long header"); event.UserAgent != strings.Repeat("x", 512) {
+		t.Errorf("the event has %d bytes of the browser's name: %.20q", len(event.UserAgent), event.UserAgent)
+	}
+	s.Send(lab.Request{Path: "/login/redirect?state=x&code=y", Header: map[string]string{"User-Agent": "honest/1.0"}})
+	if event := log.mustTell(t, "an honest one"); event.UserAgent != "honest/1.0" {
+		t.Errorf("the event is of %q", event.UserAgent)
 	}
 }

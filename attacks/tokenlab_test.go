@@ -71,7 +71,7 @@ type refusalLog struct {
 
 func (r *refusalLog) Handle(ctx context.Context, record slog.Record) error {
 	record.Attrs(func(a slog.Attr) bool {
-		if event, ok := a.Value.Any().(cognito.Event); ok && event.Kind == cognito.EventRefuse {
+		if event, ok := a.Value.Any().(cognito.Event); ok && !event.OK && (event.Kind == cognito.EventRefuse || event.Kind == cognito.EventLogin) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.causes = append(r.causes, event.Err)

@@ -41,7 +41,6 @@ func TestMetrics(t *testing.T) {
 		`cognito_events_total{kind="logout",outcome="success",reason=""} 1`,
 		`cognito_events_total{kind="refuse",outcome="failure",reason="forbidden"} 1`,
 		`cognito_events_total{kind="refuse",outcome="failure",reason="not_signed_in"} 1`,
-		`cognito_events_total{kind="refuse",outcome="failure",reason="provider_error"} 1`,
 	}
 	got := regexp.MustCompile(`(?m)^cognito_(events_total|event_duration_seconds_count)\{.*$`).FindAllString(v.metrics, -1)
 	if slices.Sort(got); !slices.Equal(got, want) {

@@ -85,7 +85,7 @@ func (t *telemetry) record(e cognito.Event) {
 
 	// With OnEvent set the middleware logs no events, so the audit log is made
 	// here. An Event is a slog.LogValuer and holds no secret.
-	t.logger.Log(context.Background(), e.Level(), "cognito", "event", e)
+	t.logger.Log(e.Context(), e.Level(), "cognito", "event", e)
 }
 
 // metrics is the handler of /metrics.

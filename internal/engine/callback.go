@@ -142,24 +142,14 @@ func (a *Engine) finish(r Request, answer cognitoAnswer, mine ticket) outcome {
 	}
 	result := judgeSignIn(begun, opened, err, !a.settings.OwnStorage)
 	if err != nil {
-		refused := result.err != nil && (!result.again || mine.again > 0)
-		a.loginFailed(r, fault.From(err), time.Since(began), refused)
+		// Told here, and not where the visitor is refused: a double click is refused twice.
+		e := fault.From(err)
+		a.event(r, Event{Kind: EventLogin, Subject: fault.Of(e).Subject, Duration: time.Since(began)}.failed(e))
 		return result
 	}
 	a.event(r, Event{Kind: EventLogin, OK: true, Subject: opened.Identity.User.Sub(), Duration: time.Since(began)})
 	a.replace(r, opened)
 	return result
-}
-
-// loginFailed tells of a login that ended badly, and of the refusal, if one follows.
-// Both are told here, and not where the visitor is refused: a double click is refused
-// twice.
-func (a *Engine) loginFailed(r Request, e *fault.Error, took time.Duration, refused bool) {
-	failed := Event{Kind: EventLogin, Subject: fault.Of(e).Subject, Duration: took, Twin: refused}.failed(e)
-	a.event(r, failed)
-	if refused {
-		a.event(r, Event{Kind: EventRefuse, Subject: failed.Subject, Twin: true}.failed(e))
-	}
 }
 
 // judgeSignIn decides what the visitor of a used attempt gets: the page wanted,

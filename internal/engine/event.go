@@ -1,11 +1,12 @@
 package engine
 
 import (
-	"strings"
+	"context"
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/session"
+	"github.com/bar-tech/cognito/internal/web"
 )
 
 // EventKind says what an event is about.
@@ -18,6 +19,7 @@ const (
 	EventLogout  EventKind = "logout"
 	EventRefuse  EventKind = "refuse"
 	EventTamper  EventKind = "tamper"
+	EventEnd     EventKind = "end"
 )
 
 // Event is one thing that happened.
@@ -31,10 +33,9 @@ type Event struct {
 	// Reference is the refusal's, in the log and in the answer.
 	Reference string
 
-	Method, Path, IP, RequestID string // of the request, if there is one
+	Method, Path, IP, UserAgent, RequestID string // of the request, if there is one
 
-	// Twin marks the two events of one failed login, of which a log needs one.
-	Twin bool
+	Context context.Context // of the request, or of whoever called
 }
 
 // failed fills in an event's error.
@@ -47,11 +48,27 @@ func (e Event) failed(err error) Event {
 // event tells of something that happened in a request. Its path has no query, which
 // may hold codes and states.
 func (a *Engine) event(r Request, e Event) {
-	e.Method, e.Path, e.IP, e.RequestID = strings.Clone(r.Method), strings.Clone(r.Path), strings.Clone(a.hooks.IP(r.App)), requestID(r)
+	e.Method, e.Path, e.IP = heard(r.Method), heard(r.Path), heard(a.hooks.IP(r.App))
+	e.UserAgent, e.RequestID = heard(r.header("User-Agent")), requestID(r)
+	e.Context = a.hooks.Context(r.App)
 	a.hooks.Event(e)
 }
 
-const longestRequestID = 128
+// happened tells of something apart from any request.
+func (a *Engine) happened(ctx context.Context, e Event) {
+	e.Context = ctx
+	a.hooks.Event(e)
+}
+
+const (
+	// longestHeard bounds what an event repeats of a request's own words, which a
+	// stranger writes: a flood of them fills the log no faster than others would.
+	longestHeard     = 512
+	longestRequestID = 128
+)
+
+// heard is a copy of a request's words, fit for a log.
+func heard(text string) string { return web.Printable(text, longestHeard) }
 
 // requestID is what Fiber's requestid middleware calls a request, in its default
 // header or its default local. Clients may choose it, so it is bounded.
@@ -60,7 +77,7 @@ func requestID(r Request) string {
 	if id == "" {
 		id, _ = r.UserValue("requestid").(string)
 	}
-	return strings.Clone(id[:min(len(id), longestRequestID)])
+	return web.Printable(id, longestRequestID)
 }
 
 // observer hears what happens to sessions apart from any request.
@@ -68,7 +85,7 @@ type observer struct{ *Engine }
 
 // Tampered hears of a record that did not open.
 func (a observer) Tampered(cause error) {
-	a.hooks.Event(Event{Kind: EventTamper}.failed(fault.New(fault.Details{Reason: fault.ErrSessionEnded, Cause: cause})))
+	a.happened(context.Background(), Event{Kind: EventTamper}.failed(fault.New(fault.Details{Reason: fault.ErrSessionEnded, Cause: cause})))
 }
 
 // NotProlonged hears of a session in use whose idle deadline did not move.
@@ -80,10 +97,10 @@ func (a observer) NotProlonged(cause error) {
 func (a observer) Renewed(before, after *session.Session, err error, took time.Duration) {
 	event := Event{Kind: EventRefresh, OK: true, Subject: before.Identity.Subject(), Duration: took}
 	if err != nil {
-		a.hooks.Event(event.failed(err))
+		a.happened(context.Background(), event.failed(err))
 		return
 	}
-	a.hooks.Event(event)
+	a.happened(context.Background(), event)
 	if after.Serial != before.Serial {
 		a.hooks.Renewed(after.Identity.User)
 	}

@@ -1,10 +1,11 @@
 package engine
 
 import (
-	"strings"
+	"context"
 
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/session"
+	"github.com/bar-tech/cognito/internal/web"
 )
 
 // What a user, or whoever helps them, sees of their sessions, and can end.
@@ -16,7 +17,7 @@ const longestDescription = 256
 
 // Describe notes what the app wants to show of the session that is about to begin.
 func Describe(r Request, text string) {
-	r.SetUserValue(descriptionKey{}, strings.Clone(text[:min(len(text), longestDescription)]))
+	r.SetUserValue(descriptionKey{}, web.Printable(text, longestDescription))
 }
 
 var errNoList = fault.Because(fault.ErrMisconfigured, "sessions that travel in their cookies are in no list; seeing and ending them takes a Storage in place of CookieSessions")
@@ -30,21 +31,21 @@ func (a *Engine) Sessions(subject string) ([]session.Listed, error) {
 }
 
 // EndSession ends one session of a user, if it is theirs.
-func (a *Engine) EndSession(subject, id string) error {
+func (a *Engine) EndSession(ctx context.Context, subject, id string) error {
 	listed, err := a.Sessions(subject)
 	if err != nil {
 		return err
 	}
 	for _, each := range listed {
 		if each.Name == id {
-			return a.endListed(each.Name)
+			return a.endFor(ctx, subject, each.Name)
 		}
 	}
 	return nil // it is over
 }
 
 // EndSessions ends all sessions of a user, and says how many there were.
-func (a *Engine) EndSessions(subject string) (int, error) {
+func (a *Engine) EndSessions(ctx context.Context, subject string) (int, error) {
 	listed, err := a.Sessions(subject)
 	if err == nil {
 		err = a.sessions.MarkOver(subject)
@@ -53,11 +54,29 @@ func (a *Engine) EndSessions(subject string) (int, error) {
 		return 0, err
 	}
 	for _, each := range listed {
-		if err := a.endListed(each.Name); err != nil {
+		if err := a.endFor(ctx, subject, each.Name); err != nil {
 			return 0, err
 		}
 	}
 	return len(listed), nil
+}
+
+func (a *Engine) endFor(ctx context.Context, subject, name string) error {
+	err := a.endListed(name)
+	if err == nil {
+		a.happened(ctx, Event{Kind: EventEnd, OK: true, Subject: subject})
+	}
+	return err
+}
+
+// makeRoom ends the sessions that are too many beside one that begins. What fails is
+// tried at the next login.
+func (a *Engine) makeRoom(r Request, subject string, tooMany []string) {
+	for _, name := range tooMany {
+		if a.endListed(name) == nil {
+			a.event(r, Event{Kind: EventEnd, OK: true, Subject: subject})
+		}
+	}
 }
 
 // endListed also gives up what only this process has of a session.

@@ -105,7 +105,8 @@ func (a *Engine) readUserInfo(ctx context.Context, access secret.Text, subject s
 // begin begins a session, unless its cookie would be too large.
 func (a *Engine) begin(r Request, record session.Hot, cold session.Cold) (*session.Session, error) {
 	description, _ := r.UserValue(descriptionKey{}).(string)
-	opened, err := a.sessions.BeginListed(record, cold, description)
+	opened, tooMany, err := a.sessions.BeginListed(record, cold, description)
+	a.makeRoom(r, record.Subject, tooMany)
 	if err != nil || a.sealed == nil {
 		return opened, err
 	}

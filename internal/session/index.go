@@ -278,25 +278,22 @@ func (s *Store) noteUse(opened *Session) {
 	}
 }
 
-// BeginListed is Begin for a session that its user can see and end.
-func (s *Store) BeginListed(record Hot, cold Cold, description string) (*Session, error) {
-	opened, err := s.Begin(record, cold)
-	if err != nil || s.carried {
-		return opened, err
+// BeginListed is Begin for a session that its user can see and end. It names the
+// sessions that are too many beside it.
+func (s *Store) BeginListed(record Hot, cold Cold, description string) (opened *Session, tooMany []string, err error) {
+	if opened, err = s.Begin(record, cold); err != nil || s.carried {
+		return opened, nil, err
 	}
-	tooMany, err := s.admitListed(opened, description)
+	tooMany, err = s.admitListed(opened, description)
 	if err == nil {
 		// Whoever ended all of the user's sessions while this one began means it too.
 		err = s.StillOpen(opened)
 	}
 	if err != nil {
 		s.drop(&opened.Handle)
-		return nil, err
+		return nil, nil, err
 	}
-	for _, name := range tooMany {
-		_ = s.EndListed(name) // the next login tries again
-	}
-	return opened, nil
+	return opened, tooMany, nil
 }
 
 // Times are when a listed session began, and when it was last used.
