@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -94,6 +95,19 @@ func ExampleNew() {
 	// welcome, everybody
 	// 401 Unauthorized
 	// hello Alice Liddell
+}
+
+// FromEnv reads what a deployment sets, such as COGNITO_CLIENT_ID, and the app adds what
+// no text can say.
+func ExampleFromEnv() {
+	config, err := cognito.FromEnv()
+	if err != nil {
+		log.Fatal(err) // each variable that is missing, wrong or misspelt, and what to do
+	}
+	config.OnLogout = func(_ *fiber.Ctx, user *cognito.User) { log.Print(user.Subject(), " has left") }
+	app := fiber.New()
+	app.Use(cognito.New(config))
+	log.Fatal(app.Listen(":3000"))
 }
 
 // NewAuth returns what is wrong with the config, all at once, rather than to

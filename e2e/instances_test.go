@@ -40,7 +40,7 @@ func TestInstancesShareSessions(t *testing.T) {
 	pool := startPool(t)
 	settings := settingsOf(pool)
 	settings["REDIS_URL"] = machine.StartRedis(t).URL()
-	settings["SESSION_KEYS"] = "vXq3tJ0m5Z3rT7wY1uB6nL9cE4sD0fGh"
+	settings["COGNITO_KEYS"] = "vXq3tJ0m5Z3rT7wY1uB6nL9cE4sD0fGh"
 	start := func() *example {
 		instance := startExample(t, settings)
 		pool.AllowOrigin(instance.url)
@@ -129,11 +129,11 @@ func TestExampleRefusesBadSettings(t *testing.T) {
 		settings map[string]string
 		says     []string
 	}{
-		{"one of three", map[string]string{"COGNITO_CLIENT_ID": "1example23456789"}, []string{"COGNITO_USER_POOL_DOMAIN is missing", "COGNITO_USER_POOL_ID is missing"}},
-		{"secret only", map[string]string{"COGNITO_CLIENT_SECRET": "hunter2"}, []string{"COGNITO_CLIENT_ID is missing"}},
+		{"one of three", map[string]string{"COGNITO_CLIENT_ID": "1example23456789"}, []string{`COGNITO_USER_POOL_DOMAIN "": is required`, `COGNITO_USER_POOL_ID "": is required`}},
+		{"secret only", map[string]string{"COGNITO_CLIENT_SECRET": "hunter2"}, []string{`COGNITO_CLIENT_ID "": is required`}},
 		{"pool id of another shape", with("COGNITO_USER_POOL_ID", "pool"), []string{`COGNITO_USER_POOL_ID "pool"`, "Overview"}},
 		{"http domain", with("COGNITO_USER_POOL_DOMAIN", "http://auth.example.com"), []string{"COGNITO_USER_POOL_DOMAIN", "https"}},
-		{"Redis is down", with("REDIS_URL", "redis://:hunter2@127.0.0.1:1/0"), []string{"no Redis answers at 127.0.0.1:1"}},
+		{"Redis is down", map[string]string{"REDIS_URL": "redis://:hunter2@127.0.0.1:1/0"}, []string{"no Redis answers at 127.0.0.1:1"}},
 		{"no such address", map[string]string{"ADDR": "nowhere"}, []string{"ADDR", "nowhere"}},
 	}
 	for _, tt := range tests {

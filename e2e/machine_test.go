@@ -87,7 +87,7 @@ func exampleCommand(t *testing.T, settings map[string]string) *exec.Cmd {
 	command := exec.Command(buildExample(t))
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")
-		if !strings.HasPrefix(name, "COGNITO_") && name != "BASE_URL" && name != "ADDR" && name != "REDIS_URL" && name != "SESSION_KEYS" {
+		if !strings.HasPrefix(name, "COGNITO_") && name != "BASE_URL" && name != "ADDR" && name != "REDIS_URL" {
 			command.Env = append(command.Env, pair)
 		}
 	}

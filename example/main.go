@@ -13,12 +13,12 @@
 //	go run ./example
 //
 // Its app client needs the callback URL http://localhost:8021/login/redirect
-// and the sign-out URL http://localhost:8021/. Further settings are
-// COGNITO_CLIENT_SECRET, COGNITO_ISSUER, COGNITO_SCOPES, COGNITO_USERINFO=1,
-// BASE_URL (the public address, without which only localhost can log in), ADDR
-// (where to listen, ":8021"), REDIS_URL (keep the sessions in Redis, so that they
-// outlive the process and several can share them) and with it SESSION_KEYS (the
-// secrets that they share, from "openssl rand -base64 32").
+// and the sign-out URL http://localhost:8021/. Further settings are all of
+// cognito.FromEnv, such as COGNITO_CLIENT_SECRET and BASE_URL (the public address,
+// without which only localhost can log in), ADDR (where to listen, ":8021"), and
+// REDIS_URL (keep the sessions in Redis, so that they outlive the process and several
+// can share them) with COGNITO_KEYS (the secrets that they share, from "openssl rand
+// -base64 32").
 //
 // settings.go reads the environment, pages.go is the app proper, sessions.go the
 // page on which users end their sessions, and app.js what runs in the browser.
@@ -26,6 +26,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -46,15 +47,15 @@ const shutdownTimeout = 10 * time.Second
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl+C does not wait
-	if err := run(ctx, os.Environ(), os.Stdout); err != nil {
+	if err := run(ctx, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "example:", err)
 		os.Exit(1)
 	}
 }
 
 // run serves the app until ctx ends.
-func run(ctx context.Context, environ []string, out io.Writer) (err error) {
-	s, err := readSettings(environ)
+func run(ctx context.Context, out io.Writer) (err error) {
+	s, err := readSettings()
 	if err != nil {
 		return err
 	}
@@ -82,7 +83,7 @@ func run(ctx context.Context, environ []string, out io.Writer) (err error) {
 	s.config.OnLogin = noteBrowser
 	auth, err := cognito.NewAuth(s.config)
 	if err != nil {
-		return readable(err)
+		return err
 	}
 	// Close waits for tokens that are just being renewed. It comes after the
 	// last request and before the storage and the pool go.
@@ -133,6 +134,7 @@ var demoUsers = []cognitotest.User{{
 func usePool(config, pool cognito.Config) cognito.Config {
 	config.UserPoolDomain, config.ClientID = pool.UserPoolDomain, pool.ClientID
 	config.UserPoolID, config.Issuer = pool.UserPoolID, pool.Issuer
+	config.Keys = []string{rand.Text() + rand.Text()} // the pool lasts no longer than this process
 	return config
 }
 

@@ -19,9 +19,10 @@ import (
 // connection that stays open, and stops it.
 func TestRunAndStop(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
+	setEnvironment(t, map[string]string{"ADDR": "127.0.0.1:0"})
 	out, told := io.Pipe()
 	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, environment(map[string]string{"ADDR": "127.0.0.1:0"}), told) }()
+	go func() { ended <- run(ctx, told) }()
 	text := make([]byte, 4096)
 	n, err := out.Read(text)
 	for err == nil && !strings.Contains(string(text[:n]), "Ctrl+C") {
@@ -62,7 +63,8 @@ func TestRunAndStop(t *testing.T) {
 func TestStoppedBeforeItBegan(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	if err := run(ctx, environment(map[string]string{"ADDR": "127.0.0.1:0"}), io.Discard); err != nil {
+	setEnvironment(t, map[string]string{"ADDR": "127.0.0.1:0"})
+	if err := run(ctx, io.Discard); err != nil {
 		t.Error(err)
 	}
 }
@@ -91,13 +93,13 @@ func TestCannotStart(t *testing.T) {
 		{"Redis URL broken", "REDIS_URL", "redis://:hunter2@localhost:port", "redis://localhost:6379/0"},
 		{"public address of a local pool", "BASE_URL", "https://app.example.com", "localhost only"},
 		{"address that is none", "BASE_URL", "foo", `BASE_URL "foo"`},
-		{"address without a scheme", "BASE_URL", "//localhost:8021", `BASE_URL "//localhost:8021": must be an https URL`},
+		{"address without a scheme", "BASE_URL", "//localhost:8021", `BaseURL "//localhost:8021": must be an https URL`},
 		{"address with a slash", "BASE_URL", "http://localhost:8021/", "remove the slash"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			env := map[string]string{"ADDR": "127.0.0.1:0", tt.variable: tt.value}
-			err := run(t.Context(), environment(env), io.Discard)
+			setEnvironment(t, map[string]string{"ADDR": "127.0.0.1:0", tt.variable: tt.value})
+			err := run(t.Context(), io.Discard)
 			if err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Fatalf("the error is %v, want one that says %q", err, tt.says)
 			}
@@ -111,7 +113,8 @@ func TestCannotStart(t *testing.T) {
 // appOver is the app with a pool in a box.
 func appOver(t *testing.T, box *cognitotest.Pool) *fiber.App {
 	t.Helper()
-	s, err := readSettings(environment())
+	setEnvironment(t)
+	s, err := readSettings()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,7 @@
 //
 // Set COGNITO_USER_POOL_DOMAIN, COGNITO_CLIENT_ID, COGNITO_USER_POOL_ID and, for a
 // confidential client, COGNITO_CLIENT_SECRET; BASE_URL to the API's own address, such
-// as https://abc123.execute-api.eu-west-2.amazonaws.com; and COGNITO_KEY to what
+// as https://abc123.execute-api.eu-west-2.amazonaws.com; and COGNITO_KEYS to what
 // "openssl rand -base64 32" prints, kept in a secret.
 //
 // Behind a REST API it is ProxyWithContext instead. Behind a load balancer it is
@@ -15,7 +15,6 @@ package main
 
 import (
 	"log"
-	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	fiberadapter "github.com/awslabs/aws-lambda-go-api-proxy/fiber"
@@ -24,11 +23,11 @@ import (
 )
 
 func main() {
-	app, err := newApp(cognito.Config{
-		UserPoolDomain: os.Getenv("COGNITO_USER_POOL_DOMAIN"), ClientID: os.Getenv("COGNITO_CLIENT_ID"),
-		UserPoolID: os.Getenv("COGNITO_USER_POOL_ID"), ClientSecret: os.Getenv("COGNITO_CLIENT_SECRET"),
-		BaseURL: os.Getenv("BASE_URL"), Keys: []string{os.Getenv("COGNITO_KEY")},
-	})
+	config, err := cognito.FromEnv()
+	if err != nil {
+		log.Fatal(err)
+	}
+	app, err := newApp(config)
 	if err != nil {
 		log.Fatal(err)
 	}
