@@ -93,10 +93,10 @@ func TestNumbersKeepTheirDigits(t *testing.T) {
 	if want := `{"custom:account":12345678901234567891,"custom:other":1e2,"custom:rate":0.10,"sub":"s"}`; err != nil || string(written) != want {
 		t.Errorf("the user is %s (%v), want %s", written, err, want)
 	}
-	typed, err := DecodeClaims[struct {
+	var typed struct {
 		Account uint64 `json:"custom:account"`
-	}](userWith(string(claims)))
-	if err != nil || typed.Account != 12345678901234567891 {
+	}
+	if err := userWith(string(claims)).Decode(&typed); err != nil || typed.Account != 12345678901234567891 {
 		t.Errorf("decoded as %d (%v)", typed.Account, err)
 	}
 }
@@ -144,22 +144,23 @@ func TestTypedClaims(t *testing.T) {
 	}
 	claims := `{"sub":"s","custom:plan":"gold","custom:seats":"7","cognito:groups":["a","b"],"nested":{"A":[1,2]}}`
 	for _, from := range []interface{ Decode(any) error }{userWith(claims), payloadWith(claims)} {
-		got, err := DecodeClaims[tenant](from)
-		if err != nil || fmt.Sprintf("%+v", got) != "{Subject:s Plan:gold Seats:7 Groups:[a b] Missing:<nil> Nested:{A:[1 2]}}" {
+		var got tenant
+		if err := from.Decode(&got); err != nil || fmt.Sprintf("%+v", got) != "{Subject:s Plan:gold Seats:7 Groups:[a b] Missing:<nil> Nested:{A:[1 2]}}" {
 			t.Errorf("decoded as %+v (%v)", got, err)
 		}
-		any, err := DecodeClaims[map[string]any](from)
-		if err != nil || any["custom:plan"] != "gold" {
+		var any map[string]any
+		if err := from.Decode(&any); err != nil || any["custom:plan"] != "gold" {
 			t.Errorf("decoded as %v (%v)", any, err)
 		}
-		if _, err := DecodeClaims[struct {
+		var wrong struct {
 			Plan int `json:"custom:plan"`
-		}](from); err == nil {
+		}
+		if from.Decode(&wrong) == nil {
 			t.Error("a text was decoded as a number")
 		}
 	}
 	for _, nobody := range []interface{ Decode(any) error }{(*User)(nil), (*Payload)(nil)} {
-		if _, err := DecodeClaims[tenant](nobody); !errors.Is(err, fault.ErrNotSignedIn) {
+		if err := nobody.Decode(new(tenant)); !errors.Is(err, fault.ErrNotSignedIn) {
 			t.Errorf("a stranger's claims: %v, want %v", err, fault.ErrNotSignedIn)
 		}
 	}
@@ -278,7 +279,7 @@ func touchClaims(user *User, payload *Payload) {
 		_ = payload.Claim(name)
 	}
 	if raw, err := claims.OfUser(user.set().Source().Bytes, payload.set().Source().Bytes); err == nil {
-		_, _ = DecodeClaims[map[string]any]((*User)(claims.New(claims.Text{Bytes: raw}, "", nil)))
+		_ = (*User)(claims.New(claims.Text{Bytes: raw}, "", nil)).Decode(new(map[string]any))
 	}
 }
 

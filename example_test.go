@@ -239,8 +239,8 @@ func ExampleRequire() {
 	// 403 Forbidden
 }
 
-// DecodeClaims reads claims into a type of your own, custom attributes too.
-func ExampleDecodeClaims() {
+// Decode reads claims into a type of your own, custom attributes too.
+func ExampleUser_Decode() {
 	config, pool := exampleConfig()
 	defer pool.Close()
 	pool.SetUser(cognitotest.User{Username: "carol", Attributes: map[string]string{"custom:plan": "gold", "custom:seats": "7"}})
@@ -252,8 +252,8 @@ func ExampleDecodeClaims() {
 	app := fiber.New()
 	app.Use(cognito.New(config))
 	app.Get("/plan", cognito.RequireUser(), func(c *fiber.Ctx) error {
-		tenant, err := cognito.DecodeClaims[Tenant](cognito.UserFrom(c))
-		if err != nil {
+		var tenant Tenant
+		if err := cognito.UserFrom(c).Decode(&tenant); err != nil {
 			return err
 		}
 		return c.SendString(fmt.Sprintf("%s for %d", tenant.Plan, tenant.Seats))

@@ -95,7 +95,8 @@ func renderPage(c *fiber.Ctx, page *template.Template, data map[string]any) erro
 // a program that brings its own token has to get another one by then.
 func me(c *fiber.Ctx) error {
 	// Raw values, so that no number loses digits on the way.
-	claims, err := cognito.DecodeClaims[map[string]json.RawMessage](cognito.UserFrom(c))
+	var claims map[string]json.RawMessage
+	err := cognito.UserFrom(c).Decode(&claims)
 	if err != nil {
 		return err
 	}
