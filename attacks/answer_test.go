@@ -110,7 +110,7 @@ func TestTokenResponseAbuse(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		answer func(good map[string]any) cognitotest.Fault
-		reason *cognito.Reason // nil: accepted
+		reason error // nil: accepted
 		want   error
 	}{
 		{"as it should be", edited("scope", "openid"), nil, nil},
@@ -265,7 +265,7 @@ func TestCodeSpentTwice(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		fault  cognitotest.Fault
-		reason *cognito.Reason
+		reason error
 	}{
 		{"400 invalid_grant", oauth(400, "invalid_grant"), cognito.ErrCodeRefused},
 		{"400 invalid_client", oauth(400, "invalid_client"), cognito.ErrMisconfigured},

@@ -398,7 +398,7 @@ var fapiModules = []conformanceModule{
 
 // turnsAway is a module whose answer at the callback is wrong in one thing. The
 // code is not spent, and the right answer still signs the visitor in.
-func (l *tokenLab) turnsAway(reason *cognito.Reason, change func(url.Values)) {
+func (l *tokenLab) turnsAway(reason error, change func(url.Values)) {
 	l.Helper()
 	honest := l.begin()
 	forged := *honest

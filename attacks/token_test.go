@@ -386,7 +386,7 @@ func TestUserInfoAbuse(t *testing.T) {
 	down := cognito.ErrUnavailable
 	for name, row := range map[string]struct {
 		fault  cognitotest.Fault
-		reason *cognito.Reason // nil: accepted
+		reason error // nil: accepted
 		want   error
 	}{
 		"as it should be":             {cognitotest.Fault{Body: toJSON(good)}, nil, nil},

@@ -183,7 +183,7 @@ func (l *tokenLab) attempt() *lab.Answer {
 
 // refusalPages are what a visitor reads on each kind of refusal, letter by letter:
 // nothing else may be on it.
-var refusalPages = map[*cognito.Reason]struct {
+var refusalPages = map[error]struct {
 	status int
 	text   string
 }{
@@ -207,14 +207,14 @@ var notText = regexp.MustCompile(`(?s)<style>.*?</style>|<[^>]*>`)
 
 // mustRefuse wants a login to have come to nothing: no cookie, no session, a
 // bland page for the visitor, and the whole cause in the log.
-func (l *tokenLab) mustRefuse(res *lab.Answer, reason *cognito.Reason, want error) {
+func (l *tokenLab) mustRefuse(res *lab.Answer, reason error, want error) {
 	l.Helper()
 	l.mustHoldNothing(res)
 	l.mustExplain(res, reason, want)
 }
 
 // mustExplain wants the visitor to be told little and the log everything.
-func (l *tokenLab) mustExplain(res *lab.Answer, reason *cognito.Reason, want error) {
+func (l *tokenLab) mustExplain(res *lab.Answer, reason error, want error) {
 	l.Helper()
 	page := refusalPages[reason]
 	if res.StatusCode != page.status || res.Header.Get("Location") != "" {
