@@ -11,9 +11,13 @@ import (
 
 // Config says which user pool to use and how the app wants to be served.
 // UserPoolDomain, ClientID and UserPoolID are required; every other field has
-// a default that suits most apps. [New] and [NewAuth] copy the value, so
-// changing it afterwards has no effect.
+// a default that suits most apps. They stand in four groups: the pool, the app's
+// addresses, the session, and the behaviour of the app. [New] and [NewAuth] copy the
+// value, so changing it afterwards has no effect. [FromEnv] reads one from the
+// environment.
 type Config struct {
+	// The pool
+
 	// UserPoolDomain is the address of the pool's login pages, such as
 	// "https://auth.example.com" or
 	// "my-app.auth.eu-west-2.amazoncognito.com". "https://" may be left
@@ -61,6 +65,8 @@ type Config struct {
 	//
 	// Optional. Default: openid, email, profile.
 	Scopes []string
+
+	// The app
 
 	// BaseURL is the public origin of the app, such as
 	// "https://app.example.com"; a path may follow when a proxy strips one.
@@ -153,6 +159,8 @@ type Config struct {
 	// Optional. Default: false.
 	AllowAmbiguousPaths bool
 
+	// The session
+
 	// Storage keeps sessions and logins in progress, sealed with Keys and with
 	// what only the visitors' cookies hold. Apps with more than one process need
 	// one that they share, such as Redis. It is never closed here. Methods with
@@ -213,17 +221,13 @@ type Config struct {
 	// Optional. Default: false, a cookie that lives for AbsoluteTimeout.
 	BrowserSession bool
 
-	// SameSite is "Lax", or "None" for an app that other sites show in a frame. With
-	// "None" browsers send the cookies along with requests of any site. What may
-	// change something stays refused unless it comes from the app's own pages or
-	// AllowedOrigins, but a GET does not: none may change anything, and the app has
-	// to name by frame-ancestors (CSP) who may frame it, against clickjacking. The
-	// cookies are Secure and Partitioned, so BaseURL must be https, and a session
-	// begun in a frame is one of that embedding site alone; the login has to run in
-	// the frame too, where pages of Cognito are not shown: name an
-	// identity_provider that asks nothing, or may be framed. "Strict" would leave the
-	// cookie out on the way back from Cognito. There is no Domain attribute: every
-	// host below it could read the session, and one that is taken over could write it.
+	// SameSite is "Lax", or "None" for an app that other sites show in a frame: its
+	// cookies are Secure and Partitioned, so BaseURL must be https. Browsers then send
+	// them along with requests of any site. What may change something is refused all the
+	// same, unless it comes from the app's own pages or AllowedOrigins; what a GET may
+	// cost, see "In the frames of other sites" in the README. There is no Domain
+	// attribute: every host below it could read the session, and browsers would refuse
+	// the __Host- prefix, without which one that is taken over could write it.
 	//
 	// Optional. Default: "Lax".
 	SameSite string
@@ -238,6 +242,8 @@ type Config struct {
 	//
 	// Optional. Default: 168h (7 days).
 	AbsoluteTimeout time.Duration
+
+	// The behaviour
 
 	// Bearer also accepts access tokens in "Authorization: Bearer" headers, of
 	// this client and of BearerClientIDs. A request that brings one is judged
