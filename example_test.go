@@ -367,6 +367,29 @@ func ExampleConfig_onEvent() {
 	// 403 Forbidden
 }
 
+// Context has what handlers in front have put into the request's context, such as a
+// trace, for the line in the audit log.
+func ExampleEvent_Context() {
+	config, pool := exampleConfig()
+	defer pool.Close()
+
+	type traceKey struct{}
+	config.OnEvent = func(e cognito.Event) { fmt.Println(e.Kind, e.Path, e.Context().Value(traceKey{})) }
+	app := fiber.New()
+	app.Use(func(c *fiber.Ctx) error {
+		c.SetUserContext(context.WithValue(c.UserContext(), traceKey{}, "trace 7"))
+		return c.Next()
+	})
+	app.Use(cognito.New(config))
+	app.Get("/account", cognito.RequireUser(), func(c *fiber.Ctx) error { return c.SendString("yours") })
+	defer func() { _ = app.Shutdown() }()
+
+	show(app, visit("/account"))
+	// Output:
+	// refuse /account trace 7
+	// 401 Unauthorized
+}
+
 // Two pools in one app have paths of their own, and guards say which one they
 // mean. Their cookies and users are never confused.
 func Example_twoPools() {
