@@ -200,11 +200,18 @@ func (a *Auth) reportUnreachable(mounted string) {
 	if strings.ContainsAny(prefix, ":*+") {
 		return // a pattern: only requests could tell
 	}
+	out := func(path string) bool {
+		return !strings.HasPrefix(strings.ToLower(path)+"/", strings.ToLower(prefix)+"/")
+	}
 	for _, r := range a.config.paths() {
-		if !strings.HasPrefix(strings.ToLower(r.path)+"/", strings.ToLower(prefix)+"/") {
+		if out(r.path) {
 			a.config.Logger.Error("cognito: a route is out of reach: the middleware is mounted under another path; settings are full paths",
 				"field", r.field, "path", r.path, "mounted", strings.Clone(mounted),
 				"remedy", "set "+r.field+" to "+prefix+r.path+", or use the middleware before the group, or Auth.Register")
 		}
+	}
+	if path := a.engine.ResourcePath(); path != "" && out(path) {
+		a.config.Logger.Error("cognito: the document that tells programs where to get tokens is out of reach: the middleware is mounted under another path, and where it must be is fixed (RFC 9728)",
+			"field", "Audience", "path", path, "mounted", strings.Clone(mounted), "remedy", "use the middleware before the group, or Auth.Register")
 	}
 }

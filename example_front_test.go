@@ -45,3 +45,32 @@ func ExampleConfig_userPath() {
 	// a stranger, who may sign in at /login
 	// bob@example.com
 }
+
+// An API that agents find and use by themselves: their clients are unknown when it is
+// deployed, and their tokens are bound to it.
+func ExampleConfig_agents() {
+	config, pool := exampleConfig()
+	defer pool.Close()
+	config.Bearer, config.BearerClientIDs = true, []string{"*"}
+	config.BaseURL, config.Audience = "http://localhost:8021", "http://localhost:8021/mcp"
+	app := fiber.New()
+	app.Use(cognito.New(config))
+	defer func() { _ = app.Shutdown() }()
+	app.Get("/mcp", cognito.RequireUser(), func(c *fiber.Ctx) error {
+		return c.SendString("hello " + cognito.UserFrom(c).Username())
+	})
+
+	response, err := app.Test(visit("/mcp"), -1)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(response.StatusCode, response.Header.Get("WWW-Authenticate"))
+
+	request := visit("/mcp")
+	pool.Authorize(request, "alice", map[string]any{"client_id": "registered-today", "aud": "http://localhost:8021/mcp"})
+	show(app, request)
+	// Output:
+	// 401 Bearer resource_metadata="http://localhost:8021/.well-known/oauth-protected-resource/mcp"
+	// hello alice
+}

@@ -166,7 +166,7 @@ func (a *Engine) challenge(r Request, e *fault.Error) {
 	case e.Status() != http.StatusUnauthorized && e.Status() != http.StatusForbidden:
 		return
 	}
-	r.Response.Header.Set("WWW-Authenticate", value)
+	r.Response.Header.Set("WWW-Authenticate", a.resource.named(value))
 }
 
 // challengeUnheard tells a program that its token is not even looked at.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,6 +51,7 @@ type Engine struct {
 	attempts   *attempts
 	sessions   *session.Store
 	sealed     *sealed // nil unless sessions travel in their cookies
+	resource   *resource
 	renewals   *refresh.Renewals
 
 	pendingLogouts pendingLogouts
@@ -177,6 +179,7 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 	a.renewals = refresh.New(refresh.Needs{
 		Sessions: a.sessions, Endpoint: a.endpoint, Verifier: a.verifier, Tasks: a.tasks, Observer: observer{a}, Now: s.Now, Alone: s.OwnStorage || s.CookieSessions, Unseen: s.CookieSessions, Hurried: s.RenewInRequest,
 	})
+	a.resource = newResource(s, a.issuers.First())
 	a.mountRoutes()
 	return a, nil
 }
@@ -253,6 +256,9 @@ func (a *Engine) mountRoutes() {
 		a.routes = append(a.routes,
 			route{"UserPath", a.settings.UserPath, reading, a.serveUser},
 			route{"UserPath", ScriptPath(a.settings.UserPath), reading, newScript(a.settings, a.pathPrefix).serve})
+	}
+	if a.resource != nil {
+		a.routes = append(a.routes, route{"Audience", a.resource.path, slices.Concat(reading, []string{http.MethodOptions}), a.resource.serve})
 	}
 }
 

@@ -75,6 +75,14 @@ type Issuers struct {
 	own    []string
 }
 
+// First is what the pool is called towards others, or "" if that is not known.
+func (i Issuers) First() string {
+	if len(i.own) == 0 {
+		return ""
+	}
+	return i.own[0]
+}
+
 // NewIssuers are exactly the one given, or those of the pool's own Region and of
 // further ones.
 func NewIssuers(poolID, exact string, regions []string) Issuers {
