@@ -74,6 +74,7 @@ func TestResourceDocument(t *testing.T) {
 		"a name":              {isAPI(publicBase, "orders"), ""},
 		"a scheme of its own": {isAPI(publicBase, "orders://api"), ""},
 		"a query":             {isAPI(publicBase, "https://api.example.com/?tenant=a"), ""},
+		"credentials":         {isAPI(publicBase, "https://me:secret@api.example.com"), ""},
 		"an escape":           {isAPI(publicBase, "https://api.example.com/%22"), ""},
 		"a dot segment":       {isAPI(publicBase, "https://api.example.com/../admin"), ""},
 		"no BaseURL":          {isAPI("", "https://api.example.com"), ""},
