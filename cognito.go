@@ -2,6 +2,7 @@ package cognito
 
 import (
 	"fmt"
+	"net/http"
 	"reflect"
 	"regexp"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/engine"
+	"github.com/bar-tech/cognito/internal/forward"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/storage/memory/v2"
@@ -21,6 +23,7 @@ type Auth struct {
 	engine     *engine.Engine
 	config     Config
 	ownStorage *memory.Storage // ours to close, or nil
+	upstreams  *http.Transport // what Forward calls
 
 	app     atomic.Pointer[fiber.App] // the one that the last request came from
 	apps    sync.Map                  // all that any came from and have not shut down
@@ -50,7 +53,7 @@ func NewAuth(config Config) (*Auth, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	a := &Auth{config: config.withDefaults()}
+	a := &Auth{config: config.withDefaults(), upstreams: forward.NewTransport()}
 	if fiber.IsChild() && inMemory(a.config.Storage) && !a.config.CookieSessions {
 		return nil, prefork
 	}
@@ -150,6 +153,7 @@ func (a *Auth) Close() error {
 		if err := a.engine.Close(); err != nil {
 			a.closed = fmt.Errorf("cognito: calls to Cognito still in flight: %w", err)
 		}
+		a.upstreams.CloseIdleConnections()
 		if a.ownStorage != nil {
 			_ = a.ownStorage.Close() // once only: a second call would block
 		}

@@ -24,6 +24,7 @@ var floors = []struct{ name, mayCall string }{
 	{"secret", ""},
 	{"tasks", ""},
 	{"web", ""},
+	{"forward", "secret web"},
 	{"storage", "fault secret"},
 	{"pool", "fault secret tasks"},
 	{"verify", "claims fault pool secret tasks"},

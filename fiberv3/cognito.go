@@ -73,11 +73,11 @@ func (a *Auth) settings(ownClock bool) engine.Settings {
 	return engine.Settings{
 		PoolAddress: withScheme(c.UserPoolDomain), ClientID: c.ClientID, UserPoolID: c.UserPoolID, ClientSecret: secret.Text(c.ClientSecret),
 		Issuer: c.Issuer, Regions: c.Regions, Scopes: c.Scopes, BaseURL: c.BaseURL,
-		LoginPath: c.LoginPath, RedirectPath: c.RedirectPath, LogoutPath: c.LogoutPath, RefreshPath: c.RefreshPath,
+		LoginPath: c.LoginPath, RedirectPath: c.RedirectPath, LogoutPath: c.LogoutPath, RefreshPath: c.RefreshPath, UserPath: c.UserPath,
 		AfterLogin: c.AfterLogin, AfterLogout: c.AfterLogout, AllowedOrigins: c.AllowedOrigins, AppName: c.AppName,
 		AmbiguousPaths: c.AllowAmbiguousPaths,
 		Storage:        c.Storage, OwnStorage: a.ownStorage != nil, CookieSessions: c.CookieSessions, MaxSessions: c.MaxSessions, RenewInRequest: c.RenewInRequest,
-		Keys: secret.NewKeys(c.Keys), CookieName: c.CookieName, IdleTimeout: c.IdleTimeout, AbsoluteTimeout: c.AbsoluteTimeout,
+		Keys: secret.NewKeys(c.Keys), CookieName: c.CookieName, BrowserSession: c.BrowserSession, Embedded: c.SameSite == "None", IdleTimeout: c.IdleTimeout, AbsoluteTimeout: c.AbsoluteTimeout,
 		Bearer: c.Bearer, BearerClientIDs: c.BearerClientIDs, Audience: c.Audience, UserInfo: c.UserInfo,
 		Logger: c.Logger, HTTPClient: c.HTTPClient, Now: c.Now, OwnClock: ownClock,
 	}
@@ -107,14 +107,14 @@ func inMemory(storage fiber.Storage) bool {
 // its own routes; guards such as [Auth.RequireUser] refuse.
 func (a *Auth) Handler() fiber.Handler { return a.handle }
 
-// Register adds LoginPath, RedirectPath, LogoutPath and RefreshPath to a router as
-// routes of their own. The middleware answers them without that, wherever it runs;
+// Register adds LoginPath, RedirectPath, LogoutPath, RefreshPath and whatever else the
+// config has the middleware answer to a router as routes of their own. The middleware answers them without that, wherever it runs;
 // an app wants it that lists its routes, or that answers unknown paths before any
 // middleware runs, as Fiber does since 3.4 with SkipUnmatchedRoutes. The router is
 // the app itself or a group without a prefix, since the paths are full ones.
 func (a *Auth) Register(router fiber.Router) {
-	for _, each := range a.config.paths() {
-		router.All(each.path, a.handle)
+	for _, path := range a.engine.Paths() {
+		router.All(path, a.handle)
 	}
 }
 

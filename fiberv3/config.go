@@ -13,9 +13,13 @@ import (
 
 // Config says which user pool to use and how the app wants to be served.
 // UserPoolDomain, ClientID and UserPoolID are required; every other field has
-// a default that suits most apps. [New] and [NewAuth] copy the value, so
-// changing it afterwards has no effect.
+// a default that suits most apps. They stand in four groups: the pool, the app's
+// addresses, the session, and the behaviour of the app. [New] and [NewAuth] copy the
+// value, so changing it afterwards has no effect. [FromEnv] reads one from the
+// environment.
 type Config struct {
+	// The pool
+
 	// UserPoolDomain is the address of the pool's login pages, such as
 	// "https://auth.example.com" or
 	// "my-app.auth.eu-west-2.amazoncognito.com". "https://" may be left
@@ -64,6 +68,8 @@ type Config struct {
 	// Optional. Default: openid, email, profile.
 	Scopes []string
 
+	// The app
+
 	// BaseURL is the public origin of the app, such as
 	// "https://app.example.com"; a path may follow when a proxy strips one.
 	// It alone decides the callback URL, the cookies' Secure flag and their
@@ -104,6 +110,20 @@ type Config struct {
 	// Optional. Default: "/token/refresh".
 	RefreshPath string
 
+	// UserPath tells scripts who is signed in, for a GET: {"user": …, "expires_at":
+	// …, "session_ends_at": …, "login_url": …, "logout_url": …}, with a null in
+	// place of the first three for strangers, and 503 while that cannot be known. The
+	// user is what UserFrom has, expires_at is when the tokens have to be renewed,
+	// and session_ends_at when the session ends if it is not used before. Asking is
+	// no use: it moves no deadline and renews nothing. Other sites get a 403.
+	//
+	// At UserPath + ".js" stands a small JavaScript module for the app's pages, which
+	// exports user, session, renew, fetch, login, loginURL and logout: fetch is the
+	// browser's, and renews the tokens and tries once more after a 401.
+	//
+	// Optional. Default: "", no such route.
+	UserPath string
+
 	// AfterLogin is the path, with an optional query, that a visitor reaches
 	// after a login that had no better place to return to.
 	//
@@ -125,9 +145,9 @@ type Config struct {
 
 	// AllowedOrigins are further origins, such as "https://admin.example.com",
 	// whose pages may send unsafe requests (POST and the like) with the
-	// session cookie. Browsers send the cookie (SameSite=Lax) only along with
-	// requests of the same site, so these are sibling subdomains and other
-	// ports. No CORS headers are sent for them: that stays with the app.
+	// session cookie. Browsers send the cookie only along with requests of the
+	// same site, unless SameSite is "None", so these are sibling subdomains and
+	// other ports. No CORS headers are sent for them: that stays with the app.
 	//
 	// Optional. Default: none.
 	AllowedOrigins []string
@@ -140,6 +160,8 @@ type Config struct {
 	//
 	// Optional. Default: false.
 	AllowAmbiguousPaths bool
+
+	// The session
 
 	// Storage keeps sessions and logins in progress, sealed with Keys and with
 	// what only the visitors' cookies hold. Apps with more than one process need
@@ -194,6 +216,24 @@ type Config struct {
 	// Optional. Default: "cognito_" and a short hash of ClientID.
 	CookieName string
 
+	// BrowserSession lets the session cookie end with the browser, as people expect
+	// of machines that they share. IdleTimeout and AbsoluteTimeout hold as ever:
+	// browsers that restore their tabs restore such cookies too.
+	//
+	// Optional. Default: false, a cookie that lives for AbsoluteTimeout.
+	BrowserSession bool
+
+	// SameSite is "Lax", or "None" for an app that other sites show in a frame: its
+	// cookies are Secure and Partitioned, so BaseURL must be https. Browsers then send
+	// them along with requests of any site. What may change something is refused all the
+	// same, unless it comes from the app's own pages or AllowedOrigins; what a GET may
+	// cost, see "In the frames of other sites" in the README. There is no Domain
+	// attribute: every host below it could read the session, and browsers would refuse
+	// the __Host- prefix, without which one that is taken over could write it.
+	//
+	// Optional. Default: "Lax".
+	SameSite string
+
 	// IdleTimeout ends a session this long after its last request.
 	//
 	// Optional. Default: 24h, or AbsoluteTimeout when that is shorter.
@@ -205,6 +245,8 @@ type Config struct {
 	// Optional. Default: 168h (7 days).
 	AbsoluteTimeout time.Duration
 
+	// The behaviour
+
 	// Bearer also accepts access tokens in "Authorization: Bearer" headers, of
 	// this client and of BearerClientIDs. A request that brings one is judged
 	// by it alone: it is never redirected and its cookie is not looked at.
@@ -215,7 +257,9 @@ type Config struct {
 	Bearer bool
 
 	// BearerClientIDs are further app clients of the pool, such as those of
-	// machines and mobile apps, whose tokens are accepted with Bearer.
+	// machines and mobile apps, whose tokens are accepted with Bearer. With an
+	// Audience, a "*" alone lets in every client of the pool, also those that
+	// register themselves, as agents do: the tokens have to be bound to the Audience.
 	//
 	// Optional. Default: none.
 	BearerClientIDs []string
@@ -269,8 +313,9 @@ type Config struct {
 	// Optional. Default: nil.
 	OnRefresh func(*User)
 
-	// OnEvent receives what happens, for audit and metrics. It must be quick
-	// and safe for concurrent use.
+	// OnEvent receives what happens, for audit and metrics, in place of the log;
+	// [Event.Context] has the request's values. It must be quick and safe for
+	// concurrent use.
 	//
 	// Optional. Default: nil, which writes events to Logger.
 	OnEvent func(Event)
@@ -298,10 +343,14 @@ type configPath struct{ field, path string }
 
 // paths are those that the middleware answers itself.
 func (c Config) paths() []configPath {
-	return []configPath{
+	paths := []configPath{
 		{"LoginPath", c.LoginPath}, {"RedirectPath", c.RedirectPath},
 		{"LogoutPath", c.LogoutPath}, {"RefreshPath", c.RefreshPath},
 	}
+	if c.UserPath != "" {
+		paths = append(paths, configPath{"UserPath", c.UserPath})
+	}
+	return paths
 }
 
 // withDefaults returns a copy with every optional field filled in. Slices are
@@ -318,6 +367,7 @@ func (c Config) withDefaults() Config {
 	fillString(&c.RefreshPath, "/token/refresh")
 	fillString(&c.AfterLogin, "/")
 	fillString(&c.AfterLogout, "/")
+	fillString(&c.SameSite, "Lax")
 	fillString(&c.CookieName, "cognito_"+engine.ShortHash(c.ClientID))
 
 	if len(c.Scopes) == 0 {

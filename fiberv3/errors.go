@@ -7,84 +7,79 @@ import (
 	"github.com/bar-tech/cognito/internal/verify"
 )
 
-// Reason is why something was refused or failed, as far as a program may want to
-// act on it: compare with errors.Is. It knows the HTTP status and the words for the
-// visitor, which never say more than a stranger may know.
-type Reason = fault.Reason
-
-// Reasons. Every refusal, and every error of an accessor or of
+// Reasons: compare with errors.Is. Every refusal, and every error of an accessor or of
 // [Auth.VerifyAccessToken], matches one of them.
 var (
 	// ErrNotSignedIn is a guard's reason when nobody is signed in.
-	ErrNotSignedIn = fault.ErrNotSignedIn
+	ErrNotSignedIn error = fault.ErrNotSignedIn
 	// ErrForbidden is a guard's reason when the user lacks what it asks for.
-	ErrForbidden = fault.ErrForbidden
+	ErrForbidden error = fault.ErrForbidden
 	// ErrCrossOrigin is why an unsafe request from another site has no user.
-	ErrCrossOrigin = fault.ErrCrossOrigin
+	ErrCrossOrigin error = fault.ErrCrossOrigin
 	// ErrSessionEnded is why a session's cookie signs nobody in any more: it
 	// expired, was ended, or Cognito no longer renews it.
-	ErrSessionEnded = fault.ErrSessionEnded
+	ErrSessionEnded error = fault.ErrSessionEnded
 	// ErrStaleLogin is a guard's reason when the user has to prove anew who
 	// they are (RFC 9470). A login that was begun for that is refused with it
 	// if Cognito asked for no password: the classic hosted UI never does while
 	// it knows the user.
-	ErrStaleLogin = fault.ErrStaleLogin
+	ErrStaleLogin error = fault.ErrStaleLogin
 	// ErrBearerMalformed means that an Authorization header cannot be read
 	// (RFC 6750 section 3.1, invalid_request).
-	ErrBearerMalformed = fault.ErrBearerMalformed
+	ErrBearerMalformed error = fault.ErrBearerMalformed
 	// ErrNotAdmitted means that [Config.OnLogin] turned away a user whom Cognito
 	// had verified.
-	ErrNotAdmitted = fault.ErrNotAdmitted
+	ErrNotAdmitted error = fault.ErrNotAdmitted
 	// ErrDenied means that the visitor, or the identity provider, declined
 	// the login (RFC 6749 section 4.1.2.1, access_denied).
-	ErrDenied = fault.ErrDenied
+	ErrDenied error = fault.ErrDenied
 	// ErrLoginRequired is Cognito's answer to prompt=none when it would have
 	// to ask the visitor something (OpenID Connect Core section 3.1.2.6).
-	ErrLoginRequired = fault.ErrLoginRequired
+	ErrLoginRequired error = fault.ErrLoginRequired
 	// ErrProvider means that Cognito ended the login with another error, such
 	// as a Lambda trigger that refused it.
-	ErrProvider = fault.ErrProvider
+	ErrProvider error = fault.ErrProvider
 	// ErrBadLogin means that a link to LoginPath has a parameter that is
 	// repeated, too long or holds control characters.
-	ErrBadLogin = fault.ErrBadLogin
+	ErrBadLogin error = fault.ErrBadLogin
 	// ErrStateMismatch means that a callback belongs to no login that this
 	// browser has begun: a bookmark, another browser, or an attack. Its text has
 	// what the callback's query reports, and BaseURL and the host if they differ.
-	ErrStateMismatch = fault.ErrStateMismatch
+	ErrStateMismatch error = fault.ErrStateMismatch
 	// ErrAttemptExpired means that the login took too long or was finished
 	// before, and that trying once more did not help.
-	ErrAttemptExpired = fault.ErrAttemptExpired
+	ErrAttemptExpired error = fault.ErrAttemptExpired
 	// ErrBadCallback means that the callback's query is malformed.
-	ErrBadCallback = fault.ErrBadCallback
+	ErrBadCallback error = fault.ErrBadCallback
 	// ErrCodeRefused means that Cognito did not accept the authorization
 	// code or the PKCE verifier (RFC 6749 section 5.2, invalid_grant).
-	ErrCodeRefused = fault.ErrCodeRefused
+	ErrCodeRefused error = fault.ErrCodeRefused
 	// ErrInvalidToken means that a token is not one that this pool issued to
 	// this client for this purpose, or that it has expired.
-	ErrInvalidToken = fault.ErrInvalidToken
+	ErrInvalidToken error = fault.ErrInvalidToken
 	// ErrLoginLoop stops a browser that comes back to log in again and again
 	// because it, or the storage, does not keep the session, or because two app
 	// clients share their paths.
-	ErrLoginLoop = fault.ErrLoginLoop
+	ErrLoginLoop error = fault.ErrLoginLoop
 	// ErrBusy means that too much is under way at once. Logins are not refused
 	// with it: what finds no room in the storage travels in a cookie.
-	ErrBusy = fault.ErrBusy
+	ErrBusy error = fault.ErrBusy
 	// ErrUnavailable means that the truth cannot be known now: the storage or
 	// Cognito is out of reach. Nobody is logged out for it.
-	ErrUnavailable = fault.ErrUnavailable
+	ErrUnavailable error = fault.ErrUnavailable
 	// ErrMisconfigured means that the operator has to change a setting, here
 	// or in the pool; the log says which.
-	ErrMisconfigured = fault.ErrMisconfigured
+	ErrMisconfigured error = fault.ErrMisconfigured
 	// ErrInternal is a defect of this package.
-	ErrInternal = fault.ErrInternal
+	ErrInternal error = fault.ErrInternal
 	// ErrMethod means that a route does not serve the request's method.
-	ErrMethod = fault.ErrMethod
+	ErrMethod error = fault.ErrMethod
 	// ErrNotNavigation means that a script or a prefetch asked for a page
 	// that only a visitor may open.
-	ErrNotNavigation = fault.ErrNotNavigation
+	ErrNotNavigation error = fault.ErrNotNavigation
 	// ErrAmbiguousPath means that a path is not what it resolves to, such as
 	// "//admin", "/a/../admin" or "/%61dmin". See [Config.AllowAmbiguousPaths].
-	ErrAmbiguousPath = fault.ErrAmbiguousPath
+	ErrAmbiguousPath error = fault.ErrAmbiguousPath
 )
 
 // Why a token was refused. Each of them also matches [ErrInvalidToken]. See

@@ -22,6 +22,7 @@ const (
 	EventLogout  EventKind = "logout"  // a visitor logged out
 	EventRefuse  EventKind = "refuse"  // a guard or a route turned a request away, or a handler returned our error
 	EventTamper  EventKind = "tamper"  // a session's record did not open
+	EventEnd     EventKind = "end"     // a session was ended from elsewhere, by EndSession, EndSessions or MaxSessions
 )
 
 // Event is one thing that happened, for audit and metrics. It never holds a
@@ -47,9 +48,25 @@ type Event struct {
 	// happened in, or "" if there was none, as in the background. IP is Fiber's, so
 	// behind a proxy it takes fiber.Config.ProxyHeader; RequestID is what Fiber's
 	// requestid middleware, before this one, has put into its default header or local.
-	Method, Path, IP, RequestID string
+	// UserAgent is what its header says. Requests write all of this: it has no control
+	// characters, and what is too long is cut.
+	Method, Path, IP, UserAgent, RequestID string
 
-	again bool // another event has told the same
+	ctx *eventContext
+}
+
+// eventContext is behind a pointer so that no way of printing an event prints what
+// the app keeps in its contexts.
+type eventContext struct{ context.Context }
+
+// Context is the context of the request that it happened in, as the app's handlers
+// have it, or what [Auth.EndSession] was given, for traces and for deadlines; else it
+// is the background. It must not be kept for longer than [Config.OnEvent] takes.
+func (e Event) Context() context.Context {
+	if e.ctx == nil {
+		return context.Background()
+	}
+	return e.ctx
 }
 
 // LogValue writes the event as a group of attributes.
@@ -67,7 +84,7 @@ func (e Event) LogValue() slog.Value {
 	if e.Err != nil {
 		attributes = append(attributes, slog.String("error", e.Err.Error()))
 	}
-	for _, of := range [][2]string{{"reference", e.Reference}, {"method", e.Method}, {"path", e.Path}, {"ip", e.IP}, {"request_id", e.RequestID}} {
+	for _, of := range [][2]string{{"reference", e.Reference}, {"method", e.Method}, {"path", e.Path}, {"ip", e.IP}, {"user_agent", e.UserAgent}, {"request_id", e.RequestID}} {
 		if of[1] != "" {
 			attributes = append(attributes, slog.String(of[0], of[1]))
 		}
@@ -80,26 +97,23 @@ func (a *Auth) emit(happened engine.Event) {
 	e := Event{
 		Kind: EventKind(happened.Kind), OK: happened.OK, Reason: happened.Reason, Subject: happened.Subject,
 		Duration: happened.Duration, Err: happened.Err, Reference: happened.Reference,
-		Method: happened.Method, Path: happened.Path, IP: happened.IP, RequestID: happened.RequestID,
+		Method: happened.Method, Path: happened.Path, IP: happened.IP, UserAgent: happened.UserAgent, RequestID: happened.RequestID,
+		ctx: &eventContext{happened.Context},
 	}
-	switch {
-	case a.config.OnEvent != nil:
-		e.again = happened.Twin && e.Kind == EventRefuse
+	if a.config.OnEvent != nil {
 		a.config.OnEvent(e)
 		return
-	case happened.Twin && e.Kind == EventLogin:
-		return // the refusal follows, and says the same
 	}
-	a.config.Logger.LogAttrs(context.Background(), e.Level(), "cognito", slog.Any("event", e))
+	a.config.Logger.LogAttrs(e.Context(), e.Level(), "cognito", slog.Any("event", e))
 }
 
 // Level is how loud the event is in a log: error when an operator has to act,
 // warn when something is out of reach or a stranger may only say so, debug for what
-// visitors bring about all day, and info for the rest. A failed login is two events,
-// the login and the refusal; the second is for debugging.
+// visitors bring about all day, and info for the rest. With [Config.OnEvent] nothing is
+// logged but by the app, which passes it on to its own logger.
 func (e Event) Level() slog.Level {
 	switch {
-	case e.again, e.Kind == EventRefuse && quietRefusals[e.Reason], e.Kind == EventRefresh && e.OK:
+	case e.Kind == EventRefuse && quietRefusals[e.Reason], e.Kind == EventRefresh && e.OK:
 		return slog.LevelDebug
 	case errors.Is(e.Err, fault.ErrTold):
 		return slog.LevelWarn // the error is in the log, once, with what to do

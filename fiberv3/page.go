@@ -88,7 +88,7 @@ func (a *Auth) adopt(r engine.Request, err error) error {
 // a mere reason, such as [ErrForbidden].
 func ours(err error) *Error {
 	var e *Error
-	var reason *Reason
+	var reason *fault.Reason
 	switch {
 	case errors.As(err, &e):
 		return e

@@ -43,25 +43,38 @@ func (a *Auth) Sessions(ctx context.Context, subject string) ([]Session, error) 
 // EndSession ends one session of a user. When it returns, the next request of that
 // session is refused at every instance. A session that is over, or is not this user's,
 // is no error. Its refresh token cannot be revoked from here, since it is sealed with
-// the visitor's cookie: where that matters, call AdminUserGlobalSignOut of Cognito's API
-// besides.
+// the visitor's cookie. See [Auth.EndSessions] for what does. [Config.OnEvent] hears of
+// each session that was ended, as [EventEnd].
 func (a *Auth) EndSession(ctx context.Context, subject, id string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return a.engine.EndSession(subject, id)
+	return a.engine.EndSession(ctx, subject, id)
 }
 
 // EndSessions ends all sessions of a user that have begun until now, and returns how
-// many there were. See [Auth.EndSession].
+// many there were. What Cognito has given to the user's sessions elsewhere, and the
+// refresh tokens of these, end with a call of Cognito's own besides. It takes the AWS
+// SDK and the permission cognito-idp:AdminUserGlobalSignOut, and ends all of the user's
+// sessions in all clients of the pool, so it does not fit a single one:
+//
+//	if _, err := auth.EndSessions(ctx, user.Subject()); err != nil {
+//		return err
+//	}
+//	_, err := client.AdminUserGlobalSignOut(ctx, &cognitoidentityprovider.AdminUserGlobalSignOutInput{
+//		UserPoolId: aws.String("eu-west-2_AbCdEfGhI"), Username: aws.String(user.Username()),
+//	})
+//	return err
+//
+// In this order: a session that is renewed in between has ended here already.
 func (a *Auth) EndSessions(ctx context.Context, subject string) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	return a.engine.EndSessions(subject)
+	return a.engine.EndSessions(ctx, subject)
 }
 
 // DescribeSession says what [Auth.Sessions] is to show of the session that is about to
 // begin, such as the browser and where it is. Call it in OnLogin; without it nothing of
-// that kind is kept. 256 bytes are.
+// that kind is kept. 256 bytes are, without control characters.
 func DescribeSession(c fiber.Ctx, text string) { engine.Describe(requestOf(c), text) }

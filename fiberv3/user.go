@@ -160,13 +160,3 @@ func (p *Payload) MarshalJSON() ([]byte, error) { return p.set().Source().Expand
 
 // String names the token for logs by its subject alone.
 func (p *Payload) String() string { return "access token of " + p.Subject() }
-
-// DecodeClaims decodes the claims of a [User] or a [Payload] into a type of
-// your own, with json tags such as `json:"custom:plan"`. The error is
-// [ErrNotSignedIn] if from is nil, and one of encoding/json if a claim does not
-// fit its field.
-func DecodeClaims[T any](from interface{ Decode(any) error }) (T, error) {
-	var claims T
-	err := from.Decode(&claims)
-	return claims, err
-}

@@ -10,12 +10,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/bar-tech/cognito/internal/engine"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/verify"
 	"github.com/bar-tech/cognito/internal/web"
 )
 
@@ -51,15 +51,11 @@ var (
 	poolIDWithRegion = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d+_[0-9A-Za-z]+$`)
 	poolIDOfAnyKind  = regexp.MustCompile(`^[\w-]+_[0-9A-Za-z]+$`)
 	clientIDPattern  = regexp.MustCompile(`^[\w+]{1,128}$`)
-	cookieName       = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
 	routePath        = regexp.MustCompile(`^(/[0-9A-Za-z._~-]+)+$`)
 	issuerAddress    = regexp.MustCompile(`(?i)^(https?://)?(issuer-)?cognito-idp[.-][^/]*\.amazonaws\.(com|eu)`)
 	issuerHost       = regexp.MustCompile(`^(?:issuer-)?cognito-idp[.-]([a-z0-9-]+)\.(?:amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu)$`)
 	amazonDomain     = regexp.MustCompile(`^[a-z0-9-]+\.auth(-fips)?\.([a-z0-9-]+)\.amazoncognito\.com$`)
 )
-
-// Browsers cap every cookie's life at 400 days (RFC 6265bis section 5.5).
-const longestCookie = 400 * 24 * time.Hour
 
 // Validate reports everything that is wrong with the config at once, as a
 // [*ConfigError], or nil. Fields left empty are judged by their defaults. It
@@ -274,6 +270,12 @@ func (k *configCheck) paths(c Config) {
 			taken[r.path] = r.field
 		}
 	}
+	if script := engine.ScriptPath(c.UserPath); c.UserPath != "" {
+		if other, twice := taken[script]; twice {
+			k.add(other, script, "is the path of the script beside UserPath", "give each route its own path")
+		}
+		taken[script] = "UserPath"
+	}
 	for _, r := range []configPath{{"AfterLogin", c.AfterLogin}, {"AfterLogout", c.AfterLogout}} {
 		clean, ok := web.LocalPath(r.path)
 		if !ok || clean != r.path {
@@ -287,32 +289,17 @@ func (k *configCheck) paths(c Config) {
 	}
 }
 
-func (k *configCheck) session(given, c Config) {
-	if !cookieName.MatchString(c.CookieName) || strings.HasPrefix(c.CookieName, "__") {
-		k.add("CookieName", c.CookieName, "must be letters, digits, _ and -, at most 64, without a __Host- or __Secure- prefix", "leave the prefix out: it is added when BaseURL is https")
-	}
-	k.atLeastASecond("IdleTimeout", c.IdleTimeout)
-	k.atLeastASecond("AbsoluteTimeout", c.AbsoluteTimeout)
-	if c.AbsoluteTimeout > longestCookie {
-		k.add("AbsoluteTimeout", c.AbsoluteTimeout.String(), "must be at most 9600h (400 days), the longest that browsers keep a cookie", "shorten it")
-	}
-	if given.IdleTimeout > 0 && c.AbsoluteTimeout > 0 && c.IdleTimeout > c.AbsoluteTimeout {
-		k.add("IdleTimeout", c.IdleTimeout.String(), "must not be longer than AbsoluteTimeout, "+c.AbsoluteTimeout.String(), "shorten it or leave it out")
-	}
-}
-
-func (k *configCheck) atLeastASecond(field string, d time.Duration) {
-	if d < time.Second {
-		k.add(field, d.String(), "must be at least 1s", "write it like 24 * time.Hour, or leave it out")
-	}
-}
-
 func (k *configCheck) bearer(c Config) {
 	if !c.Bearer && (len(c.BearerClientIDs) > 0 || c.Audience != "") {
 		k.add("Bearer", "false", "must be true for BearerClientIDs or Audience to have an effect", "set Bearer, or leave the others out")
 	}
 	for _, id := range c.BearerClientIDs {
-		if !clientIDPattern.MatchString(id) {
+		switch {
+		case id == verify.AnyClient && c.Audience == "":
+			k.add("BearerClientIDs", id, "lets in the tokens of every client of the pool, so Audience must be set: nothing else would tell that they are meant for this app", "set Audience, or list the clients")
+		case id == verify.AnyClient && len(c.BearerClientIDs) > 1:
+			k.add("BearerClientIDs", strings.Join(c.BearerClientIDs, " "), "must hold nothing beside *, which stands for every client", "leave the others out, or the star")
+		case id != verify.AnyClient && !clientIDPattern.MatchString(id):
 			k.add("BearerClientIDs", id, "must be letters, digits, _ or +, at most 128", `copy the client ID from the pool's "App clients" page`)
 		}
 	}

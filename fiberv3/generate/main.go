@@ -45,6 +45,7 @@ var rules = []struct{ old, new string }{
 	// In v2 Context is fasthttp's, in v3 the user's.
 	{"c.Context()", "c.RequestCtx()"},
 	{".UserContext()", ".Context()"},
+	{".SetUserContext(", ".SetContext("},
 	{"app.Hooks().OnShutdown(func() error { return a.leave(app) })", "app.Hooks().OnPostShutdown(func(error) error { return a.leave(app) })"},
 	{"Fiber v2", "Fiber v3"},
 	{"\"github.com/bar-tech/cognito\"", "\"github.com/bar-tech/cognito/fiberv3\""},

@@ -33,6 +33,18 @@ func ServeAppWith(t *testing.T, pool *cognitotest.Pool, furnish func(*fiber.App,
 // ServeAppHandling is ServeAppWith for an app whose own errors somebody handles.
 func ServeAppHandling(t *testing.T, pool *cognitotest.Pool, handler fiber.ErrorHandler, furnish func(*fiber.App, *cognito.Auth), hooks ...func(*cognito.Config)) *Site {
 	t.Helper()
+	return serveApp(t, pool, fiber.Config{ErrorHandler: handler}, furnish, hooks...)
+}
+
+// ServeAppStreaming is ServeAppWith for an app that takes bodies of any size, as they
+// come.
+func ServeAppStreaming(t *testing.T, furnish func(*fiber.App, *cognito.Auth), hooks ...func(*cognito.Config)) *Site {
+	t.Helper()
+	return serveApp(t, NewPool(t), fiber.Config{StreamRequestBody: true, BodyLimit: 1 << 30}, furnish, hooks...)
+}
+
+func serveApp(t *testing.T, pool *cognitotest.Pool, with fiber.Config, furnish func(*fiber.App, *cognito.Auth), hooks ...func(*cognito.Config)) *Site {
+	t.Helper()
 	s := &Site{T: t, Pool: pool, Logged: &LockedBuffer{}}
 	config := pool.Config()
 	config.Logger = slog.New(slog.NewTextHandler(s.Logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -45,7 +57,9 @@ func ServeAppHandling(t *testing.T, pool *cognitotest.Pool, handler fiber.ErrorH
 		t.Fatalf("NewAuth: %v", err)
 	}
 	s.Auth = auth
-	s.App = fiber.New(fiber.Config{DisableStartupMessage: true, ReadBufferSize: 16 << 10, ErrorHandler: handler})
+	with.DisableStartupMessage = true
+	with.ReadBufferSize = 16 << 10
+	s.App = fiber.New(with)
 	furnish(s.App, auth)
 	s.URL = Listen(t, s.App)
 	pool.AllowOrigin(s.URL)

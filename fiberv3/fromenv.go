@@ -1,0 +1,208 @@
+// Code generated from the face for Fiber v2 by fiberv3/generate. DO NOT EDIT.
+
+package cognito
+
+import (
+	"maps"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/secret"
+)
+
+// FromEnv reads a Config from the environment: each text, number, duration, flag and
+// list of it from a variable of its own, which has the field's name with COGNITO_ in
+// front. UserPoolID is COGNITO_USER_POOL_ID, IdleTimeout is COGNITO_IDLE_TIMEOUT ("8h"),
+// and the entries of COGNITO_KEYS are separated by commas or spaces. BASE_URL and
+// COGNITO_USERINFO are read as well. Spaces at the ends do not count, and an empty
+// variable is one that is not set. What no text can say, such as Storage, the app sets
+// afterwards.
+//
+// The error is a [*ConfigError] with everything that is wrong at once, as
+// [Config.Validate] says it, in the names of the variables. A variable that begins with
+// COGNITO_ and is no setting is an error too, for it is one that was misspelt; its value
+// is not shown.
+func FromEnv() (Config, error) { return configFrom(os.Environ()) }
+
+const variablePrefix = "COGNITO_"
+
+// otherVariables are further names of settings, under which tools of a deployment hand
+// them out.
+var otherVariables = map[string]string{"BaseURL": "BASE_URL", "UserInfo": "COGNITO_USERINFO"}
+
+// environment is what the variables of a process say of our settings.
+type environment struct {
+	values    map[string]string
+	variables map[string]string // by field: the one to read, and to name
+}
+
+func configFrom(environ []string) (Config, error) {
+	var config Config
+	env := readEnvironment(environ)
+	problems := append(env.unknown(), env.fill(&config)...)
+	if err, invalid := config.Validate().(*ConfigError); invalid {
+		for _, p := range err.Problems {
+			problems = append(problems, env.reworded(p))
+		}
+	}
+	if len(problems) > 0 {
+		return Config{}, &ConfigError{Problems: problems}
+	}
+	return config, nil
+}
+
+func readEnvironment(environ []string) environment {
+	env := environment{values: map[string]string{}, variables: map[string]string{}}
+	for _, pair := range environ {
+		name, value, _ := strings.Cut(pair, "=")
+		if value = strings.TrimSpace(value); value != "" {
+			env.values[name] = value
+		}
+	}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if !isText(reflect.New(field.Type).Interface()) {
+			continue
+		}
+		name := variableOf(field.Name)
+		if other := otherVariables[field.Name]; env.values[name] == "" && env.values[other] != "" {
+			name = other
+		}
+		env.variables[field.Name] = name
+	}
+	return env
+}
+
+var wordEnds = regexp.MustCompile(`([a-z])([A-Z])|([A-Z])([A-Z][a-z])`)
+
+// variableOf is the name of a field's variable: its words, in capitals.
+func variableOf(field string) string {
+	words := wordEnds.ReplaceAllString(strings.ReplaceAll(field, "IDs", "Ids"), "${1}${3}_${2}${4}")
+	return variablePrefix + strings.ToUpper(words)
+}
+
+// fill sets what is given. What cannot be read stays as it is, and is a problem.
+func (e environment) fill(config *Config) (problems []ConfigProblem) {
+	value := reflect.ValueOf(config).Elem()
+	for _, field := range reflect.VisibleFields(value.Type()) {
+		name := e.variables[field.Name]
+		text := e.values[name]
+		if text == "" {
+			continue
+		}
+		if rule, remedy := setText(value.FieldByIndex(field.Index).Addr().Interface(), text); rule != "" {
+			problems = append(problems, ConfigProblem{Field: name, Value: text, Rule: rule, Remedy: remedy})
+		}
+	}
+	return problems
+}
+
+// isText reports whether a text can say what a field, of which this is the address,
+// is to be.
+func isText(field any) bool {
+	switch field.(type) {
+	case *string, *[]string, *bool, *int, *time.Duration:
+		return true
+	}
+	return false
+}
+
+// setText sets a field from a text, or says by which rule it cannot.
+func setText(field any, text string) (rule, remedy string) {
+	var err error
+	switch to := field.(type) {
+	case *string:
+		*to = text
+	case *[]string:
+		*to = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' || r == '\r' })
+	case *bool:
+		*to, err = strconv.ParseBool(text)
+		rule, remedy = "must be 1 or 0, true or false", "correct or unset it"
+	case *int:
+		*to, err = strconv.Atoi(text)
+		rule, remedy = "must be a whole number", "correct or unset it"
+	case *time.Duration:
+		*to, err = time.ParseDuration(text)
+		rule, remedy = "must be a duration with its unit", "write it like 90m or 24h, or unset it"
+	}
+	if err == nil {
+		return "", ""
+	}
+	return rule, remedy
+}
+
+// unknown finds variables that were misspelt: ignored, a MAX_SESSION would bound
+// nothing, and nobody would know. They may hold secrets.
+func (e environment) unknown() (problems []ConfigProblem) {
+	known := slices.Collect(maps.Values(otherVariables))
+	for field := range e.variables {
+		known = append(known, variableOf(field))
+	}
+	slices.Sort(known)
+	for _, name := range slices.Sorted(maps.Keys(e.values)) {
+		if !strings.HasPrefix(name, variablePrefix) || slices.Contains(known, name) {
+			continue
+		}
+		remedy := "unset it; the settings are " + strings.Join(known, ", ")
+		if meant := closestName(name, known); meant != "" {
+			remedy = "write " + meant + ", or unset it"
+		}
+		problems = append(problems, ConfigProblem{Field: name, Value: secret.Redacted, Rule: "is unknown", Remedy: remedy})
+	}
+	return problems
+}
+
+// closestName is the name that a misspelt one was probably meant to be, or "".
+func closestName(name string, known []string) string {
+	const mostSlips = 3
+	best, meant := mostSlips+1, ""
+	for _, each := range known {
+		if slips := distance(name, each); slips < best {
+			best, meant = slips, each
+		}
+	}
+	return meant
+}
+
+// distance is how many letters have to be put in, left out or changed to make one text
+// of another.
+func distance(from, to string) int {
+	row := make([]int, len(to)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(from) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(to) {
+			changed := diagonal
+			if from[i] != to[j] {
+				changed++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(changed, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(to)]
+}
+
+var wholeWord = regexp.MustCompile(`\b[A-Z]\w+\b`)
+
+// reworded names the variables in place of the fields, which the reader of the error
+// may never have seen.
+func (e environment) reworded(p ConfigProblem) ConfigProblem {
+	in := func(text string) string {
+		return wholeWord.ReplaceAllStringFunc(text, func(word string) string {
+			if name, ok := e.variables[word]; ok {
+				return name
+			}
+			return word
+		})
+	}
+	p.Field, p.Rule, p.Remedy = in(p.Field), in(p.Rule), in(p.Remedy)
+	return p
+}

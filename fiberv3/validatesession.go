@@ -1,0 +1,47 @@
+// Code generated from the face for Fiber v2 by fiberv3/generate. DO NOT EDIT.
+
+package cognito
+
+import (
+	"regexp"
+	"strings"
+	"time"
+)
+
+var cookieName = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
+
+// Browsers cap every cookie's life at 400 days (RFC 6265bis section 5.5).
+const longestCookie = 400 * 24 * time.Hour
+
+func (k *configCheck) session(given, c Config) {
+	if !cookieName.MatchString(c.CookieName) || strings.HasPrefix(c.CookieName, "__") {
+		k.add("CookieName", c.CookieName, "must be letters, digits, _ and -, at most 64, without a __Host- or __Secure- prefix", "leave the prefix out: it is added when BaseURL is https")
+	}
+	k.sameSite(c)
+	k.atLeastASecond("IdleTimeout", c.IdleTimeout)
+	k.atLeastASecond("AbsoluteTimeout", c.AbsoluteTimeout)
+	if c.AbsoluteTimeout > longestCookie {
+		k.add("AbsoluteTimeout", c.AbsoluteTimeout.String(), "must be at most 9600h (400 days), the longest that browsers keep a cookie", "shorten it")
+	}
+	if given.IdleTimeout > 0 && c.AbsoluteTimeout > 0 && c.IdleTimeout > c.AbsoluteTimeout {
+		k.add("IdleTimeout", c.IdleTimeout.String(), "must not be longer than AbsoluteTimeout, "+c.AbsoluteTimeout.String(), "shorten it or leave it out")
+	}
+}
+
+func (k *configCheck) sameSite(c Config) {
+	switch {
+	case c.SameSite == "Lax", c.SameSite == "None" && strings.HasPrefix(strings.ToLower(c.BaseURL), "https://"):
+	case c.SameSite == "None":
+		k.add("SameSite", c.SameSite, "needs a BaseURL that is https, since browsers drop such cookies unless they are Secure", `set BaseURL, or leave SameSite out for "Lax"`)
+	case strings.EqualFold(c.SameSite, "Strict"):
+		k.add("SameSite", c.SameSite, "must not be Strict, which leaves the cookies out when Cognito sends the browser back: no login would ever end", `leave it out for "Lax"`)
+	default:
+		k.add("SameSite", c.SameSite, `must be "Lax" or "None"`, `leave it out for "Lax"`)
+	}
+}
+
+func (k *configCheck) atLeastASecond(field string, d time.Duration) {
+	if d < time.Second {
+		k.add(field, d.String(), "must be at least 1s", "write it like 24 * time.Hour, or leave it out")
+	}
+}

@@ -1,0 +1,22 @@
+package engine
+
+import (
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
+)
+
+// TokenToForward is the access token of whoever sent a request, for a call in their
+// name. If there is none, it answers the request as a guard does.
+func (a *Engine) TokenToForward(r Request) (token secret.Text, pass bool, err error) {
+	if pass, err = a.Judge(r, []Demand{HasToken}); !pass {
+		return "", false, err
+	}
+	raw, err := a.AccessToken(r)
+	if err != nil {
+		return "", false, a.turnAway(r, a.Identity(r), fault.From(err))
+	}
+	return secret.Text(raw), true, nil
+}
+
+// AddressOf is a path of the app's as a browser reaches it.
+func (a *Engine) AddressOf(path string) string { return a.address(path) }

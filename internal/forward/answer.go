@@ -1,0 +1,175 @@
+package forward
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// head is how an answer begins.
+type head struct {
+	status   int
+	header   http.Header
+	hijacked bool  // it is no answer, but another protocol
+	err      error // instead: there is none
+}
+
+// endless reports whether an answer goes on until somebody ends it.
+func (h head) endless() bool {
+	return h.hijacked || strings.HasPrefix(strings.ToLower(h.header.Get("Content-Type")), "text/event-stream")
+}
+
+// answer is where the proxy writes to, in a goroutine of its own. It touches nothing of
+// fasthttp's: the handler takes the head, and fasthttp reads the body as it sends it,
+// so that a slow visitor slows the upstream down. (fasthttpadaptor would keep what
+// comes before the first flush, and end an answer that broke off as if it were whole.)
+type answer struct {
+	header http.Header
+	begun  bool
+	head   chan head
+	conn   chan net.Conn
+	reader *io.PipeReader
+	writer *io.PipeWriter
+	over   chan struct{}
+}
+
+func newAnswer() *answer {
+	a := &answer{header: http.Header{}, head: make(chan head, 1), conn: make(chan net.Conn), over: make(chan struct{})}
+	a.reader, a.writer = io.Pipe()
+	return a
+}
+
+func (a *answer) begin(h head) {
+	if !a.begun {
+		a.begun = true
+		a.head <- h
+	}
+}
+
+// Header is the answer's header.
+func (a *answer) Header() http.Header { return a.header }
+
+// WriteHeader begins the answer. What comes before one (1xx) stays here.
+func (a *answer) WriteHeader(status int) {
+	if status >= http.StatusOK {
+		a.begin(head{status: status, header: a.header.Clone()})
+	}
+}
+
+// Write sends a part of the body, and returns when fasthttp has taken it.
+func (a *answer) Write(p []byte) (int, error) {
+	a.WriteHeader(http.StatusOK)
+	return a.writer.Write(p)
+}
+
+// Flush has nothing to do: fasthttp flushes what it takes.
+func (a *answer) Flush() { a.WriteHeader(http.StatusOK) }
+
+// fail says that there will be no answer.
+func (a *answer) fail(err error) { a.begin(head{err: err}) }
+
+// Hijack hands out the visitor's connection, once fasthttp has let it go.
+func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if a.begun {
+		return nil, nil, http.ErrHijacked
+	}
+	a.begin(head{hijacked: true})
+	select {
+	case conn := <-a.conn:
+		return conn, bufio.NewReadWriter(bufio.NewReader(conn), bufio.NewWriter(conn)), nil
+	case <-time.After(dialTimeout):
+		return nil, nil, errors.New("the visitor has gone")
+	}
+}
+
+// finish ends the answer: as broken off, if the proxy could not copy all of it.
+func (a *answer) finish(panicked any, logger *slog.Logger) {
+	switch {
+	case panicked == nil:
+		a.fail(errors.New("no answer was written"))
+		a.writer.Close()
+	default:
+		if panicked != http.ErrAbortHandler { //nolint:errorlint // it is compared as net/http does
+			logger.Error("cognito: the proxy panicked", "panic", fmt.Sprint(panicked))
+		}
+		a.fail(errors.New("the answer broke off"))
+		a.writer.CloseWithError(io.ErrUnexpectedEOF)
+	}
+	close(a.over)
+}
+
+// giveAnswer makes the answer fasthttp's, which sends it when the handlers are through.
+func (f *flight) giveAnswer(ctx *fasthttp.RequestCtx, h head) {
+	response := &ctx.Response
+	length := -1
+	f.leaveConnection(ctx)
+	response.SetStatusCode(h.status)
+	for name, values := range h.header {
+		value := strings.Join(values, ", ") // as RFC 9110 section 5.3 allows for all but Set-Cookie
+		switch noted := string(response.Header.Peek(name)); {
+		case name == "Content-Length":
+			if n, err := strconv.Atoi(value); err == nil && n >= 0 {
+				length = n
+			}
+		case name == "Vary" && noted != "": // the app's own stays
+			response.Header.Set(name, noted+", "+value)
+		default:
+			response.Header.Set(name, value)
+		}
+	}
+	if h.status == http.StatusNoContent || h.status == http.StatusNotModified {
+		f.end()
+		return
+	}
+	response.ImmediateHeaderFlush = h.endless()
+	response.SetBodyStream(&stream{f.answer.reader, f}, length)
+}
+
+// leaveConnection closes the connection after the answer if some of the request is
+// unread: it must not be taken for the next one.
+func (f *flight) leaveConnection(ctx *fasthttp.RequestCtx) {
+	switch {
+	case f.unread == nil:
+	case f.body.wholly():
+		f.unread = nil // nobody waits for the client, and its next request must not fail
+	default:
+		ctx.SetConnectionClose()
+	}
+}
+
+// stream is an answer's body. fasthttp closes it when it is sent, or cannot be.
+type stream struct {
+	*io.PipeReader
+	flight *flight
+}
+
+// Close ends the call.
+func (s *stream) Close() error {
+	s.flight.end()
+	return nil
+}
+
+// giveConnection makes the visitor's connection the proxy's, which writes the answer
+// itself, until it is through with it.
+func (f *flight) giveConnection(ctx *fasthttp.RequestCtx) {
+	ctx.HijackSetNoResponse(true)
+	ctx.Hijack(func(raw net.Conn) {
+		conn := lendConn(raw)
+		select {
+		case f.answer.conn <- conn:
+			<-f.done
+		case <-f.done:
+		}
+		conn.withdraw()
+		f.end()
+	})
+}

@@ -1,0 +1,132 @@
+package forward
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// lent is a reader of fasthttp's in the hands of net/http, which may go on reading
+// when the answer is long complete. fasthttp uses the same memory for the next request,
+// so what was lent is taken back.
+type lent struct {
+	mu   sync.Mutex
+	from io.Reader
+	over bool
+	left int64 // of the body, or -1
+	read bool  // to its end
+}
+
+func (l *lent) Read(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.over:
+		return 0, io.ErrUnexpectedEOF
+	case l.read:
+		return 0, io.EOF // what comes next on the connection is another request
+	}
+	n, err := l.from.Read(p)
+	if l.left > 0 {
+		l.left -= int64(n)
+	}
+	if err == io.EOF || l.left == 0 {
+		l.read = true
+	}
+	return n, err
+}
+
+// Close leaves the body to fasthttp.
+func (l *lent) Close() error { return nil }
+
+// withdraw waits until nobody reads any more, after making a read that waits for the
+// client return.
+func (l *lent) withdraw(unblock func()) {
+	if !l.mu.TryLock() {
+		if unblock != nil {
+			unblock()
+		}
+		l.mu.Lock()
+	}
+	l.over = true
+	l.mu.Unlock()
+}
+
+// requestOf is a request as net/http knows it: its headers are copies, its body is
+// read where it is. The last result makes a read of it return that waits for the
+// client.
+func requestOf(ctx *fasthttp.RequestCtx, address *url.URL) (*http.Request, *lent, func()) {
+	header := http.Header{}
+	for name, value := range ctx.Request.Header.All() {
+		header.Add(string(name), string(value))
+	}
+	clean(header, privateToUs, privatePrefixes)
+	r := &http.Request{
+		Method: string(ctx.Method()), URL: address, Host: address.Host, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
+	}
+	if stream := ctx.RequestBodyStream(); stream != nil {
+		r.ContentLength = int64(max(ctx.Request.Header.ContentLength(), -1))
+		body := &lent{from: stream, left: r.ContentLength, read: r.ContentLength == 0}
+		if !body.read {
+			r.Body = body
+		}
+		connection := ctx.Conn()
+		return r, body, func() { _ = connection.SetReadDeadline(time.Unix(1, 0)) }
+	}
+	whole := ctx.Request.Body()
+	body := &lent{from: bytes.NewReader(whole), left: -1, read: len(whole) == 0}
+	if len(whole) > 0 {
+		r.Body, r.ContentLength = body, int64(len(whole))
+	}
+	return r, body, nil
+}
+
+// wholly reports whether the body has been read to its end.
+func (l *lent) wholly() bool {
+	if !l.mu.TryLock() {
+		return false // somebody waits for more of it
+	}
+	defer l.mu.Unlock()
+	return l.read
+}
+
+// lentConn is a connection of fasthttp's in the hands of net/http.
+type lentConn struct {
+	net.Conn
+	in      *lent
+	writing sync.Mutex
+	over    bool
+}
+
+func lendConn(conn net.Conn) *lentConn {
+	return &lentConn{Conn: conn, in: &lent{from: conn, left: -1}}
+}
+
+func (c *lentConn) Read(p []byte) (int, error) { return c.in.Read(p) }
+
+func (c *lentConn) Write(p []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if c.over {
+		return 0, net.ErrClosed
+	}
+	return c.Conn.Write(p)
+}
+
+// Close leaves the connection to fasthttp.
+func (c *lentConn) Close() error { return nil }
+
+func (c *lentConn) withdraw() {
+	_ = c.SetDeadline(time.Unix(1, 0)) // whoever reads or writes returns
+	c.in.withdraw(nil)
+	c.writing.Lock()
+	c.over = true
+	c.writing.Unlock()
+}

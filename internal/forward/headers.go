@@ -1,0 +1,77 @@
+package forward
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Headers of a request that stay here. The upstream learns who asks from the token
+// alone, so whatever else may tell it is removed: what proxies write, the visitor
+// could have written. Origin and the like say of which page a browser's request is,
+// and the upstream's is no browser's any more.
+var (
+	privateToUs = []string{
+		"Authorization", "Cookie", "Cookie2", "Expect", "Host", "Content-Length", "Forwarded", "Via",
+		"Origin", "Referer", "Dpop", "Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Fastly-Client-Ip",
+		"X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "X-Original-Url", "X-Original-Uri", "X-Original-Host", "X-Rewrite-Url", "X-Host",
+		"X-Http-Method", "X-Http-Method-Override", "X-Method-Override",
+		"X-User", "X-User-Id", "X-Username", "X-Email", "X-Groups", "X-Roles", "X-Access-Token", "X-Id-Token",
+		"X-Client-Cert", "X-Ssl-Cert", "Client-Cert", "Client-Cert-Chain", "X-Amz-Security-Token",
+	}
+	privatePrefixes = []string{
+		"Proxy-", "Remote-", "Sec-Fetch-", "X-Forwarded-", "X-Auth-", "X-Authenticated-", "X-Remote-", "X-Amzn-Oidc-", "X-Amzn-Mtls-",
+		"X-Goog-Iap-", "X-Goog-Authenticated-", "X-Ms-Client-Principal", "X-Ms-Token-", "X-Envoy-", "X-Webauth-", "X-Ssl-Client-", "Ssl-Client-", "Cf-Access-", "Tailscale-",
+	}
+)
+
+// Headers of an answer that do not pass, because of what they would do at our origin:
+// cookies would replace the session's; Clear-Site-Data would end it; a challenge opens
+// the browser's own question for a password; Access-Control-* would let other sites
+// read what the user alone may; the next ones speak of the whole origin; the last
+// make a proxy in front of us send files of its own, or keep what is one user's.
+var (
+	powerfulHere = []string{
+		"Set-Cookie", "Set-Cookie2", "Clear-Site-Data", "Www-Authenticate", "Authentication-Info", "Proxy-Authenticate", "Proxy-Authentication-Info",
+		"Strict-Transport-Security", "Public-Key-Pins", "Expect-Ct", "Alt-Svc", "Service-Worker-Allowed", "Refresh", "Trailer", "Sourcemap",
+		"X-Accel-Redirect", "X-Accel-Expires", "X-Accel-Charset", "X-Accel-Limit-Rate", "X-Sendfile", "X-Lighttpd-Send-File", "X-Reproxy-Url",
+		"Surrogate-Control", "Cdn-Cache-Control", "Expires", "Pragma",
+	}
+	powerfulPrefixes = []string{"Access-Control-"}
+)
+
+// clean removes headers. "X_Forwarded_User" is "X-Forwarded-User" to whatever speaks
+// CGI or WSGI.
+func clean(header http.Header, names, prefixes []string) {
+	for name := range header {
+		plain := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		if slices.Contains(names, plain) || slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(plain, prefix) }) {
+			delete(header, name)
+		}
+	}
+}
+
+// cleanAnswer makes an upstream's headers safe at our origin.
+func cleanAnswer(header http.Header) {
+	clean(header, powerfulHere, powerfulPrefixes)
+	if wanted := header.Values("Cache-Control"); len(wanted) > 0 {
+		header.Set("Cache-Control", private(strings.Join(wanted, ",")))
+	}
+	// An answer that a stranger has a part in must not become a script of ours.
+	header.Set("X-Content-Type-Options", "nosniff")
+}
+
+// private is a Cache-Control for one user. To the upstream it was plain that no shared
+// cache keeps the answer, because its request had an Authorization (RFC 9111 section
+// 3.5); ours had a cookie.
+func private(wanted string) string {
+	kept := []string{"private"}
+	for each := range strings.SplitSeq(wanted, ",") {
+		each = strings.TrimSpace(each)
+		name, _, _ := strings.Cut(strings.ToLower(each), "=")
+		if !slices.Contains([]string{"", "private", "public", "s-maxage", "proxy-revalidate"}, name) {
+			kept = append(kept, each)
+		}
+	}
+	return strings.Join(kept, ", ")
+}

@@ -1,0 +1,122 @@
+// Package forward sends requests on to another service, with a user's access token in
+// the place of the cookie. The proxy itself is net/http's; this package decides where
+// a request may go, what of it goes there, and carries bodies between fasthttp and
+// net/http without keeping them.
+package forward
+
+import (
+	"errors"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/bar-tech/cognito/internal/web"
+)
+
+// Target is the service that requests go to: an origin and a path that none leaves.
+type Target struct {
+	base url.URL // its path without a slash at the end
+}
+
+// Wrong is what is wrong with the address of a service.
+type Wrong struct{ Rule, Remedy string }
+
+// ParseTarget reads the address of a service.
+func ParseTarget(address string) (Target, *Wrong) {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "":
+		return Target{}, &Wrong{"must be an absolute URL", `write it as "https://api.example.com" or "https://api.example.com/v1"`}
+	case u.Scheme != "https" && u.Scheme != "http":
+		return Target{}, &Wrong{"must begin with https or http", "WebSockets pass under these too"}
+	case u.Scheme == "http" && !isPrivate(u.Hostname()):
+		return Target{}, &Wrong{"must be https outside your own network: whoever sees an access token on its way may use it",
+			"use https; http is for loopback and private addresses, and for names that no public host has, such as api, api.internal, api.local or api.svc"}
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(address, "#"):
+		return Target{}, &Wrong{"must be an origin and a path, without user, query and fragment", "leave these out"}
+	case u.Path != "" && web.IsAmbiguous([]byte(u.EscapedPath())):
+		return Target{}, &Wrong{"must have a path that is what it resolves to", "write it without empty or dot segments and needless escapes"}
+	}
+	base := url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimRight(u.Path, "/"), RawPath: strings.TrimRight(u.RawPath, "/")}
+	return Target{base}, nil
+}
+
+// isPrivate reports whether a host is one that the public internet cannot have.
+func isPrivate(host string) bool {
+	if address, err := netip.ParseAddr(host); err == nil {
+		return address.IsLoopback() || address.IsPrivate()
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if !strings.Contains(host, ".") {
+		return true
+	}
+	for _, ending := range []string{".localhost", ".internal", ".local", ".svc"} {
+		if strings.HasSuffix(host, ending) {
+			return true
+		}
+	}
+	return false
+}
+
+// Origin is the service's origin, for the log.
+func (t Target) Origin() string { return t.base.Scheme + "://" + t.base.Host }
+
+// ErrPath is the error for a path that might lead out of the service's own.
+var ErrPath = errors.New("the path is not what it resolves to, so it might lead out of the upstream's")
+
+// at is the address of what a request asks for. What the wildcard matched is the
+// visitor's word, so nothing is resolved in it: dot segments, empty ones, and slashes
+// and backslashes in escapes are refused, in the spellings of every server.
+func (t Target) at(rest, query string) (*url.URL, error) {
+	u := t.base
+	if rest != "" {
+		if web.IsAmbiguous([]byte("/"+rest)) || hasParameterDots(rest) || strings.ContainsFunc(rest, web.IsControl) {
+			return nil, ErrPath
+		}
+		plain, err := url.PathUnescape(rest)
+		if err != nil {
+			return nil, ErrPath
+		}
+		u.RawPath = t.base.EscapedPath() + "/" + rest
+		u.Path = t.base.Path + "/" + plain
+	}
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	u.RawQuery = query
+	return &u, nil
+}
+
+// hasParameterDots reports whether a segment is dots with parameters: Java's servers
+// cut these off before they resolve ("/..;x/").
+func hasParameterDots(rest string) bool {
+	for segment := range strings.SplitSeq(rest, "/") {
+		name, _, found := strings.Cut(strings.NewReplacer("%3b", ";", "%3B", ";").Replace(segment), ";")
+		if found && (name == "." || name == "..") {
+			return true
+		}
+	}
+	return false
+}
+
+// public is a Location as the visitor can follow it: what leads back into the service
+// leads to where it is forwarded from, and everything else stays what it is, as a
+// complete address. A Location that is none is empty.
+func (t Target) public(location string, from *url.URL, prefix string) string {
+	to, err := from.Parse(location)
+	if err != nil || to.Scheme != "https" && to.Scheme != "http" {
+		return ""
+	}
+	rest, inside := strings.CutPrefix(to.EscapedPath(), t.base.EscapedPath()+"/")
+	if to.Scheme != t.base.Scheme || !strings.EqualFold(to.Host, t.base.Host) || !inside || prefix == "" || web.IsAmbiguous([]byte("/"+rest)) {
+		return to.String()
+	}
+	address := prefix + rest
+	if to.RawQuery != "" {
+		address += "?" + to.RawQuery
+	}
+	if to.Fragment != "" {
+		address += "#" + to.EscapedFragment()
+	}
+	return address
+}
