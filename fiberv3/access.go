@@ -150,8 +150,9 @@ func (b publicError) Unwrap() []error {
 }
 
 // VerifyAccessToken verifies an access token of this pool, issued to
-// [Config.ClientID] or one of [Config.BearerClientIDs], for code that receives
-// tokens outside of HTTP requests, over WebSockets, gRPC or queues. The error
+// [Config.ClientID] or one of [Config.BearerClientIDs] (any client, if they are "*")
+// and bound to [Config.Audience] if that is set, for code that receives tokens
+// outside of HTTP requests, over WebSockets, gRPC or queues. The error
 // matches [ErrInvalidToken] if the token is to be refused, and [ErrUnavailable]
 // if the pool's signing keys are out of reach, so that nothing is known.
 func (a *Auth) VerifyAccessToken(ctx context.Context, raw string) (*Payload, error) {

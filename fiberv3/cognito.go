@@ -4,6 +4,7 @@ package cognito
 
 import (
 	"fmt"
+	"net/http"
 	"reflect"
 	"regexp"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/engine"
+	"github.com/bar-tech/cognito/internal/forward"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/gofiber/fiber/v3"
 	"github.com/gofiber/storage/memory/v2"
@@ -23,6 +25,7 @@ type Auth struct {
 	engine     *engine.Engine
 	config     Config
 	ownStorage *memory.Storage // ours to close, or nil
+	upstreams  *http.Transport // what Forward calls
 
 	app     atomic.Pointer[fiber.App] // the one that the last request came from
 	apps    sync.Map                  // all that any came from and have not shut down
@@ -52,7 +55,7 @@ func NewAuth(config Config) (*Auth, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	a := &Auth{config: config.withDefaults()}
+	a := &Auth{config: config.withDefaults(), upstreams: forward.NewTransport()}
 	if fiber.IsChild() && inMemory(a.config.Storage) && !a.config.CookieSessions {
 		return nil, prefork
 	}
@@ -152,6 +155,7 @@ func (a *Auth) Close() error {
 		if err := a.engine.Close(); err != nil {
 			a.closed = fmt.Errorf("cognito: calls to Cognito still in flight: %w", err)
 		}
+		a.upstreams.CloseIdleConnections()
 		if a.ownStorage != nil {
 			_ = a.ownStorage.Close() // once only: a second call would block
 		}
@@ -202,11 +206,18 @@ func (a *Auth) reportUnreachable(mounted string) {
 	if strings.ContainsAny(prefix, ":*+") {
 		return // a pattern: only requests could tell
 	}
+	out := func(path string) bool {
+		return !strings.HasPrefix(strings.ToLower(path)+"/", strings.ToLower(prefix)+"/")
+	}
 	for _, r := range a.config.paths() {
-		if !strings.HasPrefix(strings.ToLower(r.path)+"/", strings.ToLower(prefix)+"/") {
+		if out(r.path) {
 			a.config.Logger.Error("cognito: a route is out of reach: the middleware is mounted under another path; settings are full paths",
 				"field", r.field, "path", r.path, "mounted", strings.Clone(mounted),
 				"remedy", "set "+r.field+" to "+prefix+r.path+", or use the middleware before the group, or Auth.Register")
 		}
+	}
+	if path := a.engine.ResourcePath(); path != "" && out(path) {
+		a.config.Logger.Error("cognito: the document that tells programs where to get tokens is out of reach: the middleware is mounted under another path, and where it must be is fixed (RFC 9728)",
+			"field", "Audience", "path", path, "mounted", strings.Clone(mounted), "remedy", "use the middleware before the group, or Auth.Register")
 	}
 }

@@ -266,7 +266,10 @@ type Config struct {
 
 	// Audience is the "aud" that bearer tokens must have, for an API whose
 	// tokens are bound to a resource (RFC 8707). Cognito sets "aud" in access
-	// tokens only when the login names a resource.
+	// tokens only when the login names a resource. If it is an address, and Bearer
+	// and BaseURL are set, programs learn where to get such tokens: from the document
+	// at /.well-known/oauth-protected-resource, with the path of the Audience behind
+	// it, which every challenge names (RFC 9728).
 	//
 	// Optional. Default: "", any.
 	Audience string
