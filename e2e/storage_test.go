@@ -105,7 +105,7 @@ func (s *site) sessionCookie(visitor *cognitotest.Browser) *http.Cookie {
 }
 
 func isSessionCookie(name string) bool {
-	return strings.HasPrefix(name, "cognito_") && !strings.HasPrefix(name, "cognito_login_") && !strings.HasSuffix(name, "_trips")
+	return strings.HasPrefix(name, "cognito_") && !strings.HasPrefix(name, "cognito_login_") && !strings.HasSuffix(name, "_trips") && !strings.HasSuffix(name, "_out")
 }
 
 // asScript asks like a script with a copied cookie and returns the status.

@@ -36,11 +36,13 @@ type authorization struct {
 	challenge   string // of PKCE; "" when the application chose to do without
 	resource    string // becomes the access token's aud
 	loginHint   string // fills in the username
+	classic     bool   // a pool that knows no max_age
 	implicit    bool   // tokens instead of a code, in the fragment
 
 	scopes []string
 	prompt []string
 	maxAge time.Duration // of the session; negative: any
+	levels []string      // of acr_values
 }
 
 // serveAuthorize decides between a code, the login page and an error.
@@ -54,7 +56,7 @@ func (p *Pool) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	// To ask for the password again is not to sign out: the session stays, and
 	// a visitor who turns back is still known to other applications.
 	tooOld := request.maxAge >= 0 && p.Now().Sub(session.authTime) > request.maxAge
-	known = known && !tooOld && !slices.Contains(request.prompt, "login")
+	known = known && !tooOld && p.isHighEnough(session, request) && !slices.Contains(request.prompt, "login")
 	switch {
 	case known:
 		redirectBack(w, r, request, p.grantTo(request, session))
@@ -76,6 +78,9 @@ func (p *Pool) readAuthorization(q url.Values) (authorization, *refusal) {
 	// The classic hosted UI does not know prompt.
 	if !p.classic {
 		a.prompt = strings.Fields(q.Get("prompt"))
+		if p.levels {
+			a.levels = strings.Fields(q.Get("acr_values"))
+		}
 	}
 	if q.Get("client_id") == "" || a.redirectURI == "" {
 		return a, &refusal{onPage: true, code: parametersMissing}
@@ -87,7 +92,7 @@ func (p *Pool) readAuthorization(q url.Values) (authorization, *refusal) {
 	if !slices.Contains(client.CallbackURLs, a.redirectURI) {
 		return a, &refusal{onPage: true, code: redirectMismatch}
 	}
-	a.client = client
+	a.client, a.classic = client, p.classic
 	// No scope means all of them, custom ones included.
 	if len(a.scopes) == 0 {
 		a.scopes = client.Scopes
@@ -142,7 +147,7 @@ func (a *authorization) check(q url.Values) *refusal {
 	if a.resource != "" && !validResource(a.resource) {
 		return &refusal{code: "invalid_request"}
 	}
-	if q.Has("max_age") {
+	if q.Has("max_age") && !a.classic {
 		seconds, err := strconv.ParseUint(q.Get("max_age"), 10, 31)
 		if err != nil {
 			return &refusal{code: "invalid_request"}

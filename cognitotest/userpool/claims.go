@@ -32,6 +32,7 @@ func (p *Pool) sharedClaims(use string, g grant, client Client, user User, ttl t
 		delete(claims, "jti")
 		delete(claims, "origin_jti")
 	}
+	p.addLevel(claims, g)
 	// Cognito leaves the claim out rather than sending an empty list.
 	if len(user.Groups) > 0 {
 		claims["cognito:groups"] = user.Groups

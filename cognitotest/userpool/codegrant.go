@@ -23,6 +23,7 @@ type grant struct {
 	scopes             []string
 	nonce, resource    string
 	authTime           time.Time // of the login; a refresh does not move it
+	level              int       // that the login reached, 0 outside of one
 	originJTI          string    // names the login in every token that comes of it
 
 	// eventID is the event_id that the tokens of one answer share.
@@ -34,16 +35,16 @@ type grant struct {
 }
 
 // issueCode returns a code for a visitor who is known.
-func (p *Pool) issueCode(a authorization, username string, authTime time.Time) string {
+func (p *Pool) issueCode(a authorization, visitor session) string {
 	now := p.Now()
 	code := newUUID()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	dropExpired(p.codes, func(g grant) bool { return !now.Before(g.codeExpires) })
 	p.codes[code] = grant{
-		clientID: a.client.ID, username: username,
+		clientID: a.client.ID, username: visitor.username,
 		scopes: a.scopes, nonce: a.nonce, resource: a.resource,
-		authTime: authTime, originJTI: newUUID(),
+		authTime: visitor.authTime, level: visitor.level, originJTI: newUUID(),
 		redirectURI: a.redirectURI, challenge: a.challenge, codeExpires: now.Add(codeTTL),
 	}
 	return code
@@ -52,7 +53,7 @@ func (p *Pool) issueCode(a authorization, username string, authTime time.Time) s
 // grantTo is what a visitor who is known takes back to the application: a code, or with
 // the implicit grant the tokens themselves, and then nothing to refresh them with.
 func (p *Pool) grantTo(a authorization, visitor session) url.Values {
-	code := p.issueCode(a, visitor.username, visitor.authTime)
+	code := p.issueCode(a, visitor)
 	if !a.implicit {
 		return url.Values{"code": {code}}
 	}

@@ -60,6 +60,12 @@ type User struct {
 	// Optional. Default: "", and no such claim.
 	PreferredRole string
 
+	// SecondFactor lets the user reach a level above the first in a pool with
+	// [Options.Levels]. The page asks for the password alone: it stands for both.
+	//
+	// Optional. Default: false.
+	SecondFactor bool
+
 	// Disabled keeps the user from signing in and from refreshing.
 	//
 	// Optional. Default: false.

@@ -81,6 +81,14 @@ type Options struct {
 	// Optional. Default: false, managed login.
 	ClassicHostedUI bool
 
+	// Levels has tokens say how the user has signed in (acr, amr), and the login page
+	// heed acr_values, as the feature plans Essentials and Plus do. Whoever is asked
+	// for a level above the first, and has a [User.SecondFactor], is asked anew and
+	// reaches urn:cognito:loa:3. The classic hosted UI knows none of that.
+	//
+	// Optional. Default: false.
+	Levels bool
+
 	// ShowUsers lists usernames and passwords below the login form, for
 	// demonstrations.
 	//
@@ -101,6 +109,8 @@ type Pool struct {
 	maxSessions         int
 	firstIssuer         string // Options.Issuer
 	showUsers           bool
+	levels              bool
+	registrations       registrations
 
 	listener    net.Listener
 	certificate *x509.Certificate  // after StartTLS
@@ -162,15 +172,15 @@ func NewUnstarted(options Options) *Pool {
 		firstIssuer:         options.Issuer,
 		issuer:              options.Issuer,
 
-		showUsers: options.ShowUsers,
-		served:    make(chan struct{}),
-		keys:      newKeyring(),
-		codes:     map[string]grant{},
-		tickets:   map[ticketID]*ticket{},
-		families:  map[string]*family{},
-		sessions:  map[string]session{},
-		attempts:  map[string]time.Time{},
-		down:      map[string]bool{},
+		showUsers: options.ShowUsers, levels: options.Levels,
+		served:   make(chan struct{}),
+		keys:     newKeyring(),
+		codes:    map[string]grant{},
+		tickets:  map[ticketID]*ticket{},
+		families: map[string]*family{},
+		sessions: map[string]session{},
+		attempts: map[string]time.Time{},
+		down:     map[string]bool{},
 	}
 	if !poolIDPattern.MatchString(p.id) {
 		panic(fmt.Sprintf("userpool: UserPoolID %q is not of the form region_id", p.id))

@@ -26,6 +26,9 @@ const (
 	Logout    Endpoint = "logout"
 	JWKS      Endpoint = "jwks"
 	Discovery Endpoint = "discovery"
+	SignUp    Endpoint = "signup"
+	Forgotten Endpoint = "forgotPassword"
+	Confirm   Endpoint = "confirm"
 )
 
 // Request is what an endpoint was sent. Secrets are in it as they came.

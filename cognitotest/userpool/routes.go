@@ -25,15 +25,18 @@ func (p *Pool) routes() http.Handler {
 	post := func(h http.HandlerFunc) map[string]http.HandlerFunc {
 		return map[string]http.HandlerFunc{http.MethodPost: h}
 	}
-	login := map[string]http.HandlerFunc{
-		http.MethodGet: p.showLogin, http.MethodPost: p.submitLogin,
+	form := func(show, submit http.HandlerFunc) map[string]http.HandlerFunc {
+		return map[string]http.HandlerFunc{http.MethodGet: show, http.MethodPost: submit}
 	}
 	wellKnown := "/" + p.id + "/.well-known/"
 
 	mux := http.NewServeMux()
 	for _, r := range []route{
 		{Authorize, "/oauth2/authorize", get(p.serveAuthorize), false},
-		{Login, "/login", login, false},
+		{Login, "/login", form(p.showLogin, p.submitLogin), false},
+		{SignUp, "/signup", form(p.showSignUp, p.submitSignUp), false},
+		{Forgotten, "/forgotPassword", form(p.showForgotten, p.submitForgotten), false},
+		{Confirm, "/confirm", form(p.showConfirm, p.submitConfirm), false},
 		{Token, "/oauth2/token", post(p.serveToken), true},
 		{UserInfo, "/oauth2/userInfo", get(p.serveUserInfo), true},
 		{Revoke, "/oauth2/revoke", post(p.serveRevoke), true},

@@ -17,14 +17,15 @@ const sessionCookie = "cognito"
 type session struct {
 	username string
 	authTime time.Time // when the password was given
+	level    int       // that was reached: 1, or 3 with a second factor
 	expires  time.Time // by the client's setting; requests do not extend it
 }
 
 // startSession remembers a visitor and gives them the cookie. The auth_time of codes
 // given out while it lasts is that of its start.
-func (p *Pool) startSession(w http.ResponseWriter, username string, ttl time.Duration) session {
+func (p *Pool) startSession(w http.ResponseWriter, username string, ttl time.Duration, level int) session {
 	now := p.Now()
-	started := session{username: username, authTime: now, expires: now.Add(ttl)}
+	started := session{username: username, authTime: now, level: level, expires: now.Add(ttl)}
 	if ttl <= 0 {
 		return started // the client wants no single sign-on
 	}

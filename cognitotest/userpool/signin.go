@@ -105,7 +105,7 @@ func (v *appVisit) approve(p *Pool, username string, answer appAnswer, read func
 	request := read(values)
 	// Neither page nor session: this visitor has no browser that could keep the
 	// pool's cookie.
-	code := p.issueCode(request, user.Username, p.Now())
+	code := p.issueCode(request, session{username: user.Username, authTime: p.Now(), level: p.levelOf(user, request)})
 	return request.location(url.Values{"code": {code}})
 }
 

@@ -29,6 +29,9 @@ type attempt struct {
 	Fresh    bool   // the visitor has to prove anew who they are,
 	Proved   int64  // since this auth_time
 	Whose    string // of this subject (whose), or be somebody else
+	MaxAge   int64  // or, if not 0, within so many seconds
+	MFA      bool   // the visitor has to show a second factor,
+	Levels   string // or to reach one of these levels (levelMarks)
 	Began    int64  // Unix seconds
 }
 

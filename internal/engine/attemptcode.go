@@ -14,6 +14,7 @@ import (
 const (
 	flagSilent = 1 << iota
 	flagFresh
+	flagMFA
 )
 
 var errAttemptMalformed = errors.New("the record of a login is malformed")
@@ -28,11 +29,15 @@ func (t attempt) encode() []byte {
 	if t.Fresh {
 		flags |= flagFresh
 	}
+	if t.MFA {
+		flags |= flagMFA
+	}
 	plain := append([]byte{flags}, verifier[:]...)
 	plain = append(plain, nonce[:]...)
 	plain = binary.AppendVarint(plain, t.Began)
 	plain = binary.AppendVarint(plain, t.Proved)
-	for _, text := range []string{t.Whose, t.Base, t.ReturnTo} {
+	plain = binary.AppendVarint(plain, t.MaxAge)
+	for _, text := range []string{t.Whose, t.Levels, t.Base, t.ReturnTo} {
 		plain = binary.AppendUvarint(plain, uint64(len(text)))
 		plain = append(plain, text...)
 	}
@@ -46,17 +51,17 @@ func decodeAttempt(plain []byte) (attempt, error) {
 	}
 	begun := attempt{
 		Verifier: base64.RawURLEncoding.EncodeToString(plain[1:33]), Nonce: base64.RawURLEncoding.EncodeToString(plain[33:fixed]),
-		Silent: plain[0]&flagSilent != 0, Fresh: plain[0]&flagFresh != 0,
+		Silent: plain[0]&flagSilent != 0, Fresh: plain[0]&flagFresh != 0, MFA: plain[0]&flagMFA != 0,
 	}
 	rest := plain[fixed:]
-	for _, number := range []*int64{&begun.Began, &begun.Proved} {
+	for _, number := range []*int64{&begun.Began, &begun.Proved, &begun.MaxAge} {
 		value, n := binary.Varint(rest)
 		if n <= 0 {
 			return attempt{}, errAttemptMalformed
 		}
 		*number, rest = value, rest[n:]
 	}
-	for _, text := range []*string{&begun.Whose, &begun.Base, &begun.ReturnTo} {
+	for _, text := range []*string{&begun.Whose, &begun.Levels, &begun.Base, &begun.ReturnTo} {
 		length, n := binary.Uvarint(rest)
 		if n <= 0 || length > uint64(len(rest)-n) {
 			return attempt{}, errAttemptMalformed

@@ -159,6 +159,8 @@ func (a *Engine) challenge(r Request, e *fault.Error) {
 		value = `Bearer error="invalid_token"`
 	case fault.Of(e).Reason == fault.ErrStaleLogin:
 		value = fmt.Sprintf(`Bearer error="insufficient_user_authentication", max_age="%d"`, int(fault.Of(e).MaxAge.Seconds()))
+	case fault.Of(e).Reason == fault.ErrLevel:
+		value = fmt.Sprintf(`Bearer error="insufficient_user_authentication", acr_values="%s"`, strings.Join(fault.Of(e).Levels, " "))
 	case fault.Of(e).Reason == fault.ErrForbidden && fault.Of(e).Scope != "":
 		value = fmt.Sprintf(`Bearer error="insufficient_scope", scope="%s"`, fault.Of(e).Scope)
 	case fault.Of(e).Reason == fault.ErrForbidden:

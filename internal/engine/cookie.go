@@ -21,6 +21,7 @@ type cookies struct {
 	session   []byte // name of the session cookie, compared with raw headers
 	loginLoop string // counts logins that did not stick
 	attempt   string // of logins in progress, without the slot's number
+	signedOut string // where to go on after the logout; holds the session's name, so that one look finds either
 }
 
 // hostPrefix makes browsers accept the cookie only from this very host, over
@@ -45,6 +46,7 @@ func newCookies(c Settings) cookies {
 		transient: c.BrowserSession,
 		session:   []byte(prefix + c.CookieName),
 		loginLoop: prefix + c.CookieName + "_trips",
+		signedOut: prefix + c.CookieName + "_out",
 		attempt:   prefix + "cognito_login_",
 	}
 }

@@ -71,7 +71,7 @@ func mustName(guard, what string, names []string) {
 		panic(fmt.Sprintf("cognito: %s needs at least one %s", guard, what))
 	}
 	for _, name := range names {
-		if name == "" || (what == "scope" && !ScopePattern.MatchString(name)) {
+		if name == "" || (what != "group" && !ScopePattern.MatchString(name)) {
 			panic(fmt.Sprintf("cognito: %s: %q is no name of a %s", guard, name, what))
 		}
 	}

@@ -38,6 +38,8 @@ type Engine struct {
 	binding    string // pool, client and app: what every sealed record is bound to
 	pathPrefix string // of BaseURL
 	baseHost   string // of BaseURL
+
+	afterLogoutPath string // without a query
 	trusted    []string
 	routes     []route
 	cookies    cookies
@@ -58,6 +60,7 @@ type Engine struct {
 	nested         sync.Once // below another engine
 	unheardTokens  sync.Once // bearer tokens while Bearer is off
 	idTokens       sync.Once // ID tokens as bearer tokens
+	noLevels       sync.Once // a guard wants what the pool never says
 }
 
 // Format prints no secret.
@@ -82,6 +85,9 @@ type Settings struct {
 	AfterLogin     string
 	AfterLogout    string
 	AllowedOrigins []string
+
+	LoginParameters map[string]string
+	Resource        string
 	AppName        string // on pages, or ""
 
 	Storage         storage.Driver
@@ -156,6 +162,7 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 	if base, err := url.Parse(s.BaseURL); err == nil {
 		a.pathPrefix, a.baseHost = base.Path, base.Host
 	}
+	a.afterLogoutPath = pathOf(s.AfterLogout)
 	a.tasks = tasks.New(pool.TasksInFlight, a.logPanic)
 	if s.RenewInRequest {
 		a.tasks = tasks.NewHurried(pool.TasksInFlight, a.logPanic)
@@ -205,6 +212,11 @@ func (a *Engine) Enter(r Request) (id *session.Identity, answered bool, err erro
 		var failed *fault.Error
 		if id, failed = a.identifySafely(r); failed != nil {
 			return nil, true, a.refuse(r, failed)
+		}
+		if id.User == nil {
+			if to := a.whereTo(r); to != "" {
+				return nil, true, a.goWhereTo(r, to)
+			}
 		}
 	}
 	a.attach(r, id)

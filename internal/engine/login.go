@@ -3,27 +3,18 @@ package engine
 import (
 	"crypto/sha256"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
-	"github.com/bar-tech/cognito/internal/web"
 )
 
 // Leg 1 of the journey: a visitor opens LoginPath. We note an attempt, give
 // the browser a ticket for it, and send it to Cognito's login page.
-
-// loginParameters may be set by whoever links to the login. Everything else of
-// the authorization request is ours alone, so a link cannot widen the scopes
-// or move the redirect. See
-// https://docs.aws.amazon.com/cognito/latest/developerguide/authorization-endpoint.html
-var loginParameters = []string{"login_hint", "lang", "identity_provider", "idp_identifier", "prompt"}
-
-const longestLoginParameter = 256
 
 func (a *Engine) serveLogin(r Request) error {
 	switch {
@@ -43,21 +34,41 @@ func (a *Engine) serveLogin(r Request) error {
 		a.cookies.clear(r, a.cookies.loginLoop)
 		return a.refuse(r, e)
 	}
-	passed, err := passedParameters(r)
+	wishes, err := readWishes(r.QueryArgs())
 	if err != nil {
 		return a.refuse(r, fault.From(err))
 	}
-	var begun attempt
-	if slices.Contains(strings.Fields(passed.Get("prompt")), "login") {
-		// Scripts and HTMX come this way to a fresh login (answer.go). Whoever
-		// is signed in must come back with a later one, for the classic hosted
-		// UI ignores the wish, and an element that asks again would do so
-		// without end.
+	return a.login(r, a.returnPath(string(r.QueryArgs().Peek("return_to"))), wishes)
+}
+
+// Login is what LoginPath does, for handlers with a route of their own.
+func (a *Engine) Login(r Request, wishes Wishes) error {
+	switch {
+	case r.asking().IsScript():
+		e := fault.Plain(fault.ErrNotNavigation)
+		fault.Of(e).ReturnTo = a.returnPath(wishes.ReturnTo)
+		return a.refuse(r, e)
+	case a.framedByStranger(r):
+		return a.refuse(r, framed)
+	}
+	if err := wishes.check(); err != nil {
+		return a.refuse(r, fault.From(err))
+	}
+	return a.login(r, a.returnPath(wishes.ReturnTo), wishes)
+}
+
+// login begins a login that somebody has asked for. Scripts and HTMX come this way to a
+// fresh login, too (ways.go). What was asked for must come of it, for Cognito may ignore
+// it, and an element that asks again would do so without end.
+func (a *Engine) login(r Request, returnTo string, wishes Wishes) error {
+	begun := attempt{MaxAge: int64(wishes.MaxAge / time.Second), Levels: levelMarks(wishes.Levels)}
+	if slices.Contains(strings.Fields(wishes.Prompt), "login") {
 		if user := a.identifyCookie(r).User; user != nil {
-			begun = requireFreshLogin(user)
+			fresh := requireFreshLogin(user)
+			begun.Fresh, begun.Proved, begun.Whose = fresh.Fresh, fresh.Proved, fresh.Whose
 		}
 	}
-	return a.sendToCognito(r, a.returnPath(string(r.QueryArgs().Peek("return_to"))), passed, begun, 0)
+	return a.sendToCognito(r, returnTo, wishes, begun, 0)
 }
 
 // framed refuses a login inside of another page. Frames of a sibling subdomain
@@ -76,33 +87,18 @@ func whose(subject string) string {
 	return string(sum[:9])
 }
 
-// passedParameters picks the allowed parameters out of the query.
-func passedParameters(r Request) (url.Values, error) {
-	passed := url.Values{}
-	for _, name := range loginParameters {
-		values := r.QueryArgs().PeekMulti(name)
-		switch {
-		case len(values) == 0:
-			continue
-		case len(values) > 1, len(values[0]) > longestLoginParameter, strings.ContainsFunc(string(values[0]), web.IsControl):
-			return nil, fault.Because(fault.ErrBadLogin, "login parameter %s is repeated, too long or holds control characters", name)
-		}
-		passed.Set(name, string(values[0]))
-	}
-	return passed, nil
-}
-
 // sendToCognito begins an attempt and redirects to the authorization endpoint
 // (RFC 6749 section 4.1.1, with RFC 7636 and OpenID Connect Core section
 // 3.1.2.1). again counts how often this login has restarted by itself.
-func (a *Engine) sendToCognito(r Request, returnTo string, passed url.Values, begun attempt, again int) error {
+func (a *Engine) sendToCognito(r Request, returnTo string, wishes Wishes, begun attempt, again int) error {
 	base, err := a.baseURL(r)
 	if err != nil {
 		return a.refuse(r, fault.From(err))
 	}
 	begun.Verifier, begun.Nonce = secret.Random(), secret.Random()
 	begun.ReturnTo, begun.Base = strings.Clone(returnTo), base
-	begun.Silent = passed.Get("prompt") == "none"
+	parameters := wishes.parameters()
+	begun.Silent = wishes.Prompt == "none"
 	state, mine, err := a.attempts.begin(begun, again)
 	if err != nil {
 		failed := *fault.From(err)
@@ -111,19 +107,30 @@ func (a *Engine) sendToCognito(r Request, returnTo string, passed url.Values, be
 	}
 	a.cookies.set(r, a.attempts.slotFor(r), mine.value(a.attempts.mark), ticketLife)
 
-	parameters := url.Values{
-		"response_type":         {"code"},
-		"client_id":             {a.settings.ClientID},
-		"redirect_uri":          {base + a.settings.RedirectPath},
-		"scope":                 {strings.Join(a.settings.Scopes, " ")},
-		"state":                 {state},
-		"nonce":                 {begun.Nonce},
-		"code_challenge":        {a.hooks.Challenge(begun.Verifier)},
-		"code_challenge_method": {"S256"},
+	for name, value := range a.settings.LoginParameters {
+		if parameters.Get(name) == "" {
+			parameters.Set(name, value)
+		}
 	}
-	for name, values := range passed {
-		parameters[name] = values
+	for name, value := range map[string]string{ // ours last: nothing else may set them
+		"response_type":         "code",
+		"client_id":             a.settings.ClientID,
+		"redirect_uri":          base + a.settings.RedirectPath,
+		"scope":                 strings.Join(a.settings.Scopes, " "),
+		"state":                 state,
+		"nonce":                 begun.Nonce,
+		"code_challenge":        a.hooks.Challenge(begun.Verifier),
+		"code_challenge_method": "S256",
+		"resource":              a.settings.Resource,
+	} {
+		if value != "" {
+			parameters.Set(name, value)
+		}
+	}
+	status := http.StatusFound
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		status = http.StatusSeeOther // a handler's: the form must not go to Cognito
 	}
 	sealResponse(r)
-	return r.redirect(pool.WithQuery(a.endpoints.Authorize, parameters), http.StatusFound)
+	return r.redirect(pool.WithQuery(wishes.page(a.endpoints), parameters), status)
 }

@@ -25,7 +25,7 @@ func (a *Engine) serveLogout(r Request) error {
 	asking, own := r.asking(), a.origins(r)
 	switch judgeLogout(asking, own, len(a.cookies.readAll(r, a.cookies.session)) > 0) {
 	case logoutNow:
-		return a.Logout(r)
+		return a.Logout(r, "")
 	case logoutForeign:
 		return a.refuse(r, fault.Plain(fault.ErrCrossOrigin))
 	case logoutByScript:
@@ -74,7 +74,7 @@ func judgeLogout(asking web.Asking, own []string, hasCookie bool) logoutAnswer {
 // Logout ends the session, for LogoutPath and for handlers with a route of their own.
 // If cookies were tossed in beside the visitor's, nothing tells which session is
 // theirs, so all end.
-func (a *Engine) Logout(r Request) error {
+func (a *Engine) Logout(r Request, to string) error {
 	a.signOut(r, a.sessionIDs(r), nil)
 	a.clearSession(r)
 	a.cookies.clear(r, a.cookies.loginLoop)
@@ -83,6 +83,7 @@ func (a *Engine) Logout(r Request) error {
 	if err != nil {
 		return a.refuse(r, fault.From(err))
 	}
+	a.noteWhereTo(r, to)
 	sealResponse(r)
 	return r.redirect(pool.WithQuery(a.endpoints.Logout, url.Values{
 		"client_id":  {a.settings.ClientID},

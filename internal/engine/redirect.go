@@ -19,7 +19,10 @@ func (a *Engine) returnPath(raw string) string {
 		}
 		return a.settings.AfterLogin
 	}
-	path, _, _ := strings.Cut(clean, "?")
+	path := clean
+	if end := strings.IndexAny(clean, "?#"); end >= 0 {
+		path = clean[:end]
+	}
 	if decoded, err := url.PathUnescape(path); err != nil || a.route(decoded) != nil { // a proxy, or Fiber, may decode it
 		return a.settings.AfterLogin
 	}

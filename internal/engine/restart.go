@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
+	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/web"
@@ -81,16 +81,19 @@ var errForeignState = errors.New("the callback's state belongs to no login of th
 
 // startOver begins a login again in place of one that is lost, on the same terms.
 func (a *Engine) startOver(r Request, lost attempt) error {
-	passed, begun := url.Values{}, attempt{}
+	wishes, begun := Wishes{MaxAge: time.Duration(lost.MaxAge) * time.Second}, attempt{MaxAge: lost.MaxAge}
 	switch {
+	case lost.MFA, lost.Levels != "":
+		sealResponse(r) // the page's guard knows what to ask for
+		return r.redirect(a.address(a.returnPath(lost.ReturnTo)), http.StatusFound)
 	case lost.Silent:
-		passed.Set("prompt", "none")
+		wishes.Prompt = "none"
 	case lost.Fresh:
-		passed.Set("prompt", "login")
-		begun = attempt{Fresh: true, Proved: lost.Proved, Whose: lost.Whose}
+		wishes.Prompt = "login"
+		begun.Fresh, begun.Proved, begun.Whose = true, lost.Proved, lost.Whose
 	}
 	// What only the ticket knows lay in the open, so it is judged like a link.
-	return a.sendToCognito(r, a.returnPath(lost.ReturnTo), passed, begun, 1)
+	return a.sendToCognito(r, a.returnPath(lost.ReturnTo), wishes, begun, 1)
 }
 
 // refuseLogin is refuse for what a callback came to. A failed login is told once:

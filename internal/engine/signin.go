@@ -49,8 +49,8 @@ func (a *Engine) admit(ctx context.Context, r Request, granted pool.Grant, begun
 	if err != nil {
 		return nil, err
 	}
-	if begun.Fresh && !provedAnew(id, begun) {
-		return nil, fault.Because(fault.ErrStaleLogin, "Cognito was asked for a fresh login and did not ask the visitor; the classic hosted UI ignores prompt=login")
+	if e := a.judgeProof(id, begun); e != nil {
+		return nil, e
 	}
 	access, err := a.verifier.AccessToken(ctx, granted.Access, verify.NotFromFuture, verify.SameSubject(id.Text("sub")))
 	if err != nil {

@@ -2,12 +2,9 @@ package engine
 
 import (
 	"net/http"
-	"net/url"
 
 	"github.com/bar-tech/cognito/internal/fault"
-	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/session"
-	"github.com/bar-tech/cognito/internal/web"
 )
 
 // turnAway answers a request that a guard does not let pass.
@@ -26,25 +23,12 @@ func (a *Engine) turnAway(r Request, id *session.Identity, e *fault.Error) error
 		return a.refuse(r, &e)
 	case fault.Of(e).Reason == fault.ErrStaleLogin:
 		a.event(r, Event{Kind: EventRefuse, Subject: id.Subject()}.failed(e))
-		return a.sendToCognito(r, a.returnPath(r.originalURL()), url.Values{"prompt": {"login"}}, requireFreshLogin(id.User), 0)
+		return a.sendToCognito(r, a.returnPath(r.originalURL()), Wishes{Prompt: "login", MaxAge: fault.Of(e).MaxAge}, requireFreshLogin(id.User), 0)
+	case fault.Of(e).Reason == fault.ErrLevel:
+		a.event(r, Event{Kind: EventRefuse, Subject: id.Subject()}.failed(e))
+		return a.sendToCognito(r, a.returnPath(r.originalURL()), mending(e), requireLevel(e), 0)
 	}
 	a.event(r, Event{Kind: EventRefuse, Subject: id.Subject()}.failed(e))
 	sealResponse(r)
-	return r.redirect(a.loginAddress(a.returnPath(r.originalURL()), ""), http.StatusFound)
-}
-
-// loginAddress is LoginPath as a browser reaches it, with where to go
-// afterwards.
-func (a *Engine) loginAddress(returnTo, prompt string) string {
-	query := url.Values{}
-	if returnTo != "" && returnTo != a.settings.AfterLogin {
-		query.Set("return_to", web.ForQuery(returnTo))
-	}
-	if prompt != "" {
-		query.Set("prompt", prompt)
-	}
-	if len(query) == 0 {
-		return a.address(a.settings.LoginPath)
-	}
-	return pool.WithQuery(a.address(a.settings.LoginPath), query)
+	return r.redirect(a.loginAddress(a.returnPath(r.originalURL()), Wishes{}), http.StatusFound)
 }

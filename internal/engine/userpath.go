@@ -64,7 +64,7 @@ func (a *Engine) glance(r Request) *session.Identity {
 
 // describe says who is there, until when, and where to go on.
 func (a *Engine) describe(id *session.Identity) whoIsThere {
-	who := whoIsThere{User: json.RawMessage("null"), LoginURL: a.loginAddress("", ""), LogoutURL: a.address(a.settings.LogoutPath)}
+	who := whoIsThere{User: json.RawMessage("null"), LoginURL: a.loginAddress("", Wishes{}), LogoutURL: a.address(a.settings.LogoutPath)}
 	if id.User != nil {
 		who.User = id.User.Source().Expand()
 	}

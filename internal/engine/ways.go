@@ -14,7 +14,7 @@ import (
 // the page itself. Of our own routes that is a login.
 func (a *Engine) itself(r Request, e *fault.Error) string {
 	if a.route(r.Path) != nil {
-		return a.loginAddress(fault.Of(e).ReturnTo, "")
+		return a.loginAddress(fault.Of(e).ReturnTo, Wishes{})
 	}
 	return strings.Clone(a.address(a.returnPath(r.originalURL()))) // the app may keep the error
 }
@@ -23,14 +23,14 @@ func (a *Engine) itself(r Request, e *fault.Error) string {
 // itself is where the same thing may be tried once more.
 func (a *Engine) waysOn(e *fault.Error, itself string) []fault.Way {
 	home := fault.Home(a.settings.AppName, a.address(a.settings.AfterLogin))
-	login := a.loginAddress(fault.Of(e).ReturnTo, promptOf(e))
+	login := a.loginAddress(fault.Of(e).ReturnTo, mending(e))
 	var best fault.Way
 	switch fault.Of(e).Reason {
-	case fault.ErrMethod, fault.ErrCrossOrigin, fault.ErrAmbiguousPath, fault.ErrNotFound, fault.ErrNotDone:
+	case fault.ErrLevelNotReached, fault.ErrMethod, fault.ErrCrossOrigin, fault.ErrAmbiguousPath, fault.ErrNotFound, fault.ErrNotDone:
 		return []fault.Way{home}
 	case fault.ErrForbidden, fault.ErrNotAdmitted:
 		return []fault.Way{home, {Code: "sign_in_as_someone_else", Label: "Sign in as someone else", Link: login}}
-	case fault.ErrNotSignedIn, fault.ErrSessionEnded, fault.ErrLoginRequired, fault.ErrStaleLogin:
+	case fault.ErrNotSignedIn, fault.ErrSessionEnded, fault.ErrLoginRequired, fault.ErrStaleLogin, fault.ErrLevel:
 		best = fault.Way{Code: "sign_in", Label: "Sign in", Link: login}
 	case fault.ErrUnavailable, fault.ErrInternal, fault.ErrMisconfigured:
 		best = fault.Way{Code: "try_again", Label: "Try again", Link: itself} // a login would not help while the storage is down
@@ -41,31 +41,21 @@ func (a *Engine) waysOn(e *fault.Error, itself string) []fault.Way {
 	return slices.CompactFunc(ways, func(a, b fault.Way) bool { return a.Link == b.Link })
 }
 
-// promptOf is what a login has to ask that mends an error: for somebody else, or
-// for a proof of who it is, although Cognito knows the visitor.
-func promptOf(e *fault.Error) string {
-	switch fault.Of(e).Reason {
-	case fault.ErrForbidden, fault.ErrNotAdmitted, fault.ErrStaleLogin:
-		return "login"
-	}
-	return ""
-}
-
 // loginURL is where to log in. A script is told of it to send the browser there, and
 // must not bring it back to the address of an API. HTMX goes by itself, and back to
 // the page that it was on; so does Inertia.
 func (a *Engine) loginURL(r Request, e *fault.Error, asPage bool) string {
 	switch {
 	case asPage:
-		return a.loginAddress(fault.Of(e).ReturnTo, promptOf(e))
+		return a.loginAddress(fault.Of(e).ReturnTo, mending(e))
 	case r.isInertia():
-		return a.loginAddress(a.inertiaPage(r), promptOf(e))
+		return a.loginAddress(a.inertiaPage(r), mending(e))
 	case r.header("HX-Request") == "":
-		return a.loginAddress("", promptOf(e))
+		return a.loginAddress("", mending(e))
 	}
 	back := ""
 	if current, err := url.Parse(r.header("HX-Current-URL")); err == nil {
 		back = a.returnPath(strings.TrimPrefix(current.RequestURI(), a.pathPrefix))
 	}
-	return a.loginAddress(back, promptOf(e))
+	return a.loginAddress(back, mending(e))
 }

@@ -40,6 +40,10 @@ var (
 		"You have been signed out", "Your session has ended. Please sign in again."}
 	ErrStaleLogin = &Reason{"fresh_login_required", http.StatusUnauthorized,
 		"Please sign in again", "This needs a fresh sign-in. If you are brought back here, sign out first and then sign in again."}
+	ErrLevel = &Reason{"level_required", http.StatusUnauthorized,
+		"A stronger sign-in is needed", "This page needs a stronger sign-in, such as one with a second factor."}
+	ErrLevelNotReached = &Reason{"level_not_reached", http.StatusForbidden,
+		"A stronger sign-in is needed", "This page needs a stronger sign-in, and the sign-in service did not offer you one. You are signed in as before."}
 	ErrBearerMalformed = &Reason{"invalid_request", http.StatusBadRequest,
 		"Bad request", "The Authorization header must hold exactly one bearer token."}
 	ErrNotAdmitted = &Reason{"not_admitted", http.StatusForbidden,
@@ -92,9 +96,11 @@ type Details struct {
 	RetryAfter time.Duration
 	// ReturnTo lets "Try again" lead to where the visitor was going.
 	ReturnTo string
-	// Scope and MaxAge are what a guard asked for, for the challenge.
+	// Scope, MaxAge, Levels and MFA are what a guard asked for, for the challenge.
 	Scope  string
 	MaxAge time.Duration
+	Levels []string
+	MFA    bool
 	// Message and Status are the app's own, in place of the reason's.
 	Message string
 	Status  int

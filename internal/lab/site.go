@@ -160,7 +160,7 @@ func (v *Visitor) SessionCookie() *http.Cookie {
 // IsSessionCookie reports whether a cookie of this name carries a session.
 func IsSessionCookie(name string) bool {
 	name = strings.TrimPrefix(name, "__Host-")
-	return strings.HasPrefix(name, "cognito_") && !IsLoginCookie(name) && !strings.HasSuffix(name, "_trips")
+	return strings.HasPrefix(name, "cognito_") && !IsLoginCookie(name) && !strings.HasSuffix(name, "_trips") && !strings.HasSuffix(name, "_out")
 }
 
 // IsLoginCookie reports whether it belongs to a login in progress.

@@ -16,6 +16,10 @@ type Endpoints struct {
 	UserInfo  string
 	Revoke    string
 	Logout    string
+
+	// Pages that take the parameters of Authorize.
+	SignUp         string
+	ForgotPassword string
 }
 
 // NewEndpoints takes the pool's domain, as an address.
@@ -28,6 +32,9 @@ func NewEndpoints(domain string) Endpoints {
 		UserInfo:  domain + "/oauth2/userInfo",
 		Revoke:    domain + "/oauth2/revoke",
 		Logout:    domain + "/logout", // not under /oauth2/, unlike the others
+
+		SignUp:         domain + "/signup",
+		ForgotPassword: domain + "/forgotPassword",
 	}
 }
 

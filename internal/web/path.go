@@ -9,8 +9,8 @@ import (
 // a script that takes nine bytes for each, as percent-encoded Chinese does.
 const LongestReturnPath = 2048
 
-// LocalPath rebuilds raw as an absolute path with an optional query that a
-// browser cannot but resolve on our own origin, and reports whether it could.
+// LocalPath rebuilds raw as an absolute path with an optional query and fragment that
+// a browser cannot but resolve on our own origin, and reports whether it could.
 //
 // Browsers and servers disagree about what a relative reference is: "//evil"
 // and "/\evil" name another host (https://url.spec.whatwg.org/#relative-slash-state),
@@ -21,17 +21,20 @@ func LocalPath(raw string) (string, bool) {
 	if raw == "" || len(raw) > LongestReturnPath || raw[0] != '/' {
 		return "", false
 	}
-	raw, _, _ = strings.Cut(raw, "#")
+	raw, fragment, hasFragment := strings.Cut(raw, "#")
 	path, query, hasQuery := strings.Cut(raw, "?")
 	if len(path) > 1 && (path[1] == '/' || path[1] == '\\') {
 		return "", false
 	}
-	if strings.ContainsFunc(raw, IsControl) || strings.Contains(path, `\`) || HasDotSegment(path) {
+	if strings.ContainsFunc(raw, IsControl) || strings.ContainsFunc(fragment, IsControl) || strings.Contains(path, `\`) || HasDotSegment(path) {
 		return "", false
 	}
 	clean := encodePlain(path)
 	if hasQuery {
 		clean += "?" + encodePlain(query)
+	}
+	if hasFragment {
+		clean += "#" + encodePlain(fragment)
 	}
 	return clean, len(clean) <= LongestReturnPath
 }

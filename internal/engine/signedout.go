@@ -1,0 +1,57 @@
+package engine
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Cognito sends whoever has signed out to an address that it knows, letter by letter:
+// AfterLogout. A handler that wants them elsewhere in the app has that noted in a cookie,
+// which is read there once.
+
+// whereToLife is how long the way by Cognito, and by a SAML provider, may take.
+const whereToLife = 5 * time.Minute
+
+func (a *Engine) noteWhereTo(r Request, to string) {
+	if to = a.returnPath(to); to == a.settings.AfterLogin && to != a.settings.AfterLogout {
+		to = a.settings.AfterLogout // of a path that is none
+	}
+	if to != a.settings.AfterLogout && len(to) <= longestTicket {
+		a.cookies.set(r, a.cookies.signedOut, base64.RawURLEncoding.EncodeToString([]byte(to)), whereToLife)
+	}
+}
+
+// whereTo is where a visitor of AfterLogout is to go on, or "". Whoever can write such a
+// cookie leads a stranger to another page of the app, and to nothing else: it is judged
+// like a link.
+func (a *Engine) whereTo(r Request) string {
+	if r.Path != a.afterLogoutPath || r.Method != http.MethodGet || !r.asking().VisitsPage() {
+		return ""
+	}
+	value := a.cookies.read(r, []byte(a.cookies.signedOut))
+	if len(value) == 0 {
+		return ""
+	}
+	a.cookies.clear(r, a.cookies.signedOut)
+	to, err := base64.RawURLEncoding.DecodeString(string(value))
+	if err != nil {
+		return ""
+	}
+	if path := a.returnPath(string(to)); path != a.settings.AfterLogin && path != a.settings.AfterLogout {
+		return path
+	}
+	return ""
+}
+
+// goWhereTo sends a visitor on who has just signed out.
+func (a *Engine) goWhereTo(r Request, to string) error {
+	sealResponse(r)
+	return r.redirect(a.address(to), http.StatusSeeOther)
+}
+
+func pathOf(target string) string {
+	path, _, _ := strings.Cut(target, "?")
+	return path
+}

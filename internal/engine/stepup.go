@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/claims"
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/session"
+	"github.com/bar-tech/cognito/internal/verify"
+)
+
+// Step-up: a page wants more of a login than that there was one. Its guard sends the
+// visitor to Cognito with that wish. Cognito may ignore it, so what came of it is judged
+// when the visitor is back: else the guard would send them on and on.
+
+// mostLevels bounds what an attempt has to hold.
+const mostLevels = 8
+
+// levelsOfMFA are asked for when a second factor is wanted. AWS's documentation shows
+// urn:cognito:loa:3 with the method "mfa"; a pool may have renamed its levels.
+var levelsOfMFA = []string{"urn:cognito:loa:3", "urn:cognito:loa:4"}
+
+// AtLevel wants a user who has reached one of the levels, by "acr" (OpenID Connect Core
+// section 2). The levels have no order that we know of.
+func AtLevel(acr []string) Demand {
+	mustName("RequireLevel", "level", acr)
+	if len(acr) > mostLevels {
+		panic(fmt.Sprintf("cognito: RequireLevel takes %d levels at most", mostLevels))
+	}
+	acr = slices.Clone(acr)
+	return func(id *session.Identity, _ func() time.Time) *fault.Error {
+		reached := claimOf(id, "acr")
+		if reached != "" && slices.Contains(acr, reached) {
+			return nil
+		}
+		return fault.New(fault.Details{
+			Reason: fault.ErrLevel, Levels: acr,
+			Cause: fmt.Errorf("the user's level (acr) is %.60q, and not one of %q", reached, acr),
+		})
+	}
+}
+
+// WithMFA wants a user who has shown two factors, by "amr" (RFC 8176 section 2).
+func WithMFA(id *session.Identity, _ func() time.Time) *fault.Error {
+	if id.User.Contains("amr", "mfa") || id.Payload.Contains("amr", "mfa") {
+		return nil
+	}
+	return fault.New(fault.Details{
+		Reason: fault.ErrLevel, Levels: levelsOfMFA, MFA: true,
+		Cause: errors.New(`the user's methods (amr) do not hold "mfa"`),
+	})
+}
+
+// claimOf is a claim of the ID token or, for a program, of its access token.
+func claimOf(id *session.Identity, name string) string {
+	if value := id.User.Text(name); value != "" {
+		return value
+	}
+	return id.Payload.Text(name)
+}
+
+// requireLevel is an attempt that has to reach what a guard wants.
+func requireLevel(e *fault.Error) attempt {
+	return attempt{MFA: fault.Of(e).MFA, Levels: levelMarks(fault.Of(e).Levels)}
+}
+
+const levelMark = 6
+
+// levelMarks are levels in a few bytes, to compare: an attempt has to fit into a cookie.
+func levelMarks(levels []string) string {
+	var marks strings.Builder
+	for _, level := range levels {
+		sum := sha256.Sum256([]byte(level))
+		marks.Write(sum[:levelMark])
+	}
+	return marks.String()
+}
+
+func levelAmong(level, marks string) bool {
+	mine := levelMarks([]string{level})
+	for ; len(marks) >= levelMark; marks = marks[levelMark:] {
+		if marks[:levelMark] == mine {
+			return true
+		}
+	}
+	return false
+}
+
+// judgeProof finds what a login was begun for and the ID token does not show.
+func (a *Engine) judgeProof(id *verify.Token, begun attempt) *fault.Error {
+	proved, _ := id.Moment("auth_time")
+	switch {
+	case begun.Fresh && !provedAnew(id, begun):
+		return fault.Because(fault.ErrStaleLogin, "Cognito was asked for a fresh login and did not ask the visitor; the classic hosted UI ignores prompt=login")
+	case begun.MaxAge > 0 && a.settings.Now().Sub(proved) > time.Duration(begun.MaxAge)*time.Second+verify.Leeway:
+		return fault.Because(fault.ErrStaleLogin, "Cognito was asked for a login of at most %d seconds ago, and the user last logged in at %s; the classic hosted UI ignores max_age", begun.MaxAge, proved.UTC().Format(time.RFC3339))
+	}
+	said := id.ClaimSet()
+	switch {
+	case begun.MFA && !said.Contains("amr", "mfa"):
+		return a.notReached(said, "amr")
+	case !begun.MFA && begun.Levels != "" && !levelAmong(said.Text("acr"), begun.Levels):
+		return a.notReached(said, "acr")
+	}
+	return nil
+}
+
+// notReached refuses a login that did not reach what it was begun for. A pool that
+// never says how users have signed in is the operator's turn.
+func (a *Engine) notReached(said *claims.Set, claim string) *fault.Error {
+	if said.Parsed()[claim] != nil {
+		return fault.Because(fault.ErrLevelNotReached, "Cognito did not take the visitor to the level that the page wants: acr is %.60q", said.Text("acr"))
+	}
+	a.noLevels.Do(func() {
+		a.settings.Logger.Error("cognito: a guard wants an authentication level or a second factor, and the pool's tokens say nothing of either, so nobody passes it",
+			"claim", claim, "remedy", "the feature plan Essentials or Plus, with authentication levels (acr, amr) switched on, and managed login; or take the guard away")
+	})
+	return fault.Because(fault.ErrLevelNotReached, "the ID token has no %q: the pool's feature plan, or its classic hosted UI, knows no authentication levels", claim)
+}

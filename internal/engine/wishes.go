@@ -1,0 +1,160 @@
+package engine
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
+	"github.com/bar-tech/cognito/internal/web"
+	"github.com/valyala/fasthttp"
+)
+
+// Wishes are what a login asks of Cognito besides the usual: by a link, by a handler
+// or by a guard. The root package documents them.
+type Wishes struct {
+	ReturnTo         string
+	Prompt           string
+	LoginHint        string
+	IdentityProvider string
+	IDPIdentifier    string
+	Lang             string
+	Screen           string
+	MaxAge           time.Duration // whole seconds; 0: any
+	Levels           []string
+}
+
+// The screens that a login may open instead of the sign-in page. They take the
+// parameters of the authorization endpoint, and end at the callback like it.
+const (
+	screenSignUp         = "signup"
+	screenForgotPassword = "forgot_password"
+)
+
+// loginParameters may be set by whoever links to the login. Everything else of
+// the authorization request is ours alone, so a link cannot widen the scopes
+// or move the redirect. See
+// https://docs.aws.amazon.com/cognito/latest/developerguide/authorization-endpoint.html
+var loginParameters = []string{"login_hint", "lang", "identity_provider", "idp_identifier", "prompt", "screen", "max_age", "acr_values"}
+
+const longestLoginParameter = 256
+
+// readWishes reads the query of LoginPath, but for return_to.
+func readWishes(query *fasthttp.Args) (Wishes, error) {
+	found := map[string]string{}
+	for _, name := range loginParameters {
+		values := query.PeekMulti(name)
+		if len(values) > 1 {
+			return Wishes{}, fault.Because(fault.ErrBadLogin, "login parameter %s is repeated", name)
+		}
+		if len(values) == 1 {
+			found[name] = string(values[0])
+		}
+	}
+	w := Wishes{
+		LoginHint: found["login_hint"], Lang: found["lang"], IdentityProvider: found["identity_provider"], IDPIdentifier: found["idp_identifier"],
+		Prompt: found["prompt"], Screen: found["screen"], Levels: strings.Fields(found["acr_values"]),
+	}
+	if age, sent := found["max_age"]; sent {
+		seconds, err := strconv.ParseUint(age, 10, 31)
+		if err != nil || seconds == 0 {
+			return Wishes{}, fault.Because(fault.ErrBadLogin, "login parameter max_age %.20q is no number of seconds", age)
+		}
+		w.MaxAge = time.Duration(seconds) * time.Second
+	}
+	return w, w.check()
+}
+
+// check judges what no login can ask for.
+func (w Wishes) check() error {
+	for name, values := range w.parameters() {
+		if value := values[0]; len(value) > longestLoginParameter || strings.ContainsFunc(value, web.IsControl) {
+			return fault.Because(fault.ErrBadLogin, "login parameter %s is too long or holds control characters", name)
+		}
+	}
+	switch {
+	case w.Screen != "" && w.Screen != screenSignUp && w.Screen != screenForgotPassword:
+		return fault.Because(fault.ErrBadLogin, "there is no screen %.40q; it is %s or %s", w.Screen, screenSignUp, screenForgotPassword)
+	case w.MaxAge < 0 || (w.MaxAge > 0 && w.MaxAge < time.Second):
+		return fault.Because(fault.ErrBadLogin, "MaxAge is %s; it is at least a second", w.MaxAge)
+	case len(w.Levels) > mostLevels:
+		return fault.Because(fault.ErrBadLogin, "%d levels are asked for; %d are enough", len(w.Levels), mostLevels)
+	}
+	for _, level := range w.Levels {
+		if !ScopePattern.MatchString(level) {
+			return fault.Because(fault.ErrBadLogin, "%.40q is no name of a level", level)
+		}
+	}
+	return nil
+}
+
+// parameters are the wishes as the authorization endpoint takes them.
+func (w Wishes) parameters() url.Values {
+	parameters := url.Values{}
+	for name, value := range map[string]string{
+		"login_hint": w.LoginHint, "lang": w.Lang, "identity_provider": w.IdentityProvider, "idp_identifier": w.IDPIdentifier,
+		"prompt": w.Prompt, "acr_values": strings.Join(w.Levels, " "),
+	} {
+		if value != "" {
+			parameters.Set(name, value)
+		}
+	}
+	if seconds := int64(w.MaxAge / time.Second); seconds > 0 {
+		parameters.Set("max_age", strconv.FormatInt(seconds, 10))
+	}
+	return parameters
+}
+
+// page is where at Cognito a login with these wishes begins.
+func (w Wishes) page(endpoints pool.Endpoints) string {
+	switch w.Screen {
+	case screenSignUp:
+		return endpoints.SignUp
+	case screenForgotPassword:
+		return endpoints.ForgotPassword
+	}
+	return endpoints.Authorize
+}
+
+// LoginURL is LoginPath with wishes, as a browser reaches it. What no login accepts is
+// left out.
+func (a *Engine) LoginURL(w Wishes) string {
+	returnTo := ""
+	if w.ReturnTo != "" {
+		returnTo = a.returnPath(w.ReturnTo)
+	}
+	if w.check() != nil {
+		w = Wishes{}
+	}
+	return a.loginAddress(returnTo, w)
+}
+
+// loginAddress is LoginPath as a browser reaches it, with where to go afterwards and
+// what to ask for.
+func (a *Engine) loginAddress(returnTo string, w Wishes) string {
+	query := w.parameters()
+	if returnTo != "" && returnTo != a.settings.AfterLogin {
+		query.Set("return_to", web.ForQuery(returnTo))
+	}
+	if w.Screen != "" {
+		query.Set("screen", w.Screen)
+	}
+	if len(query) == 0 {
+		return a.address(a.settings.LoginPath)
+	}
+	return pool.WithQuery(a.address(a.settings.LoginPath), query)
+}
+
+// mending are the wishes of a login that mends an error: for somebody else, or for a
+// proof of who it is, although Cognito knows the visitor.
+func mending(e *fault.Error) Wishes {
+	switch fault.Of(e).Reason {
+	case fault.ErrForbidden, fault.ErrNotAdmitted, fault.ErrStaleLogin:
+		return Wishes{Prompt: "login"}
+	case fault.ErrLevel:
+		return Wishes{Levels: fault.Of(e).Levels}
+	}
+	return Wishes{}
+}
