@@ -196,8 +196,10 @@ func TestScriptBesideUserPath(t *testing.T) {
 
 // TestRegisterListsUserPath: an app that lists its routes has these too.
 func TestRegisterListsUserPath(t *testing.T) {
-	s := lab.Serve(t, tellsUser)
-	s.Auth.Register(s.App)
+	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) { auth.Register(app) }, tellsUser)
+	if res := s.Send(lab.Request{Path: "/session.js"}); res.StatusCode != http.StatusOK {
+		t.Errorf("the script: %s", lab.StatusLine(res))
+	}
 	for _, want := range []string{"/login", "/session", "/session.js"} {
 		if !slices.ContainsFunc(s.App.GetRoutes(), func(r fiber.Route) bool { return r.Path == want && r.Method == "GET" }) {
 			t.Errorf("%s is no route of the app", want)
