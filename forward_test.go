@@ -226,6 +226,77 @@ func TestForwardEarlyRefusal(t *testing.T) {
 	}
 }
 
+// TestForwardKeepsConnections: answers with and without bodies follow each other on one
+// connection, and so do requests whose bodies stream.
+func TestForwardKeepsConnections(t *testing.T) {
+	s := streaming(t, upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		switch r.URL.Path {
+		case "/204":
+			w.WriteHeader(http.StatusNoContent)
+		case "/304":
+			w.WriteHeader(http.StatusNotModified)
+		default:
+			fmt.Fprintf(w, "%s %d", r.Method, len(body))
+		}
+	}))
+	cookie := pair(s.SignIn("alice"))
+	conn := dial(t, s)
+	reader := bufio.NewReader(conn)
+	for _, row := range []struct {
+		method, path string
+		size, status int
+		want         string
+	}{
+		{"HEAD", "/api/x", 0, 200, ""}, {"GET", "/api/204", 0, 204, ""}, {"GET", "/api/304", 0, 304, ""},
+		{"POST", "/api/x", 3, 200, "POST 3"}, {"POST", "/api/x", 100000, 200, "POST 100000"}, {"POST", "/api/204", 100000, 204, ""},
+		{"POST", "/api/x", 0, 200, "POST 0"}, {"GET", "/api/x", 0, 200, "GET 0"}, {"DELETE", "/api/x", 0, 200, "DELETE 0"},
+	} {
+		fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: %s\r\nOrigin: http://%[3]s\r\nContent-Length: %d\r\nCookie: %s\r\n\r\n%s", row.method, row.path, hostOf(s), row.size, cookie, strings.Repeat("x", row.size))
+		res, err := http.ReadResponse(reader, &http.Request{Method: row.method})
+		if err != nil {
+			t.Fatal(row.method, row.path, row.size, err)
+		}
+		if body, err := io.ReadAll(res.Body); string(body) != row.want || err != nil || res.StatusCode != row.status || res.Close {
+			t.Errorf("%s %s of %d: %q, %v, %s, closing: %v", row.method, row.path, row.size, body, err, res.Status, res.Close)
+		}
+	}
+}
+
+// TestForwardUnescapedPaths: an app with UnescapePath sees other paths, and the API the
+// same.
+func TestForwardUnescapedPaths(t *testing.T) {
+	api := upstream(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RequestURI) })
+	pool := lab.NewPool(t)
+	config := pool.Config()
+	config.AllowAmbiguousPaths = true
+	auth, err := cognito.NewAuth(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer auth.Close()
+	app := fiber.New(fiber.Config{UnescapePath: true})
+	app.Use(auth.Handler())
+	app.All("/api/*", auth.Forward(api+"/v1"))
+	for path, want := range map[string]string{
+		"/api/a%20b%3Fc": "/v1/a%20b%3Fc", "/api/caf%C3%A9?x=%20": "/v1/caf%C3%A9?x=%20",
+		"/api/%2e%2e/admin": "400", "/api/..%2fadmin": "400", "/api/%252e%252e/admin": "400", "/api/..%5cadmin": "400",
+	} {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		for _, cookie := range pool.SignIn(app, "alice") {
+			r.AddCookie(cookie)
+		}
+		res, err := app.Test(r, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		if got := string(body); got != want && fmt.Sprint(res.StatusCode) != want {
+			t.Errorf("%s went to %q, %s", path, got, res.Status)
+		}
+	}
+}
+
 // TestForwardBrokenAnswer: an answer that breaks off is not taken for a whole one.
 func TestForwardBrokenAnswer(t *testing.T) {
 	for name, announced := range map[string]bool{"with a length": true, "in chunks": false} {

@@ -70,7 +70,7 @@ var ErrPath = errors.New("the path is not what it resolves to, so it might lead 
 func (t Target) at(rest, query string) (*url.URL, error) {
 	u := t.base
 	if rest != "" {
-		if web.IsAmbiguous([]byte("/"+rest)) || hasParameterDots(rest) || strings.ContainsFunc(rest, web.IsControl) {
+		if web.IsAmbiguous([]byte("/"+rest)) || hasParameterDots(rest) {
 			return nil, ErrPath
 		}
 		plain, err := url.PathUnescape(rest)
