@@ -279,7 +279,7 @@ func TestForwardUnescapedPaths(t *testing.T) {
 	app.Use(auth.Handler())
 	app.All("/api/*", auth.Forward(api+"/v1"))
 	for path, want := range map[string]string{
-		"/api/a%20b%3Fc": "/v1/a%20b%3Fc", "/api/caf%C3%A9?x=%20": "/v1/caf%C3%A9?x=%20",
+		"/api/a%20b%3Fc": "/v1/a%20b%3Fc", "/api/100%25": "/v1/100%25", "/api/caf%C3%A9?x=%20": "/v1/caf%C3%A9?x=%20",
 		"/api/%2e%2e/admin": "400", "/api/..%2fadmin": "400", "/api/%252e%252e/admin": "400", "/api/..%5cadmin": "400",
 	} {
 		r := httptest.NewRequest(http.MethodGet, path, nil)
