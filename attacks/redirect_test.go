@@ -116,7 +116,7 @@ var refusedReturns = []string{
 // is left that could end a header or mean something to a browser.
 var keptReturns = map[string]string{
 	"/": "/", "/me": "/me", "/me/": "/me/", "/me?tab=2&x=%2F": "/me?tab=2&x=%2F", "/me?a=b?c": "/me?a=b?c", "/me?": "/me?", "/a+b": "/a+b",
-	"/me#top": "/me", "/me#//evil.example": "/me", "/?next=//evil.example": "/?next=//evil.example", "/me?next=https://evil.example/": "/me?next=https://evil.example/",
+	"/me#top": "/me#top", "/me#//evil.example": "/me#//evil.example", "/?next=//evil.example": "/?next=//evil.example", "/me?next=https://evil.example/": "/me?next=https://evil.example/",
 	"/x//evil.example": "/x//evil.example", "/@evil.example": "/@evil.example", "/:80": "/:80", "/;@evil.example": "/;@evil.example",
 	"/http://evil.example": "/http://evil.example", "/javascript:alert(1)": "/javascript:alert(1)", "/.evil.example": "/.evil.example", "/..evil": "/..evil",
 	"/...": "/...", "/.well-known/x": "/.well-known/x", "/x?../..": "/x?../..", `/x?y=\evil`: "/x?y=%5Cevil",

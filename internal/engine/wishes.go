@@ -59,10 +59,13 @@ func readWishes(query *fasthttp.Args) (Wishes, error) {
 	}
 	if age, sent := found["max_age"]; sent {
 		seconds, err := strconv.ParseUint(age, 10, 31)
-		if err != nil || seconds == 0 {
+		if err != nil {
 			return Wishes{}, fault.Because(fault.ErrBadLogin, "login parameter max_age %.20q is no number of seconds", age)
 		}
 		w.MaxAge = time.Duration(seconds) * time.Second
+		if seconds == 0 && w.Prompt == "" {
+			w.Prompt = "login" // which it means (OpenID Connect Core section 3.1.2.1)
+		}
 	}
 	return w, w.check()
 }
