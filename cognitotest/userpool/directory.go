@@ -213,6 +213,21 @@ func (p *Pool) fold(name string) string {
 	return strings.ToLower(name)
 }
 
+// Users returns everybody whom the pool knows, in the order in which they were added.
+func (p *Pool) Users() []User { return p.allUsers() }
+
+// Clients returns the app clients as they are registered, in the order in which they
+// were added.
+func (p *Pool) Clients() []Client {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clients := make([]Client, 0, len(p.clients.names))
+	for _, id := range p.clients.names {
+		clients = append(clients, p.clients.byName[id])
+	}
+	return clients
+}
+
 // allUsers returns the users in the order in which they were added.
 func (p *Pool) allUsers() []User {
 	p.mu.Lock()

@@ -17,10 +17,27 @@ import (
 // public client for an application on http://localhost:8021, and two users.
 type Options struct {
 	// Addr is where to listen. Only loopback addresses are accepted, because
-	// the pool hands out sessions for passwords that are printed in tests.
+	// the pool hands out sessions for passwords that are printed in tests; see AnyAddr.
 	//
 	// Optional. Default: "127.0.0.1:0", a free port.
 	Addr string
+
+	// AnyAddr accepts an Addr that others can reach, as inside a container.
+	//
+	// Optional. Default: false.
+	AnyAddr bool
+
+	// PublicURL is what the pool calls itself where it is not reached by Addr, such as
+	// "http://pool.localhost:9229". It has no path.
+	//
+	// Optional. Default: the address that it listens on.
+	PublicURL string
+
+	// Front stands before the pool's own endpoints and gets them as an argument, for
+	// a program that adds some.
+	//
+	// Optional. Default: nil, nothing.
+	Front func(endpoints http.Handler) http.Handler
 
 	// UserPoolID is the pool's id, the last part of its issuer.
 	//
@@ -108,6 +125,8 @@ type Pool struct {
 	errorsWithoutState  bool
 	maxSessions         int
 	firstIssuer         string // Options.Issuer
+	publicURL           string // Options.PublicURL, or ""
+	front               func(http.Handler) http.Handler
 	showUsers           bool
 	levels              bool
 	registrations       registrations
@@ -171,6 +190,8 @@ func NewUnstarted(options Options) *Pool {
 		maxSessions:         options.MaxSessions,
 		firstIssuer:         options.Issuer,
 		issuer:              options.Issuer,
+		publicURL:           options.PublicURL,
+		front:               options.Front,
 
 		showUsers: options.ShowUsers, levels: options.Levels,
 		served:   make(chan struct{}),
@@ -189,7 +210,10 @@ func NewUnstarted(options Options) *Pool {
 		panic(fmt.Sprintf("userpool: Issuer %q does not end in the UserPoolID %q", p.firstIssuer, p.id))
 	}
 	p.fill(options)
-	p.listener = listen(withDefault(options.Addr, "127.0.0.1:0"))
+	if p.publicURL != "" && siteOf(p.publicURL) != p.publicURL {
+		panic(fmt.Sprintf("userpool: PublicURL %q is not an origin: scheme and host alone", p.publicURL))
+	}
+	p.listener = listen(withDefault(options.Addr, "127.0.0.1:0"), options.AnyAddr)
 	// The parent of every request's context, so that Close can wake those that
 	// a fault has put to sleep.
 	p.context, p.quit = context.WithCancel(context.Background())

@@ -12,19 +12,20 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
 // Listening, serving and ending, in the manner of net/http/httptest.
 
 // listen opens the socket.
-func listen(addr string) net.Listener {
+func listen(addr string, anyAddr bool) net.Listener {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		panic(fmt.Sprintf("userpool: Addr %q: %v", addr, err))
 	}
 	// An empty host means all interfaces, and a name may point anywhere.
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if ip := net.ParseIP(host); !anyAddr && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		panic(fmt.Sprintf("userpool: Addr %q is not a loopback address", addr))
 	}
 	listener, err := net.Listen("tcp", addr)
@@ -41,7 +42,7 @@ func (p *Pool) Start() { p.start("http://", nil) }
 // for it. Visitors of [Pool.NewBrowser] and [Pool.Transport] trust it; others need
 // [Pool.Certificate].
 func (p *Pool) StartTLS() {
-	key := newCertificate()
+	key := newCertificate(p.publicURL)
 	p.certificate = key.Leaf
 	p.start("https://", &tls.Config{Certificates: []tls.Certificate{key}, MinVersion: tls.VersionTLS12})
 }
@@ -54,9 +55,13 @@ func (p *Pool) start(scheme string, secure *tls.Config) {
 	if p.server != nil {
 		panic("userpool: the pool has been started already")
 	}
-	p.url = scheme + p.listener.Addr().String()
+	p.url = withDefault(p.publicURL, scheme+p.listener.Addr().String())
+	handler := p.routes()
+	if p.front != nil {
+		handler = p.front(handler)
+	}
 	p.server = &http.Server{
-		Handler:           p.routes(),
+		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		BaseContext:       func(net.Listener) context.Context { return p.context },
 		ConnState:         p.countConn,
@@ -83,8 +88,8 @@ func (p *Pool) newTransport() *http.Transport {
 	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}}
 }
 
-// newCertificate is one for loopback alone, which has signed itself.
-func newCertificate() tls.Certificate {
+// newCertificate is one for loopback and the public name, which has signed itself.
+func newCertificate(publicURL string) tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic("userpool: cannot make a key: " + err.Error())
@@ -96,6 +101,13 @@ func newCertificate() tls.Certificate {
 		IsCA: true, BasicConstraintsValid: true,
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if public, err := url.Parse(publicURL); err == nil && public.Hostname() != "" {
+		if ip := net.ParseIP(public.Hostname()); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, public.Hostname())
+		}
 	}
 	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
