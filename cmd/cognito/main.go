@@ -1,0 +1,40 @@
+// Command cognito helps whoever develops with Amazon Cognito, in any language.
+//
+//	go run github.com/bar-tech/cognito/cmd/cognito@latest pool
+//
+// starts a user pool on this machine. README.md has the rest.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// commands are what the program can do, by name. Each returns an exit status.
+var commands = map[string]func(args []string, stdout, stderr io.Writer) int{
+	"pool": runPool,
+}
+
+const usage = `Usage: cognito <command> [flags]
+
+  pool    a Cognito user pool on this machine
+
+cognito <command> -h lists the flags.
+`
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run does what the arguments say.
+func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		_, _ = fmt.Fprint(stderr, usage)
+		return 2
+	}
+	command, ok := commands[args[0]]
+	if !ok {
+		_, _ = fmt.Fprintf(stderr, "cognito: no command is called %q\n\n%s", args[0], usage)
+		return 2
+	}
+	return command(args[1:], stdout, stderr)
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bar-tech/cognito/cognitotest/userpool"
+)
+
+// The settings file of `cognito pool`. pool.schema.json describes it for editors.
+
+type poolFile struct {
+	Schema        string       `json:"$schema"`
+	URL           string       `json:"url"`
+	PoolID        string       `json:"poolId"`
+	Name          string       `json:"name"`
+	Issuer        string       `json:"issuer"`
+	CaseSensitive bool         `json:"caseSensitive"`
+	ClassicUI     bool         `json:"classicUi"`
+	MaxSessions   int          `json:"maxSessions"`
+	Clients       []clientFile `json:"clients"`
+	Users         []userFile   `json:"users"`
+}
+
+type clientFile struct {
+	ID              string   `json:"id"`
+	Secret          string   `json:"secret"`
+	CallbackURLs    []string `json:"callbackUrls"`
+	LogoutURLs      []string `json:"logoutUrls"`
+	Scopes          []string `json:"scopes"`
+	Grants          []string `json:"grants"`
+	ReadAttributes  []string `json:"readAttributes"`
+	AccessTokenTTL  duration `json:"accessTokenLifetime"`
+	IDTokenTTL      duration `json:"idTokenLifetime"`
+	RefreshTokenTTL duration `json:"refreshTokenLifetime"`
+	SessionTTL      duration `json:"sessionLifetime"`
+	Rotate          bool     `json:"rotateRefreshTokens"`
+	RotationGrace   duration `json:"rotationGrace"`
+}
+
+type userFile struct {
+	Username      string            `json:"username"`
+	Password      string            `json:"password"`
+	Subject       string            `json:"sub"`
+	Name          string            `json:"name"`
+	Email         string            `json:"email"`
+	EmailVerified bool              `json:"emailVerified"`
+	Groups        []string          `json:"groups"`
+	Attributes    map[string]string `json:"attributes"`
+	Disabled      bool              `json:"disabled"`
+}
+
+// readPoolFile is the settings of a text, with every mistake by line and field.
+func readPoolFile(text []byte) (poolFile, error) {
+	var file poolFile
+	at, err := decodeStrictly(text, &file)
+	if err != nil {
+		return poolFile{}, err
+	}
+	return file, file.check(at)
+}
+
+var poolIDShape = regexp.MustCompile(`^[\w-]+_[0-9a-zA-Z]+$`)
+
+// check finds what the pool would refuse.
+func (f poolFile) check(at lines) error {
+	var problems []error
+	// A field that is missing stands where its object begins.
+	complain := func(path, format string, values ...any) {
+		line, ok := at[path]
+		for above := path; !ok && above != ""; line, ok = at[above] {
+			above = above[:max(0, strings.LastIndexByte(above, '.'))]
+		}
+		problems = append(problems, fmt.Errorf("line %d: %s: %s", max(line, 1), path, fmt.Sprintf(format, values...)))
+	}
+	if f.URL != "" && !isOrigin(f.URL) {
+		complain("url", "is %q, want an origin such as http://localhost:9229, without a path", f.URL)
+	}
+	if f.PoolID != "" && !poolIDShape.MatchString(f.PoolID) {
+		complain("poolId", "is %q, want region_id such as eu-west-1_Example", f.PoolID)
+	}
+	if id := orElse(f.PoolID, defaultPoolID); f.Issuer != "" && !strings.HasSuffix(f.Issuer, "/"+id) {
+		complain("issuer", "is %q, want it to end in /%s, the poolId", f.Issuer, id)
+	}
+	if f.MaxSessions < 0 {
+		complain("maxSessions", "is %d, want 0 for no limit, or more", f.MaxSessions)
+	}
+	seen := map[string]bool{}
+	for i, client := range f.Clients {
+		path := fmt.Sprintf("clients[%d]", i)
+		if client.ID == "" || seen["client "+client.ID] {
+			complain(path+".id", "is %q, want a name that no other client has", client.ID)
+		}
+		seen["client "+client.ID] = true
+		client.check(path, complain)
+	}
+	for i, user := range f.Users {
+		if user.Username == "" || seen["user "+f.fold(user.Username)] {
+			complain(fmt.Sprintf("users[%d].username", i), "is %q, want a name that no other user has", user.Username)
+		}
+		seen["user "+f.fold(user.Username)] = true
+	}
+	return errors.Join(problems...)
+}
+
+func (f poolFile) fold(username string) string {
+	if f.CaseSensitive {
+		return username
+	}
+	return strings.ToLower(username)
+}
+
+// check finds what the pool would refuse of a client, or what could never match.
+func (c clientFile) check(path string, complain func(path, format string, values ...any)) {
+	for name, addresses := range map[string][]string{"callbackUrls": c.CallbackURLs, "logoutUrls": c.LogoutURLs} {
+		for i, address := range addresses {
+			if u, err := url.Parse(address); err != nil || u.Scheme == "" || u.Fragment != "" {
+				complain(fmt.Sprintf("%s.%s[%d]", path, name, i), "is %q, want an absolute URL without a fragment", address)
+			}
+		}
+	}
+	known := []string{"code", "implicit", "client_credentials"}
+	for i, grant := range c.Grants {
+		if !slices.Contains(known, grant) {
+			complain(fmt.Sprintf("%s.grants[%d]", path, i), "is %q, want one of %s", grant, strings.Join(known, ", "))
+		}
+	}
+	if slices.Contains(c.Grants, "client_credentials") && (len(c.Grants) > 1 || c.Secret == "") {
+		complain(path+".grants", "client_credentials needs a secret, and no other grant beside it")
+	}
+	for name, lifetime := range map[string]duration{
+		"accessTokenLifetime": c.AccessTokenTTL, "idTokenLifetime": c.IDTokenTTL,
+		"refreshTokenLifetime": c.RefreshTokenTTL, "rotationGrace": c.RotationGrace,
+	} {
+		if lifetime < 0 {
+			complain(path+"."+name, "is negative")
+		}
+	}
+}
+
+// isOrigin reports whether an address has a scheme of the web and a host alone.
+func isOrigin(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") &&
+		address == u.Scheme+"://"+u.Host
+}
+
+// options are what the pool is started with.
+func (f poolFile) options() userpool.Options {
+	options := userpool.Options{
+		PublicURL: f.URL, UserPoolID: orElse(f.PoolID, defaultPoolID), Name: f.Name, Issuer: f.Issuer,
+		CaseSensitive: f.CaseSensitive, ClassicHostedUI: f.ClassicUI, MaxSessions: f.MaxSessions,
+	}
+	for _, client := range f.Clients {
+		options.Clients = append(options.Clients, client.client())
+	}
+	if len(f.Clients) == 0 {
+		options.Clients = []userpool.Client{{
+			ID:           "1example23456789",
+			CallbackURLs: []string{"http://localhost:3000/login/redirect"}, LogoutURLs: []string{"http://localhost:3000/"},
+		}}
+	}
+	if f.Users == nil {
+		return options
+	}
+	options.Users = []userpool.User{}
+	for _, user := range f.Users {
+		options.Users = append(options.Users, user.user())
+	}
+	return options
+}
+
+func (c clientFile) client() userpool.Client {
+	return userpool.Client{
+		ID: c.ID, Secret: c.Secret, CallbackURLs: c.CallbackURLs, LogoutURLs: c.LogoutURLs, Scopes: c.Scopes,
+		Grants: c.Grants, ReadAttributes: c.ReadAttributes,
+		AccessTokenTTL: time.Duration(c.AccessTokenTTL), IDTokenTTL: time.Duration(c.IDTokenTTL),
+		RefreshTokenTTL: time.Duration(c.RefreshTokenTTL), SessionTTL: time.Duration(c.SessionTTL),
+		RotateRefreshTokens: c.Rotate, RotationGrace: time.Duration(c.RotationGrace),
+	}
+}
+
+func (u userFile) user() userpool.User {
+	return userpool.User{
+		Username: u.Username, Password: u.Password, Subject: u.Subject, Name: u.Name, Email: u.Email,
+		EmailVerified: u.EmailVerified, Groups: u.Groups, Attributes: u.Attributes, Disabled: u.Disabled,
+	}
+}
