@@ -210,7 +210,7 @@ func TestOneLook(t *testing.T) {
 	if len(want) != 16 {
 		t.Fatalf("the built-in pages have %d colours, want 8 by day and by night", len(want))
 	}
-	for _, name := range []string{"example/page.css", "cognitotest/userpool/page.css"} {
+	for _, name := range []string{"example/page.css", "cognitotest/userpool/page.css", "cmd/cognito/poolpage.html"} {
 		if got := palette(name); !slices.Equal(got, want) {
 			t.Errorf("%s has the colours\n%q, want\n%q", name, got, want)
 		}

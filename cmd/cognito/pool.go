@@ -23,9 +23,9 @@ const (
 
 // poolFlags are what the command line says.
 type poolFlags struct {
-	addr, url, file, caFile string
-	token                   string // from COGNITO_POOL_TOKEN: a command line shows in lists of processes
-	tls, open, control      bool
+	addr, url, file, caFile, state string
+	token                          string // from COGNITO_POOL_TOKEN: a command line shows in lists of processes
+	tls, open, control             bool
 }
 
 // runPool is `cognito pool`: it serves until the process is told to end.
@@ -44,7 +44,8 @@ func servePool(ctx context.Context, args []string, stdout, stderr io.Writer) int
 	if err != nil {
 		return 2 // package flag has said why
 	}
-	pool, err := startPool(flags)
+	state := &stateFile{name: flags.state, stderr: stderr}
+	pool, err := startPool(flags, state)
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "cognito pool: %v\n", err)
 		return 1
@@ -52,6 +53,10 @@ func servePool(ctx context.Context, args []string, stdout, stderr io.Writer) int
 	defer pool.Close()
 	announce(pool, flags, stdout, stderr)
 	<-ctx.Done()
+	if err := state.save(); err != nil {
+		_, _ = fmt.Fprintf(stderr, "cognito pool: the state was not saved: %v\n", err)
+		return 1
+	}
 	_, _ = fmt.Fprintln(stdout, "The pool has ended.")
 	return 0
 }
@@ -65,6 +70,7 @@ func readPoolFlags(args []string, stderr io.Writer) (poolFlags, error) {
 	set.StringVar(&f.url, "url", "", "what others call the pool, such as http://pool:9229; goes before the settings' url")
 	set.BoolVar(&f.tls, "tls", false, "serve https, with a certificate made at the start")
 	set.StringVar(&f.caFile, "ca", "", "`file` to write the certificate to, for clients to trust; implies -tls")
+	set.StringVar(&f.state, "state", "", "`file` that keeps users, keys and sign-ins from one start to the next")
 	set.BoolVar(&f.open, "open", false, "accept an -addr that other machines can reach")
 	set.BoolVar(&f.control, "control", false, "serve the control API and its page, to this machine alone")
 	err := set.Parse(args)
@@ -78,44 +84,66 @@ func readPoolFlags(args []string, stderr io.Writer) (poolFlags, error) {
 }
 
 // startPool reads the settings and serves.
-func startPool(flags poolFlags) (*userpool.Pool, error) {
-	var file poolFile
-	if flags.file != "" {
-		text, err := os.ReadFile(flags.file)
-		if err != nil {
-			return nil, err
-		}
-		if file, err = readPoolFile(text); err != nil {
-			return nil, fmt.Errorf("%s:\n%w", flags.file, err)
-		}
-	}
-	file.URL = orElse(flags.url, file.URL)
-	if err := checkAddr(flags, file.URL); err != nil {
+func startPool(flags poolFlags, state *stateFile) (*userpool.Pool, error) {
+	options, err := readOptions(flags)
+	if err != nil {
 		return nil, err
 	}
-	options := file.options()
-	options.Addr, options.AnyAddr = flags.addr, flags.open
 	var front poolFront
-	options.Front = front.wrap
+	options.Front = func(endpoints http.Handler) http.Handler { return state.saving(front.wrap(endpoints)) }
 	pool, err := listenPool(options)
 	if err != nil {
 		return nil, err
 	}
+	// Before the state is read: what a reset goes back to is what the settings say.
 	front.control = newControl(pool, flags)
+	if err := state.load(pool); err != nil {
+		pool.Close()
+		return nil, err
+	}
 	if !flags.tls {
 		pool.Start()
 		return pool, nil
 	}
 	pool.StartTLS()
-	if flags.caFile == "" {
-		return pool, nil
-	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pool.Certificate().Raw})
-	if err := os.WriteFile(flags.caFile, text, 0o644); err != nil { //nolint:gosec // a certificate is public
+	if err := writeCertificate(flags.caFile, pool); err != nil {
 		pool.Close()
 		return nil, err
 	}
 	return pool, nil
+}
+
+// readOptions are what the command line and the settings file say together.
+func readOptions(flags poolFlags) (userpool.Options, error) {
+	var file poolFile
+	if flags.file != "" {
+		text, err := os.ReadFile(flags.file)
+		if err != nil {
+			return userpool.Options{}, err
+		}
+		if file, err = readPoolFile(text); err != nil {
+			return userpool.Options{}, fmt.Errorf("%s:\n%w", flags.file, err)
+		}
+	}
+	file.URL = orElse(flags.url, file.URL)
+	if file.URL != "" && !isOrigin(file.URL) {
+		return userpool.Options{}, fmt.Errorf("-url %q: want an origin such as http://localhost:9229", file.URL)
+	}
+	if err := checkAddr(flags, file.URL); err != nil {
+		return userpool.Options{}, err
+	}
+	options := file.options()
+	options.Addr, options.AnyAddr = flags.addr, flags.open
+	return options, nil
+}
+
+// writeCertificate writes what clients are to trust, if it is wanted.
+func writeCertificate(name string, pool *userpool.Pool) error {
+	if name == "" {
+		return nil
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pool.Certificate().Raw})
+	return os.WriteFile(name, text, 0o644) //nolint:gosec // a certificate is public
 }
 
 // checkAddr keeps a pool with known passwords to this machine unless told otherwise.

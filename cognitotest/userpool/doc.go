@@ -25,7 +25,8 @@
 //   - userinfo.go, revoke.go, logout.go, jwks.go and discovery.go are the
 //     remaining endpoints, one a file;
 //   - fault.go and tamper.go make the pool misbehave, issuer.go has it change its
-//     name or fail over, requests.go tells what it was asked;
+//     name or fail over, requests.go tells what it was asked, state.go lets it
+//     outlive its process;
 //   - browser.go is a visitor who can fill in the login form (form.go),
 //     signin.go a visitor in one line, mint.go a token in one, and handler.go makes
 //     one request a user's, all without a login in the test.

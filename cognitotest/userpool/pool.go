@@ -115,7 +115,7 @@ type Options struct {
 
 // Pool is a running user pool. Its methods may be called from any goroutine.
 //
-// Everything is in memory: a pool that is closed has forgotten its users, and an
+// Everything is in memory but for [Pool.Save]: a closed pool has forgotten its users, and an
 // application that goes on gets errors from it, as from a pool that is down.
 type Pool struct {
 	id, name, url       string

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestASignInOutlivesTheProgram: users of the control API, keys and refresh tokens are
+// there after a restart, and a sign-in that was ended stays so.
+func TestASignInOutlivesTheProgram(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "pool.state")
+	const keys = "/" + defaultPoolID + "/.well-known/jwks.json"
+	first := begin(t, "-state", file, "-control")
+	first.ask("POST", "/_control/users", `{"username":"carol","password":"sesame"}`, asJSON, jsonType)
+	kept, ended := first.login("carol", "sesame"), begin(t).login("alice", "wonderland")
+	_, published := first.ask("GET", keys, "")
+	if status := first.end(); status != 0 {
+		t.Fatalf("status %d: %s", status, first.out)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the state file is %v, %v", info, err)
+	}
+
+	second := begin(t, "-state", file, "-control")
+	if _, text := second.ask("GET", keys, ""); text != published {
+		t.Errorf("the keys are %s, want %s", text, published)
+	}
+	refresh := func(p *program, tokens map[string]any) int {
+		status, _ := p.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens["refresh_token"].(string)}})
+		return status
+	}
+	if status := refresh(second, kept); status != 200 {
+		t.Errorf("a refresh after the restart has status %d", status)
+	}
+	if status := refresh(second, ended); status != 400 {
+		t.Errorf("the refresh token of another pool has status %d", status)
+	}
+	second.ask("POST", "/_control/users/carol/revoke", `{}`, asJSON, jsonType)
+	second.end()
+	if status := refresh(begin(t, "-state", file), kept); status != 400 {
+		t.Errorf("a revoked sign-in is good again after a restart: status %d", status)
+	}
+}
+
+func TestAStateFileThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "pool.state")
+	for _, text := range []string{"", "{}", `{"PoolID":"us-east-1_LocalPool"}`} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out output
+		if status := run([]string{"pool", "-addr", "127.0.0.1:0", "-state", file}, &out, &out); status != 1 || !strings.Contains(out.String(), file) {
+			t.Errorf("%q: status %d, %s", text, status, out.String())
+		}
+	}
+}
