@@ -48,5 +48,6 @@
 // # What it is not
 //
 // It is no identity provider. Passwords are plain text, keys are shared by all
-// pools of a process, and [New] refuses any address that others could reach.
+// pools of a process, and [New] refuses any address that others could reach, unless
+// told by Options.AnyAddr.
 package userpool
