@@ -62,7 +62,7 @@ func (w *walk) line() int {
 }
 
 func (w *walk) complain(path, format string, values ...any) {
-	w.problems = append(w.problems, fmt.Errorf("line %d: %s: %s", w.line(), path, fmt.Sprintf(format, values...)))
+	w.problems = append(w.problems, fmt.Errorf("line %d: %s: %s", w.line(), orElse(path, "the whole text"), fmt.Sprintf(format, values...)))
 }
 
 // value reads one value that should be of a type; of any when typ is nil, below a
