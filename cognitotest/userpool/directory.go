@@ -178,6 +178,7 @@ func (p *Pool) SetUser(user User) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.users.set(p.fold(user.Username), user)
+	p.setAccount(user.Username, statusConfirmed)
 }
 
 // RemoveUser deletes a user. Their refresh tokens and their session on the pool's
@@ -187,6 +188,7 @@ func (p *Pool) RemoveUser(username string) {
 	defer p.mu.Unlock()
 	p.mustKnow("RemoveUser", username)
 	p.users.remove(p.fold(username))
+	delete(p.idp.accounts, p.fold(username))
 }
 
 // mustKnow ends a test that speaks of a user who does not exist: with a typing error

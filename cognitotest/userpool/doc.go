@@ -24,6 +24,8 @@
 //     a key of keys.go;
 //   - userinfo.go, revoke.go, logout.go, jwks.go and discovery.go are the
 //     remaining endpoints, one a file;
+//   - idp.go is the JSON API cognito-idp, which SDKs and Amplify call (the files idp*.go
+//     are its operations);
 //   - fault.go and tamper.go make the pool misbehave, issuer.go has it change its
 //     name or fail over, requests.go tells what it was asked, state.go lets it
 //     outlive its process;

@@ -103,6 +103,13 @@ func (p *Pool) checkPassword(username, password string) (user User, problem stri
 		if candidate.Disabled {
 			return User{}, "User is disabled."
 		}
+		// The pool's page has no form for either: the API ends both states.
+		switch p.accountOf(candidate.Username).status {
+		case statusUnconfirmed:
+			return User{}, "User is not confirmed."
+		case statusForceChange:
+			return User{}, "You need a new password: set it by the API."
+		}
 		return candidate, ""
 	}
 	return User{}, wrong

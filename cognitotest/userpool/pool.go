@@ -159,6 +159,7 @@ type Pool struct {
 	tamper   func(*UnsignedToken)
 	failNext *refusal
 	browsers []*Browser
+	idp      idpState // what only the API cognito-idp needs
 }
 
 // poolIDPattern is the pattern of the CreateUserPool API. It also keeps the id
@@ -202,6 +203,7 @@ func NewUnstarted(options Options) *Pool {
 		sessions: map[string]session{},
 		attempts: map[string]time.Time{},
 		down:     map[string]bool{},
+		idp:      newIDPState(),
 	}
 	if !poolIDPattern.MatchString(p.id) {
 		panic(fmt.Sprintf("userpool: UserPoolID %q is not of the form region_id", p.id))

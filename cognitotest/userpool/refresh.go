@@ -156,6 +156,11 @@ func (p *Pool) EndSessions(username string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mustKnow("EndSessions", username)
+	p.revokeAll(username)
+}
+
+// revokeAll ends every login of a user. The caller holds mu.
+func (p *Pool) revokeAll(username string) {
 	for _, f := range p.families {
 		if p.fold(f.username) == p.fold(username) {
 			f.revoked = true

@@ -16,7 +16,8 @@ import (
 type Endpoint string
 
 // The endpoints of a pool. Login is the page on which visitors sign in, both
-// when it is shown and when it is submitted.
+// when it is shown and when it is submitted. IDP is the JSON API of SDKs, whose
+// header X-Amz-Target names the operation.
 const (
 	Authorize Endpoint = "authorize"
 	Login     Endpoint = "login"
@@ -29,6 +30,7 @@ const (
 	SignUp    Endpoint = "signup"
 	Forgotten Endpoint = "forgotPassword"
 	Confirm   Endpoint = "confirm"
+	IDP       Endpoint = "idp"
 )
 
 // Request is what an endpoint was sent. Secrets are in it as they came.

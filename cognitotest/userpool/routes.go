@@ -46,6 +46,9 @@ func (p *Pool) routes() http.Handler {
 	} {
 		mux.Handle(r.path, p.serve(r))
 	}
+	api := p.serve(route{IDP, "/", post(p.serveIDP()), true})
+	mux.HandleFunc("POST /{$}", api)
+	mux.HandleFunc("OPTIONS /{$}", api)
 	mux.HandleFunc("GET /{$}", p.serveFront)
 	mux.HandleFunc("GET /error", p.serveError)
 	return mux
