@@ -76,6 +76,7 @@ func (a *Auth) settings(ownClock bool) engine.Settings {
 	return engine.Settings{
 		PoolAddress: withScheme(c.UserPoolDomain), ClientID: c.ClientID, UserPoolID: c.UserPoolID, ClientSecret: secret.Text(c.ClientSecret),
 		Issuer: c.Issuer, Regions: c.Regions, Scopes: c.Scopes, BaseURL: c.BaseURL,
+		LoginParameters: c.LoginParameters, Resource: c.Resource,
 		LoginPath: c.LoginPath, RedirectPath: c.RedirectPath, LogoutPath: c.LogoutPath, RefreshPath: c.RefreshPath, UserPath: c.UserPath,
 		AfterLogin: c.AfterLogin, AfterLogout: c.AfterLogout, AllowedOrigins: c.AllowedOrigins, AppName: c.AppName,
 		AmbiguousPaths: c.AllowAmbiguousPaths,

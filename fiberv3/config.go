@@ -4,6 +4,7 @@ package cognito
 
 import (
 	"log/slog"
+	"maps"
 	"net/http"
 	"time"
 
@@ -68,6 +69,23 @@ type Config struct {
 	// Optional. Default: openid, email, profile.
 	Scopes []string
 
+	// Resource is the API that the access tokens are to be bound to (RFC 8707), such as
+	// "https://api.example.com": its URL becomes their "aud", which Audience may ask
+	// for. Cognito takes it with the feature plans Essentials and Plus.
+	//
+	// Optional. Default: "", tokens without "aud".
+	Resource string
+
+	// LoginParameters are further parameters that every login sends to Cognito, such as
+	// {"lang": "de"} or {"identity_provider": "Google"}. A link to LoginPath that
+	// names one of them for itself is heard. What protects the login is not among
+	// them: client_id, redirect_uri, response_type, scope, state, nonce,
+	// code_challenge, code_challenge_method and resource have fields of their own, or
+	// are new for every login.
+	//
+	// Optional. Default: none.
+	LoginParameters map[string]string
+
 	// The app
 
 	// BaseURL is the public origin of the app, such as
@@ -80,8 +98,10 @@ type Config struct {
 	BaseURL string
 
 	// LoginPath starts a login, for a GET that opens a page. Its query may hold
-	// return_to, the path to come back to, and of Cognito's own parameters
-	// login_hint, lang, identity_provider, idp_identifier and prompt. Like all
+	// return_to, the path to come back to, screen, which is "signup" or
+	// "forgot_password" to begin on that page, and of Cognito's own parameters
+	// login_hint, lang, identity_provider, idp_identifier, prompt, max_age and
+	// acr_values: see [LoginOptions] and [Auth.LoginURL]. Like all
 	// paths here it is the full path of the request, compared exactly and with
 	// case, under a group or a mount too. Two middlewares in a row need paths
 	// of their own, or the first one answers for both.
@@ -378,6 +398,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Scopes = append([]string(nil), c.Scopes...)
 	c.Regions = append([]string(nil), c.Regions...)
+	c.LoginParameters = maps.Clone(c.LoginParameters)
 	c.AllowedOrigins = append([]string(nil), c.AllowedOrigins...)
 	c.BearerClientIDs = append([]string(nil), c.BearerClientIDs...)
 	c.Keys = append([]string(nil), c.Keys...)

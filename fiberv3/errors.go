@@ -24,6 +24,11 @@ var (
 	// if Cognito asked for no password: the classic hosted UI never does while
 	// it knows the user.
 	ErrStaleLogin error = fault.ErrStaleLogin
+	// ErrLevel is a guard's reason when the user has not signed in at the level that
+	// it asks for (RFC 9470), and ErrLevelNotReached that of a login that was begun
+	// for it and did not reach it: see [RequireLevel].
+	ErrLevel           error = fault.ErrLevel
+	ErrLevelNotReached error = fault.ErrLevelNotReached
 	// ErrBearerMalformed means that an Authorization header cannot be read
 	// (RFC 6750 section 3.1, invalid_request).
 	ErrBearerMalformed error = fault.ErrBearerMalformed

@@ -43,6 +43,22 @@ func RequireFreshLogin(maxAge time.Duration) fiber.Handler {
 	return guardNearest(engine.HasUser, engine.LoggedInWithin(maxAge))
 }
 
+// RequireLevel lets users pass who have signed in at one of the authentication levels,
+// such as "urn:cognito:loa:3", by "acr" (OpenID Connect Core section 2): eight at most.
+// Other page visits are sent to Cognito, with "acr_values", and back; other requests get
+// a 401 (RFC 9470). Whoever comes back below the level gets a 403 and stays signed in as
+// before. Cognito knows levels with the feature plans Essentials and Plus
+// (https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-step-up-authentication.html);
+// for a pool that does not, the log says so, and nobody passes. Without a level, or with
+// one that cannot be one, it panics.
+func RequireLevel(acr ...string) fiber.Handler {
+	return guardNearest(engine.HasUser, engine.AtLevel(acr))
+}
+
+// RequireMFA is [RequireLevel] for users who have shown two factors, by the method
+// "mfa" in "amr" (RFC 8176 section 2).
+func RequireMFA() fiber.Handler { return guardNearest(engine.HasUser, engine.WithMFA) }
+
 // Require lets users pass for whom allowed returns true. It is the guard for
 // everything that the others cannot say. Without a function it panics.
 func Require(allowed func(*User) bool) fiber.Handler {
@@ -66,6 +82,14 @@ func (a *Auth) RequireScope(allOf ...string) fiber.Handler {
 func (a *Auth) RequireFreshLogin(maxAge time.Duration) fiber.Handler {
 	return a.guard(engine.HasUser, engine.LoggedInWithin(maxAge))
 }
+
+// RequireLevel is [RequireLevel] for the users of this middleware.
+func (a *Auth) RequireLevel(acr ...string) fiber.Handler {
+	return a.guard(engine.HasUser, engine.AtLevel(acr))
+}
+
+// RequireMFA is [RequireMFA] for the users of this middleware.
+func (a *Auth) RequireMFA() fiber.Handler { return a.guard(engine.HasUser, engine.WithMFA) }
 
 // Require is [Require] for the users of this middleware.
 func (a *Auth) Require(allowed func(*User) bool) fiber.Handler {

@@ -110,6 +110,7 @@ func (k *configCheck) pool(given, c Config) {
 		k.issuer(given)
 	}
 	k.regions(given)
+	k.login(given)
 	k.scopes(c.Scopes)
 }
 
@@ -278,7 +279,7 @@ func (k *configCheck) paths(c Config) {
 	}
 	for _, r := range []configPath{{"AfterLogin", c.AfterLogin}, {"AfterLogout", c.AfterLogout}} {
 		clean, ok := web.LocalPath(r.path)
-		if !ok || clean != r.path {
+		if !ok || clean != r.path || strings.Contains(r.path, "#") {
 			k.add(r.field, r.path, "must be a path of this app, with an optional query", "write it like /welcome")
 			continue
 		}

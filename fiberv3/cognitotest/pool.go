@@ -42,6 +42,9 @@ const (
 	Logout    = userpool.Logout
 	JWKS      = userpool.JWKS
 	Discovery = userpool.Discovery
+	SignUp    = userpool.SignUp
+	Forgotten = userpool.Forgotten
+	Confirm   = userpool.Confirm
 )
 
 // Pool is a running user pool, with what an application of Fiber's needs of it. Its

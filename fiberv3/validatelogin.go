@@ -1,0 +1,54 @@
+// Code generated from the face for Fiber v2 by fiberv3/generate. DO NOT EDIT.
+
+package cognito
+
+import (
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/bar-tech/cognito/internal/web"
+)
+
+// What a login sends to Cognito besides the usual.
+
+var parameterName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,63}$`)
+
+// protectedParameters are set by nobody but this package: they are what ties an answer
+// to the login and to this app. prompt is judged by its value.
+var protectedParameters = map[string]string{
+	"client_id": "set ClientID", "redirect_uri": "set BaseURL and RedirectPath", "scope": "set Scopes", "resource": "set Resource",
+	"response_type": "leave it out: the code grant is the only one here", "response_mode": "leave it out: the answer comes in the query",
+	"state": "leave it out: it is new for every login", "nonce": "leave it out: it is new for every login",
+	"code_challenge": "leave it out: it is new for every login", "code_challenge_method": "leave it out: it is always S256",
+	"request": "leave it out", "request_uri": "leave it out", "logout_uri": "set AfterLogout",
+}
+
+func (k *configCheck) login(c Config) {
+	if c.Resource != "" && !isResource(c.Resource) {
+		k.add("Resource", c.Resource, "must be the absolute URL of an API, over https or on localhost, or of a scheme of its own, without a fragment (RFC 8707 section 2)", "write it like https://api.example.com")
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.LoginParameters)) {
+		value := c.LoginParameters[name]
+		remedy, protected := protectedParameters[name]
+		switch {
+		case protected:
+			k.add("LoginParameters", name, "must not hold a parameter that protects the login", remedy)
+		case !parameterName.MatchString(name):
+			k.add("LoginParameters", name, "must hold names of parameters", "write them like identity_provider")
+		case value == "" || len(value) > 256 || strings.ContainsFunc(value, web.IsControl):
+			k.add("LoginParameters", name, "must have a value of at most 256 bytes without control characters", "shorten it, or leave the parameter out")
+		case name == "prompt" && slices.Contains(strings.Fields(value), "none"):
+			k.add("LoginParameters", name, "must not be none for every login: nobody new could ever sign in", "use it in LoginOptions, or in a link")
+		}
+	}
+}
+
+// isResource reports whether Cognito takes a value for a resource.
+func isResource(value string) bool {
+	u, err := url.Parse(value)
+	return err == nil && u.IsAbs() && u.User == nil && !strings.Contains(value, "#") && !strings.ContainsFunc(value, web.IsControl) &&
+		(u.Host != "" || u.Scheme != "http" && u.Scheme != "https") && (u.Scheme != "http" || isLoopback(u.Hostname()))
+}
