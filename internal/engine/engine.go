@@ -40,21 +40,21 @@ type Engine struct {
 	baseHost   string // of BaseURL
 
 	afterLogoutPath string // without a query
-	trusted    []string
-	routes     []route
-	cookies    cookies
-	store      *storage.Store
-	tasks      *tasks.Group // all that runs apart from a request
-	client     *pool.Client
-	endpoint   *pool.TokenEndpoint
-	keys       *verify.Keys
-	verifier   *verify.Verifier
-	tokens     *cache.Cache[string, verifiedToken] // bearer tokens verified lately
-	attempts   *attempts
-	sessions   *session.Store
-	sealed     *sealed // nil unless sessions travel in their cookies
-	resource   *resource
-	renewals   *refresh.Renewals
+	trusted         []string
+	routes          []route
+	cookies         cookies
+	store           *storage.Store
+	tasks           *tasks.Group // all that runs apart from a request
+	client          *pool.Client
+	endpoint        *pool.TokenEndpoint
+	keys            *verify.Keys
+	verifier        *verify.Verifier
+	tokens          *cache.Cache[string, verifiedToken] // bearer tokens verified lately
+	attempts        *attempts
+	sessions        *session.Store
+	sealed          *sealed // nil unless sessions travel in their cookies
+	resource        *resource
+	renewals        *refresh.Renewals
 
 	pendingLogouts pendingLogouts
 	nested         sync.Once // below another engine
@@ -88,7 +88,7 @@ type Settings struct {
 
 	LoginParameters map[string]string
 	Resource        string
-	AppName        string // on pages, or ""
+	AppName         string // on pages, or ""
 
 	Storage         storage.Driver
 	OwnStorage      bool // the storage is in this process's memory, and nobody else's
