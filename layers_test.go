@@ -27,10 +27,11 @@ var floors = []struct{ name, mayCall string }{
 	{"forward", "secret web"},
 	{"storage", "fault secret"},
 	{"pool", "fault secret tasks"},
+	{"doctor", "pool secret"},
 	{"verify", "claims fault pool secret tasks"},
 	{"session", "cache claims fault packed secret storage tasks"},
 	{"refresh", "claims fault pool secret session storage tasks verify"},
-	{"engine", "cache claims fault packed pool refresh secret session storage tasks verify web"},
+	{"engine", "cache claims doctor fault packed pool refresh secret session storage tasks verify web"},
 }
 
 // testOnly are internal packages that no program contains.

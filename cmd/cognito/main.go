@@ -2,7 +2,11 @@
 //
 //	go run github.com/bar-tech/cognito/cmd/cognito@latest pool
 //
-// starts a user pool on this machine. README.md has the rest.
+// starts a user pool on this machine, and
+//
+//	go run github.com/bar-tech/cognito/cmd/cognito@latest doctor
+//
+// asks a real one whether the settings of an app are right. README.md has the rest.
 package main
 
 import (
@@ -13,12 +17,14 @@ import (
 
 // commands are what the program can do, by name. Each returns an exit status.
 var commands = map[string]func(args []string, stdout, stderr io.Writer) int{
-	"pool": runPool,
+	"pool":   runPool,
+	"doctor": runDoctor,
 }
 
 const usage = `Usage: cognito <command> [flags]
 
   pool    a Cognito user pool on this machine
+  doctor  what is wrong with a user pool's settings, asked live
 
 cognito <command> -h lists the flags.
 `

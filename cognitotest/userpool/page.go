@@ -55,6 +55,10 @@ type message struct {
 // showForm shows the login page. A rejected password is no reason for another
 // status than 200: to the browser the page is fine.
 func (p *Pool) showForm(w http.ResponseWriter, r *http.Request, a authorization, form loginForm) {
+	if p.unstyled && !p.classic {
+		p.showMessage(w, r, http.StatusForbidden, "Login pages unavailable", "Please contact an administrator.", "no_branding_style")
+		return
+	}
 	form.XSRF = xsrfToken(w, r)
 	var users []User
 	if p.showUsers {

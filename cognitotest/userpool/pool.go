@@ -98,6 +98,12 @@ type Options struct {
 	// Optional. Default: false, managed login.
 	ClassicHostedUI bool
 
+	// Unstyled is managed login without a branding style for its app clients: it shows
+	// no page to sign in, until somebody makes one.
+	//
+	// Optional. Default: false.
+	Unstyled bool
+
 	// Levels has tokens say how the user has signed in (acr, amr), and the login page
 	// heed acr_values, as the feature plans Essentials and Plus do. Whoever is asked
 	// for a level above the first, and has a [User.SecondFactor], is asked anew and
@@ -129,6 +135,7 @@ type Pool struct {
 	front               func(http.Handler) http.Handler
 	showUsers           bool
 	levels              bool
+	unstyled            bool
 	registrations       registrations
 
 	listener    net.Listener
@@ -194,7 +201,7 @@ func NewUnstarted(options Options) *Pool {
 		publicURL:           options.PublicURL,
 		front:               options.Front,
 
-		showUsers: options.ShowUsers, levels: options.Levels,
+		showUsers: options.ShowUsers, levels: options.Levels, unstyled: options.Unstyled,
 		served:   make(chan struct{}),
 		keys:     newKeyring(),
 		codes:    map[string]grant{},

@@ -57,6 +57,7 @@ type Engine struct {
 	renewals        *refresh.Renewals
 
 	pendingLogouts pendingLogouts
+	checks         checks
 	nested         sync.Once // below another engine
 	unheardTokens  sync.Once // bearer tokens while Bearer is off
 	idTokens       sync.Once // ID tokens as bearer tokens

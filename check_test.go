@@ -1,0 +1,129 @@
+package cognito_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/bar-tech/cognito/internal/lab"
+)
+
+const checkedApp = "http://localhost:8021"
+
+// confidential is an app client with a secret.
+var confidential = cognitotest.Client{ID: "app", Secret: "s3cret", CallbackURLs: []string{checkedApp + "/login/redirect"}, LogoutURLs: []string{checkedApp + "/"}}
+
+// clientWith is the app client of a pool, with a mistake in it.
+func clientWith(change func(*cognitotest.Client)) cognitotest.Options {
+	client := cognitotest.Client{ID: "app", CallbackURLs: []string{checkedApp + "/login/redirect"}, LogoutURLs: []string{checkedApp + "/"}}
+	change(&client)
+	return cognitotest.Options{Clients: []cognitotest.Client{client}}
+}
+
+// TestCheck makes every mistake that can be made, one at a time, and gets one finding
+// for it. A right setup is silent, with managed login and with the classic hosted UI.
+func TestCheck(t *testing.T) {
+	type row struct {
+		options cognitotest.Options
+		pool    func(*cognitotest.Pool)
+		config  func(*cognito.Config)
+		code    string
+		field   string
+	}
+	for name, r := range map[string]row{
+		"right":            {},
+		"right, classic":   {options: cognitotest.Options{ClassicHostedUI: true}},
+		"right, secret":    {options: cognitotest.Options{Clients: []cognitotest.Client{confidential}}},
+		"right, no origin": {config: func(c *cognito.Config) { c.BaseURL = "" }},
+		"nobody there":     {config: func(c *cognito.Config) { c.UserPoolDomain = "http://127.0.0.1:1" }, code: "domain_unreachable", field: "UserPoolDomain"},
+		"another client":   {config: func(c *cognito.Config) { c.ClientID = "nobody" }, code: "client_unknown", field: "ClientID"},
+		"callback":         {config: func(c *cognito.Config) { c.RedirectPath = "/callback" }, code: "callback_not_registered", field: "RedirectPath"},
+		"callback, classic": {options: cognitotest.Options{ClassicHostedUI: true}, config: func(c *cognito.Config) { c.RedirectPath = "/callback" },
+			code: "callback_not_registered", field: "RedirectPath"},
+		"sign-out URL":       {config: func(c *cognito.Config) { c.AfterLogout = "/bye" }, code: "sign_out_url_not_registered", field: "AfterLogout"},
+		"scope":              {config: func(c *cognito.Config) { c.Scopes = []string{"openid", "api/admin"} }, code: "scope_not_allowed", field: "Scopes"},
+		"code grant":         {options: clientWith(func(c *cognitotest.Client) { c.Grants = []string{"implicit"} }), code: "code_grant_off", field: "ClientID"},
+		"no secret":          {options: cognitotest.Options{Clients: []cognitotest.Client{confidential}}, config: func(c *cognito.Config) { c.ClientSecret = "" }, code: "secret_missing", field: "ClientSecret"},
+		"wrong secret":       {options: cognitotest.Options{Clients: []cognitotest.Client{confidential}}, config: func(c *cognito.Config) { c.ClientSecret = "guess" }, code: "secret_wrong", field: "ClientSecret"},
+		"superfluous secret": {config: func(c *cognito.Config) { c.ClientSecret = "guess" }, code: "secret_superfluous", field: "ClientSecret"},
+		"no branding style":  {options: cognitotest.Options{Unstyled: true}, code: "no_branding_style", field: "ClientID"},
+		"clock":              {config: func(c *cognito.Config) { now := c.Now; c.Now = func() time.Time { return now().Add(time.Hour) } }, code: "clock_wrong", field: "Now"},
+		"issuer":             {config: func(c *cognito.Config) { c.Issuer = strings.Replace(c.Issuer, "127.0.0.1", "localhost", 1) }, code: "issuer_differs", field: "Issuer"},
+		"no such pool":       {config: func(c *cognito.Config) { c.Issuer += "x"; c.UserPoolID += "x" }, code: "issuer_unreachable", field: "UserPoolID"},
+		"no keys":            {pool: func(p *cognitotest.Pool) { p.Break(cognitotest.JWKS, cognitotest.Fault{Body: `{"keys":[]}`}) }, code: "keys_unusable", field: "UserPoolID"},
+		"firewall": {pool: func(p *cognitotest.Pool) {
+			p.Break(cognitotest.Token, cognitotest.Fault{Status: 403, Body: "<html>", ContentType: "text/html"})
+		}, code: "token_endpoint_fails", field: "UserPoolDomain"},
+		"dead storage": {config: func(c *cognito.Config) {
+			s := lab.NewStore()
+			s.Misbehave(func(lab.StoreCall) *lab.StoreFault { return &lab.StoreFault{Err: lab.ErrDown} })
+			lab.On(s)(c)
+		}, code: "storage_fails", field: "Storage"},
+		"storage without lifetimes": {config: lab.On(lab.NewStore()), code: "storage_keeps_no_lifetimes", field: "Storage"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool := cognitotest.New(r.options)
+			t.Cleanup(pool.Close)
+			if r.pool != nil {
+				r.pool(pool)
+			}
+			config := pool.Config()
+			config.BaseURL = checkedApp
+			if r.config != nil {
+				r.config(&config)
+			}
+			auth, err := cognito.NewAuth(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = auth.Close() })
+			found, err := auth.Check(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch {
+			case r.code == "" && len(found) > 0:
+				t.Errorf("a right setup has %q", found)
+			case r.code != "" && (len(found) != 1 || found[0].Code != r.code || found[0].Field != r.field || found[0].Problem == "" || found[0].Remedy == ""):
+				t.Errorf("it finds %q, want %s alone", found, r.code)
+			}
+			for _, f := range found {
+				if strings.Contains(f.String(), "guess") || strings.Contains(f.String(), "s3cret") {
+					t.Errorf("a secret is in %s", f)
+				}
+			}
+		})
+	}
+}
+
+// TestCheckIsKept: a readiness probe that asks again and again costs nothing, and leaves
+// no calls behind; one that has no time gets its own error.
+func TestCheckIsKept(t *testing.T) {
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	config := pool.Config()
+	config.BaseURL, config.CookieSessions, config.Keys = checkedApp, true, []string{"kZq3vJ0m5X2rT8wY1uB7nL4cE9sD6fGh"}
+	auth, err := cognito.NewAuth(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = auth.Close() })
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := auth.Check(late); !errors.Is(err, context.Canceled) {
+		t.Errorf("without time it says %v", err)
+	}
+	for range 3 {
+		if found, err := auth.Check(t.Context()); err != nil || len(found) > 0 {
+			t.Errorf("it finds %q, %v", found, err)
+		}
+	}
+	if calls := pool.Calls(cognitotest.Token); calls != 1 {
+		t.Errorf("the token endpoint was asked %d times, want once", calls)
+	}
+}

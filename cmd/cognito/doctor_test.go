@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/gofiber/fiber/v2"
+)
+
+// TestDoctor asks a pool from the command line: a right setup ends with 0, a wrong one
+// with 1 and a line that says what to do, and one that cannot be read with 2.
+func TestDoctor(t *testing.T) {
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	config := pool.Config()
+	for name, value := range map[string]string{
+		"COGNITO_USER_POOL_DOMAIN": config.UserPoolDomain, "COGNITO_CLIENT_ID": config.ClientID, "COGNITO_USER_POOL_ID": config.UserPoolID,
+		"COGNITO_ISSUER": config.Issuer, "COGNITO_BASE_URL": "http://localhost:8021", "COGNITO_SCOPES": "", "COGNITO_CLIENT_SECRET": "",
+	} {
+		t.Setenv(name, value)
+	}
+	ask := func(args ...string) (status int, out, complaint string) {
+		var stdout, stderr bytes.Buffer
+		status = run(append([]string{"doctor"}, args...), &stdout, &stderr)
+		return status, stdout.String(), stderr.String()
+	}
+	if status, out, complaint := ask(); status != 0 || !strings.Contains(out, "Nothing is wrong") {
+		t.Errorf("a right setup ends with %d: %s%s", status, out, complaint)
+	}
+	t.Setenv("COGNITO_CLIENT_SECRET", "hunter2")
+	status, out, _ := ask()
+	if status != 1 || !strings.Contains(out, "WRONG  secret_superfluous") || !strings.Contains(out, "leave ClientSecret out") || strings.Contains(out, "hunter2") {
+		t.Errorf("a secret too many ends with %d: %s", status, out)
+	}
+	var report doctorReport
+	if status, out, _ := ask("-json"); status != 1 || json.Unmarshal([]byte(out), &report) != nil || len(report.Findings) != 1 || report.Findings[0].Code != "secret_superfluous" {
+		t.Errorf("as JSON it ends with %d: %s", status, out)
+	}
+	if status, _, complaint := ask("-client-id", "a client"); status != 2 || !strings.Contains(complaint, "COGNITO_CLIENT_ID") {
+		t.Errorf("an impossible client ends with %d: %s", status, complaint)
+	}
+}
+
+// TestDoctorAsksTheApp: what stands in front of an app shows in where its login leads.
+func TestDoctorAsksTheApp(t *testing.T) {
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	config := pool.Config()
+	serve := func(handlers ...fiber.Handler) string {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		app := fiber.New(fiber.Config{DisableStartupMessage: true})
+		for _, handler := range handlers {
+			app.Use(handler)
+		}
+		go func() { _ = app.Listener(listener) }()
+		t.Cleanup(func() { _ = app.Shutdown(); _ = listener.Close() })
+		_, port, _ := net.SplitHostPort(listener.Addr().String())
+		return "http://localhost:" + port
+	}
+	behind := config
+	behind.BaseURL = "http://localhost:1"
+	noCookies := func(c *fiber.Ctx) error {
+		err := c.Next()
+		c.Response().Header.Del("Set-Cookie")
+		return err
+	}
+	for code, address := range map[string]string{
+		"": serve(cognito.New(config)), "app_has_no_login": serve(func(c *fiber.Ctx) error { return c.SendString("hello") }),
+		"app_base_url_differs": serve(cognito.New(behind)), "app_unreachable": "http://127.0.0.1:1", "app_cookie_lost": serve(noCookies, cognito.New(config)),
+	} {
+		found := askApp(t.Context(), address, config)
+		if code == "" && len(found) > 0 || code != "" && (len(found) != 1 || found[0].Code != code) {
+			t.Errorf("%s: %q", code, found)
+		}
+	}
+}

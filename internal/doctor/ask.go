@@ -1,0 +1,155 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/bar-tech/cognito/internal/pool"
+)
+
+// answer is what the pool says, without following where it leads.
+type answer struct {
+	status   int
+	header   http.Header
+	location *url.URL // or nil
+	body     string
+	err      error
+}
+
+const longestBody = 256 << 10
+
+func send(app App, request *http.Request) answer {
+	client := *app.Client
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	response, err := client.Do(request)
+	if err != nil {
+		return answer{err: err}
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, longestBody))
+	location, _ := response.Location()
+	return answer{response.StatusCode, response.Header, location, string(body), err}
+}
+
+func get(ctx context.Context, app App, address string) answer {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return answer{err: err}
+	}
+	request.Header.Set("Accept", "text/html,application/json")
+	return send(app, request)
+}
+
+// askDomain asks whether anybody is there at all.
+func askDomain(ctx context.Context, app App) []Finding {
+	if got := get(ctx, app, app.Endpoints.Authorize); got.err != nil {
+		return []Finding{domainUnreachable(app.Endpoints.Origin, got.err)}
+	}
+	return nil
+}
+
+func (app App) authorize(prompt string) string {
+	parameters := url.Values{
+		"response_type": {"code"}, "client_id": {app.ClientID}, "redirect_uri": {app.RedirectURI}, "scope": {strings.Join(app.Scopes, " ")},
+		"state": {"doctor"}, "code_challenge": {app.Challenge}, "code_challenge_method": {"S256"},
+	}
+	if prompt != "" {
+		parameters.Set("prompt", prompt)
+	}
+	if app.Resource != "" {
+		parameters.Set("resource", app.Resource)
+	}
+	return pool.WithQuery(app.Endpoints.Authorize, parameters)
+}
+
+// askAuthorize begins a login that asks for no page (prompt=none): managed login answers
+// at the callback, and the classic hosted UI, which knows no prompt, with its page.
+func askAuthorize(ctx context.Context, app App) []Finding {
+	if app.RedirectURI == "" {
+		return nil
+	}
+	got := get(ctx, app, app.authorize("none"))
+	if found := judgeAuthorize(app, got); found != nil {
+		return found
+	}
+	return judgePage(app, get(ctx, app, app.loginPage()))
+}
+
+// loginPage is the page that a visitor would see.
+func (app App) loginPage() string {
+	return strings.Replace(app.authorize(""), app.Endpoints.Authorize, app.Endpoints.Origin+"/login", 1)
+}
+
+// askLogout opens the address that a sign-out leads to. Nobody is signed in here, so
+// nothing ends.
+func askLogout(ctx context.Context, app App) []Finding {
+	if app.LogoutURI == "" {
+		return nil
+	}
+	return judgeLogout(app, get(ctx, app, pool.WithQuery(app.Endpoints.Logout, url.Values{
+		"client_id": {app.ClientID}, "logout_uri": {app.LogoutURI},
+	})))
+}
+
+// askToken redeems a code that nobody was given: what comes back is of the client and
+// not of the code. If the client is refused it is asked once more the other way round, to
+// tell a wrong secret from one too many.
+func askToken(ctx context.Context, app App) []Finding {
+	got := redeem(ctx, app, app.ClientSecret.Reveal())
+	found := judgeToken(app, got, func() answer { return redeem(ctx, app, "") })
+	return append(found, judgeClock(app, got)...)
+}
+
+func redeem(ctx context.Context, app App, secret string) answer {
+	form := url.Values{
+		"grant_type": {"authorization_code"}, "code": {"00000000-0000-0000-0000-000000000000"},
+		"redirect_uri": {cmp.Or(app.RedirectURI, "http://localhost/")}, "client_id": {app.ClientID}, "code_verifier": {strings.Repeat("0", 43)},
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, app.Endpoints.Token, strings.NewReader(form.Encode()))
+	if err != nil {
+		return answer{err: err}
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if secret != "" {
+		request.SetBasicAuth(app.ClientID, secret)
+	}
+	return send(app, request)
+}
+
+// askIssuer reads what the pool calls itself, and its keys.
+func askIssuer(ctx context.Context, app App) []Finding {
+	var failed error
+	for _, keys := range app.Issuers.KeyAddresses() {
+		home := strings.TrimSuffix(keys, "/.well-known/jwks.json")
+		got := get(ctx, app, home+"/.well-known/openid-configuration")
+		if got.err != nil {
+			failed = cause(got.err)
+			continue
+		}
+		if got.status != http.StatusOK {
+			failed = fmt.Errorf("%s answers %d", home, got.status)
+			continue
+		}
+		if found := judgeDiscovery(app, got); len(found) > 0 {
+			return found
+		}
+		return judgeKeys(app, keys, get(ctx, app, keys))
+	}
+	return []Finding{issuerUnreachable(app, failed)}
+}
+
+// member reads one text of a JSON object.
+func member(body, name string) string {
+	var object map[string]any
+	if json.Unmarshal([]byte(body), &object) != nil {
+		return ""
+	}
+	text, _ := object[name].(string)
+	return text
+}

@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/doctor"
+	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
+)
+
+// checkLife is how long the answers are as good as new: a readiness probe asks every few
+// seconds, and Cognito counts calls.
+const checkLife = 30 * time.Second
+
+// checks keeps what was found last. Whoever asks meanwhile waits for the same answers.
+type checks struct {
+	mu     sync.Mutex
+	latest *check
+}
+
+// check is one round of questions.
+type check struct {
+	done  chan struct{}
+	asked time.Time
+	found []doctor.Finding
+	err   error // asking has failed, and says nothing of what is wrong
+}
+
+// Check asks the pool and the storage what is wrong. The questions do not end with the
+// caller: a probe that never waits long enough would never get an answer.
+func (a *Engine) Check(ctx context.Context) ([]doctor.Finding, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	round, err := a.roundOfChecks()
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-round.done:
+		return round.found, round.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (a *Engine) roundOfChecks() (*check, error) {
+	a.checks.mu.Lock()
+	defer a.checks.mu.Unlock()
+	if latest := a.checks.latest; latest != nil && time.Since(latest.asked) < checkLife {
+		return latest, nil
+	}
+	round := &check{done: make(chan struct{}), asked: time.Now(), err: errNotAsked}
+	err := a.tasks.Within(checkLife, "asking what is wrong", func(ctx context.Context) {
+		defer close(round.done)
+		round.found, round.err = doctor.Ask(ctx, a.described(), a.askStorage), nil
+	})
+	if err != nil {
+		return nil, fault.Unavailable(err)
+	}
+	a.checks.latest = round
+	return round, nil
+}
+
+// described is what the doctor has to know.
+func (a *Engine) described() doctor.App {
+	s := a.settings
+	app := doctor.App{
+		Endpoints: a.endpoints, Issuers: a.issuers, PoolID: s.UserPoolID, ClientID: s.ClientID, ClientSecret: s.ClientSecret,
+		Scopes: s.Scopes, Resource: s.Resource, Challenge: a.hooks.Challenge(secret.Random()), Client: s.HTTPClient, Now: s.Now,
+	}
+	if app.Client == nil {
+		app.Client = &http.Client{Transport: http.DefaultTransport}
+	}
+	if s.BaseURL != "" {
+		app.RedirectURI, app.LogoutURI = s.BaseURL+s.RedirectPath, s.BaseURL+s.AfterLogout
+	}
+	return app
+}
+
+var errNotAsked = fault.Because(fault.ErrInternal, "asking what is wrong has failed")
+
+var errNotWhatWasWritten = errors.New("it is not what was written")
+
+const (
+	codeStorage         = "storage_fails"
+	codeStorageLifetime = "storage_keeps_no_lifetimes"
+)
+
+// askStorage writes, reads and deletes an entry of its own, and waits until another one
+// has outlived its life.
+func (a *Engine) askStorage(ctx context.Context, _ doctor.App) []doctor.Finding {
+	if a.sealed != nil {
+		return nil
+	}
+	const life = 2 * time.Second // the shortest that is ever written
+	key, mortal := "cognito_check_"+secret.Random(), "cognito_check_"+secret.Random()
+	fails := func(doing string, err error) []doctor.Finding {
+		return []doctor.Finding{{Code: codeStorage, Breaks: true, Field: "Storage", Problem: doing + " fails: " + err.Error(), Remedy: "mend the storage, or its address"}}
+	}
+	if err := a.store.Set(key, []byte(key), time.Minute); err != nil {
+		return fails("writing", err)
+	}
+	if read, err := a.store.Get(key); err != nil || string(read) != key {
+		if err == nil {
+			err = errNotWhatWasWritten
+		}
+		return fails("reading what was just written", err)
+	}
+	for _, doing := range []string{"deleting", "deleting what is not there"} {
+		if err := a.store.Delete(key); err != nil {
+			return fails(doing, err)
+		}
+	}
+	if err := a.store.Set(mortal, []byte(key), life); err != nil {
+		return fails("writing", err)
+	}
+	defer func() { _ = a.store.Delete(mortal) }()
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-time.After(2*life + time.Second/2): // drivers look about once a second
+	}
+	if left, err := a.store.Get(mortal); err == nil && left != nil {
+		return []doctor.Finding{{Code: codeStorageLifetime, Field: "Storage", Problem: "entries outlive their lifetime, so it grows with every login", Remedy: "clear entries away by yourself that are older than AbsoluteTimeout; sessions end in time all the same"}}
+	}
+	return nil
+}
