@@ -2,7 +2,6 @@ package cognito
 
 import (
 	"context"
-	"strings"
 
 	"github.com/bar-tech/cognito/internal/engine"
 	"github.com/bar-tech/cognito/internal/session"
@@ -117,15 +116,16 @@ func errOf(id *session.Identity) error {
 // handlers with a route of their own; it does not judge where the request
 // comes from. It may be called when nobody is signed in.
 //
-// The visitor can be sent on from AfterLogout, where Cognito sends them, to another path
-// of the app: to is that path, with an optional query and fragment. What is no path of
-// this app is ignored.
-//
 // The session's cookie is dead on every instance when this returns. If the
 // storage is out of reach the cookie is deleted all the same, and ending the
 // session is tried again in the background.
-func (a *Auth) Logout(c *fiber.Ctx, to ...string) error {
-	return hideCause(a.engine.Logout(requestOf(c), strings.Join(to, "")))
+func (a *Auth) Logout(c *fiber.Ctx) error { return a.LogoutTo(c, "") }
+
+// LogoutTo is [Auth.Logout] with another path of the app to end at, with an optional
+// query and fragment. Cognito sends the visitor to AfterLogout, which it knows, and from
+// there they are sent on. What is no path of this app is ignored.
+func (a *Auth) LogoutTo(c *fiber.Ctx, path string) error {
+	return hideCause(a.engine.Logout(requestOf(c), path))
 }
 
 // hideCause keeps causes from strangers: Fiber's own error handler prints the

@@ -116,6 +116,7 @@ type Config struct {
 
 	// LogoutPath ends the session here and at Cognito: for a POST of the app's
 	// own pages, or a GET by a link on them. Every other GET gets a page that asks.
+	// Its query may hold return_to, a path of the app to end at.
 	//
 	// Optional. Default: "/logout".
 	LogoutPath string

@@ -181,7 +181,7 @@ func TestReturnToKeepsAFragment(t *testing.T) {
 // AfterLogout; nowhere else, and once.
 func TestLogoutTo(t *testing.T) {
 	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
-		app.Post("/leave", func(c *fiber.Ctx) error { return auth.Logout(c, c.Query("to")) })
+		app.Post("/leave", func(c *fiber.Ctx) error { return auth.LogoutTo(c, c.Query("to")) })
 		app.Get("/bye", func(c *fiber.Ctx) error { return c.SendString("bye " + c.Query("name")) })
 		lab.Pages(app)
 	})
@@ -196,6 +196,16 @@ func TestLogoutTo(t *testing.T) {
 		if page := v.Post(s.URL+"/leave?to="+url.QueryEscape(evil), nil); page.URL.String() != s.URL+"/" {
 			t.Errorf("%s: the sign-out ends at %s", evil, page.URL)
 		}
+	}
+	v.LogIn()
+	if page := v.Post(s.URL+"/logout?return_to=/bye?name=bob", nil); page.Body != "bye bob" {
+		t.Errorf("the sign-out of a form ends at %s: %s", page.URL, page.Body)
+	}
+	v.LogIn()
+	asks := v.Get(s.URL + "/logout?return_to=" + url.QueryEscape(`/bye?name="><script>`))
+	form := regexp.MustCompile(`<form method="post" action="([^"]*)"`).FindStringSubmatch(asks.Body)
+	if page := v.Post(s.URL+html.UnescapeString(form[1]), nil); page.Body != `bye "><script>` {
+		t.Errorf("the page that asks leads to %s: %s", page.URL, page.Body)
 	}
 	// Whoever writes such a cookie leads a stranger to a page of the app, at most.
 	name := s.Visitor()

@@ -25,7 +25,7 @@ func (a *Engine) serveLogout(r Request) error {
 	asking, own := r.asking(), a.origins(r)
 	switch judgeLogout(asking, own, len(a.cookies.readAll(r, a.cookies.session)) > 0) {
 	case logoutNow:
-		return a.Logout(r, "")
+		return a.Logout(r, string(r.QueryArgs().Peek("return_to")))
 	case logoutForeign:
 		return a.refuse(r, fault.Plain(fault.ErrCrossOrigin))
 	case logoutByScript:
@@ -34,12 +34,12 @@ func (a *Engine) serveLogout(r Request) error {
 		// The cookie may be there all the same, and only not sent with a form of
 		// another site: what follows brings it.
 		sealResponse(r)
-		return r.redirect(a.address(a.settings.LogoutPath), http.StatusSeeOther)
+		return r.redirect(a.logoutAddress(r), http.StatusSeeOther)
 	}
 	sealResponse(r)
 	return sendPage(r, http.StatusOK, page{
 		App: a.settings.AppName, Title: "Sign out?", Detail: "Please confirm that you want to sign out.",
-		Action: a.address(a.settings.LogoutPath), Label: "Sign out",
+		Action: a.logoutAddress(r), Label: "Sign out",
 		Ways: []fault.Way{fault.Home(a.settings.AppName, a.address(a.settings.AfterLogin))},
 	})
 }

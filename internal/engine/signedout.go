@@ -3,8 +3,12 @@ package engine
 import (
 	"encoding/base64"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/pool"
+	"github.com/bar-tech/cognito/internal/web"
 )
 
 // Cognito sends whoever has signed out to an address that it knows, letter by letter:
@@ -49,6 +53,15 @@ func (a *Engine) whereTo(r Request) string {
 func (a *Engine) goWhereTo(r Request, to string) error {
 	sealResponse(r)
 	return r.redirect(a.address(to), http.StatusSeeOther)
+}
+
+// logoutAddress is LogoutPath with where the request wants to end.
+func (a *Engine) logoutAddress(r Request) string {
+	address, to := a.address(a.settings.LogoutPath), string(r.QueryArgs().Peek("return_to"))
+	if to = a.returnPath(to); to == a.settings.AfterLogin {
+		return address
+	}
+	return pool.WithQuery(address, url.Values{"return_to": {web.ForQuery(to)}})
 }
 
 func pathOf(target string) string {
