@@ -116,6 +116,7 @@ func TestEveryCodeIsTranslated(t *testing.T) {
 		cognito.ErrStateMismatch, cognito.ErrAttemptExpired, cognito.ErrBadCallback, cognito.ErrCodeRefused,
 		cognito.ErrInvalidToken, cognito.ErrLoginLoop, cognito.ErrBusy, cognito.ErrUnavailable, cognito.ErrMisconfigured,
 		cognito.ErrInternal, cognito.ErrMethod, cognito.ErrNotNavigation, cognito.ErrAmbiguousPath, cognito.ErrBearerMalformed,
+		cognito.ErrLevel, cognito.ErrLevelNotReached,
 	} {
 		page := cognito.PageOf(reason)
 		if translated := inGerman(page); translated.Title == page.Title || translated.Text == page.Text {

@@ -36,6 +36,8 @@ var german = map[string]words{
 	"not_a_navigation":     {"Bitte melden Sie sich an", "Die Anmeldung muss als eigene Seite geöffnet werden."},
 	"session_ended":        {"Sie wurden abgemeldet", "Ihre Sitzung ist beendet. Bitte melden Sie sich wieder an."},
 	"fresh_login_required": {"Bitte melden Sie sich erneut an", "Dafür ist eine frische Anmeldung nötig."},
+	"level_required":       {"Stärkere Anmeldung nötig", "Dafür ist eine stärkere Anmeldung nötig, etwa mit einem zweiten Faktor."},
+	"level_not_reached":    {"Stärkere Anmeldung nötig", "Der Anmeldedienst hat Ihnen keine stärkere Anmeldung angeboten. Sie sind angemeldet wie zuvor."},
 	"forbidden":            {"Kein Zugriff", "Sie sind angemeldet, haben hier aber keinen Zugriff."},
 	"not_admitted":         {"Anmeldung nicht möglich", "Sie haben sich angemeldet, sind für Acme aber nicht freigeschaltet."},
 	"cross_origin":         {"Anfrage abgelehnt", "Diese Anfrage kam von einer anderen Website. Bitte versuchen Sie es bei Acme noch einmal."},
