@@ -25,14 +25,80 @@ func readFile(t *testing.T, name string) string {
 	return string(content)
 }
 
-// TestReadmeListsEveryField keeps the table of settings equal to the struct,
-// in its order.
-func TestReadmeListsEveryField(t *testing.T) {
-	_, table, found := strings.Cut(readFile(t, "README.md"), "## Configuration")
-	if !found {
-		t.Fatal("the README has no section Configuration")
+// documents are what people read, README first.
+func documents(t *testing.T) []string {
+	t.Helper()
+	manual, err := filepath.Glob("docs/*.md")
+	if err != nil || len(manual) < 8 {
+		t.Fatalf("the manual has %d files: %v", len(manual), err)
 	}
-	table, _, _ = strings.Cut(table, "\n## ")
+	return append([]string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"}, manual...)
+}
+
+// TestReadmeIsShort: it sells, and leads on.
+func TestReadmeIsShort(t *testing.T) {
+	if words := len(strings.Fields(readFile(t, "README.md"))); words > 900 {
+		t.Errorf("the README has %d words, want 900 at most", words)
+	}
+}
+
+var linkIn = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+
+// anchorOf is what GitHub makes of a heading.
+func anchorOf(heading string) string {
+	kept := regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(heading), "")
+	return strings.ReplaceAll(kept, " ", "-")
+}
+
+// TestLinksLeadSomewhere follows the links of the documents to files and headings.
+func TestLinksLeadSomewhere(t *testing.T) {
+	for _, document := range documents(t) {
+		for _, link := range linkIn.FindAllStringSubmatch(readFile(t, document), -1) {
+			if strings.Contains(link[1], "://") {
+				continue
+			}
+			file, anchor, _ := strings.Cut(link[1], "#")
+			target := document
+			if file != "" {
+				target = filepath.Join(filepath.Dir(document), file)
+			}
+			info, err := os.Stat(target)
+			if err != nil {
+				t.Errorf("%s links to %s: %v", document, link[1], err)
+				continue
+			}
+			if anchor == "" || info.IsDir() {
+				continue
+			}
+			found := false
+			for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(readFile(t, target), -1) {
+				found = found || anchorOf(heading[1]) == anchor
+			}
+			if !found {
+				t.Errorf("%s links to %s, and there is no such heading", document, link[1])
+			}
+		}
+	}
+}
+
+// TestTroubleshootingListsEveryCode: whatever a visitor may read, an operator finds there.
+func TestTroubleshootingListsEveryCode(t *testing.T) {
+	manual, source := readFile(t, "docs/troubleshooting.md"), readFile(t, "internal/fault/fault.go")
+	reasons := regexp.MustCompile(`&Reason\{"(\w+)", \S+\s+"([^"]+)"`).FindAllStringSubmatch(source, -1)
+	if len(reasons) < 20 {
+		t.Fatalf("only %d reasons were found", len(reasons))
+	}
+	for _, reason := range reasons {
+		if !strings.Contains(manual, "| `"+reason[1]+"` | "+reason[2]+" |") {
+			t.Errorf("docs/troubleshooting.md has no row for %s, %q", reason[1], reason[2])
+		}
+	}
+}
+
+// TestManualListsEveryField keeps the table of settings equal to the struct,
+// in its order.
+func TestManualListsEveryField(t *testing.T) {
+	table := readFile(t, "docs/configuration.md")
 	var listed, fields []string
 	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|").FindAllStringSubmatch(table, -1) {
 		listed = append(listed, row[1])
@@ -42,7 +108,7 @@ func TestReadmeListsEveryField(t *testing.T) {
 		fields = append(fields, config.Field(i).Name)
 	}
 	if !slices.Equal(listed, fields) {
-		t.Errorf("the README lists\n%v\nand Config has\n%v", listed, fields)
+		t.Errorf("the manual lists\n%v\nand Config has\n%v", listed, fields)
 	}
 }
 
@@ -85,7 +151,7 @@ func TestReadmeNamesTestsThatExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, document := range []string{"README.md", "CONTRIBUTING.md", "SECURITY.md"} {
+	for _, document := range documents(t) {
 		for _, name := range regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(readFile(t, document), -1) {
 			if !strings.Contains(sources.String(), "func "+name+"(t *testing.T)") {
 				t.Errorf("%s names %s, which does not exist", document, name)
@@ -106,11 +172,11 @@ func TestReadmeProgramCompiles(t *testing.T) {
 	mustVet(t, program[1])
 }
 
-// TestReadmeAuditCompiles builds what the README says of metrics and the audit log.
-func TestReadmeAuditCompiles(t *testing.T) {
-	snippet := regexp.MustCompile("(?s)```go\n(config\\.OnEvent = .*?)```").FindStringSubmatch(readFile(t, "README.md"))
+// TestManualAuditCompiles builds what the manual says of metrics and the audit log.
+func TestManualAuditCompiles(t *testing.T) {
+	snippet := regexp.MustCompile("(?s)```go\n(config\\.OnEvent = .*?)```").FindStringSubmatch(readFile(t, "docs/examples.md"))
 	if snippet == nil {
-		t.Fatal("the README has no audit log")
+		t.Fatal("the manual has no audit log")
 	}
 	mustVet(t, `package main
 

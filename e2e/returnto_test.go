@@ -67,7 +67,7 @@ func TestReturnToKeepsHonestPaths(t *testing.T) {
 				}
 			}
 		}
-		if location := app.login(t, "return_to="+url.QueryEscape("/me#part")); location != app.prefix+"/me" {
+		if location := app.login(t, "return_to="+url.QueryEscape("/me#part")); location != app.prefix+"/me#part" {
 			t.Errorf("%s: a fragment leads to %q", app.base, location)
 		}
 	}
