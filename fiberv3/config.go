@@ -248,7 +248,7 @@ type Config struct {
 	// cookies are Secure and Partitioned, so BaseURL must be https. Browsers then send
 	// them along with requests of any site. What may change something is refused all the
 	// same, unless it comes from the app's own pages or AllowedOrigins; what a GET may
-	// cost, see "In the frames of other sites" in the README. There is no Domain
+	// cost, see "In the frames of other sites" in docs/security.md. There is no Domain
 	// attribute: every host below it could read the session, and browsers would refuse
 	// the __Host- prefix, without which one that is taken over could write it.
 	//

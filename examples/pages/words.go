@@ -37,7 +37,7 @@ var german = map[string]words{
 	"session_ended":        {"Sie wurden abgemeldet", "Ihre Sitzung ist beendet. Bitte melden Sie sich wieder an."},
 	"fresh_login_required": {"Bitte melden Sie sich erneut an", "Dafür ist eine frische Anmeldung nötig."},
 	"level_required":       {"Stärkere Anmeldung nötig", "Dafür ist eine stärkere Anmeldung nötig, etwa mit einem zweiten Faktor."},
-	"level_not_reached":    {"Stärkere Anmeldung nötig", "Der Anmeldedienst hat Ihnen keine stärkere Anmeldung angeboten. Sie sind angemeldet wie zuvor."},
+	"level_not_reached":    {"Stärkere Anmeldung nötig", "Der Anmeldedienst hat Ihnen keine stärkere Anmeldung angeboten. Falls Sie angemeldet waren, sind Sie es noch."},
 	"forbidden":            {"Kein Zugriff", "Sie sind angemeldet, haben hier aber keinen Zugriff."},
 	"not_admitted":         {"Anmeldung nicht möglich", "Sie haben sich angemeldet, sind für Acme aber nicht freigeschaltet."},
 	"cross_origin":         {"Anfrage abgelehnt", "Diese Anfrage kam von einer anderen Website. Bitte versuchen Sie es bei Acme noch einmal."},

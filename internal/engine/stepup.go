@@ -117,8 +117,8 @@ func (a *Engine) notReached(said *claims.Set, claim string) *fault.Error {
 		return fault.Because(fault.ErrLevelNotReached, "Cognito did not take the visitor to the level that the page wants: acr is %.60q", said.Text("acr"))
 	}
 	a.noLevels.Do(func() {
-		a.settings.Logger.Error("cognito: a guard wants an authentication level or a second factor, and the pool's tokens say nothing of either, so nobody passes it",
-			"claim", claim, "remedy", "the feature plan Essentials or Plus, with authentication levels (acr, amr) switched on, and managed login; or take the guard away")
+		a.settings.Logger.Error("cognito: a login was to reach an authentication level or a second factor, and the pool's tokens say nothing of either; guards for these let nobody pass",
+			"claim", claim, "remedy", "the feature plan Essentials or Plus, with authentication levels (acr, amr) switched on, and managed login; or leave such guards out")
 	})
 	return fault.Because(fault.ErrLevelNotReached, "the ID token has no %q: the pool's feature plan, or its classic hosted UI, knows no authentication levels", claim)
 }

@@ -43,7 +43,7 @@ var (
 	ErrLevel = &Reason{"level_required", http.StatusUnauthorized,
 		"A stronger sign-in is needed", "This page needs a stronger sign-in, such as one with a second factor."}
 	ErrLevelNotReached = &Reason{"level_not_reached", http.StatusForbidden,
-		"A stronger sign-in is needed", "This page needs a stronger sign-in, and the sign-in service did not offer you one. You are signed in as before."}
+		"A stronger sign-in is needed", "This page needs a stronger sign-in, and the sign-in service did not offer you one. If you were signed in, you still are."}
 	ErrBearerMalformed = &Reason{"invalid_request", http.StatusBadRequest,
 		"Bad request", "The Authorization header must hold exactly one bearer token."}
 	ErrNotAdmitted = &Reason{"not_admitted", http.StatusForbidden,
