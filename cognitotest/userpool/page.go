@@ -66,10 +66,11 @@ func (p *Pool) showForm(w http.ResponseWriter, r *http.Request, a authorization,
 	}
 	p.render(w, http.StatusOK, "login", formTargets(a.client), struct {
 		page
-		Form   loginForm
-		Action string
-		Users  []User
-	}{p.page(homeOf(a.client, a.redirectURI)), form, "/login?" + r.URL.RawQuery, users})
+		Form              loginForm
+		Action            string
+		SignUp, Forgotten string // the other pages that a login may go by
+		Users             []User
+	}{p.page(homeOf(a.client, a.redirectURI)), form, "/login?" + r.URL.RawQuery, "/signup?" + r.URL.RawQuery, "/forgotPassword?" + r.URL.RawQuery, users})
 }
 
 // showMessage shows an error page. The code is for the developer in front of it.
