@@ -765,11 +765,11 @@ func TestLogoutWithSlowWrites(t *testing.T) {
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	alice := s.NewSession(storage, "alice")
-	var slow sync.WaitGroup
+	var slow atomic.Int32 // calls; a WaitGroup must not begin anew while it is waited for
 	storage.Misbehave(func(c lab.StoreCall) *lab.StoreFault {
 		if c.Method != "get" {
 			slow.Add(1)
-			defer slow.Done()
+			defer slow.Add(-1)
 			time.Sleep(2 * time.Second)
 		}
 		return nil
@@ -778,7 +778,7 @@ func TestLogoutWithSlowWrites(t *testing.T) {
 	lab.Eventually(t, "the session is over", func() bool { return !storage.Has(alice.Hot) && !storage.Has(alice.Cold) })
 	s.MustBe("", alice.Cookie)
 	storage.Misbehave(nil)
-	slow.Wait()
+	lab.Eventually(t, "no write is under way", func() bool { return slow.Load() == 0 })
 }
 
 // TestLogoutOfHeldTokens is row G3 while the newest tokens are in memory alone:
