@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bar-tech/cognito"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
@@ -124,12 +125,19 @@ func TestReadmeFollowsTheTemplates(t *testing.T) {
 	}
 }
 
-// TestOutputsAreRead: the example reads the variables that the templates give.
+// TestOutputsAreRead: an app reads the variables that the templates give.
 func TestOutputsAreRead(t *testing.T) {
-	settings := readFile(t, "../example/settings.go")
+	values := map[string]string{
+		"COGNITO_USER_POOL_DOMAIN": "https://auth.example.com", "COGNITO_CLIENT_ID": "7ks1311iid23h0cnvg2o3i4g7k",
+		"COGNITO_USER_POOL_ID": "eu-west-2_AbCdEfGhI", "COGNITO_CLIENT_SECRET": "secret",
+	}
 	for name := range must(fromTerraform(terraformFiles(t), kinds[0]))(t).variables {
-		if !bytes.Contains(settings, []byte(`"`+name+`"`)) {
-			t.Errorf("the example does not read %s", name)
+		if values[name] == "" {
+			t.Errorf("%s is no setting that this test knows", name)
 		}
+		t.Setenv(name, values[name])
+	}
+	if config, err := cognito.FromEnv(); err != nil || config.ClientSecret != "secret" {
+		t.Errorf("an app that reads its environment gets %v, %v", config, err)
 	}
 }
