@@ -129,7 +129,7 @@ func TestReadmeFollowsTheTemplates(t *testing.T) {
 func TestOutputsAreRead(t *testing.T) {
 	values := map[string]string{
 		"COGNITO_USER_POOL_DOMAIN": "https://auth.example.com", "COGNITO_CLIENT_ID": "7ks1311iid23h0cnvg2o3i4g7k",
-		"COGNITO_USER_POOL_ID": "eu-west-2_AbCdEfGhI", "COGNITO_CLIENT_SECRET": "secret",
+		"COGNITO_USER_POOL_ID": "eu-west-2_AbCdEfGhI", "COGNITO_CLIENT_SECRET": "secret", "BASE_URL": "https://app.example.com",
 	}
 	for name := range must(fromTerraform(terraformFiles(t), kinds[0]))(t).variables {
 		if values[name] == "" {
