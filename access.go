@@ -8,8 +8,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// UserFrom returns the user who is signed in, or nil. It speaks of the nearest
-// middleware above; an app with several uses [Auth.UserFrom].
+// UserFrom returns the user who is signed in, or nil. It uses the closest middleware
+// registered before the handler; an app with several uses [Auth.UserFrom].
 func UserFrom(c *fiber.Ctx) *User { return userOf(nearest(c)) }
 
 // PayloadFrom returns the verified access token's claims, or nil.

@@ -8,8 +8,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// Guards are ordinary handlers on routes and groups. The package-level ones
-// speak of the nearest middleware above, the methods of their own.
+// Guards are ordinary handlers on routes and groups. The package-level ones use the
+// closest middleware registered before them, the methods their own.
 
 // RequireUser lets a request pass when somebody is signed in. Otherwise a page
 // visit is sent to log in and comes back afterwards; every other request gets
