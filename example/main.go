@@ -17,8 +17,8 @@
 // cognito.FromEnv, such as COGNITO_CLIENT_SECRET and BASE_URL (the public address,
 // without which only localhost can log in), ADDR (where to listen, ":8021"), and
 // REDIS_URL (keep the sessions in Redis, so that they outlive the process and several
-// can share them) with COGNITO_KEYS (the secrets that they share, from "openssl rand
-// -base64 32").
+// can share them) with COGNITO_KEYS or SESSION_KEYS (the secrets that they share, from
+// "openssl rand -base64 32").
 //
 // settings.go reads the environment, pages.go is the app proper, sessions.go the
 // page on which users end their sessions, and app.js what runs in the browser.

@@ -39,6 +39,9 @@ func readSettings() (settings, error) {
 	if s.config, err = cognito.FromEnv(); err != nil {
 		return s, fmt.Errorf("%w\n\nCorrect what is wrong, or unset every COGNITO_ variable to try the app with a local pool", err)
 	}
+	if len(s.config.Keys) == 0 {
+		s.config.Keys = strings.Fields(strings.ReplaceAll(variable("SESSION_KEYS"), ",", " "))
+	}
 	if s.redisURL != "" && len(s.config.Keys) == 0 {
 		return s, errors.New("COGNITO_KEYS is required with REDIS_URL: make one with openssl rand -base64 32, and give all instances the same")
 	}
