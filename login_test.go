@@ -216,3 +216,17 @@ func TestLogoutTo(t *testing.T) {
 	}
 	name.MustBeSignedIn()
 }
+
+// TestLogoutToAfterLogin: where logins end is as good a page to end at as any other.
+func TestLogoutToAfterLogin(t *testing.T) {
+	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
+		app.Post("/leave", func(c *fiber.Ctx) error { return auth.LogoutTo(c, "/public") })
+		lab.Pages(app)
+	}, func(c *cognito.Config) { c.AfterLogin = "/public" })
+	v := s.Visitor()
+	v.LogIn()
+	if page := v.Post(s.URL+"/leave", nil); page.URL.Path != "/public" {
+		t.Errorf("the sign-out ends at %s", page.URL)
+	}
+	v.MustBeStranger()
+}

@@ -12,19 +12,26 @@ import (
 // anything else. A login never returns to a route of ours, which would only
 // begin the journey again.
 func (a *Engine) returnPath(raw string) string {
+	if clean, ok := a.ownPath(raw); ok {
+		return clean
+	}
+	if web.IsTooLong(raw) {
+		a.settings.Logger.Debug("cognito: an address is too long to be returned to after a login, which will end at AfterLogin", "bytes", len(raw), "most", web.LongestReturnPath)
+	}
+	return a.settings.AfterLogin
+}
+
+// ownPath rebuilds raw as a path of this app that is no route of ours, and reports
+// whether it could.
+func (a *Engine) ownPath(raw string) (string, bool) {
 	clean, ok := web.LocalPath(raw)
 	if !ok {
-		if web.IsTooLong(raw) {
-			a.settings.Logger.Debug("cognito: an address is too long to be returned to after a login, which will end at AfterLogin", "bytes", len(raw), "most", web.LongestReturnPath)
-		}
-		return a.settings.AfterLogin
+		return "", false
 	}
 	path := clean
 	if end := strings.IndexAny(clean, "?#"); end >= 0 {
 		path = clean[:end]
 	}
-	if decoded, err := url.PathUnescape(path); err != nil || a.route(decoded) != nil { // a proxy, or Fiber, may decode it
-		return a.settings.AfterLogin
-	}
-	return clean
+	decoded, err := url.PathUnescape(path)
+	return clean, err == nil && a.route(decoded) == nil // a proxy, or Fiber, may decode it
 }

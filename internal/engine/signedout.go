@@ -19,11 +19,8 @@ import (
 const whereToLife = 5 * time.Minute
 
 func (a *Engine) noteWhereTo(r Request, to string) {
-	if to = a.returnPath(to); to == a.settings.AfterLogin && to != a.settings.AfterLogout {
-		to = a.settings.AfterLogout // of a path that is none
-	}
-	if to != a.settings.AfterLogout && len(to) <= longestTicket {
-		a.cookies.set(r, a.cookies.signedOut, base64.RawURLEncoding.EncodeToString([]byte(to)), whereToLife)
+	if path, ok := a.ownPath(to); ok && path != a.settings.AfterLogout && len(path) <= longestTicket {
+		a.cookies.set(r, a.cookies.signedOut, base64.RawURLEncoding.EncodeToString([]byte(path)), whereToLife)
 	}
 }
 
@@ -43,7 +40,7 @@ func (a *Engine) whereTo(r Request) string {
 	if err != nil {
 		return ""
 	}
-	if path := a.returnPath(string(to)); path != a.settings.AfterLogin && path != a.settings.AfterLogout {
+	if path, ok := a.ownPath(string(to)); ok && path != a.settings.AfterLogout {
 		return path
 	}
 	return ""
@@ -58,10 +55,11 @@ func (a *Engine) goWhereTo(r Request, to string) error {
 // logoutAddress is LogoutPath with where the request wants to end.
 func (a *Engine) logoutAddress(r Request) string {
 	address, to := a.address(a.settings.LogoutPath), string(r.QueryArgs().Peek("return_to"))
-	if to = a.returnPath(to); to == a.settings.AfterLogin {
+	path, ok := a.ownPath(to)
+	if !ok {
 		return address
 	}
-	return pool.WithQuery(address, url.Values{"return_to": {web.ForQuery(to)}})
+	return pool.WithQuery(address, url.Values{"return_to": {web.ForQuery(path)}})
 }
 
 func pathOf(target string) string {
