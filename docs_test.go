@@ -172,25 +172,6 @@ func TestReadmeProgramCompiles(t *testing.T) {
 	mustVet(t, program[1])
 }
 
-// TestManualAuditCompiles builds what the manual says of metrics and the audit log.
-func TestManualAuditCompiles(t *testing.T) {
-	snippet := regexp.MustCompile("(?s)```go\n(config\\.OnEvent = .*?)```").FindStringSubmatch(readFile(t, "docs/examples.md"))
-	if snippet == nil {
-		t.Fatal("the manual has no audit log")
-	}
-	mustVet(t, `package main
-
-import (
-	"log/slog"
-
-	"github.com/bar-tech/cognito"
-)
-
-func main() {
-	config, logger, count := cognito.Config{}, slog.Default(), func(cognito.EventKind, bool, string) {}
-`+snippet[1]+"}\n")
-}
-
 // mustVet compiles a program of the documents.
 func mustVet(t *testing.T, program string) {
 	t.Helper()

@@ -1,0 +1,190 @@
+// Package docs_test keeps the manual true to the code.
+package docs_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// documents are the README and the manual, by file.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	names, err := filepath.Glob("*.md")
+	if err != nil || len(names) < 8 {
+		t.Fatalf("the manual has %d files: %v", len(names), err)
+	}
+	texts := map[string]string{}
+	for _, name := range append(names, filepath.Join("..", "README.md")) {
+		texts[name] = readFile(t, name)
+	}
+	return texts
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// snippetImports are the packages that snippets of the manual may name.
+var snippetImports = map[string]string{
+	"cache": "github.com/gofiber/fiber/v2/middleware/cache", "cors": "github.com/gofiber/fiber/v2/middleware/cors",
+	"csrf": "github.com/gofiber/fiber/v2/middleware/csrf", "encryptcookie": "github.com/gofiber/fiber/v2/middleware/encryptcookie",
+	"healthcheck": "github.com/gofiber/fiber/v2/middleware/healthcheck", "helmet": "github.com/gofiber/fiber/v2/middleware/helmet",
+	"limiter": "github.com/gofiber/fiber/v2/middleware/limiter", "requestid": "github.com/gofiber/fiber/v2/middleware/requestid",
+	"session": "github.com/gofiber/fiber/v2/middleware/session", "fiber": "github.com/gofiber/fiber/v2",
+	"cognito": "github.com/bar-tech/cognito", "cognitotest": "github.com/bar-tech/cognito/cognitotest",
+	"context": "context", "errors": "errors", "http": "net/http", "httptest": "net/http/httptest", "log": "log", "os": "os",
+	"signal": "os/signal", "slog": "log/slog", "strings": "strings", "sync": "sync", "syscall": "syscall", "time": "time",
+}
+
+// snippetNames are what snippets take for given: an app, its settings, its handlers.
+const snippetNames = `app *fiber.App, c *fiber.Ctx, config cognito.Config, auth, staff, customers *cognito.Auth, ctx context.Context,
+	pool *cognitotest.Pool, request *http.Request, storage fiber.Storage, logger *slog.Logger, err error, token string, raw string,
+	home, page, api, admin, reports, remove, payments, beta, save, upload, table, socket, events fiber.Handler,
+	newApp func(cognito.Config) *fiber.App, count func(cognito.EventKind, bool, string), users interface {
+		Save(ctx context.Context, subject, email string) error
+		Blocked(ctx context.Context, subject string) (bool, error)
+	}`
+
+// asFunction makes a file of package snippets of a snippet: whatever it declares counts
+// as used, and it may declare again what it takes for given.
+func asFunction(i int, snippet string) string {
+	var used, imports strings.Builder
+	for _, declared := range regexp.MustCompile(`(?m)^(\w+)((?:, \w+)*) :?= `).FindAllStringSubmatch(snippet, -1) {
+		for _, name := range strings.Split(declared[1]+declared[2], ", ") {
+			if name != "_" {
+				fmt.Fprintf(&used, "_ = %s\n", name)
+			}
+		}
+	}
+	for name, path := range snippetImports {
+		if regexp.MustCompile(`\b` + name + `\.[A-Z]`).MatchString(snippet + snippetNames) {
+			fmt.Fprintf(&imports, "import %q\n", path)
+		}
+	}
+	return fmt.Sprintf("package snippets\n%s\nfunc snippet%d(%s) {\nfunc() {\n%s\n%s}()\n}\n", imports.String(), i, snippetNames, snippet, used.String())
+}
+
+// TestManualSnippetsCompile type-checks every piece of Go that the documents show. Whole
+// programs are vetted as they are, all others as the body of a function.
+func TestManualSnippetsCompile(t *testing.T) {
+	dir, err := os.MkdirTemp(".", "readme_snippets_")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	seen := 0
+	for document, text := range documents(t) {
+		for _, block := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(text, -1) {
+			if strings.HasPrefix(block[1], "package ") {
+				continue // TestReadmeProgramCompiles
+			}
+			seen++
+			name := fmt.Sprintf("%s_%d.go", strings.TrimSuffix(filepath.Base(document), ".md"), seen)
+			if err := os.WriteFile(filepath.Join(dir, strings.ToLower(name)), []byte(asFunction(seen, block[1])), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if seen < 10 {
+		t.Errorf("only %d snippets were found", seen)
+	}
+	if out, err := exec.Command("go", "vet", "./"+dir).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestManualNamesEveryExport: whatever an app may use is somewhere in the manual, or in
+// an example of the godoc.
+func TestManualNamesEveryExport(t *testing.T) {
+	var text strings.Builder
+	for _, document := range documents(t) {
+		text.WriteString(document)
+	}
+	examples, err := filepath.Glob("../example*_test.go")
+	if err != nil || len(examples) == 0 {
+		t.Fatal("no examples", err)
+	}
+	for _, name := range examples {
+		text.WriteString(readFile(t, name))
+	}
+	names := exports(t)
+	if len(names) < 70 {
+		t.Fatalf("only %d names were found", len(names))
+	}
+	for _, name := range names {
+		if !regexp.MustCompile(`\b` + name + `\b`).MatchString(text.String()) {
+			t.Errorf("neither the manual nor an example names %s", name)
+		}
+	}
+}
+
+// exports are the names that package cognito offers: functions, types, methods, errors
+// and the kinds of events.
+func exports(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("../*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{}
+	add := func(name *ast.Ident) {
+		if name.IsExported() && !slices.Contains([]string{"String", "Error", "Unwrap", "Is", "Format", "MarshalJSON", "LogValue"}, name.Name) {
+			names = append(names, name.Name)
+		}
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, declared := range file.Decls {
+			switch declared := declared.(type) {
+			case *ast.FuncDecl:
+				add(declared.Name)
+			case *ast.GenDecl:
+				for _, spec := range declared.Specs {
+					switch spec := spec.(type) {
+					case *ast.TypeSpec:
+						add(spec.Name)
+					case *ast.ValueSpec:
+						for _, name := range spec.Names {
+							add(name)
+						}
+					}
+				}
+			}
+		}
+	}
+	return names
+}
+
+// TestTroubleshootingNamesEveryError: from the code in a log, to what a program compares.
+func TestTroubleshootingNamesEveryError(t *testing.T) {
+	manual, source := readFile(t, "troubleshooting.md"), readFile(t, "../internal/fault/fault.go")
+	reasons := regexp.MustCompile(`(Err\w+)\s+= &Reason\{"(\w+)"`).FindAllStringSubmatch(source, -1)
+	if len(reasons) < 20 {
+		t.Fatalf("only %d reasons were found", len(reasons))
+	}
+	for _, reason := range reasons {
+		if !strings.Contains(manual, "| `"+reason[2]+"` | `"+reason[1]+"` |") {
+			t.Errorf("troubleshooting.md does not say that %s is %s", reason[2], reason[1])
+		}
+	}
+}
