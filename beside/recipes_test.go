@@ -16,7 +16,7 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/helmet"
 )
 
-// What the README tells to do beside other middleware keeps working.
+// What docs/middleware.md tells to do beside other middleware keeps working.
 
 // among serves an app with other middleware in front of ours, and behind.
 func among(t *testing.T, before, behind fiber.Handler) *lab.Site {
@@ -90,7 +90,7 @@ func TestContentSecurityPolicy(t *testing.T) {
 	s.MustBe("", alice)
 }
 
-// TestCacheMiddleware is row F24: with the README's recipe gofiber/cache keeps pages of
+// TestCacheMiddleware is row F24: with the recipe of docs/middleware.md gofiber/cache keeps pages of
 // nobody, and of nobody else, in both orders. Without it, it hands alice's page out.
 func TestCacheMiddleware(t *testing.T) {
 	recipe := cache.New(cache.Config{

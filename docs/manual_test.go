@@ -188,3 +188,32 @@ func TestTroubleshootingNamesEveryError(t *testing.T) {
 		}
 	}
 }
+
+// TestTroubleshootingListsEveryLogLine: whoever searches the manual for a line finds it.
+func TestTroubleshootingListsEveryLogLine(t *testing.T) {
+	manual, seen := readFile(t, "troubleshooting.md"), 0
+	for _, pattern := range []string{"../*.go", "../internal/*/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal("nothing matches", pattern, err)
+		}
+		for _, name := range files {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			for _, line := range logLine.FindAllStringSubmatch(readFile(t, name), -1) {
+				seen++
+				if text := "`" + line[1] + line[2]; !strings.Contains(manual, text) {
+					t.Errorf("troubleshooting.md does not list %s", text)
+				}
+			}
+		}
+	}
+	if seen < 20 {
+		t.Errorf("only %d lines were found", seen)
+	}
+}
+
+// logLine is what the log is told, up to the remedy: in a call of a logger, or of what
+// tells operators one thing once.
+var logLine = regexp.MustCompile(`\.(?:(?:Error|Warn|Info|Debug)\("cognito: ([^";:]+)|Tell\("[^"]+", "([^",]+))`)
