@@ -29,7 +29,7 @@ type part struct {
 	forgets bool    // all, when its server restarts
 }
 
-// parts are the rows of the README's table.
+// parts are the rows of the table of docs/deploy.md.
 func parts() map[string]func(*testing.T) part {
 	return map[string]func(*testing.T) part{
 		"redis": onRedis, "postgres": onPostgres, "memcached": onMemcached,
@@ -138,7 +138,7 @@ func openBbolt(file string) *bbolt.Storage {
 	return bbolt.New(bbolt.Config{Database: file, Bucket: "sessions", Timeout: time.Second})
 }
 
-// copyingBbolt is the recipe of the README: the driver's own Get hands out memory
+// copyingBbolt is the recipe of docs/deploy.md: the driver's own Get hands out memory
 // of the file, which the next writes change or unmap.
 type copyingBbolt struct{ *bbolt.Storage }
 

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestBboltIgnoresLifetimes keeps a row of the README's table true: the driver
+// TestBboltIgnoresLifetimes keeps a row of the table in docs/deploy.md true: the driver
 // keeps what should be gone at once (row F17).
 func TestBboltIgnoresLifetimes(t *testing.T) {
 	driver := openBbolt(filepath.Join(t.TempDir(), "sessions.db"))
@@ -15,6 +15,6 @@ func TestBboltIgnoresLifetimes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if value, err := driver.Get("key"); err != nil || value == nil {
-		t.Errorf("the driver has learned lifetimes (%v): change the README's table", err)
+		t.Errorf("the driver has learned lifetimes (%v): change the table of docs/deploy.md", err)
 	}
 }

@@ -16,7 +16,7 @@ self.addEventListener("fetch", event => event.respondWith(fetch(event.request)))
 `
 
 // reviver asks for a page again that comes back from the back/forward cache, as
-// the README recommends to apps that let browsers keep pages.
+// docs/security.md recommends to apps that let browsers keep pages.
 const reviver = `<script>addEventListener("pageshow", event => { if (event.persisted) location.reload() })</script>`
 
 // page is one that greets a visitor, or nobody.
