@@ -42,7 +42,7 @@ func TestReadmeIsShort(t *testing.T) {
 	}
 }
 
-var linkIn = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+var linkIn = regexp.MustCompile(`(?:\]\(|\bsrc(?:set)?=")([^)\s"]+)[)"]`)
 
 // anchorOf is what GitHub makes of a heading.
 func anchorOf(heading string) string {
