@@ -32,7 +32,7 @@ func documents(t *testing.T) []string {
 	if err != nil || len(manual) < 8 {
 		t.Fatalf("the manual has %d files: %v", len(manual), err)
 	}
-	return append([]string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"}, manual...)
+	return append([]string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "ROADMAP.md", "CODE_OF_CONDUCT.md"}, manual...)
 }
 
 // TestReadmeIsShort: it sells, and leads on.
