@@ -83,7 +83,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 
 // TestTroubleshootingListsEveryCode: whatever a visitor may read, an operator finds there.
 func TestTroubleshootingListsEveryCode(t *testing.T) {
-	manual, source := readFile(t, "docs/troubleshooting.md"), readFile(t, "internal/fault/fault.go")
+	manual, source := readFile(t, "docs/troubleshooting.md"), readFile(t, "internal/fault/fault.go")+readFile(t, "internal/fault/page.go")
 	reasons := regexp.MustCompile(`&Reason\{"(\w+)", \S+\s+"([^"]+)"`).FindAllStringSubmatch(source, -1)
 	if len(reasons) < 20 {
 		t.Fatalf("only %d reasons were found", len(reasons))
