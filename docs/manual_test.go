@@ -2,6 +2,7 @@
 package docs_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -59,7 +60,7 @@ const snippetNames = `app *fiber.App, c *fiber.Ctx, config cognito.Config, auth,
 		Blocked(ctx context.Context, subject string) (bool, error)
 	}`
 
-// asFunction makes a file of package snippets of a snippet: whatever it declares counts
+// asFunction makes a file of package docs of a snippet: whatever it declares counts
 // as used, and it may declare again what it takes for given.
 func asFunction(i int, snippet string) string {
 	var used, imports strings.Builder
@@ -75,35 +76,52 @@ func asFunction(i int, snippet string) string {
 			fmt.Fprintf(&imports, "import %q\n", path)
 		}
 	}
-	return fmt.Sprintf("package snippets\n%s\nfunc snippet%d(%s) {\nfunc() {\n%s\n%s}()\n}\n", imports.String(), i, snippetNames, snippet, used.String())
+	return fmt.Sprintf("package docs\n%s\nfunc snippet%d(%s) {\nfunc() {\n%s\n%s}()\n}\n", imports.String(), i, snippetNames, snippet, used.String())
 }
 
-// TestManualSnippetsCompile type-checks every piece of Go that the documents show. Whole
-// programs are vetted as they are, all others as the body of a function.
+// TestManualSnippetsCompile vets every piece of Go that the documents show, as the body
+// of a function. The files are an overlay: tests of other packages walk this tree
+// meanwhile.
 func TestManualSnippetsCompile(t *testing.T) {
-	dir, err := os.MkdirTemp(".", "readme_snippets_")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	seen := 0
+	dir, here := t.TempDir(), mustAbs(t, ".")
+	overlay := struct{ Replace map[string]string }{map[string]string{}}
 	for document, text := range documents(t) {
 		for _, block := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(text, -1) {
 			if strings.HasPrefix(block[1], "package ") {
 				continue // TestReadmeProgramCompiles
 			}
-			seen++
-			name := fmt.Sprintf("%s_%d.go", strings.TrimSuffix(filepath.Base(document), ".md"), seen)
-			if err := os.WriteFile(filepath.Join(dir, strings.ToLower(name)), []byte(asFunction(seen, block[1])), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			i := len(overlay.Replace) + 1
+			name := fmt.Sprintf("%s_%d.go", strings.ToLower(strings.TrimSuffix(filepath.Base(document), ".md")), i)
+			overlay.Replace[filepath.Join(here, name)] = filepath.Join(dir, name)
+			mustWrite(t, filepath.Join(dir, name), asFunction(i, block[1]))
 		}
 	}
-	if seen < 10 {
-		t.Errorf("only %d snippets were found", seen)
+	if len(overlay.Replace) < 30 {
+		t.Errorf("only %d snippets were found", len(overlay.Replace))
 	}
-	if out, err := exec.Command("go", "vet", "./"+dir).CombinedOutput(); err != nil {
+	replace, err := json.Marshal(overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustWrite(t, filepath.Join(dir, "overlay.json"), string(replace))
+	if out, err := exec.Command("go", "vet", "-overlay", filepath.Join(dir, "overlay.json"), ".").CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func mustAbs(t *testing.T, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func mustWrite(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
