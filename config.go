@@ -149,7 +149,7 @@ type Config struct {
 	// Optional. Default: "/".
 	AfterLogin string
 
-	// AfterLogout is the path that a visitor reaches after logging out.
+	// AfterLogout is the path that a visitor reaches after signing out.
 	// BaseURL followed by AfterLogout must be one of the app client's allowed
 	// sign-out URLs, letter by letter.
 	//
@@ -324,7 +324,7 @@ type Config struct {
 	// Optional. Default: nil.
 	OnLogin func(*fiber.Ctx, *User) error
 
-	// OnLogout runs when a visitor logs out, before the session ends.
+	// OnLogout runs when a visitor signs out, before the session ends.
 	//
 	// Optional. Default: nil.
 	OnLogout func(*fiber.Ctx, *User)

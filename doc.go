@@ -27,7 +27,7 @@
 // The middleware lets every request pass; guards refuse. Three outcomes are
 // kept apart everywhere: somebody is signed in, nobody is, and it cannot be
 // known. Only the second ever clears a cookie or sends a visitor to log in:
-// while the storage or Cognito is down, guards answer 503 and nobody is logged
+// while the storage or Cognito is down, guards answer 503 and nobody is signed
 // out. Values are immutable and shared; nothing here keeps a string of a
 // [fiber.Ctx] beyond its request.
 package cognito

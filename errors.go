@@ -68,7 +68,7 @@ var (
 	// with it: what finds no room in the storage travels in a cookie.
 	ErrBusy error = fault.ErrBusy
 	// ErrUnavailable means that the truth cannot be known now: the storage or
-	// Cognito is out of reach. Nobody is logged out for it.
+	// Cognito is out of reach. Nobody is signed out for it.
 	ErrUnavailable error = fault.ErrUnavailable
 	// ErrMisconfigured means that the operator has to change a setting, here
 	// or in the pool; the log says which.

@@ -19,7 +19,7 @@ type EventKind string
 const (
 	EventLogin   EventKind = "login"   // a login ended, well or badly
 	EventRefresh EventKind = "refresh" // the tokens of a session were, or were not, renewed
-	EventLogout  EventKind = "logout"  // a visitor logged out
+	EventLogout  EventKind = "logout"  // a visitor signed out
 	EventRefuse  EventKind = "refuse"  // a guard or a route turned a request away, or a handler returned our error
 	EventTamper  EventKind = "tamper"  // a session's record did not open
 	EventEnd     EventKind = "end"     // a session was ended from elsewhere, by EndSession, EndSessions or MaxSessions

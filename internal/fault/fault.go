@@ -143,7 +143,7 @@ func Unavailable(cause error) *Error {
 }
 
 // AsUnknown turns an operator's error into an outage: a wrong client secret
-// must be mended, but nobody is logged out for it.
+// must be mended, but nobody is signed out for it.
 func AsUnknown(err error) error {
 	if IsUnknown(err) {
 		return err
