@@ -78,13 +78,15 @@ func TestOutageLogsNobodyOut(t *testing.T) {
 	})
 	t.Run("no answer", func(t *testing.T) {
 		t.Parallel()
-		patience := func(c *cognito.Config) {
-			c.HTTPClient = &http.Client{Timeout: time.Second, Transport: freshTransport(t)}
-		}
-		s := lab.Serve(t, patience)
+		var impatient atomic.Bool // during the outage alone: a login may take its time
+		s := lab.Serve(t, givesUp(t, &impatient))
 		lastsThrough(s, s.SignIn("alice"), "no answer", func() {
+			impatient.Store(true)
 			s.Pool.Break(cognitotest.Token, cognitotest.Fault{Match: lab.Refreshes, Hang: true})
-		}, func() { s.Pool.Heal() })
+		}, func() {
+			impatient.Store(false)
+			s.Pool.Heal()
+		})
 	})
 }
 
@@ -115,6 +117,22 @@ func freshTransport(t *testing.T) *http.Transport {
 	transport := &http.Transport{DisableKeepAlives: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	return transport
+}
+
+// givesUp waits a second for Cognito while impatient is set. Nothing else may be called
+// meanwhile, for an answer that does come is not read to its end.
+func givesUp(t *testing.T, impatient *atomic.Bool) func(*cognito.Config) {
+	transport := freshTransport(t)
+	return func(c *cognito.Config) {
+		c.HTTPClient = &http.Client{Transport: lab.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			if !impatient.Load() {
+				return transport.RoundTrip(r)
+			}
+			ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+			defer cancel()
+			return transport.RoundTrip(r.WithContext(ctx))
+		})}
+	}
 }
 
 // reachableUnless cuts an app off from Cognito while down is set.
