@@ -67,9 +67,10 @@ func TestExchangeFails(t *testing.T) {
 	}
 }
 
-// impatientClient waits a second for Cognito.
+// impatientClient waits three seconds for Cognito: enough for an honest call on a busy
+// machine.
 func impatientClient(t *testing.T) *http.Client {
-	client := &http.Client{Transport: &http.Transport{}, Timeout: time.Second}
+	client := &http.Client{Transport: &http.Transport{}, Timeout: 3 * time.Second}
 	t.Cleanup(client.CloseIdleConnections)
 	return client
 }
