@@ -3,6 +3,7 @@ package cognito_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,31 @@ func TestCheck(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCheckOutlivesAPanic: what the app has given panics in the middle of it. The
+// process goes on, and the check does not say that all is well.
+func TestCheckOutlivesAPanic(t *testing.T) {
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	config := pool.Config()
+	config.BaseURL, config.CookieSessions, config.Keys = checkedApp, true, []string{"kZq3vJ0m5X2rT8wY1uB7nL4cE9sD6fGh"}
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	config.HTTPClient = &http.Client{Transport: lab.RoundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.URL.Path == "/logout" {
+			panic("of the app's transport")
+		}
+		return transport.RoundTrip(r)
+	})}
+	auth, err := cognito.NewAuth(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = auth.Close() })
+	if found, err := auth.Check(t.Context()); err != nil || len(found) != 1 || found[0].Code != "not_asked" || !found[0].Breaks {
+		t.Errorf("it finds %q, %v", found, err)
 	}
 }
 

@@ -8,6 +8,7 @@ package doctor
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -60,7 +61,15 @@ func Ask(ctx context.Context, app App, more ...Question) []Finding {
 	answers := make([][]Finding, len(questions))
 	var all sync.WaitGroup
 	for i, ask := range questions {
-		all.Go(func() { answers[i] = ask(ctx, app) })
+		all.Go(func() {
+			// An app's transport or storage that panics must not end the app's process.
+			defer func() {
+				if p := recover(); p != nil {
+					answers[i] = []Finding{{Code: codeNotAsked, Breaks: true, Problem: fmt.Sprintf("asking has panicked: %v", p), Remedy: "mend the HTTPClient or the Storage that is given"}}
+				}
+			}()
+			answers[i] = ask(ctx, app)
+		})
 	}
 	all.Wait()
 	return sorted(slices.Concat(answers...))

@@ -32,6 +32,7 @@ const (
 	codeIssuer            = "issuer_differs"
 	codeIssuerUnreachable = "issuer_unreachable"
 	codeKeys              = "keys_unusable"
+	codeNotAsked          = "not_asked"
 )
 
 func domainUnreachable(origin string, err error) Finding {

@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/sha256"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -97,7 +98,6 @@ func (a *Engine) sendToCognito(r Request, returnTo string, wishes Wishes, begun 
 	}
 	begun.Verifier, begun.Nonce = secret.Random(), secret.Random()
 	begun.ReturnTo, begun.Base = strings.Clone(returnTo), base
-	parameters := wishes.parameters()
 	begun.Silent = wishes.Prompt == "none"
 	state, mine, err := a.attempts.begin(begun, again)
 	if err != nil {
@@ -106,16 +106,27 @@ func (a *Engine) sendToCognito(r Request, returnTo string, wishes Wishes, begun 
 		return a.refuse(r, &failed)
 	}
 	a.cookies.set(r, a.attempts.slotFor(r), mine.value(a.attempts.mark), ticketLife)
+	status := http.StatusFound
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		status = http.StatusSeeOther // a handler's: the form must not go to Cognito
+	}
+	sealResponse(r)
+	return r.redirect(pool.WithQuery(wishes.page(a.endpoints), a.authorization(wishes, begun, state)), status)
+}
 
+// authorization is what Cognito is asked for. Ours comes last: neither a link nor the
+// config sets what protects the login.
+func (a *Engine) authorization(wishes Wishes, begun attempt, state string) url.Values {
+	parameters := wishes.parameters()
 	for name, value := range a.settings.LoginParameters {
 		if parameters.Get(name) == "" {
 			parameters.Set(name, value)
 		}
 	}
-	for name, value := range map[string]string{ // ours last: nothing else may set them
+	for name, value := range map[string]string{
 		"response_type":         "code",
 		"client_id":             a.settings.ClientID,
-		"redirect_uri":          base + a.settings.RedirectPath,
+		"redirect_uri":          begun.Base + a.settings.RedirectPath,
 		"scope":                 strings.Join(a.settings.Scopes, " "),
 		"state":                 state,
 		"nonce":                 begun.Nonce,
@@ -127,10 +138,5 @@ func (a *Engine) sendToCognito(r Request, returnTo string, wishes Wishes, begun 
 			parameters.Set(name, value)
 		}
 	}
-	status := http.StatusFound
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		status = http.StatusSeeOther // a handler's: the form must not go to Cognito
-	}
-	sealResponse(r)
-	return r.redirect(pool.WithQuery(wishes.page(a.endpoints), parameters), status)
+	return parameters
 }
