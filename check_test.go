@@ -64,6 +64,16 @@ func TestCheck(t *testing.T) {
 			s.Misbehave(func(lab.StoreCall) *lab.StoreFault { return &lab.StoreFault{Err: lab.ErrDown} })
 			lab.On(s)(c)
 		}, code: "storage_fails", field: "Storage"},
+		"storage that deletes nothing": {config: func(c *cognito.Config) {
+			s := lab.NewStore()
+			s.Misbehave(func(call lab.StoreCall) *lab.StoreFault {
+				if call.Method == "delete" {
+					return &lab.StoreFault{Err: lab.ErrDown}
+				}
+				return nil
+			})
+			lab.On(s)(c)
+		}, code: "storage_fails", field: "Storage"},
 		"storage without lifetimes": {config: lab.On(lab.NewStore()), code: "storage_keeps_no_lifetimes", field: "Storage"},
 	} {
 		t.Run(name, func(t *testing.T) {

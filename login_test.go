@@ -54,6 +54,19 @@ func TestLoginFromAHandler(t *testing.T) {
 	}
 }
 
+// TestLoginFromAHandlerInAFrame: a page of another site cannot begin logins in a frame,
+// which would push the visitor's own out of its slot.
+func TestLoginFromAHandlerInAFrame(t *testing.T) {
+	s := loginsWith(t, cognito.LoginOptions{})
+	framed := map[string]string{"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe", "Sec-Fetch-Site": "same-site"}
+	if res := s.Send(lab.Request{Path: "/start", Header: framed}); res.StatusCode != http.StatusUnauthorized || len(res.Cookies()) > 0 {
+		t.Errorf("a frame is answered with %s and %v", lab.StatusLine(res), res.Cookies())
+	}
+	if res := s.Send(lab.Request{Path: "/start", Header: asPage}); res.StatusCode != http.StatusFound {
+		t.Errorf("a page is answered with %s", lab.StatusLine(res))
+	}
+}
+
 // TestLoginURLIsHeard: what LoginURL writes, LoginPath reads.
 func TestLoginURLIsHeard(t *testing.T) {
 	s := loginsWith(t, cognito.LoginOptions{ReturnTo: "/me#top", IdentityProvider: "COGNITO", Screen: "signup", MaxAge: time.Hour, Levels: []string{"a", "b"}})
