@@ -277,11 +277,11 @@ func failWrites(c lab.StoreCall) *lab.StoreFault {
 
 // unsavable takes a session to where its tokens have been renewed, with the old
 // refresh token dead, and the storage refuses to take the new ones.
-func unsavable(t *testing.T, storage *lab.Store, grace time.Duration) (a, b *lab.Site, alice *http.Cookie, tokens *lab.Issued) {
+func unsavable(t *testing.T, storage *lab.Store, grace time.Duration, hooks ...func(*cognito.Config)) (a, b *lab.Site, alice *http.Cookie, tokens *lab.Issued) {
 	t.Helper()
 	pool := lab.NewPool(t, lab.Rotating(grace))
 	tokens = lab.RecordIssued(pool)
-	a, b = lab.Pair(t, pool, storage)
+	a, b = lab.Pair(t, pool, storage, hooks...)
 	alice = a.SignIn("alice")
 	pool.Advance(lab.JustExpired) // once for nothing: the first token of a login is a special one
 	a.MustBe("alice", alice)
@@ -322,6 +322,35 @@ func TestSaveFailsAfterRotation(t *testing.T) {
 		b.MustBe("alice", alice)
 		a.MustBe("alice", alice)
 	}
+}
+
+// TestFrozenBetweenRequests is row F10 in a process that runs only while it answers:
+// tokens that the storage does not take stay in memory, nothing goes on between two
+// requests, and the first request after the outage has them saved when it is answered.
+func TestFrozenBetweenRequests(t *testing.T) {
+	storage := lab.NewStore()
+	a, b, alice, _ := unsavable(t, storage, 0, func(c *cognito.Config) { c.RenewInRequest = true })
+	unsaved, before := storage.Dump(), len(storage.Asked("set"))
+	for range 3 {
+		if groups := groupsOf(a.Me(alice)); groups != "new" {
+			t.Errorf("while the storage does not write, /me shows %s; want the new groups", groups)
+		}
+	}
+	if tries := len(storage.Asked("set")) - before; tries > 6 {
+		t.Errorf("the tokens were offered %d times in three requests", tries)
+	}
+	storage.Misbehave(nil)
+	if rewritten(storage, unsaved) {
+		t.Error("the tokens are saved already: something runs between requests")
+	}
+	a.MustBe("alice", alice)
+	if !rewritten(storage, unsaved) {
+		t.Error("the tokens are not saved, and the process is frozen again")
+	}
+	if groups := groupsOf(b.Me(alice)); groups != "new" {
+		t.Errorf("then another instance shows %s, want the new groups", groups)
+	}
+	b.MustRenew(2)
 }
 
 // rewritten reports whether both records of the only session have changed.
