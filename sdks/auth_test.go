@@ -70,6 +70,14 @@ func TestRotation(t *testing.T) {
 		t.Error("the refresh token was not rotated")
 	}
 	_, err = sdk.GetTokensFromRefreshToken(ctx, renew)
+	wantError(t, err, "RefreshTokenReuseException")
+	renew.ClientId = aws.String("public") // who has no business with it learns nothing
+	_, err = sdk.GetTokensFromRefreshToken(ctx, renew)
+	wantError(t, err, "NotAuthorizedException")
+	renew.ClientId, renew.RefreshToken = aws.String("rotating"), second.RefreshToken
+	must(sdk.GetTokensFromRefreshToken(ctx, renew))(t)
+	pool.EndSessions("alice")
+	_, err = sdk.GetTokensFromRefreshToken(ctx, renew)
 	wantError(t, err, "NotAuthorizedException")
 }
 

@@ -74,6 +74,9 @@ func (p *Pool) ownerOf(token string) User {
 func (p *Pool) renew(client Client, token string) (any, error) {
 	g, next, ok := p.useTicket(token, client)
 	user, enabled := p.user(g.username)
+	if !ok && p.isReplay(token, client) {
+		return nil, refused("RefreshTokenReuseException", "Refresh token reuse detected")
+	}
 	if !ok || !enabled {
 		return nil, refused("NotAuthorizedException", "Invalid Refresh Token")
 	}

@@ -148,6 +148,16 @@ func (t *ticket) alive(now time.Time) bool {
 	return !t.retired || now.Before(t.usableUntil)
 }
 
+// isReplay reports whether a token was refused because a newer one has replaced it. The
+// API has a word of its own for that; the token endpoint says invalid_grant to all.
+func (p *Pool) isReplay(token string, client Client) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	used, known := p.tickets[sha256.Sum256([]byte(token))]
+	return known && used.family.clientID == client.ID && used.retired &&
+		!used.family.revoked && p.Now().Before(used.family.expires)
+}
+
 // EndSessions signs a user out everywhere, as an administrator would: their
 // refresh tokens are dead and userInfo refuses their access tokens. Their login
 // on the pool's own page is not touched, and whoever verifies tokens locally
