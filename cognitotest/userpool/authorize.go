@@ -75,8 +75,10 @@ func (p *Pool) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 // sent to that URI.
 func (p *Pool) readAuthorization(q url.Values) (authorization, *refusal) {
 	a := parseAuthorization(q)
-	// The classic hosted UI does not know prompt.
-	if !p.classic {
+	// The classic hosted UI knows neither prompt nor resource.
+	if p.classic {
+		a.resource = ""
+	} else {
 		a.prompt = strings.Fields(q.Get("prompt"))
 		if p.levels {
 			a.levels = strings.Fields(q.Get("acr_values"))

@@ -78,6 +78,7 @@ func TestAuthorizeNeverRedirectsToStrangers(t *testing.T) {
 		{"other host", map[string]string{"redirect_uri": "https://evil.example/login/redirect"}, "redirect_mismatch"},
 		{"trailing slash", map[string]string{"redirect_uri": p.redirectURI() + "/"}, "redirect_mismatch"},
 		{"query added", map[string]string{"redirect_uri": p.redirectURI() + "?next=/"}, "redirect_mismatch"},
+		{"other port", map[string]string{"redirect_uri": "http://127.0.0.1:1/login/redirect"}, "redirect_mismatch"},
 		{"other case", map[string]string{"redirect_uri": p.origin + "/Login/redirect"}, "redirect_mismatch"},
 	} {
 		for _, path := range []string{"/oauth2/authorize", "/login"} {

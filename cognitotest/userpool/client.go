@@ -152,6 +152,21 @@ func grantsOf(client Client) []string {
 	return slices.Clone(client.Grants)
 }
 
+// mayTrade reports whether a client may use a grant at the token endpoint. Refreshing is
+// part of every grant that brings a refresh token, and of a login by the API.
+func (c Client) mayTrade(grantType string) bool {
+	switch grantType {
+	case "authorization_code":
+		return slices.Contains(c.Grants, grantCode)
+	case "refresh_token":
+		return !slices.Contains(c.Grants, grantMachine)
+	case "client_credentials":
+		return slices.Contains(c.Grants, grantMachine)
+	default:
+		return true // not a grant at all, which is another error
+	}
+}
+
 // mayRead reports whether the client may read an attribute.
 func (c Client) mayRead(attribute string) bool {
 	return c.ReadAttributes == nil || slices.Contains(c.ReadAttributes, attribute)

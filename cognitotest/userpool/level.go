@@ -1,9 +1,6 @@
 package userpool
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Authentication levels, for step-up: which one a login reached, and what its tokens
 // say of it (https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-step-up-authentication.html).
@@ -16,11 +13,18 @@ const (
 
 func nameOfLevel(level int) string { return fmt.Sprintf("urn:cognito:loa:%d", level) }
 
-// wantsFactors reports whether a request asks for more than a password.
+// wantsFactors reports whether a request asks for more than a password. Its levels are
+// in the order of preference, so the first that Cognito has decides.
 func wantsFactors(a authorization) bool {
-	return slices.ContainsFunc(a.levels, func(level string) bool {
-		return level == nameOfLevel(2) || level == nameOfLevel(levelFactors) || level == nameOfLevel(4)
-	})
+	for _, level := range a.levels {
+		switch level {
+		case nameOfLevel(levelPassword):
+			return false
+		case nameOfLevel(2), nameOfLevel(levelFactors), nameOfLevel(4):
+			return true
+		}
+	}
+	return false
 }
 
 // isHighEnough reports whether a visitor's session serves a request. Users who cannot go

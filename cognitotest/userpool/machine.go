@@ -12,10 +12,6 @@ import (
 // serveMachine answers grant_type=client_credentials. Scopes that the client is not
 // allowed are ignored, says the documentation, unlike at authorize.
 func (p *Pool) serveMachine(w http.ResponseWriter, r *http.Request, client Client) {
-	if !slices.Contains(client.Grants, grantMachine) {
-		writeOAuthError(w, http.StatusBadRequest, "unauthorized_client", "")
-		return
-	}
 	scopes := machineScopes(client.Scopes)
 	if asked := strings.Fields(r.PostForm.Get("scope")); len(asked) > 0 {
 		scopes = slices.DeleteFunc(scopes, func(scope string) bool { return !slices.Contains(asked, scope) })

@@ -25,7 +25,12 @@ func (p *Pool) serveToken(w http.ResponseWriter, r *http.Request) {
 		writeOAuthError(w, http.StatusBadRequest, errorCode, "")
 		return
 	}
-	switch r.PostForm.Get("grant_type") {
+	grantType := r.PostForm.Get("grant_type")
+	if !client.mayTrade(grantType) {
+		writeOAuthError(w, http.StatusBadRequest, "unauthorized_client", "")
+		return
+	}
+	switch grantType {
 	case "authorization_code":
 		p.redeemCode(w, r, client)
 	case "refresh_token":
