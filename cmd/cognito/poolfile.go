@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -22,7 +23,12 @@ type poolFile struct {
 	Issuer        string       `json:"issuer"`
 	CaseSensitive bool         `json:"caseSensitive"`
 	ClassicUI     bool         `json:"classicUi"`
+	Unstyled      bool         `json:"unstyled"`
+	ShowUsers     bool         `json:"showUsers"`
+	Levels        bool         `json:"levels"`
 	MaxSessions   int          `json:"maxSessions"`
+	InvalidClient int          `json:"invalidClientStatus"`
+	NoErrorState  bool         `json:"errorsWithoutState"`
 	Clients       []clientFile `json:"clients"`
 	Users         []userFile   `json:"users"`
 }
@@ -30,6 +36,7 @@ type poolFile struct {
 type clientFile struct {
 	ID              string   `json:"id"`
 	Secret          string   `json:"secret"`
+	SecondSecret    string   `json:"secondSecret"`
 	CallbackURLs    []string `json:"callbackUrls"`
 	LogoutURLs      []string `json:"logoutUrls"`
 	Scopes          []string `json:"scopes"`
@@ -41,6 +48,7 @@ type clientFile struct {
 	SessionTTL      duration `json:"sessionLifetime"`
 	Rotate          bool     `json:"rotateRefreshTokens"`
 	RotationGrace   duration `json:"rotationGrace"`
+	RevocationOff   bool     `json:"revocationOff"`
 }
 
 type userFile struct {
@@ -52,6 +60,9 @@ type userFile struct {
 	EmailVerified bool              `json:"emailVerified"`
 	Groups        []string          `json:"groups"`
 	Attributes    map[string]string `json:"attributes"`
+	Roles         []string          `json:"roles"`
+	PreferredRole string            `json:"preferredRole"`
+	SecondFactor  bool              `json:"secondFactor"`
 	Disabled      bool              `json:"disabled"`
 }
 
@@ -78,18 +89,7 @@ func (f poolFile) check(at lines) error {
 		}
 		problems = append(problems, fmt.Errorf("line %d: %s: %s", max(line, 1), path, fmt.Sprintf(format, values...)))
 	}
-	if f.URL != "" && !isOrigin(f.URL) {
-		complain("url", "is %q, want an origin such as http://localhost:9229, without a path", f.URL)
-	}
-	if f.PoolID != "" && !poolIDShape.MatchString(f.PoolID) {
-		complain("poolId", "is %q, want region_id such as eu-west-1_Example", f.PoolID)
-	}
-	if id := orElse(f.PoolID, defaultPoolID); f.Issuer != "" && !strings.HasSuffix(f.Issuer, "/"+id) {
-		complain("issuer", "is %q, want it to end in /%s, the poolId", f.Issuer, id)
-	}
-	if f.MaxSessions < 0 {
-		complain("maxSessions", "is %d, want 0 for no limit, or more", f.MaxSessions)
-	}
+	f.checkPool(complain)
 	seen := map[string]bool{}
 	for i, client := range f.Clients {
 		path := fmt.Sprintf("clients[%d]", i)
@@ -108,6 +108,31 @@ func (f poolFile) check(at lines) error {
 	return errors.Join(problems...)
 }
 
+// checkPool finds what is wrong beside clients and users.
+func (f poolFile) checkPool(complain func(path, format string, values ...any)) {
+	if f.URL != "" && !isOrigin(f.URL) {
+		complain("url", "is %q, want an origin such as http://localhost:9229, without a path", f.URL)
+	}
+	if f.PoolID != "" && !poolIDShape.MatchString(f.PoolID) {
+		complain("poolId", "is %q, want region_id such as eu-west-1_Example", f.PoolID)
+	}
+	if id := orElse(f.PoolID, defaultPoolID); f.Issuer != "" && !strings.HasSuffix(f.Issuer, "/"+id) {
+		complain("issuer", "is %q, want it to end in /%s, the poolId", f.Issuer, id)
+	}
+	if f.MaxSessions < 0 {
+		complain("maxSessions", "is %d, want 0 for no limit, or more", f.MaxSessions)
+	}
+	if f.InvalidClient != 0 && f.InvalidClient != http.StatusBadRequest && f.InvalidClient != http.StatusUnauthorized {
+		complain("invalidClientStatus", "is %d, want 400 or 401", f.InvalidClient)
+	}
+	if f.ClassicUI && f.Unstyled {
+		complain("unstyled", "is true, and has no effect with classicUi: branding styles belong to managed login")
+	}
+	if f.ClassicUI && f.Levels {
+		complain("levels", "is true, and has no effect with classicUi: they belong to managed login")
+	}
+}
+
 func (f poolFile) fold(username string) string {
 	if f.CaseSensitive {
 		return username
@@ -123,6 +148,9 @@ func (c clientFile) check(path string, complain func(path, format string, values
 				complain(fmt.Sprintf("%s.%s[%d]", path, name, i), "is %q, want an absolute URL without a fragment", address)
 			}
 		}
+	}
+	if c.SecondSecret != "" && (c.Secret == "" || c.Secret == c.SecondSecret) {
+		complain(path+".secondSecret", "needs a secret beside it, which is another")
 	}
 	known := []string{"code", "implicit", "client_credentials"}
 	for i, grant := range c.Grants {
@@ -154,7 +182,8 @@ func isOrigin(address string) bool {
 func (f poolFile) options() userpool.Options {
 	options := userpool.Options{
 		PublicURL: f.URL, UserPoolID: orElse(f.PoolID, defaultPoolID), Name: f.Name, Issuer: f.Issuer,
-		CaseSensitive: f.CaseSensitive, ClassicHostedUI: f.ClassicUI, MaxSessions: f.MaxSessions,
+		CaseSensitive: f.CaseSensitive, ClassicHostedUI: f.ClassicUI, Unstyled: f.Unstyled, ShowUsers: f.ShowUsers,
+		Levels: f.Levels, MaxSessions: f.MaxSessions, InvalidClientStatus: f.InvalidClient, ErrorsWithoutState: f.NoErrorState,
 	}
 	for _, client := range f.Clients {
 		options.Clients = append(options.Clients, client.client())
@@ -177,17 +206,19 @@ func (f poolFile) options() userpool.Options {
 
 func (c clientFile) client() userpool.Client {
 	return userpool.Client{
-		ID: c.ID, Secret: c.Secret, CallbackURLs: c.CallbackURLs, LogoutURLs: c.LogoutURLs, Scopes: c.Scopes,
-		Grants: c.Grants, ReadAttributes: c.ReadAttributes,
+		ID: c.ID, Secret: c.Secret, SecondSecret: c.SecondSecret, CallbackURLs: c.CallbackURLs, LogoutURLs: c.LogoutURLs,
+		Scopes: c.Scopes, Grants: c.Grants, ReadAttributes: c.ReadAttributes,
 		AccessTokenTTL: time.Duration(c.AccessTokenTTL), IDTokenTTL: time.Duration(c.IDTokenTTL),
 		RefreshTokenTTL: time.Duration(c.RefreshTokenTTL), SessionTTL: time.Duration(c.SessionTTL),
 		RotateRefreshTokens: c.Rotate, RotationGrace: time.Duration(c.RotationGrace),
+		RevocationOff: c.RevocationOff,
 	}
 }
 
 func (u userFile) user() userpool.User {
 	return userpool.User{
 		Username: u.Username, Password: u.Password, Subject: u.Subject, Name: u.Name, Email: u.Email,
-		EmailVerified: u.EmailVerified, Groups: u.Groups, Attributes: u.Attributes, Disabled: u.Disabled,
+		EmailVerified: u.EmailVerified, Groups: u.Groups, Attributes: u.Attributes,
+		Roles: u.Roles, PreferredRole: u.PreferredRole, SecondFactor: u.SecondFactor, Disabled: u.Disabled,
 	}
 }
