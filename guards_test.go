@@ -649,7 +649,7 @@ func TestErrorHandlerAnswersForGuards(t *testing.T) {
 		t.Errorf("got %s with challenge %q", lab.StatusLine(res), res.Header.Get("WWW-Authenticate"))
 	}
 	res = s.Bring("/me", "junk")
-	if res.StatusCode != http.StatusUnauthorized || strings.Contains(res.Text, "JWT") || res.Text != "The access token is not valid here, or it has expired. Get a new one." {
+	if res.StatusCode != http.StatusUnauthorized || strings.Contains(res.Text, "JWT") || res.Text != "The access token is not valid for this app, or it has expired. Request a new one." {
 		t.Errorf("got %s", lab.StatusLine(res))
 	}
 	// A route of ours has no handler of the app behind it.

@@ -73,7 +73,7 @@ func TestOnLoginSeesTheUser(t *testing.T) {
 // begins, the refresh token that nobody will use is revoked, and the visitor
 // reads what the app has to say and nothing that it did not mean for them.
 func TestOnLoginRefuses(t *testing.T) {
-	const bland = "You signed in, but this app does not let you in."
+	const bland = "Your account does not have access to this app."
 	for _, row := range []struct {
 		name   string
 		says   error

@@ -74,14 +74,14 @@ func TestPageInTheAppsLook(t *testing.T) {
 }
 
 // TestFormLedToTheAppsOwnPage: what a refused form leads to is in the app's look too,
-// says that the form was not carried out, and has the reference of the refusal.
+// says that the form was not processed, and has the reference of the refusal.
 func TestFormLedToTheAppsOwnPage(t *testing.T) {
 	for name, s := range map[string]*lab.Site{"own": serveAdmin(t, drawing), "built-in": serveAdmin(t)} {
 		v := s.Visitor()
 		v.LogIn()
 		page := v.Post(s.URL+"/admin", url.Values{"a": {"b"}})
 		reference := shownReference.FindString(page.Body)
-		if page.Status != http.StatusOK || !strings.Contains(page.Body, "What you sent was not carried out.") {
+		if page.Status != http.StatusOK || !strings.Contains(page.Body, "The form you submitted was not processed.") {
 			t.Errorf("%s: the form leads to %d %s", name, page.Status, page.Body)
 		}
 		if reference == "" || !strings.Contains(s.Logged.String(), "reference="+reference) {

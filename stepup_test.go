@@ -71,7 +71,7 @@ func TestStepUpIsNotReached(t *testing.T) {
 				v.LogIn(row.user)
 				for range 2 {
 					page := v.Get(s.URL + path)
-					if page.Status != http.StatusForbidden || !strings.Contains(page.Body, "A stronger sign-in is needed") {
+					if page.Status != http.StatusForbidden || !strings.Contains(page.Body, "Stronger sign-in required") {
 						t.Errorf("the page is %d %.200s", page.Status, page.Body)
 					}
 					if calls := len(page.Trail); calls > 6 {

@@ -299,7 +299,7 @@ func TestTwoClientsInALoop(t *testing.T) {
 			page = v.Get(s.URL + "/second")
 		}
 	}
-	if page.Status != http.StatusBadRequest || !strings.Contains(page.Body, "fault of this site") || strings.Contains(page.Body, "cookies") {
+	if page.Status != http.StatusBadRequest || !strings.Contains(page.Body, "problem is with the site") || strings.Contains(page.Body, "cookies") {
 		t.Errorf("the loop ends on %s with %d: %s", page.URL, page.Status, page.Body)
 	}
 	if !strings.Contains(s.Logged.String(), "do two app clients share /login?") {

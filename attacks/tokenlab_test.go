@@ -188,17 +188,17 @@ var refusalPages = map[error]struct {
 	text   string
 }{
 	cognito.ErrInvalidToken: {http.StatusUnauthorized,
-		"Sign-in failed Sign-in failed Your sign-in could not be verified. Please try again. Try again Back to the app Reference: ****-****"},
+		"Sign-in failed Sign-in failed We couldn't verify your sign-in. Please try again. Try again Back to the app Reference: ****-****"},
 	cognito.ErrUnavailable: {http.StatusServiceUnavailable,
-		"Temporarily unavailable Temporarily unavailable Sign-in is not available at the moment. You have not been signed out; please try again shortly. Try again Back to the app Reference: ****-****"},
+		"Temporarily unavailable Temporarily unavailable Sign-in isn't available right now. You haven't been signed out. Please try again in a moment. Try again Back to the app Reference: ****-****"},
 	cognito.ErrCodeRefused: {http.StatusBadRequest,
-		"Sign-in failed Sign-in failed The sign-in could not be completed. Please try again. Try again Back to the app Reference: ****-****"},
+		"Sign-in failed Sign-in failed We couldn't complete your sign-in. Please try again. Try again Back to the app Reference: ****-****"},
 	cognito.ErrMisconfigured: {http.StatusInternalServerError,
 		"Sign-in is not set up correctly Sign-in is not set up correctly Something is wrong with this site's settings. The site's administrators can find the reason in the server log. Try again Back to the app Reference: ****-****"},
 	cognito.ErrProvider: {http.StatusBadRequest,
-		"Sign-in failed Sign-in failed The sign-in service could not sign you in. Please try again. Try again Back to the app Reference: ****-****"},
+		"Sign-in failed Sign-in failed The sign-in service couldn't sign you in. Please try again. Try again Back to the app Reference: ****-****"},
 	cognito.ErrBadCallback: {http.StatusBadRequest,
-		"Sign-in failed Sign-in failed The answer of the sign-in service could not be read. Please try again. Try again Back to the app Reference: ****-****"},
+		"Sign-in failed Sign-in failed We couldn't read the sign-in service's response. Please try again. Try again Back to the app Reference: ****-****"},
 	cognito.ErrStateMismatch: {http.StatusBadRequest,
 		"We couldn't complete your sign-in We couldn't complete your sign-in It wasn't started in this browser, or it was started too long ago. Please sign in again. Try again Back to the app Reference: ****-****"},
 }

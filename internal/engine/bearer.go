@@ -120,7 +120,7 @@ func (a *Engine) identifyBearer(raw []byte, now time.Time) *session.Identity {
 func forProgram(err error) error {
 	refused := *fault.From(err)
 	if fault.Of(&refused).Reason == fault.ErrInvalidToken {
-		fault.Of(&refused).Message = "The access token is not valid here, or it has expired. Get a new one."
+		fault.Of(&refused).Message = "The access token is not valid for this app, or it has expired. Request a new one."
 	}
 	return &refused
 }
@@ -152,7 +152,7 @@ func (a *Engine) challenge(r Request, e *fault.Error) {
 		a.idTokens.Do(func() {
 			a.settings.Logger.Warn("cognito: a token that is no access token came as a bearer token; clients must send the access token, and not the ID token")
 		})
-		value = `Bearer error="invalid_token", error_description="This is no access token. Send the access token, not the ID token."`
+		value = `Bearer error="invalid_token", error_description="This is not an access token. Send the access token, not the ID token."`
 	case fault.Of(e).Reason == fault.ErrBearerMalformed:
 		value = `Bearer error="invalid_request"`
 	case fault.Of(e).Reason == fault.ErrInvalidToken:

@@ -33,7 +33,7 @@ func (a *Engine) judgeLoop(r Request) *fault.Error {
 	}
 	return fault.New(fault.Details{
 		Reason:  fault.ErrLoginLoop,
-		Message: "You are signed in, but a page sends you here again and again. That is a fault of this site, and not of your browser.",
+		Message: "You're signed in, but this site keeps sending you back to sign in. The problem is with the site, not with your browser.",
 		Cause: fmt.Errorf("%d logins within %s, all of which led to a session; do two app clients share %s? Give each middleware its own LoginPath, RedirectPath, LogoutPath and RefreshPath",
 			count, loginLoopLife, a.settings.LoginPath),
 	})

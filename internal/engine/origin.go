@@ -23,7 +23,7 @@ var (
 // first look is at the browser.
 func baseURLMissing(cause string) *fault.Error {
 	e := fault.Because(fault.ErrMisconfigured, "BaseURL is empty and %s", cause)
-	fault.Of(e).Message = "This app was opened under a public address while its BaseURL setting is empty. Set BaseURL to that address."
+	fault.Of(e).Message = "This app was opened at a public address, but its BaseURL setting is empty. Set BaseURL to that address."
 	return e
 }
 

@@ -33,45 +33,45 @@ var (
 	ErrNotSignedIn = &Reason{"not_signed_in", http.StatusUnauthorized,
 		"Please sign in", "You need to sign in to see this."}
 	ErrForbidden = &Reason{"forbidden", http.StatusForbidden,
-		"Not allowed", "You are signed in, but not allowed to do this."}
+		"Not allowed", "You're signed in, but you don't have permission to do this."}
 	ErrCrossOrigin = &Reason{"cross_origin", http.StatusForbidden,
 		"Request refused", "This request came from another site. Go back to the app and try again there."}
 	ErrSessionEnded = &Reason{"session_ended", http.StatusUnauthorized,
 		"You have been signed out", "Your session has ended. Please sign in again."}
 	ErrStaleLogin = &Reason{"fresh_login_required", http.StatusUnauthorized,
-		"Please sign in again", "This needs a fresh sign-in. If you are brought back here, sign out first and then sign in again."}
+		"Please sign in again", "You need to sign in again to continue. If you end up back on this page, sign out first, then sign in."}
 	ErrLevel = &Reason{"level_required", http.StatusUnauthorized,
-		"A stronger sign-in is needed", "This page needs a stronger sign-in, such as one with a second factor."}
+		"Stronger sign-in required", "To see this page, sign in with an additional step, such as a one-time code."}
 	ErrLevelNotReached = &Reason{"level_not_reached", http.StatusForbidden,
-		"A stronger sign-in is needed", "This page needs a stronger sign-in, and the sign-in service did not offer you one. If you were signed in, you still are."}
+		"Stronger sign-in required", "This page requires an additional sign-in step, but the sign-in service didn't offer you one. If you were signed in, you still are."}
 	ErrBearerMalformed = &Reason{"invalid_request", http.StatusBadRequest,
-		"Bad request", "The Authorization header must hold exactly one bearer token."}
+		"Bad request", "The Authorization header must contain exactly one bearer token."}
 	ErrNotAdmitted = &Reason{"not_admitted", http.StatusForbidden,
-		"You cannot sign in here", "You signed in, but this app does not let you in."}
+		"You can't sign in here", "Your account does not have access to this app."}
 	ErrDenied = &Reason{"access_denied", http.StatusForbidden,
-		"Sign-in was cancelled", "The sign-in was cancelled or not allowed. You can try again."}
+		"Sign-in was cancelled", "The sign-in was cancelled or was not allowed. You can try again."}
 	ErrLoginRequired = &Reason{"login_required", http.StatusUnauthorized,
-		"Please sign in", "You need to sign in to go on."}
+		"Please sign in", "You need to sign in to continue."}
 	ErrProvider = &Reason{"provider_error", http.StatusBadRequest,
-		"Sign-in failed", "The sign-in service could not sign you in. Please try again."}
+		"Sign-in failed", "The sign-in service couldn't sign you in. Please try again."}
 	ErrBadLogin = &Reason{"bad_login", http.StatusBadRequest,
-		"This sign-in link does not work", "It was not copied or built correctly. You can sign in without it."}
+		"This sign-in link doesn't work", "It may have been copied incorrectly. You can sign in without it."}
 	ErrStateMismatch = &Reason{"state_mismatch", http.StatusBadRequest,
 		"We couldn't complete your sign-in", "It wasn't started in this browser, or it was started too long ago. Please sign in again."}
 	ErrAttemptExpired = &Reason{"attempt_expired", http.StatusBadRequest,
-		"Sign-in expired", "It took too long, or it was already used. Please try again."}
+		"Sign-in expired", "It took too long, or it was already used. Please sign in again."}
 	ErrBadCallback = &Reason{"bad_callback", http.StatusBadRequest,
-		"Sign-in failed", "The answer of the sign-in service could not be read. Please try again."}
+		"Sign-in failed", "We couldn't read the sign-in service's response. Please try again."}
 	ErrCodeRefused = &Reason{"code_refused", http.StatusBadRequest,
-		"Sign-in failed", "The sign-in could not be completed. Please try again."}
+		"Sign-in failed", "We couldn't complete your sign-in. Please try again."}
 	ErrInvalidToken = &Reason{"invalid_token", http.StatusUnauthorized,
-		"Sign-in failed", "Your sign-in could not be verified. Please try again."}
+		"Sign-in failed", "We couldn't verify your sign-in. Please try again."}
 	ErrLoginLoop = &Reason{"login_loop", http.StatusBadRequest,
 		"We couldn't keep you signed in", "You signed in several times, but you were signed out again each time. Check that your browser accepts cookies from this site, then try again."}
 	ErrBusy = &Reason{"busy", http.StatusServiceUnavailable,
 		"Too busy to sign you in", "Too many people are signing in right now. Please try again in a minute."}
 	ErrUnavailable = &Reason{"unavailable", http.StatusServiceUnavailable,
-		"Temporarily unavailable", "Sign-in is not available at the moment. You have not been signed out; please try again shortly."}
+		"Temporarily unavailable", "Sign-in isn't available right now. You haven't been signed out. Please try again in a moment."}
 	ErrMisconfigured = &Reason{"misconfigured", http.StatusInternalServerError,
 		"Sign-in is not set up correctly", "Something is wrong with this site's settings. The site's administrators can find the reason in the server log."}
 	ErrInternal = &Reason{"internal_error", http.StatusInternalServerError,
@@ -79,9 +79,9 @@ var (
 	ErrMethod = &Reason{"method_not_allowed", http.StatusMethodNotAllowed,
 		"This page can't be opened directly", "Go back to the app and try again there."}
 	ErrAmbiguousPath = &Reason{"ambiguous_path", http.StatusBadRequest,
-		"This address does not work", "It was not copied or built correctly. Go back to the app and try again there."}
+		"This address doesn't work", "It may have been copied incorrectly. Go back to the app and try again there."}
 	ErrNotNavigation = &Reason{"not_a_navigation", http.StatusUnauthorized,
-		"Please sign in", "Sign-in has to be opened as a page."}
+		"Please sign in", "Open the sign-in page in your browser."}
 )
 
 // Error is a refusal or a failure. Apps see it, so what only this library needs is

@@ -22,7 +22,7 @@ type Page struct {
 // Way is a link of a page.
 type Way struct{ Code, Label, Link string }
 
-const formLost = " What you sent was not carried out."
+const formLost = " The form you submitted was not processed."
 
 // PageOf is an error's page. An error that no request was refused with knows no way
 // but the root of its site.
@@ -101,7 +101,7 @@ func IsReference(text string) bool {
 // What errors of an app's own, or of its framework, are to a visitor.
 var (
 	ErrNotFound = &Reason{"not_found", http.StatusNotFound,
-		"Page not found", "There is nothing at this address. The link may be old, or it was not copied correctly."}
+		"Page not found", "There is nothing at this address. The link may be out of date, or it may have been copied incorrectly."}
 	ErrNotDone = &Reason{"bad_request", http.StatusBadRequest,
 		"We couldn't do that", "Go back to the app and try again there."}
 )

@@ -80,7 +80,7 @@ func (s *Site) MustChallenge(res *Answer, status int, challenge string) {
 const InvalidToken = `Bearer error="invalid_token"`
 
 // NoAccessToken is the challenge to one that is none.
-const NoAccessToken = InvalidToken + `, error_description="This is no access token. Send the access token, not the ID token."`
+const NoAccessToken = InvalidToken + `, error_description="This is not an access token. Send the access token, not the ID token."`
 
 // ChallengeFor is the challenge to a token that is refused for a reason.
 func ChallengeFor(reason error) string {
