@@ -173,7 +173,7 @@ func TestConfigRules(t *testing.T) {
 		{"UserPath", func(c *c) { c.UserPath = "/api/user" }, "", ""},
 		{"UserPath without a slash", func(c *c) { c.UserPath = "me" }, "UserPath", "absolute path"},
 		{"UserPath on another's path", func(c *c) { c.UserPath = "/login" }, "UserPath", "LoginPath"},
-		{"another's path on the script of UserPath", func(c *c) { c.UserPath, c.LogoutPath = "/me", "/me.js" }, "LogoutPath", "script beside UserPath"},
+		{"another's path on the script of UserPath", func(c *c) { c.UserPath, c.LogoutPath = "/me", "/me.js" }, "LogoutPath", "script that is served next to UserPath"},
 		{"AfterLogin to the script", func(c *c) { c.UserPath, c.AfterLogin = "/me", "/me.js" }, "AfterLogin", "UserPath"},
 		{"AfterLogin to the user", func(c *c) { c.UserPath, c.AfterLogin = "/me", "/me" }, "AfterLogin", "UserPath"},
 
@@ -188,9 +188,9 @@ func TestConfigRules(t *testing.T) {
 
 		{"origins", func(c *c) { c.AllowedOrigins = []string{"https://admin.example.com", "http://localhost:3000"} }, "", ""},
 		{"origin with a path", func(c *c) { c.AllowedOrigins = []string{"https://admin.example.com/x"} }, "AllowedOrigins", "no path"},
-		{"origin with a slash", func(c *c) { c.AllowedOrigins = []string{"https://admin.example.com/"} }, "AllowedOrigins", "write https://admin.example.com"},
-		{"origin with its default port", func(c *c) { c.AllowedOrigins = []string{"https://admin.example.com:443"} }, "AllowedOrigins", "write https://admin.example.com"},
-		{"origin in capitals", func(c *c) { c.AllowedOrigins = []string{"https://Admin.example.com"} }, "AllowedOrigins", "write https://admin.example.com"},
+		{"origin with a slash", func(c *c) { c.AllowedOrigins = []string{"https://admin.example.com/"} }, "AllowedOrigins", "use https://admin.example.com"},
+		{"origin with its default port", func(c *c) { c.AllowedOrigins = []string{"https://admin.example.com:443"} }, "AllowedOrigins", "use https://admin.example.com"},
+		{"origin in capitals", func(c *c) { c.AllowedOrigins = []string{"https://Admin.example.com"} }, "AllowedOrigins", "use https://admin.example.com"},
 		{"origin over http", func(c *c) { c.AllowedOrigins = []string{"http://admin.example.com"} }, "AllowedOrigins", "https"},
 		{"origin wildcard", func(c *c) { c.AllowedOrigins = []string{"*"} }, "AllowedOrigins", "absolute"},
 
@@ -203,7 +203,7 @@ func TestConfigRules(t *testing.T) {
 		{"SameSite None", func(c *c) { c.SameSite, c.BaseURL = "None", "https://app.example.com" }, "", ""},
 		{"SameSite None on plain http", func(c *c) { c.SameSite, c.BaseURL = "None", "http://localhost:3000" }, "SameSite", "https"},
 		{"SameSite None without a BaseURL", func(c *c) { c.SameSite, c.BaseURL = "None", "" }, "SameSite", "https"},
-		{"SameSite Strict", func(c *c) { c.SameSite = "Strict" }, "SameSite", "no login would ever end"},
+		{"SameSite Strict", func(c *c) { c.SameSite = "Strict" }, "SameSite", "no login could be completed"},
 		{"SameSite in other letters", func(c *c) { c.SameSite = "none" }, "SameSite", `"Lax" or "None"`},
 		{"CookieName of 65 characters", func(c *c) { c.CookieName = strings.Repeat("a", 65) }, "CookieName", "64"},
 
@@ -406,7 +406,7 @@ func TestNewcomersMistakes(t *testing.T) {
 	}{
 		{"region missing from the pool id", invalid(func(c *cognito.Config) { c.UserPoolID = "tMeCEUTj8" }), []string{"UserPoolID", "region", "eu-west-2_AbCdEfGhI"}},
 		{"issuer for the domain", invalid(func(c *cognito.Config) { c.UserPoolDomain = "https://cognito-idp.eu-west-2.amazonaws.com" }), []string{"UserPoolDomain", "no login pages", "Domain"}},
-		{"prefix for the domain", invalid(func(c *cognito.Config) { c.UserPoolDomain = "my-app" }), []string{"UserPoolDomain", "write my-app.auth.eu-west-2.amazoncognito.com"}},
+		{"prefix for the domain", invalid(func(c *cognito.Config) { c.UserPoolDomain = "my-app" }), []string{"UserPoolDomain", "use my-app.auth.eu-west-2.amazoncognito.com"}},
 		{"http BaseURL", invalid(func(c *cognito.Config) { c.BaseURL = "http://app.example.com" }), []string{"BaseURL", "must be https"}},
 		{"scopes without openid", invalid(func(c *cognito.Config) { c.Scopes = []string{"email"} }), []string{"Scopes", `add "openid"`}},
 		{"secret missing for a confidential client", func(t *testing.T) string {

@@ -101,10 +101,10 @@ func TestFromEnvSaysAllThatIsWrong(t *testing.T) {
 		t.Fatalf("the config is %v, the error %v", config, err)
 	}
 	for _, line := range []string{
-		`COGNITO_USERPOOL_ID "[redacted]": is unknown; write COGNITO_USER_POOL_ID, or unset it`,
-		`COGNITO_CLIENTSECRET "[redacted]": is unknown; write COGNITO_CLIENT_SECRET, or unset it`,
-		`COGNITO_KEY "[redacted]": is unknown; write COGNITO_KEYS, or unset it`,
-		`COGNITO_BEARER "perhaps": must be 1 or 0`, `COGNITO_IDLE_TIMEOUT "90": must be a duration with its unit; write it like 90m`,
+		`COGNITO_USERPOOL_ID "[redacted]": is unknown; rename it to COGNITO_USER_POOL_ID, or unset it`,
+		`COGNITO_CLIENTSECRET "[redacted]": is unknown; rename it to COGNITO_CLIENT_SECRET, or unset it`,
+		`COGNITO_KEY "[redacted]": is unknown; rename it to COGNITO_KEYS, or unset it`,
+		`COGNITO_BEARER "perhaps": must be 1 or 0`, `COGNITO_IDLE_TIMEOUT "90": must be a duration with its unit; use a value such as 90m`,
 		`COGNITO_MAX_SESSIONS "many": must be a whole number`, `COGNITO_CLIENT_ID "a b": must be letters`, `BASE_URL "ftp://x": must be`,
 		`COGNITO_USER_POOL_ID "": is required`, `COGNITO_USER_POOL_DOMAIN "": is required`, `COGNITO_CLIENT_SECRET "[redacted]"`, `COGNITO_KEYS "[redacted]"`,
 		`COGNITO_BEARER "false": must be true for COGNITO_BEARER_CLIENT_IDS or COGNITO_AUDIENCE to have an effect`, `COGNITO_SAME_SITE "strict": must not be Strict`,
