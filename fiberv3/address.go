@@ -28,13 +28,13 @@ func parseAbsolute(value string) (*url.URL, error) {
 	case err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "":
 		return nil, fmt.Errorf("must be an absolute URL")
 	case !hostPattern.MatchString(u.Host) || u.Port() != "" && !isPort(u.Port()):
-		return nil, fmt.Errorf("must have a host of letters, digits, dots and hyphens (an international name in its xn-- form) and no port or one up to 65535")
+		return nil, fmt.Errorf("must have a host of letters, digits, dots and hyphens (an international name in its xn-- form), and a port of at most 65535 if any")
 	case u.Scheme != "https" && u.Scheme != "http":
 		return nil, fmt.Errorf("must be an https URL")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		return nil, fmt.Errorf("must be https (http is accepted for localhost, 127.0.0.1 and [::1] only)")
 	case u.User != nil || strings.ContainsAny(value, "?#"):
-		return nil, fmt.Errorf("must have no credentials, query or fragment")
+		return nil, fmt.Errorf("must not contain credentials, a query or a fragment")
 	}
 	return u, nil
 }

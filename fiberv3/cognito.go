@@ -88,8 +88,8 @@ func (a *Auth) settings(ownClock bool) engine.Settings {
 }
 
 var prefork = &ConfigError{Problems: []ConfigProblem{{
-	Field: "Storage", Value: "", Rule: "must be shared when Fiber runs with Prefork, whose processes do not share memory",
-	Remedy: "set a Redis or Postgres storage",
+	Field: "Storage", Value: "", Rule: "must be shared when Fiber runs with Prefork, because its processes do not share memory",
+	Remedy: "set a shared Storage, such as Redis or Postgres, or CookieSessions",
 }}}
 
 var memoryDriver = regexp.MustCompile(`^github\.com/gofiber/(storage|fiber/v\d+/internal/storage)/memory(/v\d+)?$`)

@@ -91,13 +91,13 @@ func wildcardOf(c fiber.Ctx) (rest, prefix string) {
 func asFiber(err error) error {
 	switch {
 	case errors.Is(err, forward.ErrPath):
-		return fiber.NewError(fiber.StatusBadRequest, "This address does not work.")
+		return fiber.NewError(fiber.StatusBadRequest, "This address doesn't work.")
 	case errors.Is(err, forward.ErrMethod):
 		return fiber.ErrMethodNotAllowed
 	case errors.Is(err, forward.ErrTooSlow):
-		return fiber.NewError(fiber.StatusGatewayTimeout, "The service behind this address takes too long to answer.")
+		return fiber.NewError(fiber.StatusGatewayTimeout, "The service behind this address took too long to respond.")
 	case err != nil:
-		return fiber.NewError(fiber.StatusBadGateway, "The service behind this address cannot be reached.")
+		return fiber.NewError(fiber.StatusBadGateway, "The service behind this address can't be reached.")
 	}
 	return nil
 }

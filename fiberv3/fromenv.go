@@ -121,13 +121,13 @@ func setText(field any, text string) (rule, remedy string) {
 		*to = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' || r == '\r' })
 	case *bool:
 		*to, err = strconv.ParseBool(text)
-		rule, remedy = "must be 1 or 0, true or false", "correct or unset it"
+		rule, remedy = "must be 1 or 0, true or false", "correct it or unset it"
 	case *int:
 		*to, err = strconv.Atoi(text)
-		rule, remedy = "must be a whole number", "correct or unset it"
+		rule, remedy = "must be a whole number", "correct it or unset it"
 	case *time.Duration:
 		*to, err = time.ParseDuration(text)
-		rule, remedy = "must be a duration with its unit", "write it like 90m or 24h, or unset it"
+		rule, remedy = "must be a duration with its unit", "use a value such as 90m or 24h, or unset it"
 	}
 	if err == nil {
 		return "", ""
@@ -149,7 +149,7 @@ func (e environment) unknown() (problems []ConfigProblem) {
 		}
 		remedy := "unset it; the settings are " + strings.Join(known, ", ")
 		if meant := closestName(name, known); meant != "" {
-			remedy = "write " + meant + ", or unset it"
+			remedy = "rename it to " + meant + ", or unset it"
 		}
 		problems = append(problems, ConfigProblem{Field: name, Value: secret.Redacted, Rule: "is unknown", Remedy: remedy})
 	}

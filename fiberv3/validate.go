@@ -95,16 +95,16 @@ func (k *configCheck) pool(given, c Config) {
 		k.add("ClientID", c.ClientID, "must be letters, digits, _ or +, at most 128", `copy the client ID from the pool's "App clients" page`)
 	}
 	if strings.TrimSpace(c.ClientSecret) != c.ClientSecret || strings.ContainsFunc(c.ClientSecret, web.IsControl) {
-		k.add("ClientSecret", secret.Redacted, "must hold no spaces at its ends and no control characters", "copy the secret again, without a line break")
+		k.add("ClientSecret", secret.Redacted, "must not begin or end with spaces or contain control characters", "copy the secret again, without a line break")
 	}
 	switch {
 	case given.MaxSessions < 0:
-		k.add("MaxSessions", strconv.Itoa(given.MaxSessions), "must not be negative", "leave it out for any number")
+		k.add("MaxSessions", strconv.Itoa(given.MaxSessions), "must not be negative", "leave it out to allow any number of sessions")
 	case given.MaxSessions > 0 && given.CookieSessions:
-		k.add("MaxSessions", strconv.Itoa(given.MaxSessions), "must not be set together with CookieSessions: nobody counts sessions that stand nowhere", "set a Storage instead of CookieSessions, or leave it out")
+		k.add("MaxSessions", strconv.Itoa(given.MaxSessions), "must not be set together with CookieSessions: sessions kept only in cookies cannot be counted", "set Storage instead of CookieSessions, or leave MaxSessions out")
 	}
 	if given.CookieSessions && given.Storage != nil {
-		k.add("CookieSessions", "true", "must not be set together with Storage: sessions are either here or there", "leave one of the two out")
+		k.add("CookieSessions", "true", "must not be set together with Storage: sessions are kept in one place or the other", "leave one of the two out")
 	}
 	if given.Issuer != "" {
 		k.issuer(given)
@@ -122,7 +122,7 @@ func (k *configCheck) userPoolID(c Config) {
 	case len(c.UserPoolID) > 55 || !poolIDOfAnyKind.MatchString(c.UserPoolID):
 		k.add("UserPoolID", c.UserPoolID, "must be a region, an underscore, then letters and digits, such as eu-west-2_AbCdEfGhI", remedy)
 	case c.Issuer == "" && !hasRegion(c.UserPoolID):
-		k.add("UserPoolID", c.UserPoolID, "must begin with the pool's region, such as eu-west-2_AbCdEfGhI", remedy+", or set Issuer for a pool that is not at AWS, or in a partition of its own")
+		k.add("UserPoolID", c.UserPoolID, "must begin with the pool's region, such as eu-west-2_AbCdEfGhI", remedy+", or set Issuer if the pool is not at AWS or is in an unknown AWS partition")
 	}
 }
 
@@ -147,28 +147,28 @@ func (k *configCheck) userPoolDomain(c Config) {
 		k.add("UserPoolDomain", value, "is only the prefix of a domain", prefixRemedy(host, c.UserPoolID, remedy))
 	}
 	if parts := amazonDomain.FindStringSubmatch(host); parts != nil && hasRegion(c.UserPoolID) && parts[2] != regionOr(c.UserPoolID, "") {
-		k.add("UserPoolDomain", value, "is in region "+parts[2]+" while UserPoolID is in "+regionOr(c.UserPoolID, ""), "take both from the same pool")
+		k.add("UserPoolDomain", value, "is in region "+parts[2]+", but UserPoolID is in "+regionOr(c.UserPoolID, ""), "take both from the same pool")
 	}
 }
 
 func (k *configCheck) issuer(c Config) {
-	const remedy = `copy the "issuer" of the pool's openid-configuration`
+	const remedy = `copy the "issuer" from the pool's openid-configuration`
 	u, err := parseAbsolute(c.Issuer)
 	switch {
 	case err != nil:
 		k.add("Issuer", c.Issuer, err.Error(), remedy)
 		return
 	case strings.HasSuffix(u.Path, "/"):
-		k.add("Issuer", c.Issuer, "must not end in a slash, since it is compared exactly", "remove the slash")
+		k.add("Issuer", c.Issuer, "must not end with a slash, since it is compared exactly", "remove the slash")
 		return
 	}
 	id := u.Path[strings.LastIndexByte(u.Path, '/')+1:]
 	parts := issuerHost.FindStringSubmatch(strings.ToLower(u.Host))
 	if region := regionOr(c.UserPoolID, ""); parts != nil && parts[1] != region && poolIDWithRegion.MatchString(c.UserPoolID) {
-		k.add("Issuer", c.Issuer, "is in region "+parts[1]+" while UserPoolID is in "+region, "take both from the same pool, or leave Issuer out")
+		k.add("Issuer", c.Issuer, "is in region "+parts[1]+", but UserPoolID is in "+region, "take both from the same pool, or leave Issuer out")
 	}
 	if id != c.UserPoolID && (parts != nil || poolIDWithRegion.MatchString(id)) {
-		k.add("Issuer", c.Issuer, "must end in UserPoolID, "+c.UserPoolID+": this is another pool's", "take both from the same pool, or leave Issuer out")
+		k.add("Issuer", c.Issuer, "must end with UserPoolID, "+c.UserPoolID+": this issuer belongs to another pool", "take both from the same pool, or leave Issuer out")
 	}
 }
 
@@ -177,11 +177,11 @@ func (k *configCheck) regions(c Config) {
 	for i, region := range c.Regions {
 		switch {
 		case c.Issuer != "":
-			k.add("Regions", region, "has no effect while Issuer says exactly which one counts", "remove Issuer, or Regions")
+			k.add("Regions", region, "has no effect when Issuer is set, since only that exact issuer is accepted", "remove Issuer or Regions")
 		case known && !pool.SamePartition(own, region):
-			k.add("Regions", region, "must be a Region that the pool in "+own+" can be replicated to", "write it like eu-central-1")
+			k.add("Regions", region, "must be a Region that the pool in "+own+" can be replicated to", "use a Region's code, such as eu-central-1")
 		case region == own:
-			k.add("Regions", region, "is the Region of UserPoolID, which counts anyway", "remove it")
+			k.add("Regions", region, "is the Region of UserPoolID, which is always accepted", "remove it")
 		case slices.Contains(c.Regions[:i], region):
 			k.add("Regions", region, "is listed twice", "keep one")
 		}
@@ -196,7 +196,7 @@ func hasRegion(poolID string) bool {
 // prefixRemedy completes the prefix of a domain, where it is documented how.
 func prefixRemedy(prefix, poolID, otherwise string) string {
 	if region := regionOr(poolID, "REGION"); region == "REGION" || pool.SamePartition(region, "us-east-1") {
-		return "write " + prefix + ".auth." + region + ".amazoncognito.com"
+		return "use " + prefix + ".auth." + region + ".amazoncognito.com"
 	}
 	return otherwise
 }
@@ -208,7 +208,7 @@ func (k *configCheck) scopes(scopes []string) {
 	}
 	for i, scope := range scopes {
 		if !engine.ScopePattern.MatchString(scope) {
-			k.add("Scopes", scope, "must be one scope an entry, without spaces", `write them as separate strings, such as []string{"openid", "email"}`)
+			k.add("Scopes", scope, "must be one scope per entry, without spaces", `use separate strings, such as []string{"openid", "email"}`)
 		}
 		if slices.Contains(scopes[:i], scope) {
 			k.add("Scopes", scope, "is listed twice", "keep one")
@@ -221,9 +221,9 @@ func (k *configCheck) app(c Config) {
 	k.paths(c)
 	for _, origin := range c.AllowedOrigins {
 		if u, err := parseOrigin(origin); err != nil {
-			k.add("AllowedOrigins", origin, err.Error(), "write scheme and host only, such as https://admin.example.com")
+			k.add("AllowedOrigins", origin, err.Error(), "use only the scheme and host, such as https://admin.example.com")
 		} else if origin != web.OriginOf(u) {
-			k.add("AllowedOrigins", origin, "must be written as browsers send it", "write "+web.OriginOf(u))
+			k.add("AllowedOrigins", origin, "must be written as browsers send it", "use "+web.OriginOf(u))
 		}
 	}
 }
@@ -232,20 +232,20 @@ func (k *configCheck) baseURL(c Config) {
 	if c.BaseURL == "" {
 		return
 	}
-	const remedy = "write the app's public address, such as https://app.example.com"
+	const remedy = "use the app's public address, such as https://app.example.com"
 	u, err := parseAbsolute(c.BaseURL)
 	switch {
 	case err != nil:
 		k.add("BaseURL", c.BaseURL, err.Error(), remedy)
 		return
 	case strings.HasSuffix(c.BaseURL, "/"):
-		k.add("BaseURL", c.BaseURL, "must not end in a slash, since paths are put behind it", "remove the slash")
+		k.add("BaseURL", c.BaseURL, "must not end with a slash, since paths are appended to it", "remove the slash")
 	case u.Path != "" && (!routePath.MatchString(u.EscapedPath()) || web.HasDotSegment(u.Path)):
-		k.add("BaseURL", c.BaseURL, "must have a plain path without empty or encoded parts", remedy)
+		k.add("BaseURL", c.BaseURL, "must have a plain path without empty or encoded segments", remedy)
 	}
 	for _, r := range c.paths() {
 		if prefix := "/" + strings.Trim(u.Path, "/"); prefix != "/" && strings.HasSuffix(prefix, r.path) {
-			k.add("BaseURL", c.BaseURL, "ends in "+r.field+", which is put behind it", "write "+strings.TrimSuffix(c.BaseURL, r.path))
+			k.add("BaseURL", c.BaseURL, "ends with "+r.field+", which is appended to it", "use "+strings.TrimSuffix(c.BaseURL, r.path))
 		}
 	}
 	if isLoopback(u.Hostname()) {
@@ -254,7 +254,7 @@ func (k *configCheck) baseURL(c Config) {
 	// A test pool hands out any identity for the asking.
 	for _, of := range []configPath{{"UserPoolDomain", withScheme(c.UserPoolDomain)}, {"Issuer", c.Issuer}} {
 		if pool, err := parseAbsolute(of.path); err == nil && isLoopback(pool.Hostname()) {
-			k.add("BaseURL", c.BaseURL, "is public while "+of.field+" is a test pool on this machine", "set "+of.field+" to the real pool")
+			k.add("BaseURL", c.BaseURL, "is public, but "+of.field+" is a test pool on this machine", "set "+of.field+" to the real pool")
 		}
 	}
 }
@@ -264,7 +264,7 @@ func (k *configCheck) paths(c Config) {
 	for _, r := range c.paths() {
 		switch other, twice := taken[r.path]; {
 		case !routePath.MatchString(r.path) || web.HasDotSegment(r.path):
-			k.add(r.field, r.path, "must be an absolute path of plain segments, without query, pattern or trailing slash", "write it like /login")
+			k.add(r.field, r.path, "must be an absolute path of plain segments, without a query, a pattern or a trailing slash", "use a path such as /login")
 		case twice:
 			k.add(r.field, r.path, "is the same path as "+other, "give each route its own path")
 		default:
@@ -273,14 +273,14 @@ func (k *configCheck) paths(c Config) {
 	}
 	if script := engine.ScriptPath(c.UserPath); c.UserPath != "" {
 		if other, twice := taken[script]; twice {
-			k.add(other, script, "is the path of the script beside UserPath", "give each route its own path")
+			k.add(other, script, "is the path of the script that is served next to UserPath", "give each route its own path")
 		}
 		taken[script] = "UserPath"
 	}
 	for _, r := range []configPath{{"AfterLogin", c.AfterLogin}, {"AfterLogout", c.AfterLogout}} {
 		clean, ok := web.LocalPath(r.path)
 		if !ok || clean != r.path || strings.Contains(r.path, "#") {
-			k.add(r.field, r.path, "must be a path of this app, with an optional query", "write it like /welcome")
+			k.add(r.field, r.path, "must be a path of this app, with an optional query", "use a path such as /welcome")
 			continue
 		}
 		path, _, _ := strings.Cut(r.path, "?")
@@ -292,14 +292,14 @@ func (k *configCheck) paths(c Config) {
 
 func (k *configCheck) bearer(c Config) {
 	if !c.Bearer && (len(c.BearerClientIDs) > 0 || c.Audience != "") {
-		k.add("Bearer", "false", "must be true for BearerClientIDs or Audience to have an effect", "set Bearer, or leave the others out")
+		k.add("Bearer", "false", "must be true for BearerClientIDs or Audience to have an effect", "set Bearer to true, or leave the others out")
 	}
 	for _, id := range c.BearerClientIDs {
 		switch {
 		case id == verify.AnyClient && c.Audience == "":
-			k.add("BearerClientIDs", id, "lets in the tokens of every client of the pool, so Audience must be set: nothing else would tell that they are meant for this app", "set Audience, or list the clients")
+			k.add("BearerClientIDs", id, "accepts tokens of every client of the pool, so Audience must be set: nothing else shows that a token is meant for this app", "set Audience, or list the clients")
 		case id == verify.AnyClient && len(c.BearerClientIDs) > 1:
-			k.add("BearerClientIDs", strings.Join(c.BearerClientIDs, " "), "must hold nothing beside *, which stands for every client", "leave the others out, or the star")
+			k.add("BearerClientIDs", strings.Join(c.BearerClientIDs, " "), "must contain nothing besides *, which stands for every client", "leave the others out, or leave * out")
 		case id != verify.AnyClient && !clientIDPattern.MatchString(id):
 			k.add("BearerClientIDs", id, "must be letters, digits, _ or +, at most 128", `copy the client ID from the pool's "App clients" page`)
 		}
@@ -312,7 +312,7 @@ func (k *configCheck) calls(c Config) {
 	}
 	transport, ok := c.HTTPClient.Transport.(*http.Transport)
 	if ok && skipsVerification(transport.TLSClientConfig) {
-		k.add("HTTPClient", "InsecureSkipVerify", "must verify the certificates of Cognito", "trust a private authority by RootCAs instead")
+		k.add("HTTPClient", "InsecureSkipVerify", "must verify Cognito's certificates", "leave InsecureSkipVerify out; to trust a private certificate authority, add it to RootCAs")
 	}
 }
 

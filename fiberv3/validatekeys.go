@@ -16,16 +16,16 @@ import (
 const (
 	// shortestKey is what 192 bits take in base64.
 	shortestKey = 32
-	makeKey     = "make one with openssl rand -base64 32, keep it like a password, and give all instances that share the storage the same"
+	makeKey     = "generate one with openssl rand -base64 32, store it like a password, and give all instances the same Keys"
 )
 
 // keys judges the secrets of the app. None of them is ever quoted.
 func (k *configCheck) keys(c Config) {
 	if c.Storage != nil && len(c.Keys) == 0 {
-		k.add("Keys", "", "is required with Storage: without it, whoever can write to the storage could make sessions", makeKey)
+		k.add("Keys", "", "is required with Storage: without it, anyone who can write to the storage could forge sessions", makeKey)
 	}
 	if c.CookieSessions && len(c.Keys) == 0 {
-		k.add("Keys", "", "is required with CookieSessions: it is what sessions are sealed with", makeKey)
+		k.add("Keys", "", "is required with CookieSessions: sessions are sealed with it", makeKey)
 	}
 	for i, key := range c.Keys {
 		if rule := judgeKey(key, c.Keys[:i]); rule != "" {
@@ -39,11 +39,11 @@ func (k *configCheck) keys(c Config) {
 func judgeKey(key string, before []string) string {
 	switch {
 	case key == "":
-		return "must not be empty, as an environment variable that is not set"
+		return "must not be empty; is its environment variable set?"
 	case utf8.RuneCountInString(key) < shortestKey:
 		return fmt.Sprintf("must have at least %d characters", shortestKey)
 	case strings.TrimSpace(key) != key || strings.ContainsFunc(key, web.IsControl):
-		return "must hold no spaces at its ends and no control characters, such as a line break of the file that it came from"
+		return "must not begin or end with spaces or contain control characters, such as the line break of the file that it came from"
 	case slices.Contains(before, key):
 		return "must not be listed twice"
 	case isPlaceholder(key):

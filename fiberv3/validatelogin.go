@@ -20,7 +20,7 @@ var parameterName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,63}$`)
 // to the login and to this app. prompt is judged by its value.
 var protectedParameters = map[string]string{
 	"client_id": "set ClientID", "redirect_uri": "set BaseURL and RedirectPath", "scope": "set Scopes", "resource": "set Resource",
-	"response_type": "leave it out: the code grant is the only one here", "response_mode": "leave it out: the answer comes in the query",
+	"response_type": "leave it out: only the authorization code grant is supported", "response_mode": "leave it out: the response always comes in the query",
 	"state": "leave it out: it is new for every login", "nonce": "leave it out: it is new for every login",
 	"code_challenge": "leave it out: it is new for every login", "code_challenge_method": "leave it out: it is always S256",
 	"request": "leave it out", "request_uri": "leave it out", "logout_uri": "set AfterLogout",
@@ -28,20 +28,20 @@ var protectedParameters = map[string]string{
 
 func (k *configCheck) login(c Config) {
 	if c.Resource != "" && !isResource(c.Resource) {
-		k.add("Resource", c.Resource, "must be the absolute URL of an API, over https or on localhost, or of a scheme of its own, without a fragment (RFC 8707 section 2)", "write it like https://api.example.com")
+		k.add("Resource", c.Resource, "must be the absolute URL of an API, with https (or http on localhost) or a custom scheme, and without a fragment (RFC 8707 section 2)", "use a URL such as https://api.example.com")
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.LoginParameters)) {
 		value := c.LoginParameters[name]
 		remedy, protected := protectedParameters[name]
 		switch {
 		case protected:
-			k.add("LoginParameters", name, "must not hold a parameter that protects the login", remedy)
+			k.add("LoginParameters", name, "must not contain a parameter that protects the login", remedy)
 		case !parameterName.MatchString(name):
-			k.add("LoginParameters", name, "must hold names of parameters", "write them like identity_provider")
+			k.add("LoginParameters", name, "must contain valid parameter names", "use names such as identity_provider")
 		case value == "" || len(value) > 256 || strings.ContainsFunc(value, web.IsControl):
 			k.add("LoginParameters", name, "must have a value of at most 256 bytes without control characters", "shorten it, or leave the parameter out")
 		case name == "prompt" && slices.Contains(strings.Fields(value), "none"):
-			k.add("LoginParameters", name, "must not be none for every login: nobody new could ever sign in", "use it in LoginOptions, or in a link")
+			k.add("LoginParameters", name, "must not be none for every login: nobody could sign in for the first time", "set it in LoginOptions or in a link instead")
 		}
 	}
 }

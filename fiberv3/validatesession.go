@@ -21,7 +21,7 @@ func (k *configCheck) session(given, c Config) {
 	k.atLeastASecond("IdleTimeout", c.IdleTimeout)
 	k.atLeastASecond("AbsoluteTimeout", c.AbsoluteTimeout)
 	if c.AbsoluteTimeout > longestCookie {
-		k.add("AbsoluteTimeout", c.AbsoluteTimeout.String(), "must be at most 9600h (400 days), the longest that browsers keep a cookie", "shorten it")
+		k.add("AbsoluteTimeout", c.AbsoluteTimeout.String(), "must be at most 9600h (400 days), which is how long browsers keep a cookie", "shorten it")
 	}
 	if given.IdleTimeout > 0 && c.AbsoluteTimeout > 0 && c.IdleTimeout > c.AbsoluteTimeout {
 		k.add("IdleTimeout", c.IdleTimeout.String(), "must not be longer than AbsoluteTimeout, "+c.AbsoluteTimeout.String(), "shorten it or leave it out")
@@ -32,9 +32,9 @@ func (k *configCheck) sameSite(c Config) {
 	switch {
 	case c.SameSite == "Lax", c.SameSite == "None" && strings.HasPrefix(strings.ToLower(c.BaseURL), "https://"):
 	case c.SameSite == "None":
-		k.add("SameSite", c.SameSite, "needs a BaseURL that is https, since browsers drop such cookies unless they are Secure", `set BaseURL, or leave SameSite out for "Lax"`)
+		k.add("SameSite", c.SameSite, "needs an https BaseURL, since browsers reject such cookies unless they are Secure", `set BaseURL, or leave SameSite out for "Lax"`)
 	case strings.EqualFold(c.SameSite, "Strict"):
-		k.add("SameSite", c.SameSite, "must not be Strict, which leaves the cookies out when Cognito sends the browser back: no login would ever end", `leave it out for "Lax"`)
+		k.add("SameSite", c.SameSite, "must not be Strict: browsers would not send the cookies when Cognito redirects back, so no login could be completed", `leave it out for "Lax"`)
 	default:
 		k.add("SameSite", c.SameSite, `must be "Lax" or "None"`, `leave it out for "Lax"`)
 	}
@@ -42,6 +42,6 @@ func (k *configCheck) sameSite(c Config) {
 
 func (k *configCheck) atLeastASecond(field string, d time.Duration) {
 	if d < time.Second {
-		k.add(field, d.String(), "must be at least 1s", "write it like 24 * time.Hour, or leave it out")
+		k.add(field, d.String(), "must be at least 1s", "use a duration such as 24 * time.Hour, or leave it out")
 	}
 }
