@@ -188,7 +188,7 @@ func (p *party) clientIn(address string) string {
 	return u.Query().Get("client_id")
 }
 
-// TestCORS (cognito.md §0): scripts of other origins may use what they call, with any
+// TestCORS (FACTS.md §0): scripts of other origins may use what they call, with any
 // header, and nothing that a visitor sees.
 func TestCORS(t *testing.T) {
 	t.Parallel()

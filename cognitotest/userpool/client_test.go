@@ -11,7 +11,7 @@ import (
 	"github.com/bar-tech/cognito/cognitotest/userpool"
 )
 
-// TestTwoSecrets (cognito.md §10.1): both work while secrets are being changed, and no
+// TestTwoSecrets (FACTS.md §10.1): both work while secrets are being changed, and no
 // third one.
 func TestTwoSecrets(t *testing.T) {
 	t.Parallel()
@@ -26,7 +26,7 @@ func TestTwoSecrets(t *testing.T) {
 	p.post("/oauth2/token", form, "client1", "old").wantError(t, http.StatusBadRequest, "invalid_client")
 }
 
-// TestClientCredentials (cognito.md §2, §8.3): a machine gets an access token alone, of
+// TestClientCredentials (FACTS.md §2, §8.3): a machine gets an access token alone, of
 // its own scopes, and nobody else gets one.
 func TestClientCredentials(t *testing.T) {
 	t.Parallel()
@@ -61,7 +61,7 @@ func TestClientCredentials(t *testing.T) {
 	}
 }
 
-// TestImplicit (cognito.md §1.2): tokens come in the fragment, with nothing to refresh
+// TestImplicit (FACTS.md §1.2): tokens come in the fragment, with nothing to refresh
 // them, and only to clients that may.
 func TestImplicit(t *testing.T) {
 	t.Parallel()
@@ -92,7 +92,7 @@ func TestImplicit(t *testing.T) {
 	}
 }
 
-// TestReadAttributes (cognito.md §2.2): who may not read all of a scope gets no tokens,
+// TestReadAttributes (FACTS.md §2.2): who may not read all of a scope gets no tokens,
 // and with openid alone gets what may be read.
 func TestReadAttributes(t *testing.T) {
 	t.Parallel()
@@ -112,7 +112,7 @@ func TestReadAttributes(t *testing.T) {
 	p.tokens(map[string]string{"scope": "openid profile"})
 }
 
-// TestRevocationOff (cognito.md §3, §5): the endpoint refuses, and tokens lack the names
+// TestRevocationOff (FACTS.md §3, §5): the endpoint refuses, and tokens lack the names
 // that it needs; rotation brings these back.
 func TestRevocationOff(t *testing.T) {
 	t.Parallel()
@@ -133,7 +133,7 @@ func TestRevocationOff(t *testing.T) {
 	}
 }
 
-// TestRoles (cognito.md §8.2): in ID tokens alone, and absent when there are none.
+// TestRoles (FACTS.md §8.2): in ID tokens alone, and absent when there are none.
 func TestRoles(t *testing.T) {
 	t.Parallel()
 	pool := userpool.New(userpool.Options{})
@@ -154,7 +154,7 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// TestSessionTTL (cognito.md §1.5, §12b): the pool remembers a visitor for as long as
+// TestSessionTTL (FACTS.md §1.5, §12b): the pool remembers a visitor for as long as
 // the client says, from the sign-in on; and the codes of that time say when it was.
 func TestSessionTTL(t *testing.T) {
 	t.Parallel()
@@ -193,7 +193,7 @@ func TestSessionTTL(t *testing.T) {
 	}
 }
 
-// TestAmbiguities (cognito.md §13): where sources differ the pool can do either.
+// TestAmbiguities (FACTS.md §1.3, §2.2): where sources differ the pool can do either.
 func TestAmbiguities(t *testing.T) {
 	t.Parallel()
 	p := newParty(t, userpool.Client{}, userpool.Options{InvalidClientStatus: http.StatusUnauthorized, ErrorsWithoutState: true})

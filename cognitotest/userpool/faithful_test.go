@@ -10,7 +10,7 @@ import (
 	"github.com/bar-tech/cognito/cognitotest/userpool"
 )
 
-// TestEventID (cognito.md §12b): the tokens of one answer share their event_id, those of
+// TestEventID (FACTS.md §12b): the tokens of one answer share their event_id, those of
 // the next have another.
 func TestEventID(t *testing.T) {
 	t.Parallel()
@@ -28,7 +28,7 @@ func TestEventID(t *testing.T) {
 	}
 }
 
-// TestCaseSensitive (cognito.md §12b): one setting for names and e-mail addresses.
+// TestCaseSensitive (FACTS.md §12b): one setting for names and e-mail addresses.
 func TestCaseSensitive(t *testing.T) {
 	t.Parallel()
 	for _, sensitive := range []bool{false, true} {
@@ -50,7 +50,7 @@ func TestCaseSensitive(t *testing.T) {
 	wantPanic(t, "no user", func() { pool.AccessToken("", "bob", nil) })
 }
 
-// TestIssuer (cognito.md §7.3): tokens can say an issuer of AWS, and the pool's own
+// TestIssuer (FACTS.md §7.3): tokens can say an issuer of AWS, and the pool's own
 // endpoints take them. A forged one of another pool they refuse.
 func TestIssuer(t *testing.T) {
 	t.Parallel()

@@ -80,7 +80,7 @@ func TestTokensEscapeSlashes(t *testing.T) {
 	}
 }
 
-// TestDiscovery (cognito.md §7.1) checks the members, and above all the missing ones.
+// TestDiscovery (FACTS.md §7.1) checks the members, and above all the missing ones.
 func TestDiscovery(t *testing.T) {
 	t.Parallel()
 	p := newParty(t, userpool.Client{}, userpool.Options{UserPoolID: "eu-west-2_Abc123"})

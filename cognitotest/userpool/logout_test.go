@@ -9,7 +9,7 @@ import (
 	"github.com/bar-tech/cognito/cognitotest/userpool"
 )
 
-// TestLogout (cognito.md §6) checks both forms, and that only an honest one ends the
+// TestLogout (FACTS.md §6) checks both forms, and that only an honest one ends the
 // session.
 func TestLogout(t *testing.T) {
 	t.Parallel()

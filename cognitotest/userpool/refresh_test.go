@@ -123,7 +123,7 @@ func TestRefreshNeedsTheUser(t *testing.T) {
 	p.refresh(p.tokens(nil)["refresh_token"]).wantOK(t)
 }
 
-// TestMaxSessions (cognito.md §12b): one login more ends the one that was used least
+// TestMaxSessions (FACTS.md §12b): one login more ends the one that was used least
 // recently, and nobody else's.
 func TestMaxSessions(t *testing.T) {
 	t.Parallel()
