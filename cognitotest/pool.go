@@ -16,6 +16,10 @@ type (
 	Client = userpool.Client
 	// User is somebody who can sign in.
 	User = userpool.User
+	// Provider is an identity provider's stand-in.
+	Provider = userpool.Provider
+	// ProviderUser is somebody who can sign in there.
+	ProviderUser = userpool.ProviderUser
 	// Fault is a way for an endpoint to misbehave.
 	Fault = userpool.Fault
 	// UnsignedToken is a token about to be signed, for Tamper to spoil.
@@ -43,6 +47,11 @@ const (
 	SignUp    = userpool.SignUp
 	Forgotten = userpool.Forgotten
 	Confirm   = userpool.Confirm
+
+	IDPResponse  = userpool.IDPResponse
+	SAMLResponse = userpool.SAMLResponse
+	SAMLLogout   = userpool.SAMLLogout
+	ProviderPage = userpool.ProviderPage
 )
 
 // Pool is a running user pool, with what an application of Fiber's needs of it. Its

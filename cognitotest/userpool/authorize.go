@@ -32,10 +32,12 @@ type authorization struct {
 	client      Client
 	redirectURI string // as sent, and as registered: the two are equal
 	state       string // goes back with every answer
-	nonce       string // goes into the ID token; the pool never invents one
+	nonce       string // goes into the ID token; see letIn for one of the pool's own
 	challenge   string // of PKCE; "" when the application chose to do without
 	resource    string // becomes the access token's aud
 	loginHint   string // fills in the username
+	provider    string // identity_provider: where to sign in, or ""
+	identifier  string // idp_identifier: the same by another name
 	classic     bool   // a pool that knows no max_age
 	implicit    bool   // tokens instead of a code, in the fragment
 
@@ -52,6 +54,7 @@ func (p *Pool) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, request, refused)
 		return
 	}
+	provider, chosen := p.chosenProvider(request)
 	session, known := p.session(r)
 	// To ask for the password again is not to sign out: the session stays, and
 	// a visitor who turns back is still known to other applications.
@@ -62,6 +65,8 @@ func (p *Pool) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		redirectBack(w, r, request, p.grantTo(request, session))
 	case slices.Contains(request.prompt, "none"):
 		p.refuse(w, r, request, &refusal{code: "login_required"})
+	case chosen && provider != "":
+		p.toProvider(w, r, request, provider)
 	default:
 		noStore(w)
 		// A path, not a URL: cookies belong to the host name by which the
@@ -111,6 +116,8 @@ func parseAuthorization(q url.Values) authorization {
 		challenge:   q.Get("code_challenge"),
 		resource:    q.Get("resource"),
 		loginHint:   q.Get("login_hint"),
+		provider:    q.Get("identity_provider"),
+		identifier:  q.Get("idp_identifier"),
 		implicit:    q.Get("response_type") == "token",
 		scopes:      strings.Fields(q.Get("scope")),
 		maxAge:      -1,
@@ -155,12 +162,6 @@ func (a *authorization) check(q url.Values) *refusal {
 			return &refusal{code: "invalid_request"}
 		}
 		a.maxAge = time.Duration(seconds) * time.Second
-	}
-	// This pool knows its own users only, so a visitor sent to somebody else
-	// comes back as one who gave up there.
-	provider := q.Get("identity_provider")
-	if provider != "" && provider != "COGNITO" || q.Get("idp_identifier") != "" {
-		return &refusal{code: "access_denied", description: "This pool has no such provider"}
 	}
 	return nil
 }

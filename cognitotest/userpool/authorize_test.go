@@ -35,8 +35,6 @@ func TestAuthorizeErrorsReachTheApplication(t *testing.T) {
 		{"max_age no number", map[string]string{"max_age": "-1"}, "invalid_request"},
 		{"resource over http", map[string]string{"resource": "http://api.example"}, "invalid_request"},
 		{"silent without session", map[string]string{"prompt": "none"}, "login_required"},
-		{"foreign provider", map[string]string{"identity_provider": "Google"}, "access_denied"},
-		{"foreign provider by alias", map[string]string{"idp_identifier": "x.org"}, "access_denied"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			changes := map[string]string{}

@@ -11,7 +11,8 @@ import (
 
 // Browser is a visitor: it keeps cookies, follows redirects between the
 // application and the pool, and speaks over real sockets. It sends the headers
-// by which a server tells a navigation from a script, but runs no scripts and,
+// by which a server tells a navigation from a script, but runs no scripts, save that it
+// submits the forms by which SAML providers of its pool send visitors on, and,
 // like net/http, keeps to itself cookies marked Secure on plain HTTP.
 //
 // One Browser is one visitor. Several tabs may use it at a time.
@@ -99,6 +100,26 @@ func navigation(method, address, body, site string) *http.Request {
 //	r.Header.Set("Sec-Fetch-Mode", "cors")
 //	page := b.Do(r)
 func (b *Browser) Do(r *http.Request) *Page {
+	page := b.do(r)
+	for range maxRedirects {
+		onward, ok := b.onward(page)
+		if !ok {
+			return page
+		}
+		page = page.followedBy(b.do(onward))
+	}
+	page.Err = errors.New("userpool: too many forms that submit themselves")
+	return page
+}
+
+// followedBy is the next page with the way to this one.
+func (page *Page) followedBy(next *Page) *Page {
+	next.Trail = append(page.Trail, next.Trail...)
+	next.Cookies = append(page.Cookies, next.Cookies...)
+	return next
+}
+
+func (b *Browser) do(r *http.Request) *Page {
 	page := &Page{URL: r.URL, Trail: []string{r.URL.String()}}
 	// A copy for each request, since the hook below writes to its page.
 	client := *b.Client

@@ -67,6 +67,9 @@ func (p *Pool) idClaims(g grant, client Client, user User) map[string]any {
 	}
 	claims["aud"] = client.ID
 	claims["cognito:username"] = user.Username
+	if elsewhere, federated := p.identityOf(user.Username); federated {
+		claims["identities"] = []any{elsewhere.claim()}
+	}
 	if len(user.Roles) > 0 {
 		claims["cognito:roles"] = user.Roles
 	}

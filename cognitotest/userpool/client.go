@@ -87,6 +87,12 @@ type Client struct {
 	// Optional. Default: nil, all.
 	ReadAttributes []string
 
+	// SupportedIdentityProviders are where the client's visitors may sign in: at providers
+	// of the pool, and as "COGNITO" in the pool itself.
+	//
+	// Optional. Default: nil, everywhere.
+	SupportedIdentityProviders []string
+
 	// RevocationOff is a client without token revocation: its tokens lack origin_jti
 	// and jti, unless it rotates refresh tokens, and the endpoint refuses.
 	//
@@ -121,6 +127,7 @@ func (p *Pool) SetClient(client Client) {
 	client.LogoutURLs = slices.Clone(client.LogoutURLs)
 	client.Scopes = slices.Clone(client.Scopes)
 	client.ReadAttributes = slices.Clone(client.ReadAttributes)
+	client.SupportedIdentityProviders = slices.Clone(client.SupportedIdentityProviders)
 	if len(client.Scopes) == 0 {
 		client.Scopes = []string{
 			"openid", "email", "profile", "phone", "aws.cognito.signin.user.admin",

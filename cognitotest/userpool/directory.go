@@ -117,6 +117,9 @@ func (p *Pool) fill(options Options) {
 	for _, user := range options.Users {
 		p.SetUser(user)
 	}
+	for _, provider := range options.Providers {
+		p.SetProvider(provider)
+	}
 }
 
 // AllowOrigin registers origin+"/login/redirect" as a callback URL and
@@ -189,6 +192,7 @@ func (p *Pool) RemoveUser(username string) {
 	p.mustKnow("RemoveUser", username)
 	p.users.remove(p.fold(username))
 	delete(p.idp.accounts, p.fold(username))
+	delete(p.federation.identities, p.fold(username))
 }
 
 // mustKnow ends a test that speaks of a user who does not exist: with a typing error

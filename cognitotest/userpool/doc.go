@@ -18,6 +18,9 @@
 //   - client.go holds the app clients, directory.go the users, and clock.go the time;
 //   - authorize.go and login.go take a visitor to a code, page.go draws what
 //     they see on the way, session.go remembers them for an hour;
+//   - provider.go holds the identity providers and identity.go who comes from them;
+//     federation.go leads a visitor there and back, providerpage.go is what they see,
+//     and singlelogout.go their way out;
 //   - token.go, clientauth.go, codegrant.go and refresh.go trade codes and
 //     refresh tokens, machine.go is for clients that sign in as themselves;
 //     claims.go decides what tokens say, and sign.go signs with
@@ -49,7 +52,7 @@
 //
 // # What it is not
 //
-// It is no identity provider. Passwords are plain text, keys are shared by all
+// It is no identity provider, and its providers are stand-ins. Passwords are plain text, keys are shared by all
 // pools of a process, and [New] refuses any address that others could reach, unless
 // told by Options.AnyAddr.
 package userpool

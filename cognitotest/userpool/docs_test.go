@@ -35,7 +35,7 @@ func TestFieldsSayWhetherTheyAreRequired(t *testing.T) {
 			}
 		}
 	}
-	if want := []string{"Client", "User", "Fault", "Options"}; !slices.Equal(seen, want) {
+	if want := []string{"Client", "User", "Fault", "Options", "Provider", "ProviderUser"}; !slices.Equal(seen, want) {
 		t.Errorf("looked at %v, want %v", seen, want)
 	}
 }

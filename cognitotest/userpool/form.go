@@ -23,15 +23,12 @@ func (b *Browser) Login(startURL, username, password string) *Page {
 	}
 	fields.Set("username", username)
 	fields.Set("password", password)
-	end := b.Post(action, fields)
-	end.Trail = append(start.Trail, end.Trail...)
-	end.Cookies = append(start.Cookies, end.Cookies...)
-	return end
+	return start.followedBy(b.Post(action, fields))
 }
 
-// The login page is ours, so patterns are enough to read it.
+// The pages are ours, so patterns are enough to read them.
 var (
-	formPattern  = regexp.MustCompile(`(?s)<form id="login"[^>]* action="([^"]*)"[^>]*>(.*?)</form>`)
+	formPattern  = regexp.MustCompile(`(?s)<form id="(\w+)"[^>]* action="([^"]*)"[^>]*>(.*?)</form>`)
 	inputPattern = regexp.MustCompile(`<(?:input|button)\b[^>]*>`)
 	namePattern  = regexp.MustCompile(`\bname="([^"]*)"`)
 	valuePattern = regexp.MustCompile(`\bvalue="([^"]*)"`)
@@ -43,16 +40,21 @@ func (p *Pool) loginFormOn(page *Page) (action string, fields url.Values, ok boo
 	if page.Err != nil || !strings.HasPrefix(page.URL.String(), p.url+"/login?") {
 		return "", nil, false
 	}
+	return formOn(page, "login")
+}
+
+// formOn finds the form with an id on a page.
+func formOn(page *Page, id string) (action string, fields url.Values, ok bool) {
 	form := formPattern.FindStringSubmatch(page.Body)
-	if form == nil {
+	if form == nil || form[1] != id {
 		return "", nil, false
 	}
-	target, err := page.URL.Parse(html.UnescapeString(form[1]))
+	target, err := page.URL.Parse(html.UnescapeString(form[2]))
 	if err != nil {
 		return "", nil, false
 	}
 	fields = url.Values{}
-	for _, input := range inputPattern.FindAllString(form[2], -1) {
+	for _, input := range inputPattern.FindAllString(form[3], -1) {
 		if name := namePattern.FindStringSubmatch(input); name != nil {
 			value := ""
 			if found := valuePattern.FindStringSubmatch(input); found != nil {

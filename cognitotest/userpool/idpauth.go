@@ -78,7 +78,7 @@ func (p *Pool) startAuth(in authRequest) (any, error) {
 		return nil, missing("PASSWORD")
 	}
 	user, ok := p.anyUser(username)
-	if !ok || subtle.ConstantTimeCompare([]byte(user.Password), []byte(password)) != 1 {
+	if !ok || p.isFederated(user.Username) || subtle.ConstantTimeCompare([]byte(user.Password), []byte(password)) != 1 {
 		return nil, wrongPassword()
 	}
 	return p.admit(client, user)
@@ -126,7 +126,7 @@ func (p *Pool) challengeSRP(client Client, username, rawA string) (any, error) {
 		return nil, missing("SRP_A")
 	}
 	user, known := p.anyUser(username)
-	if !known {
+	if known = known && !p.isFederated(user.Username); !known {
 		user = User{Username: username, Password: randomText(16)}
 	}
 	attempt := &srpAttempt{

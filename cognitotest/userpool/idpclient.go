@@ -129,7 +129,7 @@ func (p *Pool) apiClient(c Client) map[string]any {
 		"UserPoolId": p.id, "ClientId": c.ID, "ClientName": name,
 		"CallbackURLs": c.CallbackURLs, "LogoutURLs": c.LogoutURLs,
 		"AllowedOAuthFlows": c.Grants, "AllowedOAuthScopes": c.Scopes, "AllowedOAuthFlowsUserPoolClient": true,
-		"ReadAttributes": c.ReadAttributes, "SupportedIdentityProviders": []string{"COGNITO"},
+		"ReadAttributes": c.ReadAttributes, "SupportedIdentityProviders": p.supportedBy(c),
 		"AccessTokenValidity":  int64(c.AccessTokenTTL / time.Second),
 		"IdTokenValidity":      int64(c.IDTokenTTL / time.Second),
 		"RefreshTokenValidity": int64(c.RefreshTokenTTL / time.Second),

@@ -170,7 +170,7 @@ func (p *Pool) getUser(in bearerRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"Username": user.Username, "UserAttributes": apiAttributes(user)}, nil
+	return map[string]any{"Username": user.Username, "UserAttributes": p.apiAttributes(user)}, nil
 }
 
 func (p *Pool) globalSignOut(in bearerRequest) (any, error) {

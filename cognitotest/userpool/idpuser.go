@@ -52,8 +52,11 @@ func apply(u *User, attributes []attribute) {
 }
 
 // apiAttributes are a user's attributes in the API's form, sub first.
-func apiAttributes(user User) []attribute {
+func (p *Pool) apiAttributes(user User) []attribute {
 	all := attributesOf(user)
+	if identities := p.identitiesText(user.Username); identities != "" {
+		all["identities"] = identities
+	}
 	list := []attribute{{"sub", user.Subject}}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		list = append(list, attribute{name, all[name]})
@@ -68,7 +71,8 @@ func (p *Pool) findLocked(name string) (User, bool) {
 	}
 	for _, key := range p.users.names {
 		user := p.users.byName[key]
-		if name != "" && (user.Subject == name || p.fold(user.Email) == p.fold(name)) {
+		_, federated := p.federation.identities[key] // whose addresses sign nobody in here
+		if name != "" && (user.Subject == name || !federated && p.fold(user.Email) == p.fold(name)) {
 			return user, true
 		}
 	}
@@ -107,10 +111,13 @@ func (p *Pool) change(name, status string, edit func(*User)) (User, error) {
 // apiUser is a user in the API's form; the attributes have one of two names.
 func (p *Pool) apiUser(user User, attributes string) map[string]any {
 	kept := p.accountOf(user.Username)
+	if p.isFederated(user.Username) {
+		kept.status = statusExternal
+	}
 	return map[string]any{
 		"Username": user.Username, "Enabled": !user.Disabled, "UserStatus": kept.status,
 		"UserCreateDate": apiTime(kept.created), "UserLastModifiedDate": apiTime(kept.modified),
-		attributes: apiAttributes(user),
+		attributes: p.apiAttributes(user),
 	}
 }
 

@@ -48,7 +48,10 @@ func (p *Pool) addLevel(claims map[string]any, g grant) {
 		return
 	}
 	claims["acr"], claims["amr"] = nameOfLevel(g.level), []string{"pwd"}
-	if g.level >= levelFactors {
+	switch {
+	case g.provider != "":
+		claims["amr"] = []string{"fed"}
+	case g.level >= levelFactors:
 		claims["amr"] = []string{"pwd", "otp", "mfa"}
 	}
 }

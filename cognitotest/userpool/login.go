@@ -37,7 +37,16 @@ func (p *Pool) showLogin(w http.ResponseWriter, r *http.Request) {
 	if lang := r.URL.Query().Get("lang"); !p.classic && langPattern.MatchString(lang) {
 		setPageCookie(w, "lang", lang)
 	}
-	p.showForm(w, r, request, loginForm{Username: request.loginHint, Attempt: p.newAttempt()})
+	form := loginForm{Username: request.loginHint, Attempt: p.newAttempt()}
+	provider, available := p.chosenProvider(request)
+	switch {
+	case !available:
+		form.Error = "Login option is not available. Please try another one"
+	case provider != "":
+		p.toProvider(w, r, request, provider)
+		return
+	}
+	p.showForm(w, r, request, form)
 }
 
 // submitLogin checks the form and lets the visitor in.
@@ -61,6 +70,9 @@ func (p *Pool) submitLogin(w http.ResponseWriter, r *http.Request) {
 	}
 	username := strings.TrimSpace(r.PostForm.Get("username"))
 	user, problem := p.checkPassword(username, r.PostForm.Get("password"))
+	if !request.client.supports(ownDirectory) {
+		problem = wrongPasswordText // the page has shown no such form
+	}
 	if problem != "" {
 		p.showForm(w, r, request, loginForm{Username: username, Error: problem, Attempt: attempt})
 		return
@@ -87,17 +99,23 @@ func (p *Pool) abandoned(w http.ResponseWriter, r *http.Request, request authori
 		"login_timeout")
 }
 
+// wrongPasswordText is what the page says of a name or a password.
+const wrongPasswordText = "Incorrect username or password."
+
 // checkPassword finds a user by name or e-mail address. An unknown user and a
 // wrong password are answered alike, so that nobody can find out who exists.
 func (p *Pool) checkPassword(username, password string) (user User, problem string) {
-	const wrong = "Incorrect username or password."
 	for _, candidate := range p.allUsers() {
 		if p.fold(candidate.Username) != p.fold(username) &&
 			(candidate.Email == "" || p.fold(candidate.Email) != p.fold(username)) {
 			continue
 		}
+		// Who has a password elsewhere has none here, whatever an administrator has set.
+		if p.isFederated(candidate.Username) {
+			continue
+		}
 		if subtle.ConstantTimeCompare([]byte(candidate.Password), []byte(password)) != 1 {
-			return User{}, wrong
+			return User{}, wrongPasswordText
 		}
 		// Only who knows the password learns that the account is disabled.
 		if candidate.Disabled {
@@ -112,7 +130,7 @@ func (p *Pool) checkPassword(username, password string) (user User, problem stri
 		}
 		return candidate, ""
 	}
-	return User{}, wrong
+	return User{}, wrongPasswordText
 }
 
 // newAttempt notes that a form is being shown, and names it.
@@ -137,9 +155,7 @@ func (p *Pool) attemptAlive(id string) bool {
 // xsrfMatches reports whether the form repeats the cookie's token, which a
 // foreign page can neither read nor set.
 func xsrfMatches(r *http.Request) bool {
-	cookie, err := r.Cookie(xsrfCookie)
-	return err == nil && cookie.Value != "" &&
-		subtle.ConstantTimeCompare([]byte(cookie.Value), []byte(r.PostForm.Get("_csrf"))) == 1
+	return csrfMatches(r, xsrfCookie, "_csrf")
 }
 
 // xsrfToken returns the browser's token, making one at the first visit. It is

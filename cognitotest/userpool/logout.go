@@ -18,6 +18,9 @@ func (p *Pool) serveLogout(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, authorization{}, refused)
 		return
 	}
+	if p.throughProvider(w, r, location) {
+		return
+	}
 	p.endSession(w, r)
 	noStore(w)
 	http.Redirect(w, r, location, http.StatusFound)

@@ -13,7 +13,7 @@ import (
 
 var (
 	formOnPage   = regexp.MustCompile(`(?s)<form id="[a-z]+" method="post" action="([^"]*)"(.*?)</form>`)
-	hiddenOnPage = regexp.MustCompile(`name="(_csrf|registration)" value="([^"]*)"`)
+	hiddenOnPage = regexp.MustCompile(`name="(_csrf|registration|attempt)" value="([^"]*)"`)
 	codeOnPage   = regexp.MustCompile(`This one is (\d{6})\.`)
 )
 

@@ -36,6 +36,7 @@ type page struct {
 	Pool, PoolID string
 	Style        template.CSS
 	Home         string // where the application is, or ""
+	Foreign      bool   // an identity provider's, and not the pool's
 }
 
 // loginForm is the state of the form. The password is not part of it: a page
@@ -70,7 +71,12 @@ func (p *Pool) showForm(w http.ResponseWriter, r *http.Request, a authorization,
 		Action            string
 		SignUp, Forgotten string // the other pages that a login may go by
 		Users             []User
-	}{p.page(homeOf(a.client, a.redirectURI)), form, "/login?" + r.URL.RawQuery, "/signup?" + r.URL.RawQuery, "/forgotPassword?" + r.URL.RawQuery, users})
+		Own               bool // has a form for users of the pool
+		Providers         []providerLink
+	}{
+		p.page(homeOf(a.client, a.redirectURI)), form, "/login?" + r.URL.RawQuery, "/signup?" + r.URL.RawQuery, "/forgotPassword?" + r.URL.RawQuery,
+		users, a.client.supports(ownDirectory), p.providerLinks(a.client, r.URL.Query()),
+	})
 }
 
 // showMessage shows an error page. The code is for the developer in front of it.

@@ -63,6 +63,11 @@ type Options struct {
 	// and bob (password "builder", no group, e-mail not verified).
 	Users []User
 
+	// Providers are the identity providers with which the pool federates.
+	//
+	// Optional. Default: none.
+	Providers []Provider
+
 	// CaseSensitive tells Alice from alice, in names and in e-mail addresses alike.
 	//
 	// Optional. Default: false, as in pools that the AWS console makes.
@@ -167,6 +172,8 @@ type Pool struct {
 	failNext *refusal
 	browsers []*Browser
 	idp      idpState // what only the API cognito-idp needs
+
+	federation federation
 }
 
 // poolIDPattern is the pattern of the CreateUserPool API. It also keeps the id
@@ -211,6 +218,8 @@ func NewUnstarted(options Options) *Pool {
 		attempts: map[string]time.Time{},
 		down:     map[string]bool{},
 		idp:      newIDPState(),
+
+		federation: newFederation(),
 	}
 	if !poolIDPattern.MatchString(p.id) {
 		panic(fmt.Sprintf("userpool: UserPoolID %q is not of the form region_id", p.id))

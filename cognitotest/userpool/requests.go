@@ -17,7 +17,8 @@ type Endpoint string
 
 // The endpoints of a pool. Login is the page on which visitors sign in, both
 // when it is shown and when it is submitted. IDP is the JSON API of SDKs, whose
-// header X-Amz-Target names the operation.
+// header X-Amz-Target names the operation. IDPResponse, SAMLResponse and SAMLLogout are
+// where identity providers send their visitors back, and ProviderPage is theirs.
 const (
 	Authorize Endpoint = "authorize"
 	Login     Endpoint = "login"
@@ -31,6 +32,11 @@ const (
 	Forgotten Endpoint = "forgotPassword"
 	Confirm   Endpoint = "confirm"
 	IDP       Endpoint = "idp"
+
+	IDPResponse  Endpoint = "idpresponse"
+	SAMLResponse Endpoint = "samlresponse"
+	SAMLLogout   Endpoint = "samllogout"
+	ProviderPage Endpoint = "provider"
 )
 
 // Request is what an endpoint was sent. Secrets are in it as they came.

@@ -5,17 +5,18 @@ import (
 	"time"
 )
 
-// What the pool remembers of a visitor between two logins. Only the login page
-// starts a session and only /logout ends it before its time; neither a refresh
-// nor a revocation touches it.
+// What the pool remembers of a visitor between two logins. Only the pages to sign in,
+// its own and those of identity providers, start a session, and only /logout ends it
+// before its time; neither a refresh nor a revocation touches it.
 
 // sessionCookie is the name of Cognito's own session cookie. It is why a
 // visitor who has only left the application is let in again without a page.
 const sessionCookie = "cognito"
 
-// session is a visitor who has signed in on the login page.
+// session is a visitor who has signed in.
 type session struct {
 	username string
+	provider string    // where, or "" on the login page
 	authTime time.Time // when the password was given
 	level    int       // that was reached: 1, or 3 with a second factor
 	expires  time.Time // by the client's setting; requests do not extend it
@@ -24,8 +25,13 @@ type session struct {
 // startSession remembers a visitor and gives them the cookie. The auth_time of codes
 // given out while it lasts is that of its start.
 func (p *Pool) startSession(w http.ResponseWriter, username string, ttl time.Duration, level int) session {
+	return p.startSessionFrom(w, "", username, ttl, level)
+}
+
+// startSessionFrom is startSession for a visitor who has signed in at a provider.
+func (p *Pool) startSessionFrom(w http.ResponseWriter, provider, username string, ttl time.Duration, level int) session {
 	now := p.Now()
-	started := session{username: username, authTime: now, level: level, expires: now.Add(ttl)}
+	started := session{username: username, provider: provider, authTime: now, level: level, expires: now.Add(ttl)}
 	if ttl <= 0 {
 		return started // the client wants no single sign-on
 	}

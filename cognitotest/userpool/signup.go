@@ -54,15 +54,23 @@ type field struct{ Name, Label, Type, Autocomplete, Value string }
 type pageForm struct {
 	ID, Title, Lead, Button, Error, XSRF string
 	Fields, Hidden                       []field
+	Cancel                               bool // has a button for it
+}
+
+// formPage is what the template "form" shows.
+type formPage struct {
+	page
+	Form   pageForm
+	Action string
+	Users  []User // to show with their passwords
+	Script string // that submits the form by itself, or ""
 }
 
 func (p *Pool) showPageForm(w http.ResponseWriter, r *http.Request, path string, a authorization, form pageForm) {
 	form.XSRF = xsrfToken(w, r)
-	p.render(w, http.StatusOK, "form", formTargets(a.client), struct {
-		page
-		Form   pageForm
-		Action string
-	}{p.page(homeOf(a.client, a.redirectURI)), form, path + "?" + r.URL.RawQuery})
+	p.render(w, http.StatusOK, "form", formTargets(a.client), formPage{
+		page: p.page(homeOf(a.client, a.redirectURI)), Form: form, Action: path + "?" + r.URL.RawQuery,
+	})
 }
 
 // formRequest reads the parameters of a page with a form, and answers for those that
@@ -140,8 +148,8 @@ func (p *Pool) submitForgotten(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	user, known := p.user(strings.TrimSpace(r.PostForm.Get("username")))
-	if !known {
-		user = User{}
+	if !known || p.isFederated(user.Username) {
+		user = User{} // who has a password elsewhere forgets it there
 	}
 	user.Password = r.PostForm.Get("password")
 	p.askForCode(w, r, request, registration{user: user, code: sixDigits()}, "")

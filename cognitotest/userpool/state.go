@@ -24,6 +24,9 @@ type savedPool struct {
 	Clients  []Client
 	Families []savedFamily
 	Sessions map[string]savedSession
+
+	Providers  []Provider
+	Identities map[string]identity // by username
 }
 
 type savedKey struct {
@@ -49,19 +52,20 @@ type savedTicket struct {
 }
 
 type savedSession struct {
-	Username          string
-	AuthTime, Expires time.Time
+	Username, Provider string
+	AuthTime, Expires  time.Time
 }
 
-// Save returns what [Pool.Restore] needs: users and clients, clock, signing keys, and
+// Save returns what [Pool.Restore] needs: users, clients and identity providers, clock, signing keys, and
 // the sign-ins that can still be refreshed. Whoever has it can sign as the pool, and
 // reads passwords in it.
 func (p *Pool) Save() ([]byte, error) {
-	users, clients, now := p.Users(), p.Clients(), p.Now()
+	users, clients, providers, now := p.Users(), p.Clients(), p.Providers(), p.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	saved := savedPool{
 		PoolID: p.id, Offset: time.Duration(p.offset.Load()), Users: users, Clients: clients,
+		Providers: providers, Identities: p.federation.identities,
 		Keys: map[string]savedKey{}, Sessions: map[string]savedSession{}, Families: p.savedFamilies(now),
 	}
 	for use, key := range p.keys.current {
@@ -80,7 +84,7 @@ func (p *Pool) Save() ([]byte, error) {
 	}
 	for id, s := range p.sessions {
 		if now.Before(s.expires) {
-			saved.Sessions[id] = savedSession{s.username, s.authTime, s.expires}
+			saved.Sessions[id] = savedSession{s.username, s.provider, s.authTime, s.expires}
 		}
 	}
 	return json.Marshal(saved)
@@ -144,6 +148,7 @@ func (p *Pool) Restore(text []byte) error {
 			p.SetClient(client)
 		}
 	}
+	p.restoreFederation(saved)
 	p.offset.Store(int64(saved.Offset))
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -154,9 +159,23 @@ func (p *Pool) Restore(text []byte) error {
 		}
 	}
 	for id, s := range saved.Sessions {
-		p.sessions[id] = session{username: s.Username, authTime: s.AuthTime, expires: s.Expires}
+		p.sessions[id] = session{username: s.Username, provider: s.Provider, authTime: s.AuthTime, expires: s.Expires}
 	}
 	return nil
+}
+
+// restoreFederation takes up providers, and who has signed in by them.
+func (p *Pool) restoreFederation(saved savedPool) {
+	for _, provider := range saved.Providers {
+		if _, known := p.provider(provider.Name); !known {
+			p.SetProvider(provider)
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, identity := range saved.Identities {
+		p.federation.identities[key] = identity
+	}
 }
 
 func (p *Pool) hasUser(username string) bool {

@@ -28,6 +28,9 @@ func (p *Pool) serveUserInfo(w http.ResponseWriter, r *http.Request) {
 	for name, value := range readable(user, client, scopes) {
 		members[name] = value
 	}
+	if identities := p.identitiesText(user.Username); identities != "" {
+		members["identities"] = identities
+	}
 	writeJSON(w, http.StatusOK, members)
 }
 

@@ -1,0 +1,82 @@
+package userpool_test
+
+import (
+	"fmt"
+	"net/url"
+
+	"github.com/bar-tech/cognito/cognitotest/userpool"
+)
+
+// newFederatedPool has a provider with one user.
+func newFederatedPool() *userpool.Pool {
+	return userpool.New(userpool.Options{Providers: []userpool.Provider{{
+		Name: "Google", Type: "Google",
+		Users: []userpool.ProviderUser{{
+			ID: "1234", Password: "lutwidge", Attributes: map[string]string{"email": "carol@example.com"},
+		}},
+	}}})
+}
+
+// federatedLogin is where an application sends a visitor who is to sign in with Google.
+func federatedLogin(pool *userpool.Pool) string {
+	return pool.URL() + "/oauth2/authorize?" + url.Values{
+		"response_type":     {"code"},
+		"client_id":         {"1example23456789"},
+		"redirect_uri":      {"http://localhost:8021/login/redirect"},
+		"state":             {"xyz"},
+		"identity_provider": {"Google"},
+	}.Encode()
+}
+
+// Browser.LoginAt signs a visitor in on the page of an identity provider.
+func ExampleBrowser_LoginAt() {
+	pool := newFederatedPool()
+	defer pool.Close()
+
+	page := pool.NewBrowser().LoginAt("Google", federatedLogin(pool), "1234", "lutwidge")
+	fmt.Println(page.URL.Path, page.URL.Query().Get("state"))
+	for _, user := range pool.Users() {
+		fmt.Println(user.Username, user.Email)
+	}
+	// Output:
+	// /login/redirect xyz
+	// alice alice@example.com
+	// bob bob@example.com
+	// Google_1234 carol@example.com
+}
+
+// Browser.CancelAt is a visitor who thinks better of it.
+func ExampleBrowser_CancelAt() {
+	pool := newFederatedPool()
+	defer pool.Close()
+
+	page := pool.NewBrowser().CancelAt("Google", federatedLogin(pool))
+	fmt.Println(page.URL.Query().Get("error"))
+	// Output:
+	// access_denied
+}
+
+// Pool.FailProvider is a provider that does not do its part.
+func ExamplePool_FailProvider() {
+	pool := newFederatedPool()
+	defer pool.Close()
+
+	pool.FailProvider("Google", "", "")
+	page := pool.NewBrowser().LoginAt("Google", federatedLogin(pool), "1234", "lutwidge")
+	fmt.Println(page.URL.Query().Get("error"), "-", page.URL.Query().Get("error_description"))
+	// Output:
+	// invalid_request - Google Error - 400 error getting token
+}
+
+// Pool.Federate spares a test the pages.
+func ExamplePool_Federate() {
+	pool := newFederatedPool()
+	defer pool.Close()
+
+	user := pool.Federate("Google", "1234")
+	user.Groups = []string{"admin"}
+	pool.SetUser(user)
+	fmt.Println(user.Username, user.Email)
+	// Output:
+	// Google_1234 carol@example.com
+}
