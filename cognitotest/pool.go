@@ -47,6 +47,8 @@ const (
 	SignUp    = userpool.SignUp
 	Forgotten = userpool.Forgotten
 	Confirm   = userpool.Confirm
+	IDP       = userpool.IDP
+	Register  = userpool.Register
 
 	IDPResponse  = userpool.IDPResponse
 	SAMLResponse = userpool.SAMLResponse

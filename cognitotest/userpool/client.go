@@ -143,6 +143,18 @@ func (p *Pool) SetClient(client Client) {
 	p.clients.set(client.ID, client)
 }
 
+// RemoveClient deletes an app client. Nobody can sign in by it or refresh its tokens any
+// more.
+func (p *Pool) RemoveClient(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, known := p.clients.byName[id]; !known {
+		panic(fmt.Sprintf("userpool: RemoveClient: the pool has no client %q", id))
+	}
+	p.clients.remove(id)
+	delete(p.idp.clientNames, id)
+}
+
 // grantsOf are the client's grants, once they make sense together.
 func grantsOf(client Client) []string {
 	if len(client.Grants) == 0 {

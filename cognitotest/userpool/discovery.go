@@ -11,7 +11,7 @@ import (
 // Connect's.
 func (p *Pool) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{ // the client may have left
+	members := map[string]any{
 		"authorization_endpoint":                p.url + "/oauth2/authorize",
 		"end_session_endpoint":                  p.url + "/logout",
 		"id_token_signing_alg_values_supported": []string{"RS256"},
@@ -26,5 +26,9 @@ func (p *Pool) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 			"client_secret_basic", "client_secret_post",
 		},
 		"userinfo_endpoint": p.url + "/oauth2/userInfo",
-	})
+	}
+	if p.clientRegistration.on {
+		members["registration_endpoint"] = p.url + "/oauth2/register"
+	}
+	_ = json.NewEncoder(w).Encode(members) // the client may have left
 }

@@ -25,7 +25,7 @@
 //     refresh tokens, machine.go is for clients that sign in as themselves;
 //     claims.go decides what tokens say, and sign.go signs with
 //     a key of keys.go;
-//   - userinfo.go, revoke.go, logout.go, jwks.go and discovery.go are the
+//   - userinfo.go, revoke.go, logout.go, jwks.go, discovery.go and register.go are the
 //     remaining endpoints, one a file;
 //   - idp.go is the JSON API cognito-idp, which SDKs and Amplify call (the files idp*.go
 //     are its operations);

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -117,6 +118,24 @@ type Options struct {
 	// Optional. Default: false.
 	Levels bool
 
+	// Registration lets applications register themselves as app clients at
+	// /oauth2/register (RFC 7591), as the feature plans Essentials and Plus do, with a
+	// token of client_credentials whose scope is aws.cognito/dcr/register.
+	//
+	// Optional. Default: false, there is no such endpoint.
+	Registration bool
+
+	// OpenRegistration is Registration without a token too, for the code grant alone.
+	//
+	// Optional. Default: false.
+	OpenRegistration bool
+
+	// RegistrationScopes are the scopes that registered clients may have beside openid,
+	// email, phone and profile.
+	//
+	// Optional. Default: none.
+	RegistrationScopes []string
+
 	// ShowUsers lists usernames and passwords below the login form, for
 	// demonstrations.
 	//
@@ -142,6 +161,7 @@ type Pool struct {
 	levels              bool
 	unstyled            bool
 	registrations       registrations
+	clientRegistration  clientRegistration
 
 	listener    net.Listener
 	certificate *x509.Certificate  // after StartTLS
@@ -209,6 +229,9 @@ func NewUnstarted(options Options) *Pool {
 		front:               options.Front,
 
 		showUsers: options.ShowUsers, levels: options.Levels, unstyled: options.Unstyled,
+		clientRegistration: clientRegistration{
+			options.Registration || options.OpenRegistration, options.OpenRegistration, slices.Clone(options.RegistrationScopes),
+		},
 		served:   make(chan struct{}),
 		keys:     newKeyring(),
 		codes:    map[string]grant{},

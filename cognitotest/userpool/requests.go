@@ -19,6 +19,7 @@ type Endpoint string
 // when it is shown and when it is submitted. IDP is the JSON API of SDKs, whose
 // header X-Amz-Target names the operation. IDPResponse, SAMLResponse and SAMLLogout are
 // where identity providers send their visitors back, and ProviderPage is theirs.
+// Register is there with [Options.Registration].
 const (
 	Authorize Endpoint = "authorize"
 	Login     Endpoint = "login"
@@ -32,6 +33,7 @@ const (
 	Forgotten Endpoint = "forgotPassword"
 	Confirm   Endpoint = "confirm"
 	IDP       Endpoint = "idp"
+	Register  Endpoint = "register"
 
 	IDPResponse  Endpoint = "idpresponse"
 	SAMLResponse Endpoint = "samlresponse"

@@ -51,6 +51,9 @@ func (p *Pool) routes() http.Handler {
 	} {
 		mux.Handle(r.path, p.serve(r))
 	}
+	if p.clientRegistration.on {
+		mux.Handle("/oauth2/register", p.serve(route{Register, "/oauth2/register", post(p.serveRegister), false}))
+	}
 	api := p.serve(route{IDP, "/", post(p.serveIDP()), true})
 	mux.HandleFunc("POST /{$}", api)
 	mux.HandleFunc("OPTIONS /{$}", api)
