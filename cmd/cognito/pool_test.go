@@ -208,6 +208,7 @@ func TestSettingsNameLineAndField(t *testing.T) {
 		{"{\n\"poolId\": \"pool\"}", "line 2: poolId"},
 		{"{\n\"issuer\": \"https://a/b\"}", "line 2: issuer"},
 		{"{\n\"invalidClientStatus\": 403}", "line 2: invalidClientStatus"},
+		{"{\n\"registrationScopes\": [\"a/b\"]}", "line 2: registrationScopes"},
 		{"{\"classicUi\": true,\n\"unstyled\": true}", "line 2: unstyled"},
 		{"{\"classicUi\": true,\n\"levels\": true}", "line 2: levels"},
 		{"{\"clients\": [{\"id\":\"a\",\n\"secondSecret\": \"b\"}]}", "line 2: clients[0].secondSecret"},

@@ -24,6 +24,7 @@ type poolFirst struct {
 var endpoints = []userpool.Endpoint{
 	userpool.Authorize, userpool.Login, userpool.Token, userpool.UserInfo,
 	userpool.Revoke, userpool.Logout, userpool.JWKS, userpool.Discovery,
+	userpool.SignUp, userpool.Forgotten, userpool.Confirm, userpool.IDP, userpool.Register,
 }
 
 // readBody fills into with the body, as strictly as the settings file is read.
@@ -220,8 +221,15 @@ func (c *control) reset(*http.Request) (any, error) {
 			c.pool.RemoveUser(user.Username)
 		}
 	}
+	firstClients := map[string]bool{}
 	for _, client := range c.first.clients {
+		firstClients[client.ID] = true
 		c.pool.SetClient(client)
+	}
+	for _, client := range c.pool.Clients() {
+		if !firstClients[client.ID] {
+			c.pool.RemoveClient(client.ID)
+		}
 	}
 	return nil, nil //nolint:nilnil // nothing to say
 }

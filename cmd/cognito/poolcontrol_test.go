@@ -4,6 +4,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -128,12 +131,35 @@ func TestControl(t *testing.T) {
 	if !strings.Contains(seen, `"grant_type":"refresh_token"`) || strings.Contains(seen, tokens["refresh_token"].(string)) || strings.Contains(seen, "sesame") {
 		t.Errorf("requests are %s", seen)
 	}
+	do("POST", "clients", `{"id":"another"}`, 204)
+	do("POST", "faults", `{"endpoint":"idp","status":503}`, 204)
 	do("POST", "reset", `{}`, 204)
+	if state := do("GET", "state", "", 200); strings.Contains(state, "another") {
+		t.Errorf("after a reset the state is %s", state)
+	}
 	do("DELETE", "users/carol", "", 404)
 	do("POST", "users", `{"usernaem":"x"}`, 400)
 	do("POST", "clients", `{"id":"x","callbackUrls":["/cb"]}`, 400)
 	do("POST", "faults", `{"endpoint":"everything"}`, 400)
 	if status, page := p.ask("GET", "/", ""); status != 200 || !strings.Contains(page, "<title>User pool</title>") {
 		t.Errorf("the page has status %d", status)
+	}
+}
+
+// TestControlKnowsTheEndpoints: what the pool can be asked can be broken, and is counted.
+func TestControlKnowsTheEndpoints(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../../cognitotest/userpool/requests.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := regexp.MustCompile(`Endpoint = "(\w+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(declared) != len(endpoints) {
+		t.Errorf("the control API knows %d endpoints, and the pool %d", len(endpoints), len(declared))
+	}
+	for _, found := range declared {
+		if !slices.Contains(endpoints, userpool.Endpoint(found[1])) {
+			t.Errorf("the control API does not know %q", found[1])
+		}
 	}
 }

@@ -29,6 +29,9 @@ type poolFile struct {
 	MaxSessions   int          `json:"maxSessions"`
 	InvalidClient int          `json:"invalidClientStatus"`
 	NoErrorState  bool         `json:"errorsWithoutState"`
+	Registration  bool         `json:"registration"`
+	OpenReg       bool         `json:"openRegistration"`
+	RegScopes     []string     `json:"registrationScopes"`
 	Clients       []clientFile `json:"clients"`
 	Users         []userFile   `json:"users"`
 }
@@ -125,6 +128,9 @@ func (f poolFile) checkPool(complain func(path, format string, values ...any)) {
 	if f.InvalidClient != 0 && f.InvalidClient != http.StatusBadRequest && f.InvalidClient != http.StatusUnauthorized {
 		complain("invalidClientStatus", "is %d, want 400 or 401", f.InvalidClient)
 	}
+	if len(f.RegScopes) > 0 && !f.Registration && !f.OpenReg {
+		complain("registrationScopes", "has no effect without registration or openRegistration")
+	}
 	if f.ClassicUI && f.Unstyled {
 		complain("unstyled", "is true, and has no effect with classicUi: branding styles belong to managed login")
 	}
@@ -184,6 +190,7 @@ func (f poolFile) options() userpool.Options {
 		PublicURL: f.URL, UserPoolID: orElse(f.PoolID, defaultPoolID), Name: f.Name, Issuer: f.Issuer,
 		CaseSensitive: f.CaseSensitive, ClassicHostedUI: f.ClassicUI, Unstyled: f.Unstyled, ShowUsers: f.ShowUsers,
 		Levels: f.Levels, MaxSessions: f.MaxSessions, InvalidClientStatus: f.InvalidClient, ErrorsWithoutState: f.NoErrorState,
+		Registration: f.Registration, OpenRegistration: f.OpenReg, RegistrationScopes: f.RegScopes,
 	}
 	for _, client := range f.Clients {
 		options.Clients = append(options.Clients, client.client())
