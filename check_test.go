@@ -52,10 +52,13 @@ func TestCheck(t *testing.T) {
 		"wrong secret":       {options: cognitotest.Options{Clients: []cognitotest.Client{confidential}}, config: func(c *cognito.Config) { c.ClientSecret = "guess" }, code: "secret_wrong", field: "ClientSecret"},
 		"superfluous secret": {config: func(c *cognito.Config) { c.ClientSecret = "guess" }, code: "secret_superfluous", field: "ClientSecret"},
 		"no branding style":  {options: cognitotest.Options{Unstyled: true}, code: "no_branding_style", field: "ClientID"},
-		"clock":              {config: func(c *cognito.Config) { now := c.Now; c.Now = func() time.Time { return now().Add(time.Hour) } }, code: "clock_wrong", field: "Now"},
-		"issuer":             {config: func(c *cognito.Config) { c.Issuer = strings.Replace(c.Issuer, "127.0.0.1", "localhost", 1) }, code: "issuer_differs", field: "Issuer"},
-		"no such pool":       {config: func(c *cognito.Config) { c.Issuer += "x"; c.UserPoolID += "x" }, code: "issuer_unreachable", field: "UserPoolID"},
-		"no keys":            {pool: func(p *cognitotest.Pool) { p.Break(cognitotest.JWKS, cognitotest.Fault{Body: `{"keys":[]}`}) }, code: "keys_unusable", field: "UserPoolID"},
+		"no branding style, long page": {pool: func(p *cognitotest.Pool) {
+			p.Break(cognitotest.Login, cognitotest.Fault{ContentType: "text/html", Body: "Login pages unavailable" + strings.Repeat(" ", 1<<20)})
+		}, code: "no_branding_style", field: "ClientID"},
+		"clock":        {config: func(c *cognito.Config) { now := c.Now; c.Now = func() time.Time { return now().Add(time.Hour) } }, code: "clock_wrong", field: "Now"},
+		"issuer":       {config: func(c *cognito.Config) { c.Issuer = strings.Replace(c.Issuer, "127.0.0.1", "localhost", 1) }, code: "issuer_differs", field: "Issuer"},
+		"no such pool": {config: func(c *cognito.Config) { c.Issuer += "x"; c.UserPoolID += "x" }, code: "issuer_unreachable", field: "UserPoolID"},
+		"no keys":      {pool: func(p *cognitotest.Pool) { p.Break(cognitotest.JWKS, cognitotest.Fault{Body: `{"keys":[]}`}) }, code: "keys_unusable", field: "UserPoolID"},
 		"firewall": {pool: func(p *cognitotest.Pool) {
 			p.Break(cognitotest.Token, cognitotest.Fault{Status: 403, Body: "<html>", ContentType: "text/html"})
 		}, code: "token_endpoint_fails", field: "UserPoolDomain"},

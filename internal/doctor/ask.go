@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -22,19 +22,21 @@ type answer struct {
 	err      error
 }
 
+// longestBody is enough of a page to know it by.
 const longestBody = 256 << 10
 
+// send needs no place in a lane of the client's: there is one round of questions at a
+// time, and each asks one thing after another.
 func send(app App, request *http.Request) answer {
-	client := *app.Client
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	response, err := client.Do(request)
-	if err != nil {
+	status, header, body, err := app.Client.Do(request, longestBody)
+	if err != nil && !errors.Is(err, pool.ErrTooLong) {
 		return answer{err: err}
 	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, longestBody))
-	location, _ := response.Location()
-	return answer{response.StatusCode, response.Header, location, string(body), err}
+	got := answer{status: status, header: header, body: string(body)}
+	if to, err := request.URL.Parse(header.Get("Location")); err == nil && header.Get("Location") != "" {
+		got.location = to
+	}
+	return got
 }
 
 func get(ctx context.Context, app App, address string) answer {

@@ -9,7 +9,6 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -40,7 +39,7 @@ type App struct {
 	RedirectURI  string // "" if that is not known: then nothing is asked about it
 	LogoutURI    string
 	Challenge    string // any of PKCE's, since codes are never redeemed
-	Client       *http.Client
+	Client       *pool.Client
 	Now          func() time.Time
 }
 

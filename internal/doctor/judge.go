@@ -2,12 +2,13 @@ package doctor
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
@@ -40,12 +41,9 @@ func domainUnreachable(origin string, err error) Finding {
 		`copy the domain from the pool's "Domain" page; a new one takes up to five minutes to answer`}
 }
 
-// cause drops the address that net/http repeats, with its query.
+// cause leaves out that there was no answer, which the findings say themselves.
 func cause(err error) error {
-	if failed, ok := err.(*url.Error); ok {
-		return failed.Err
-	}
-	return err
+	return errors.New(strings.TrimPrefix(err.Error(), pool.ErrNoAnswer.Error()+": "))
 }
 
 // judgeAuthorize returns nil if a login can begin.

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"net/http"
 	"sync"
 	"time"
 
@@ -71,10 +70,7 @@ func (a *Engine) described() doctor.App {
 	s := a.settings
 	app := doctor.App{
 		Endpoints: a.endpoints, Issuers: a.issuers, PoolID: s.UserPoolID, ClientID: s.ClientID, ClientSecret: s.ClientSecret,
-		Scopes: s.Scopes, Resource: s.Resource, Challenge: a.hooks.Challenge(secret.Random()), Client: s.HTTPClient, Now: s.Now,
-	}
-	if app.Client == nil {
-		app.Client = &http.Client{Transport: http.DefaultTransport}
+		Scopes: s.Scopes, Resource: s.Resource, Challenge: a.hooks.Challenge(secret.Random()), Client: a.client, Now: s.Now,
 	}
 	if s.BaseURL != "" {
 		app.RedirectURI, app.LogoutURI = s.BaseURL+s.RedirectPath, s.BaseURL+s.AfterLogout

@@ -23,8 +23,9 @@ const (
 	// without an answer in pingTimeout.
 	pingAfter   = 1500 * time.Millisecond
 	pingTimeout = time.Second
-	// longestAnswer bounds what is read of any answer, after decompression.
-	longestAnswer = 1 << 20
+	// LongestAnswer bounds what is read of an answer with tokens, claims or keys, after
+	// decompression.
+	LongestAnswer = 1 << 20
 	// How many calls of a kind may be under way at a time. Each kind has places of
 	// its own, so none can starve another (P9): junk sent to the callback must not
 	// stop renewals, nor a revocation endpoint that hangs stop logins.
@@ -59,6 +60,7 @@ const (
 
 var (
 	ErrNoAnswer  = errors.New("no answer")
+	ErrTooLong   = errors.New("answer is too long")
 	errCallsFull = errors.New("too many calls to Cognito in flight")
 )
 
@@ -157,8 +159,10 @@ func NewClient(given *http.Client, closing <-chan struct{}) *Client {
 }
 
 // Do sends one request, once: neither a code nor a refresh token may be spent
-// twice by a retry that nobody sees. Whoever calls it has a place in a lane.
-func (c *Client) Do(request *http.Request) (status int, header http.Header, body []byte, err error) {
+// twice by a retry that nobody sees. Whoever calls it has a place in a lane, or bounds by
+// other means how many calls are under way. An answer beyond longest bytes comes with
+// its beginning and [ErrTooLong].
+func (c *Client) Do(request *http.Request, longest int) (status int, header http.Header, body []byte, err error) {
 	ctx, cancel := tasks.Awake(request.Context(), CallTimeout)
 	defer cancel()
 	response, err := c.client.Do(request.WithContext(ctx))
@@ -166,12 +170,12 @@ func (c *Client) Do(request *http.Request) (status int, header http.Header, body
 		return 0, nil, nil, fmt.Errorf("%w: %w", ErrNoAnswer, callError(err))
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, err = io.ReadAll(io.LimitReader(response.Body, longestAnswer+1))
+	body, err = io.ReadAll(io.LimitReader(response.Body, int64(longest)+1))
 	if err != nil {
 		return 0, nil, nil, fmt.Errorf("%w: %w", ErrNoAnswer, callError(err))
 	}
-	if len(body) > longestAnswer {
-		return 0, nil, nil, fmt.Errorf("answer is longer than %d bytes", longestAnswer)
+	if len(body) > longest {
+		return response.StatusCode, response.Header, body[:longest], fmt.Errorf("%w: more than %d bytes", ErrTooLong, longest)
 	}
 	return response.StatusCode, response.Header, body, nil
 }

@@ -2,6 +2,10 @@ package pool
 
 import (
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,5 +65,39 @@ func TestLanes(t *testing.T) {
 	hasty := newLane(0, 1, time.Millisecond, nil)
 	if _, err := hasty.Take(t.Context()); !errors.Is(err, errCallsFull) {
 		t.Errorf("out of patience: %v, want %v", err, errCallsFull)
+	}
+}
+
+// TestAnEndlessAnswer fills no memory: what is beyond the bound stays unread, and the
+// caller learns that it has the beginning alone.
+func TestAnEndlessAnswer(t *testing.T) {
+	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for {
+			if _, err := io.WriteString(w, strings.Repeat("x", 1<<10)); err != nil {
+				return
+			}
+		}
+	}))
+	defer endless.Close()
+	client := NewClient(nil, nil)
+	defer client.CloseIdle()
+	ask := func(longest int) ([]byte, error) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, endless.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, body, err := client.Do(request, longest)
+		return body, err
+	}
+	for _, longest := range []int{10, 1 << 12} {
+		if body, err := ask(longest); !errors.Is(err, ErrTooLong) || len(body) != longest {
+			t.Errorf("%d bytes, %v, want %d and %v", len(body), err, longest, ErrTooLong)
+		}
+	}
+	honest := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "0123456789") }))
+	defer honest.Close()
+	endless.URL = honest.URL
+	if body, err := ask(10); err != nil || string(body) != "0123456789" {
+		t.Errorf("the honest answer is %q, %v", body, err)
 	}
 }

@@ -95,7 +95,7 @@ func (t *TokenEndpoint) post(ctx context.Context, address string, form url.Value
 		request.SetBasicAuth(t.ClientID, t.ClientSecret.Reveal())
 	}
 	// net/http repeats a POST by itself only if not a byte of it was sent.
-	status, header, body, err := t.Client.Do(request)
+	status, header, body, err := t.Client.Do(request, LongestAnswer)
 	if err == nil {
 		t.Clock.heard(header)
 	}
@@ -161,7 +161,7 @@ func (t *TokenEndpoint) FetchUserInfo(ctx context.Context, access secret.Text) (
 	}
 	request.Header.Set("Authorization", "Bearer "+access.Reveal())
 	request.Header.Set("Accept", "application/json")
-	status, header, body, err := t.Client.Do(request)
+	status, header, body, err := t.Client.Do(request, LongestAnswer)
 	if err != nil {
 		return nil, fault.Unavailable(fmt.Errorf("userInfo endpoint: %w", err))
 	}

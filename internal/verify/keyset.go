@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/MicahParks/jwkset"
+	"github.com/bar-tech/cognito/internal/pool"
 )
 
 // keysHeadStart is how long an address of the keys may be silent before the next one
@@ -100,7 +101,7 @@ func (s *Keys) readFrom(ctx context.Context, address string) (map[string]jwkset.
 	if err != nil {
 		return nil, err
 	}
-	status, _, body, err := s.caller.Do(request)
+	status, _, body, err := s.caller.Do(request, pool.LongestAnswer)
 	switch {
 	case err != nil:
 		return nil, err
