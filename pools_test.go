@@ -385,7 +385,7 @@ func TestPlacesInAnApp(t *testing.T) {
 			s := lab.ServeAppWith(t, pool, place.furnish, below(place.prefix))
 			allowPaths(pool, s.URL+place.prefix)
 			mustVisit(s, s.URL+place.prefix, place.prefix)
-			if strings.Contains(s.Logged.String(), "out of reach") {
+			if strings.Contains(s.Logged.String(), "unreachable") {
 				t.Errorf("the log complains: %s", s.Logged.String())
 			}
 		})

@@ -286,11 +286,11 @@ func TestLongDeepLink(t *testing.T) {
 			t.Errorf("%.40s… (%d bytes) takes %d in the login's address", path, len(path), sent)
 		}
 	}
-	if strings.Contains(s.Logged.String(), "too long to be returned to") {
+	if strings.Contains(s.Logged.String(), "too long to return to") {
 		t.Error("the log calls an address too long that was kept")
 	}
 	s.Begin("return_to=/" + strings.Repeat("x", 2048))
-	if !strings.Contains(s.Logged.String(), "level=DEBUG msg=\"cognito: an address is too long to be returned to") {
+	if !strings.Contains(s.Logged.String(), "level=DEBUG msg=\"cognito: an address is too long to return to") {
 		t.Error("the log does not tell of an address that was lost")
 	}
 }

@@ -671,7 +671,7 @@ func TestStrangersLogOutDuringAnOutage(t *testing.T) {
 	if tried := strings.Count(s.Logged.String(), "could not be ended yet"); tried > 1024 {
 		t.Errorf("%d sessions that nobody has seen wait to be ended", tried)
 	}
-	if told := strings.Count(s.Logged.String(), "too many wait for that"); told != 1100-1024 {
+	if told := strings.Count(s.Logged.String(), "too many others are waiting"); told != 1100-1024 {
 		t.Errorf("of %d sessions that there is no room for, %d are in the log", 1100-1024, told)
 	}
 	for range 3 {

@@ -80,7 +80,7 @@ func TestErrorWithoutState(t *testing.T) {
 			if !errors.Is(event.Err, cognito.ErrStateMismatch) || event.Level() >= slog.LevelWarn {
 				t.Errorf("%q is logged at %s as %v", query, event.Level(), event.Err)
 			}
-			if !strings.Contains(text, `Cognito reported invalid_request: "line\nlevel=ERROR xxx`) || !strings.Contains(text, "anybody may write") || len(text) > 600 {
+			if !strings.Contains(text, `Cognito reported invalid_request: "line\nlevel=ERROR xxx`) || !strings.Contains(text, "anybody can write") || len(text) > 600 {
 				t.Errorf("%q is logged as %s", query, text)
 			}
 		}
@@ -101,7 +101,7 @@ func TestStrangersErrorAlarmsNobody(t *testing.T) {
 		} {
 			s.Send(r)
 			event := log.mustTell(t, r.Path)
-			if event.Err == nil || event.Level() > slog.LevelWarn || !strings.Contains(event.Err.Error(), "anybody may write") {
+			if event.Err == nil || event.Level() > slog.LevelWarn || !strings.Contains(event.Err.Error(), "anybody can write") {
 				t.Errorf("%s is logged at %s as %v", r.Path, event.Level(), event.Err)
 			}
 		}
@@ -258,7 +258,7 @@ func TestBearerHints(t *testing.T) {
 	if res := off.Send(lab.Request{Path: "/me"}); res.Header.Get("WWW-Authenticate") != "" {
 		t.Errorf("whoever sends no token is challenged: %q", res.Header.Get("WWW-Authenticate"))
 	}
-	if n := strings.Count(off.Logged.String(), "a bearer token was sent, and Bearer is off"); n != 1 {
+	if n := strings.Count(off.Logged.String(), "a bearer token was sent, but Bearer is off"); n != 1 {
 		t.Errorf("the log hints %d times at Bearer, want once", n)
 	}
 	on := lab.ServeAPI(t)

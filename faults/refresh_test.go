@@ -865,7 +865,7 @@ func TestLookInVain(t *testing.T) {
 		lab.Eventually(t, "it is looked again", func() bool { return len(storage.Asked("get")) > before })
 		storage.Misbehave(nil)
 		s.MustBe("alice", alice.Cookie)
-		if err := s.Auth.Close(); err != nil || strings.Contains(s.Logged.String(), "may not be stored") {
+		if err := s.Auth.Close(); err != nil || strings.Contains(s.Logged.String(), "may not have been stored") {
 			t.Errorf("%s: Close says %v, and the log %s", name, err, s.Logged.String())
 		}
 		mustLast(alice.Cookie, lab.ServeWith(t, pool, lab.On(storage)))

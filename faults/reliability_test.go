@@ -46,7 +46,7 @@ var renewalOutages = []outage{
 	{"login page of a hotel", cognitotest.Fault{Status: 200, ContentType: "text/html", Body: "<h1>Welcome</h1>"}, "not JSON"},
 	{"redirect", cognitotest.Fault{Status: 307, Header: http.Header{"Location": {"https://elsewhere.example/"}}}, "HTTP status 307"},
 	{"broken JSON", cognitotest.Fault{Body: `{"access_token":`}, "cannot be read"},
-	{"no tokens", cognitotest.Fault{Body: `{}`}, "without access token"},
+	{"no tokens", cognitotest.Fault{Body: `{}`}, "has no access token"},
 	{"endless answer", cognitotest.Fault{BodySize: 3 << 20}, "longer than"},
 	{"connection cut", cognitotest.Fault{LoseAnswer: true}, "no answer"},
 	{"wrong secret", cognitotest.Fault{Status: 400, Body: `{"error":"invalid_client"}`}, "check ClientID and ClientSecret"},

@@ -135,7 +135,7 @@ func askIssuer(ctx context.Context, app App) []Finding {
 			continue
 		}
 		if got.status != http.StatusOK {
-			failed = fmt.Errorf("%s answers %d", home, got.status)
+			failed = fmt.Errorf("%s responds with status %d", home, got.status)
 			continue
 		}
 		if found := judgeDiscovery(app, got); len(found) > 0 {

@@ -64,7 +64,7 @@ func Ask(ctx context.Context, app App, more ...Question) []Finding {
 			// An app's transport or storage that panics must not end the app's process.
 			defer func() {
 				if p := recover(); p != nil {
-					answers[i] = []Finding{{Code: codeNotAsked, Breaks: true, Problem: fmt.Sprintf("asking has panicked: %v", p), Remedy: "mend the HTTPClient or the Storage that is given"}}
+					answers[i] = []Finding{{Code: codeNotAsked, Breaks: true, Problem: fmt.Sprintf("the check panicked: %v", p), Remedy: "fix the HTTPClient or the Storage in Config"}}
 				}
 			}()
 			answers[i] = ask(ctx, app)

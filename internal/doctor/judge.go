@@ -37,8 +37,8 @@ const (
 )
 
 func domainUnreachable(origin string, err error) Finding {
-	return Finding{codeDomain, true, "UserPoolDomain", origin, fmt.Sprintf("nobody answers there: %v", cause(err)),
-		`copy the domain from the pool's "Domain" page; a new one takes up to five minutes to answer`}
+	return Finding{codeDomain, true, "UserPoolDomain", origin, fmt.Sprintf("it cannot be reached: %v", cause(err)),
+		`copy the domain from the pool's "Domain" page; a new domain takes up to five minutes to respond`}
 }
 
 // cause leaves out that there was no answer, which the findings say themselves.
@@ -52,7 +52,7 @@ func judgeAuthorize(app App, got answer) []Finding {
 		return []Finding{domainUnreachable(app.Endpoints.Origin, got.err)}
 	}
 	if got.location == nil {
-		return []Finding{loginRefused(app, fmt.Sprintf("the authorization endpoint answers %d", got.status))}
+		return []Finding{loginRefused(app, fmt.Sprintf("the authorization endpoint responds with status %d", got.status))}
 	}
 	if strings.HasPrefix(got.location.String(), app.RedirectURI+"?") {
 		return judgeErrorCode(app, got.location.Query().Get("error"))
@@ -61,12 +61,12 @@ func judgeAuthorize(app App, got answer) []Finding {
 	case got.location.Path != "/error":
 		return nil // the login page
 	case word == "redirect_mismatch":
-		return []Finding{{codeCallbackURL, true, "RedirectPath", app.RedirectURI, "it is none of the app client's allowed callback URLs, letter by letter",
-			"add it to them, with the same scheme, port, letter case and trailing slash; or mend BaseURL"}}
+		return []Finding{{codeCallbackURL, true, "RedirectPath", app.RedirectURI, "it does not exactly match any of the app client's allowed callback URLs",
+			"add it to them, with the same scheme, port, letter case and trailing slash; or correct BaseURL"}}
 	case strings.Contains(strings.ToLower(word), "client"):
 		return []Finding{clientUnknown(app)}
 	default:
-		return []Finding{loginRefused(app, fmt.Sprintf("the authorization endpoint says %.80q", word))}
+		return []Finding{loginRefused(app, fmt.Sprintf("the authorization endpoint reports %.80q", word))}
 	}
 }
 
@@ -75,19 +75,19 @@ func judgeErrorCode(app App, code string) []Finding {
 	case "login_required":
 		return nil // as it should be: nobody is signed in here
 	case "invalid_scope":
-		return []Finding{{codeScope, true, "Scopes", strings.Join(app.Scopes, " "), "the app client is not allowed all of them", `allow them on the app client's "Login pages" tab, or leave them out of Scopes`}}
+		return []Finding{{codeScope, true, "Scopes", strings.Join(app.Scopes, " "), "the app client is not allowed to request all of them", `allow them on the app client's "Login pages" tab, or leave them out of Scopes`}}
 	case "unauthorized_client":
-		return []Finding{{codeCodeGrant, true, "ClientID", app.ClientID, "the app client is not allowed the authorization code grant", `switch "Authorization code grant" on for it, and OAuth flows at all (AllowedOAuthFlowsUserPoolClient)`}}
+		return []Finding{{codeCodeGrant, true, "ClientID", app.ClientID, "the app client is not allowed the authorization code grant", `select "Authorization code grant" for it; if you set it up by API, also set AllowedOAuthFlowsUserPoolClient`}}
 	}
-	return []Finding{loginRefused(app, fmt.Sprintf("the authorization endpoint says %.80q", code))}
+	return []Finding{loginRefused(app, fmt.Sprintf("the authorization endpoint reports %.80q", code))}
 }
 
 func clientUnknown(app App) Finding {
-	return Finding{codeClientUnknown, true, "ClientID", app.ClientID, "there is no such app client in the pool of " + app.Endpoints.Origin, `copy the id from the pool's "App clients" page, or the domain of the pool that the client is in`}
+	return Finding{codeClientUnknown, true, "ClientID", app.ClientID, "there is no such app client in the pool of " + app.Endpoints.Origin, `copy the client ID from the pool's "App clients" page, or use the domain of the client's pool`}
 }
 
 func loginRefused(app App, what string) Finding {
-	return Finding{codeLoginRefused, true, "ClientID", app.ClientID, what, "open /login in a browser, and read what Cognito says there"}
+	return Finding{codeLoginRefused, true, "ClientID", app.ClientID, what, "open /login in a browser, and read Cognito's message there"}
 }
 
 // judgePage looks at the sign-in page.
@@ -97,7 +97,7 @@ func judgePage(app App, got answer) []Finding {
 	case got.err != nil:
 		return nil // told by others
 	case strings.Contains(text, "login pages unavailable"), strings.Contains(text, "login pages are unavailable"):
-		return []Finding{{codeNoStyle, true, "ClientID", app.ClientID, "managed login has no branding style for the app client, so it shows no page", "create one: aws cognito-idp create-managed-login-branding --user-pool-id " + app.PoolID + " --client-id " + app.ClientID + " --use-cognito-provided-values"}}
+		return []Finding{{codeNoStyle, true, "ClientID", app.ClientID, "managed login has no branding style for the app client, so its pages are unavailable", "create one: aws cognito-idp create-managed-login-branding --user-pool-id " + app.PoolID + " --client-id " + app.ClientID + " --use-cognito-provided-values"}}
 	}
 	return nil
 }
@@ -111,14 +111,14 @@ func judgeLogout(app App, got answer) []Finding {
 	case strings.Contains(strings.ToLower(got.location.Query().Get("error")), "client"):
 		return []Finding{clientUnknown(app)}
 	case got.location.Path == "/error", got.location.Path == "/login":
-		return []Finding{{codeSignOutURL, true, "AfterLogout", app.LogoutURI, "it is none of the app client's allowed sign-out URLs, letter by letter", "add it to them, with the same scheme, port, letter case and trailing slash; or mend AfterLogout"}}
+		return []Finding{{codeSignOutURL, true, "AfterLogout", app.LogoutURI, "it does not exactly match any of the app client's allowed sign-out URLs", "add it to them, with the same scheme, port, letter case and trailing slash; or correct AfterLogout"}}
 	}
 	return nil
 }
 
 func judgeToken(app App, got answer, without func() answer) []Finding {
 	if got.err != nil {
-		return []Finding{{codeTokenEndpoint, true, "UserPoolDomain", app.Endpoints.Origin, fmt.Sprintf("the token endpoint does not answer: %v", cause(got.err)), "let the app's host reach it"}}
+		return []Finding{{codeTokenEndpoint, true, "UserPoolDomain", app.Endpoints.Origin, fmt.Sprintf("the token endpoint cannot be reached: %v", cause(got.err)), "allow the app's host to reach it"}}
 	}
 	switch code := member(got.body, "error"); code {
 	case "invalid_grant":
@@ -127,14 +127,14 @@ func judgeToken(app App, got answer, without func() answer) []Finding {
 		return nil // of the redirect URI or of the grant, which the authorization endpoint tells
 	case "invalid_client":
 		if app.ClientSecret == "" {
-			return []Finding{{codeSecretMissing, true, "ClientSecret", "", "the app client has a secret, and none is set", `copy the secret from the app client's page, or use a public client`}}
+			return []Finding{{codeSecretMissing, true, "ClientSecret", "", "the app client has a secret, but ClientSecret is not set", `copy the secret from the app client's page, or use a public client`}}
 		}
 		if code := member(without().body, "error"); code != "" && code != "invalid_client" {
 			return []Finding{{codeSecretSuperfluous, true, "ClientSecret", secret.Redacted, "the app client has no secret", "leave ClientSecret out"}}
 		}
-		return []Finding{{codeSecretWrong, true, "ClientSecret", secret.Redacted, "it is not the app client's", "copy the secret again, without spaces or line breaks"}}
+		return []Finding{{codeSecretWrong, true, "ClientSecret", secret.Redacted, "it is not the app client's secret", "copy the secret again, without spaces or line breaks"}}
 	default:
-		return []Finding{{codeTokenEndpoint, true, "UserPoolDomain", app.Endpoints.Origin, fmt.Sprintf("the token endpoint answers %d %.80q", got.status, code), "a firewall (AWS WAF) or a proxy may stand in front of it"}}
+		return []Finding{{codeTokenEndpoint, true, "UserPoolDomain", app.Endpoints.Origin, fmt.Sprintf("the token endpoint responds with status %d %.80q", got.status, code), "check whether a firewall (AWS WAF) or a proxy in front of it blocks the request"}}
 	}
 }
 
@@ -150,16 +150,16 @@ func judgeClock(app App, got answer) []Finding {
 	if skew.Abs() <= clockTolerance {
 		return nil
 	}
-	return []Finding{{codeClock, true, "Now", skew.String(), "the clock of this machine differs from Cognito's, so good tokens are taken for expired, or for not issued yet", "set the machine's clock (NTP)"}}
+	return []Finding{{codeClock, true, "Now", skew.String(), "this machine's clock differs from Cognito's, so valid tokens look as if they had expired or were not valid yet", "set the machine's clock (NTP)"}}
 }
 
 func issuerUnreachable(app App, err error) Finding {
-	return Finding{codeIssuerUnreachable, true, "UserPoolID", app.PoolID, fmt.Sprintf("there is no pool of this id where its keys should be: %v", err), `copy the id from the pool's "Overview" page, and let the app's host reach that address`}
+	return Finding{codeIssuerUnreachable, true, "UserPoolID", app.PoolID, fmt.Sprintf("no pool with this ID was found at the address of its keys: %v", err), `copy the User pool ID from the pool's "Overview" page, and allow the app's host to reach that address`}
 }
 
 func judgeDiscovery(app App, got answer) []Finding {
 	if issuer := member(got.body, "issuer"); !app.Issuers.Has(issuer) {
-		return []Finding{{codeIssuer, true, "Issuer", app.Issuers.String(), fmt.Sprintf("the pool's tokens name %q", issuer), "leave Issuer out, or set it to what the tokens name; a Region of a replicated pool belongs into Regions"}}
+		return []Finding{{codeIssuer, true, "Issuer", app.Issuers.String(), fmt.Sprintf("the pool's tokens name %q", issuer), "leave Issuer out, or set it to the issuer that the tokens name; for a replicated pool, add the Region to Regions"}}
 	}
 	return nil
 }
@@ -175,5 +175,5 @@ func judgeKeys(app App, address string, got answer) []Finding {
 			}
 		}
 	}
-	return []Finding{{codeKeys, true, "UserPoolID", address, fmt.Sprintf("there are no keys to verify tokens with: status %d", got.status), "let the app's host reach that address"}}
+	return []Finding{{codeKeys, true, "UserPoolID", address, fmt.Sprintf("no signing keys can be read there: status %d", got.status), "allow the app's host to reach that address"}}
 }

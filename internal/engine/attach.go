@@ -96,7 +96,7 @@ func (a *Engine) IDToken(r Request) (string, error) {
 	return tokens.ID.Reveal(), err
 }
 
-var errNoIDToken = fault.Because(fault.ErrNotSignedIn, "the request brought an access token, and no ID token")
+var errNoIDToken = fault.Because(fault.ErrNotSignedIn, "the request has an access token, but no ID token")
 
 // currentTokens are those of the session that a request belongs to, renewed first if
 // they have expired.

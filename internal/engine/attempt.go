@@ -157,7 +157,7 @@ func (a *attempts) open(state string, t ticket) (attempt, error) {
 	}
 	if a.now().Sub(time.Unix(begun.Began, 0)) >= attemptLife {
 		// Not every storage keeps time as it should, and no cookie does.
-		return begun, fault.Because(fault.ErrAttemptExpired, "the login was begun more than %s ago", attemptLife)
+		return begun, fault.Because(fault.ErrAttemptExpired, "the login started more than %s ago", attemptLife)
 	}
 	return begun, nil
 }
@@ -171,7 +171,7 @@ func (a *attempts) unseal(state string, t ticket) ([]byte, error) {
 		}
 		plain, err := openAny(ring, a.inCookies, state, a.prefix, sealed)
 		if err != nil { // without Config.Keys most likely of the process before this one
-			return nil, fault.Because(fault.ErrAttemptExpired, "the login in the cookie was not sealed here: %w", err)
+			return nil, fault.Because(fault.ErrAttemptExpired, "the login in the cookie cannot be opened: %w", err)
 		}
 		return plain, nil
 	}
@@ -181,7 +181,7 @@ func (a *attempts) unseal(state string, t ticket) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case sealed == nil:
-		return nil, fault.Because(fault.ErrAttemptExpired, "no such login in progress: it expired or was finished")
+		return nil, fault.Because(fault.ErrAttemptExpired, "no such login is in progress: it expired or was already finished")
 	}
 	ring, ok := a.ring(t)
 	if !ok {
@@ -212,7 +212,7 @@ func (a *attempts) consume(state string, t ticket) error {
 	key := attemptKey(state)
 	if t.sealed != "" {
 		if !a.spent.add(key, a.now()) {
-			return fault.Because(fault.ErrAttemptExpired, "the login in the cookie was finished before")
+			return fault.Because(fault.ErrAttemptExpired, "the login in the cookie was already finished")
 		}
 		return nil
 	}

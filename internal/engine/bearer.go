@@ -82,7 +82,7 @@ func isTokenCharacter(c byte) bool {
 
 var (
 	errTwoHeaders  = fault.Because(fault.ErrBearerMalformed, "more than one Authorization header")
-	errNotOneToken = fault.Because(fault.ErrBearerMalformed, "the Authorization header does not hold just one token")
+	errNotOneToken = fault.Because(fault.ErrBearerMalformed, "the Authorization header does not contain exactly one token")
 )
 
 // identifyBearer finds out who sent a bearer token.
@@ -150,7 +150,7 @@ func (a *Engine) challenge(r Request, e *fault.Error) {
 	switch {
 	case errors.Is(e, verify.ErrTokenUse):
 		a.idTokens.Do(func() {
-			a.settings.Logger.Warn("cognito: a token that is no access token came as a bearer token; clients must send the access token, and not the ID token")
+			a.settings.Logger.Warn("cognito: a bearer token is not an access token; clients must send the access token, not the ID token")
 		})
 		value = `Bearer error="invalid_token", error_description="This is not an access token. Send the access token, not the ID token."`
 	case fault.Of(e).Reason == fault.ErrBearerMalformed:
@@ -180,7 +180,7 @@ func (a *Engine) challengeUnheard(r Request, e *fault.Error) {
 		return
 	}
 	a.unheardTokens.Do(func() {
-		a.settings.Logger.Warn("cognito: a bearer token was sent, and Bearer is off; set Bearer to true if programs are to come with access tokens", "field", "Bearer", "path", strings.Clone(r.Path))
+		a.settings.Logger.Warn("cognito: a bearer token was sent, but Bearer is off; set Bearer to true to accept the access tokens of programs", "field", "Bearer", "path", strings.Clone(r.Path))
 	})
 	r.Response.Header.Set("WWW-Authenticate", `Bearer error="invalid_request", error_description="This app does not accept bearer tokens."`)
 }

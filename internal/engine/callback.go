@@ -97,10 +97,10 @@ func (a *Engine) readAnswer(r Request) (cognitoAnswer, error) {
 	if iss, sent := values["iss"]; sent && !a.issuers.Has(iss) {
 		// Cognito sends none. Another provider's would mean a mix-up (RFC
 		// 9207 section 2.4).
-		return cognitoAnswer{}, fault.Because(fault.ErrBadCallback, "the answer names another issuer")
+		return cognitoAnswer{}, fault.Because(fault.ErrBadCallback, "iss names another issuer")
 	}
 	if len(values["state"]) > longestState || len(values["code"]) > longestCode || !printable(values["code"]) {
-		return cognitoAnswer{}, fault.Because(fault.ErrBadCallback, "state or code is not well formed")
+		return cognitoAnswer{}, fault.Because(fault.ErrBadCallback, "state or code is malformed")
 	}
 	answer := cognitoAnswer{state: secret.Text(values["state"]), code: secret.Text(values["code"])}
 	if code, sent := values["error"]; sent {
@@ -121,7 +121,7 @@ func printable(s string) bool {
 
 // errLoginAgain asks for one more login without a word to the visitor, even if
 // somebody is signed in.
-var errLoginAgain = errors.New("logging in once more should succeed")
+var errLoginAgain = errors.New("signing in again should succeed")
 
 // finish deals with an answer of Cognito that belongs to this browser.
 func (a *Engine) finish(r Request, answer cognitoAnswer, mine ticket) outcome {

@@ -78,9 +78,9 @@ func (a *Engine) described() doctor.App {
 	return app
 }
 
-var errNotAsked = fault.Because(fault.ErrInternal, "asking what is wrong has failed")
+var errNotAsked = fault.Because(fault.ErrInternal, "the check itself failed")
 
-var errNotWhatWasWritten = errors.New("it is not what was written")
+var errNotWhatWasWritten = errors.New("the value differs from what was written")
 
 const (
 	codeStorage         = "storage_fails"
@@ -96,7 +96,7 @@ func (a *Engine) askStorage(ctx context.Context, _ doctor.App) []doctor.Finding 
 	const life = 2 * time.Second // the shortest that is ever written
 	key, mortal := "cognito_check_"+secret.Random(), "cognito_check_"+secret.Random()
 	fails := func(doing string, err error) []doctor.Finding {
-		return []doctor.Finding{{Code: codeStorage, Breaks: true, Field: "Storage", Problem: doing + " fails: " + err.Error(), Remedy: "mend the storage, or its address"}}
+		return []doctor.Finding{{Code: codeStorage, Breaks: true, Field: "Storage", Problem: doing + " fails: " + err.Error(), Remedy: "fix the storage, or its address in the app"}}
 	}
 	if err := a.store.Set(key, []byte(key), time.Minute); err != nil {
 		return fails("writing", err)
@@ -122,7 +122,7 @@ func (a *Engine) askStorage(ctx context.Context, _ doctor.App) []doctor.Finding 
 	case <-time.After(2*life + time.Second/2): // drivers look about once a second
 	}
 	if left, err := a.store.Get(mortal); err == nil && left != nil {
-		return []doctor.Finding{{Code: codeStorageLifetime, Field: "Storage", Problem: "entries outlive their lifetime, so it grows with every login", Remedy: "clear entries away by yourself that are older than AbsoluteTimeout; sessions end in time all the same"}}
+		return []doctor.Finding{{Code: codeStorageLifetime, Field: "Storage", Problem: "entries are still there after their expiration, so the storage grows with every login", Remedy: "delete entries that are older than AbsoluteTimeout yourself; sessions end on time regardless"}}
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func InGroup(anyOf []string) Demand {
 		if slices.ContainsFunc(anyOf, func(group string) bool { return id.User.Contains("cognito:groups", group) }) {
 			return nil
 		}
-		return fault.Because(fault.ErrForbidden, "the user is in none of the groups %q", anyOf)
+		return fault.Because(fault.ErrForbidden, "the user is not in any of the groups %q", anyOf)
 	}
 }
 
@@ -72,7 +72,7 @@ func mustName(guard, what string, names []string) {
 	}
 	for _, name := range names {
 		if name == "" || (what != "group" && !ScopePattern.MatchString(name)) {
-			panic(fmt.Sprintf("cognito: %s: %q is no name of a %s", guard, name, what))
+			panic(fmt.Sprintf("cognito: %s: %q is not a valid %s name", guard, name, what))
 		}
 	}
 }
@@ -88,7 +88,7 @@ func LoggedInWithin(maxAge time.Duration) Demand {
 		if age := now().Sub(proved); !proved.IsZero() && age <= maxAge && age >= -verify.Leeway {
 			return nil
 		}
-		e := fault.Because(fault.ErrStaleLogin, "the user last logged in at %s, more than %s ago", proved.UTC().Format(time.RFC3339), maxAge)
+		e := fault.Because(fault.ErrStaleLogin, "the user last signed in at %s, more than %s ago", proved.UTC().Format(time.RFC3339), maxAge)
 		fault.Of(e).MaxAge = maxAge
 		return e
 	}
@@ -120,12 +120,12 @@ func (a *Engine) Judge(r Request, demands []Demand) (pass bool, err error) {
 	return true, nil
 }
 
-var errUncovered = fault.Because(fault.ErrMisconfigured, "the middleware does not run before this handler; register it with app.Use above the route")
+var errUncovered = fault.Because(fault.ErrMisconfigured, "no middleware ran before this handler; register it with app.Use before the route")
 
 // refuseUncovered answers for a guard on a route that no middleware covers.
 func refuseUncovered(r Request) error {
 	e := fault.Referenced(errUncovered)
-	slog.Error("cognito: guard without middleware", "path", strings.Clone(r.Path), "reference", fault.Of(e).Reference, "error", e)
+	slog.Error("cognito: a guard ran without the middleware", "path", strings.Clone(r.Path), "reference", fault.Of(e).Reference, "error", e)
 	sealResponse(r)
 	return uncovered(r, e)
 }

@@ -224,7 +224,7 @@ func (a *Engine) Enter(r Request) (id *session.Identity, answered bool, err erro
 	return id, false, nil
 }
 
-var errAmbiguousPath = fault.Because(fault.ErrAmbiguousPath, "the path is not what it resolves to, so a guard and a file server would take it for two; set AllowAmbiguousPaths if the app needs such paths")
+var errAmbiguousPath = fault.Because(fault.ErrAmbiguousPath, "the path differs from the path that it resolves to, so a guard and a file server could read it differently; set AllowAmbiguousPaths if the app needs such paths")
 
 // Leave ends a request that the app's handlers have answered.
 func (a *Engine) Leave(r Request, id *session.Identity) {
@@ -301,7 +301,7 @@ func (a *Engine) route(path string) *route {
 func (a *Engine) reportTaken(above *Engine) {
 	for _, r := range a.routes {
 		if above.Serves(r.path) {
-			a.settings.Logger.Error("cognito: a route is out of reach: another middleware above answers there; give each its own paths",
+			a.settings.Logger.Error("cognito: a route is unreachable: another middleware, registered earlier, answers there; give each middleware its own paths",
 				"field", r.field, "path", r.path, "client", a.settings.ClientID, "above", above.settings.ClientID)
 		}
 	}

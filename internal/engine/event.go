@@ -90,7 +90,7 @@ func (a observer) Tampered(cause error) {
 
 // NotProlonged hears of a session in use whose idle deadline did not move.
 func (a observer) NotProlonged(cause error) {
-	a.settings.Logger.Warn("cognito: a session in use could not be prolonged", "error", cause)
+	a.settings.Logger.Warn("cognito: the idle timeout of a session in use could not be extended", "error", cause)
 }
 
 // Renewed tells whoever wants to know how a renewal ended.
@@ -108,7 +108,7 @@ func (a observer) Renewed(before, after *session.Session, err error, took time.D
 
 // Unsaved hears of new tokens that exist in memory alone.
 func (a observer) Unsaved(session string, cause error) {
-	a.settings.Logger.Error("cognito: renewed tokens may not be stored; they are kept in memory until they are", "session", session[:8], "error", cause)
+	a.settings.Logger.Error("cognito: renewed tokens may not have been stored; they are kept in memory until the storage accepts them", "session", session[:8], "error", cause)
 }
 
 // NotRevoked hears of a refresh token that Cognito was not told of.

@@ -51,7 +51,7 @@ func AnswerForeign(r Request, status int, cause error) error {
 		e, logger = a.answered(r, e), a.settings.Logger
 	}
 	if e.Status() >= http.StatusInternalServerError {
-		logger.Error("cognito: a handler failed", "method", strings.Clone(r.Method), "path", strings.Clone(r.Path), "reference", fault.Of(e).Reference, "error", cause)
+		logger.Error("cognito: a handler returned an error", "method", strings.Clone(r.Method), "path", strings.Clone(r.Path), "reference", fault.Of(e).Reference, "error", cause)
 	}
 	sealResponse(r)
 	return answer(r, uncovered(r, e))

@@ -20,7 +20,7 @@ func Describe(r Request, text string) {
 	r.SetUserValue(descriptionKey{}, web.Printable(text, longestDescription))
 }
 
-var errNoList = fault.Because(fault.ErrMisconfigured, "sessions that travel in their cookies are in no list; seeing and ending them takes a Storage in place of CookieSessions")
+var errNoList = fault.Because(fault.ErrMisconfigured, "sessions kept only in cookies cannot be listed; to list and end sessions, set Storage instead of CookieSessions")
 
 // Sessions are those of a user that are alive.
 func (a *Engine) Sessions(subject string) ([]session.Listed, error) {

@@ -74,7 +74,7 @@ func (a *Engine) login(r Request, returnTo string, wishes Wishes) error {
 
 // framed refuses a login inside of another page. Frames of a sibling subdomain
 // could begin so many that the visitor's own falls out of its slot.
-var framed = fault.Because(fault.ErrNotNavigation, "the login was opened in a frame; it needs the window's top, or a frame of the app's own pages")
+var framed = fault.Because(fault.ErrNotNavigation, "the login was opened in a frame; it must be opened at the top level of a window, or in a frame on one of the app's own pages")
 
 // requireFreshLogin is an attempt in which a user who is signed in has to show anew
 // who they are.

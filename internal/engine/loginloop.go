@@ -26,7 +26,7 @@ func (a *Engine) judgeLoop(r Request) *fault.Error {
 		return nil
 	}
 	if a.identify(r).User == nil {
-		return fault.Because(fault.ErrLoginLoop, "%d logins within %s did not lead to a session that lasts", count, loginLoopLife)
+		return fault.Because(fault.ErrLoginLoop, "%d logins within %s led to no session that lasts", count, loginLoopLife)
 	}
 	if count < mostLoginsSignedIn {
 		return nil

@@ -163,9 +163,9 @@ func (a *Engine) endLater(handle *session.Handle, known bool, cause error) {
 	switch under, room := a.pendingLogouts.begin(handle.Name(), known); {
 	case under:
 	case !room:
-		log.Error("cognito: a session could not be ended, and too many wait for that; it ends by itself")
+		log.Error("cognito: a session could not be ended, and too many others are waiting to be ended; it lasts until it expires")
 	case a.tasks.Go("ending a session", func(closing <-chan struct{}) { a.keepEnding(handle, closing) }) == nil:
-		log.Error("cognito: a session could not be ended yet; trying again")
+		log.Error("cognito: a session could not be ended yet; trying again in the background")
 	default: // closed, or busy beyond measure: nothing can be done later
 		log.Error("cognito: a session could not be ended; trying once more")
 		refresh, _ := a.renewals.End(handle)

@@ -16,7 +16,7 @@ var localHost = regexp.MustCompile(`^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?
 
 var (
 	errNotLocal    = baseURLMissing("the request is not for http://localhost, 127.0.0.1 or [::1]; set BaseURL to the app's public address")
-	errBehindProxy = baseURLMissing("a proxy forwarded the request; set BaseURL to the address that browsers see")
+	errBehindProxy = baseURLMissing("a proxy forwarded the request; set BaseURL to the address that browsers use")
 )
 
 // baseURLMissing is ErrMisconfigured with words that help a newcomer, whose

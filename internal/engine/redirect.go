@@ -16,7 +16,7 @@ func (a *Engine) returnPath(raw string) string {
 		return clean
 	}
 	if web.IsTooLong(raw) {
-		a.settings.Logger.Debug("cognito: an address is too long to be returned to after a login, which will end at AfterLogin", "bytes", len(raw), "most", web.LongestReturnPath)
+		a.settings.Logger.Debug("cognito: an address is too long to return to after the login, which will end at AfterLogin", "bytes", len(raw), "most", web.LongestReturnPath)
 	}
 	return a.settings.AfterLogin
 }

@@ -72,12 +72,12 @@ func (a *Engine) whyUnexpected(r Request, answer cognitoAnswer) *fault.Error {
 		cause = fmt.Errorf("%w; %w; %w", cause, answer.err, fault.ErrHearsay)
 	}
 	if host := r.Request.Header.Host(); a.settings.BaseURL != "" && !web.SameHost(string(host), a.settings.BaseURL) {
-		cause = fmt.Errorf("%w; the request came to the host %.100q and BaseURL is %s: if visitors use several hosts, send them to BaseURL's before they log in", cause, host, a.settings.BaseURL)
+		cause = fmt.Errorf("%w; the request's host is %.100q, but BaseURL is %s: if visitors use several hosts, redirect them to BaseURL's host before they sign in", cause, host, a.settings.BaseURL)
 	}
 	return fault.New(fault.Details{Reason: fault.ErrStateMismatch, Cause: cause})
 }
 
-var errForeignState = errors.New("the callback's state belongs to no login of this browser")
+var errForeignState = errors.New("the callback's state does not match any login in this browser")
 
 // startOver begins a login again in place of one that is lost, on the same terms.
 func (a *Engine) startOver(r Request, lost attempt) error {

@@ -176,7 +176,7 @@ func (a *Engine) takeIn(value []byte) *carried {
 
 // errRefusedHere is for a cookie whose session cannot be renewed, and may go on in a
 // cookie that another instance has sent.
-var errRefusedHere = errors.New("the refresh token is refused; another instance may have renewed the session")
+var errRefusedHere = errors.New("the refresh token was refused; another instance may have renewed the session")
 
 // readSession finds the session of an id. One that is carried may have been forgotten
 // here, and is taken in again.
@@ -276,7 +276,7 @@ func (a *Engine) sealedValue(s *session.Session) (string, error) {
 		parts = mostCookies
 	}
 	if longest := mostCookies*mostInCookie - len(a.sealed.names[0]) - len(a.sealed.names[1]); 1+len(text) > longest {
-		return "", fault.Because(fault.ErrMisconfigured, "%w: %d characters, %d fit; ask for fewer Scopes, give users fewer groups or attributes, or set a Storage", errTooLarge, 1+len(text), longest)
+		return "", fault.Because(fault.ErrMisconfigured, "%w: %d characters, but at most %d fit; request fewer Scopes, give users fewer groups or attributes, or set Storage instead of CookieSessions", errTooLarge, 1+len(text), longest)
 	}
 	value := strconv.Itoa(parts) + text
 	a.sealed.sent.Put(&cache.Entry[session.ID, sentCookie]{Key: s.ID, Value: sentCookie{s.Serial, int64(s.IdleUntil), value}})

@@ -21,7 +21,7 @@ func (a *Engine) signIn(r Request, answer cognitoAnswer, begun attempt) (*sessio
 		return nil, answerError(answer.err)
 	}
 	if answer.code == "" {
-		return nil, fault.Because(fault.ErrBadCallback, "neither a code nor an error")
+		return nil, fault.Because(fault.ErrBadCallback, "the callback has neither a code nor an error")
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.hooks.Context(r.App)), 3*pool.CallTimeout)
 	defer cancel()

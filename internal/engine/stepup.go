@@ -30,7 +30,7 @@ var levelsOfMFA = []string{"urn:cognito:loa:3", "urn:cognito:loa:4"}
 func AtLevel(acr []string) Demand {
 	mustName("RequireLevel", "level", acr)
 	if len(acr) > mostLevels {
-		panic(fmt.Sprintf("cognito: RequireLevel takes %d levels at most", mostLevels))
+		panic(fmt.Sprintf("cognito: RequireLevel accepts at most %d levels", mostLevels))
 	}
 	acr = slices.Clone(acr)
 	return func(id *session.Identity, _ func() time.Time) *fault.Error {
@@ -40,7 +40,7 @@ func AtLevel(acr []string) Demand {
 		}
 		return fault.New(fault.Details{
 			Reason: fault.ErrLevel, Levels: acr,
-			Cause: fmt.Errorf("the user's level (acr) is %.60q, and not one of %q", reached, acr),
+			Cause: fmt.Errorf("the user's level (acr) is %.60q, which is not one of %q", reached, acr),
 		})
 	}
 }
@@ -96,9 +96,9 @@ func (a *Engine) judgeProof(id *verify.Token, begun attempt) *fault.Error {
 	proved, _ := id.Moment("auth_time")
 	switch {
 	case begun.Fresh && !provedAnew(id, begun):
-		return fault.Because(fault.ErrStaleLogin, "Cognito was asked for a fresh login and did not ask the visitor; the classic hosted UI ignores prompt=login")
+		return fault.Because(fault.ErrStaleLogin, "Cognito was asked for a fresh login but did not ask the visitor to sign in again; the classic hosted UI ignores prompt=login, so use managed login")
 	case begun.MaxAge > 0 && a.settings.Now().Sub(proved) > time.Duration(begun.MaxAge)*time.Second+verify.Leeway:
-		return fault.Because(fault.ErrStaleLogin, "Cognito was asked for a login of at most %d seconds ago, and the user last logged in at %s; the classic hosted UI ignores max_age", begun.MaxAge, proved.UTC().Format(time.RFC3339))
+		return fault.Because(fault.ErrStaleLogin, "Cognito was asked for a login at most %d seconds old, but the user last signed in at %s; the classic hosted UI ignores max_age, so use managed login", begun.MaxAge, proved.UTC().Format(time.RFC3339))
 	}
 	said := id.ClaimSet()
 	switch {
@@ -114,11 +114,11 @@ func (a *Engine) judgeProof(id *verify.Token, begun attempt) *fault.Error {
 // never says how users have signed in is the operator's turn.
 func (a *Engine) notReached(said *claims.Set, claim string) *fault.Error {
 	if said.Parsed()[claim] != nil {
-		return fault.Because(fault.ErrLevelNotReached, "Cognito did not take the visitor to the level that the page wants: acr is %.60q", said.Text("acr"))
+		return fault.Because(fault.ErrLevelNotReached, "Cognito did not bring the visitor to the level that the page requires: acr is %.60q", said.Text("acr"))
 	}
 	a.noLevels.Do(func() {
-		a.settings.Logger.Error("cognito: a login was to reach an authentication level or a second factor, and the pool's tokens say nothing of either; guards for these let nobody pass",
-			"claim", claim, "remedy", "the feature plan Essentials or Plus, with authentication levels (acr, amr) switched on, and managed login; or leave such guards out")
+		a.settings.Logger.Error("cognito: a login required an authentication level or a second factor, but the pool's tokens report neither; guards that require them refuse everybody",
+			"claim", claim, "remedy", "use the feature plan Essentials or Plus, switch authentication levels (acr, amr) on, and use managed login; or leave such guards out")
 	})
-	return fault.Because(fault.ErrLevelNotReached, "the ID token has no %q: the pool's feature plan, or its classic hosted UI, knows no authentication levels", claim)
+	return fault.Because(fault.ErrLevelNotReached, "the ID token has no %q: the pool's feature plan, or its classic hosted UI, does not support authentication levels", claim)
 }

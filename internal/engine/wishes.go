@@ -60,7 +60,7 @@ func readWishes(query *fasthttp.Args) (Wishes, error) {
 	if age, sent := found["max_age"]; sent {
 		seconds, err := strconv.ParseUint(age, 10, 31)
 		if err != nil {
-			return Wishes{}, fault.Because(fault.ErrBadLogin, "login parameter max_age %.20q is no number of seconds", age)
+			return Wishes{}, fault.Because(fault.ErrBadLogin, "login parameter max_age %.20q is not a number of seconds", age)
 		}
 		w.MaxAge = time.Duration(seconds) * time.Second
 		if seconds == 0 && w.Prompt == "" {
@@ -74,20 +74,20 @@ func readWishes(query *fasthttp.Args) (Wishes, error) {
 func (w Wishes) check() error {
 	for name, values := range w.parameters() {
 		if value := values[0]; len(value) > longestLoginParameter || strings.ContainsFunc(value, web.IsControl) {
-			return fault.Because(fault.ErrBadLogin, "login parameter %s is too long or holds control characters", name)
+			return fault.Because(fault.ErrBadLogin, "login parameter %s is too long or contains control characters", name)
 		}
 	}
 	switch {
 	case w.Screen != "" && w.Screen != screenSignUp && w.Screen != screenForgotPassword:
-		return fault.Because(fault.ErrBadLogin, "there is no screen %.40q; it is %s or %s", w.Screen, screenSignUp, screenForgotPassword)
+		return fault.Because(fault.ErrBadLogin, "there is no screen %.40q; use %s or %s", w.Screen, screenSignUp, screenForgotPassword)
 	case w.MaxAge < 0 || (w.MaxAge > 0 && w.MaxAge < time.Second):
-		return fault.Because(fault.ErrBadLogin, "MaxAge is %s; it is at least a second", w.MaxAge)
+		return fault.Because(fault.ErrBadLogin, "MaxAge is %s; it must be at least one second", w.MaxAge)
 	case len(w.Levels) > mostLevels:
-		return fault.Because(fault.ErrBadLogin, "%d levels are asked for; %d are enough", len(w.Levels), mostLevels)
+		return fault.Because(fault.ErrBadLogin, "%d levels were requested; the maximum is %d", len(w.Levels), mostLevels)
 	}
 	for _, level := range w.Levels {
 		if !ScopePattern.MatchString(level) {
-			return fault.Because(fault.ErrBadLogin, "%.40q is no name of a level", level)
+			return fault.Because(fault.ErrBadLogin, "%.40q is not a valid level name", level)
 		}
 	}
 	return nil

@@ -224,7 +224,7 @@ func (e *ProviderError) Error() string {
 }
 
 // ErrHearsay marks a cause that came in the query of a callback.
-var ErrHearsay = errors.New("it came in the query of the callback, which anybody may write who sends a browser there")
+var ErrHearsay = errors.New("this came in the callback's query, which anybody can write who sends a browser there")
 
 var providerCode = regexp.MustCompile(`^[a-z_]{1,64}$`)
 

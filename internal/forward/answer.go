@@ -87,7 +87,7 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	case conn := <-a.conn:
 		return conn, bufio.NewReadWriter(bufio.NewReader(conn), bufio.NewWriter(conn)), nil
 	case <-time.After(dialTimeout):
-		return nil, nil, errors.New("the visitor has gone")
+		return nil, nil, errors.New("the visitor disconnected")
 	}
 }
 
@@ -95,13 +95,13 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 func (a *answer) finish(panicked any, logger *slog.Logger) {
 	switch {
 	case panicked == nil:
-		a.fail(errors.New("no answer was written"))
+		a.fail(errors.New("no response was written"))
 		a.writer.Close()
 	default:
 		if panicked != http.ErrAbortHandler { //nolint:errorlint // it is compared as net/http does
 			logger.Error("cognito: the proxy panicked", "panic", fmt.Sprint(panicked))
 		}
-		a.fail(errors.New("the answer broke off"))
+		a.fail(errors.New("the response was cut off"))
 		a.writer.CloseWithError(io.ErrUnexpectedEOF)
 	}
 	close(a.over)

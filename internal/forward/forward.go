@@ -26,8 +26,8 @@ const (
 
 // Errors of a call, besides ErrPath.
 var (
-	ErrUnreachable = errors.New("the upstream does not answer")
-	ErrTooSlow     = errors.New("the upstream takes too long to answer")
+	ErrUnreachable = errors.New("the upstream did not respond")
+	ErrTooSlow     = errors.New("the upstream took too long to respond")
 	ErrMethod      = errors.New("the method is not forwarded")
 )
 
@@ -122,7 +122,7 @@ func (p *Proxy) explain(cause error) error {
 		err = ErrTooSlow
 	}
 	p.logger.Error("cognito: a request could not be forwarded", "upstream", p.target.Origin(), "error", cause,
-		"remedy", "look whether the upstream is up, and whether its address, given to Forward, is right")
+		"remedy", "check that the upstream is running, and that the address given to Forward is right")
 	return err
 }
 

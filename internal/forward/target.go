@@ -26,16 +26,16 @@ func ParseTarget(address string) (Target, *Wrong) {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "":
-		return Target{}, &Wrong{"must be an absolute URL", `write it as "https://api.example.com" or "https://api.example.com/v1"`}
+		return Target{}, &Wrong{"must be an absolute URL", `use an address such as "https://api.example.com" or "https://api.example.com/v1"`}
 	case u.Scheme != "https" && u.Scheme != "http":
-		return Target{}, &Wrong{"must begin with https or http", "WebSockets pass under these too"}
+		return Target{}, &Wrong{"must begin with https or http", "use https or http for WebSockets too"}
 	case u.Scheme == "http" && !isPrivate(u.Hostname()):
-		return Target{}, &Wrong{"must be https outside your own network: whoever sees an access token on its way may use it",
-			"use https; http is for loopback and private addresses, and for names that no public host has, such as api, api.internal, api.local or api.svc"}
+		return Target{}, &Wrong{"must be https outside your own network: anyone who sees an access token in transit can use it",
+			"use https; http is accepted for loopback and private addresses, and for names that no public host has, such as api, api.internal, api.local or api.svc"}
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(address, "#"):
-		return Target{}, &Wrong{"must be an origin and a path, without user, query and fragment", "leave these out"}
+		return Target{}, &Wrong{"must be an origin and an optional path, without user, query or fragment", "leave these out"}
 	case u.Path != "" && web.IsAmbiguous([]byte(u.EscapedPath())):
-		return Target{}, &Wrong{"must have a path that is what it resolves to", "write it without empty or dot segments and needless escapes"}
+		return Target{}, &Wrong{"must have a path that is the same as the path it resolves to", "remove empty segments, dot segments and unnecessary escapes"}
 	}
 	base := url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimRight(u.Path, "/"), RawPath: strings.TrimRight(u.RawPath, "/")}
 	return Target{base}, nil
@@ -62,7 +62,7 @@ func isPrivate(host string) bool {
 func (t Target) Origin() string { return t.base.Scheme + "://" + t.base.Host }
 
 // ErrPath is the error for a path that might lead out of the service's own.
-var ErrPath = errors.New("the path is not what it resolves to, so it might lead out of the upstream's")
+var ErrPath = errors.New("the path differs from the path that it resolves to, so it might lead out of the upstream's path")
 
 // at is the address of what a request asks for. What the wildcard matched is the
 // visitor's word, so nothing is resolved in it: dot segments, empty ones, and slashes

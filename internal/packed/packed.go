@@ -87,7 +87,7 @@ func formOf(part string) (kind int, raw []byte) {
 
 var encoding = base64.RawURLEncoding.Strict()
 
-var errMalformed = errors.New("packed tokens end early or say something impossible")
+var errMalformed = errors.New("packed tokens are truncated or malformed")
 
 // most is how much text is unpacked: far more than Cognito puts into tokens.
 const most = 1 << 20

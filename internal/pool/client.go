@@ -60,7 +60,7 @@ const (
 
 var (
 	ErrNoAnswer  = errors.New("no answer")
-	ErrTooLong   = errors.New("answer is too long")
+	ErrTooLong   = errors.New("the response is too long")
 	errCallsFull = errors.New("too many calls to Cognito in flight")
 )
 

@@ -50,6 +50,6 @@ func (c *Clock) heard(header http.Header) {
 	if skew < 0 {
 		side = "ahead of"
 	}
-	c.operator.Tell("clock", "the clock of this machine is "+side+" Cognito's, so that good tokens are taken for expired or for not issued yet",
-		"field", "Now", "by", skew.Abs().String(), "remedy", "set the machine's clock (NTP), or give Config.Now the right time")
+	c.operator.Tell("clock", "this machine's clock is "+side+" Cognito's, so valid tokens look as if they had expired or were not valid yet",
+		"field", "Now", "by", skew.Abs().String(), "remedy", "set the machine's clock (NTP), or have Config.Now return the right time")
 }

@@ -106,7 +106,7 @@ func (t *TokenEndpoint) post(ctx context.Context, address string, form url.Value
 func ReadGrant(status int, contentType string, body []byte) (Grant, error) {
 	if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {
 		// A firewall or a proxy speaks, not Cognito.
-		return Grant{}, fault.Unavailable(fmt.Errorf("token endpoint: HTTP status %d that is not JSON", status))
+		return Grant{}, fault.Unavailable(fmt.Errorf("token endpoint: HTTP status %d, and the body is not JSON", status))
 	}
 	var answer struct {
 		AccessToken  string `json:"access_token"`
@@ -117,7 +117,7 @@ func ReadGrant(status int, contentType string, body []byte) (Grant, error) {
 		Description  string `json:"error_description"`
 	}
 	if json.Unmarshal(body, &answer) != nil {
-		return Grant{}, fault.Unavailable(fmt.Errorf("token endpoint: HTTP status %d with JSON that cannot be read", status))
+		return Grant{}, fault.Unavailable(fmt.Errorf("token endpoint: HTTP status %d, and the JSON cannot be read", status))
 	}
 	switch {
 	case status >= 400 && status < 500 && status != http.StatusTooManyRequests && answer.Error != "":
@@ -125,9 +125,9 @@ func ReadGrant(status int, contentType string, body []byte) (Grant, error) {
 	case status != http.StatusOK || answer.Error != "":
 		return Grant{}, fault.Unavailable(fmt.Errorf("token endpoint: HTTP status %d: %w", status, fault.NewProviderError(answer.Error, answer.Description)))
 	case answer.AccessToken == "":
-		return Grant{}, fault.Unavailable(errors.New("token endpoint: answer without access token"))
+		return Grant{}, fault.Unavailable(errors.New("token endpoint: the response has no access token"))
 	case !strings.EqualFold(answer.TokenType, "Bearer"):
-		return Grant{}, fault.Unavailable(errors.New("token endpoint: answer whose token type is not Bearer"))
+		return Grant{}, fault.Unavailable(errors.New("token endpoint: the response's token_type is not Bearer"))
 	}
 	return Grant{secret.Text(answer.AccessToken), secret.Text(answer.IDToken), secret.Text(answer.RefreshToken)}, nil
 }
@@ -143,7 +143,7 @@ func grantError(reported *fault.ProviderError) error {
 	case "invalid_client":
 		remedy = "check ClientID and ClientSecret: a client with a secret must send it, one without must not"
 	case "unauthorized_client":
-		remedy = "allow the authorization code grant for the app client, and register BaseURL + RedirectPath among its callback URLs letter by letter"
+		remedy = "allow the authorization code grant for the app client, and register BaseURL followed by RedirectPath among its callback URLs; it must match exactly"
 	}
 	return fault.Because(fault.ErrMisconfigured, "token endpoint: %w; %s", reported, remedy)
 }
@@ -167,7 +167,7 @@ func (t *TokenEndpoint) FetchUserInfo(ctx context.Context, access secret.Text) (
 	}
 	mediaType, _, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if status != http.StatusOK || err != nil || mediaType != "application/json" {
-		return nil, fault.Unavailable(fmt.Errorf("userInfo endpoint: HTTP status %d of type %q", status, mediaType))
+		return nil, fault.Unavailable(fmt.Errorf("userInfo endpoint: HTTP status %d with content type %q", status, mediaType))
 	}
 	return body, nil
 }

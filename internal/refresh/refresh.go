@@ -44,8 +44,8 @@ const (
 
 var (
 	ErrPaused         = errors.New("the last renewal failed; waiting before the next")
-	errManyWait       = errors.New("too many renewals are waiting for their turn")
-	errTooLong        = errors.New("renewing the tokens takes too long")
+	errManyWait       = errors.New("too many renewals are waiting")
+	errTooLong        = errors.New("renewing the tokens took too long")
 	errExpiredArrival = errors.New("the tokens that Cognito issued had already expired")
 	errFlightPanicked = fault.Unavailable(errors.New("renewing the tokens panicked"))
 )

@@ -40,7 +40,7 @@ const saltSize = 16
 
 // ErrOtherKey means that a cookie was sealed by nobody who has a key of ours, or was
 // changed.
-var ErrOtherKey = errors.New("the cookie was not sealed here")
+var ErrOtherKey = errors.New("the cookie was changed, or none of Config.Keys sealed it")
 
 // Seal encrypts plain, in the characters of a cookie. Each has a key of its own,
 // derived from a salt: under one key for all, GCM would wear out after some billions

@@ -19,8 +19,8 @@ const nonceSize = 12 // of GCM
 
 // Why a record does not open.
 var (
-	ErrUnknownVersion = errors.New("sealed record of another version")
-	ErrTampered       = errors.New("sealed record does not open: changed, swapped, forged, or sealed with none of Config.Keys")
+	ErrUnknownVersion = errors.New("sealed record has an unknown version")
+	ErrTampered       = errors.New("sealed record cannot be opened: it was changed, swapped or forged, or none of Config.Keys sealed it")
 )
 
 // Keyring is what one secret of a visitor's cookie yields: the name under

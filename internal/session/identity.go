@@ -50,7 +50,7 @@ func (id *Identity) Refusal() *fault.Error {
 
 var (
 	ErrNobody = fault.Plain(fault.ErrNotSignedIn)
-	errNoUser = fault.Because(fault.ErrForbidden, "a machine client's token, where a user is wanted")
+	errNoUser = fault.Because(fault.ErrForbidden, "the token belongs to a machine client, but a user is required")
 )
 
 // Subject names who sent a request, for events.

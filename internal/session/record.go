@@ -62,7 +62,7 @@ type Cold struct {
 // Format prints no secret.
 func (Cold) Format(f fmt.State, _ rune) { secret.Hide(f, "cold record") }
 
-var errShortRecord = errors.New("record ends early")
+var errShortRecord = errors.New("record is truncated")
 
 // first is the first of the moments at which something is due.
 func (m *Moments) first() moment {

@@ -60,7 +60,7 @@ func (s *Sealer) Seal(id ID, hot Hot, cold Cold) string {
 // randomSize is what is random of a session id.
 const randomSize = 32
 
-var errNoTokens = errors.New("the cookie holds no tokens of Cognito's form")
+var errNoTokens = errors.New("the cookie holds no tokens in Cognito's format")
 
 // Open reverses Seal.
 func (s *Sealer) Open(value []byte) (c Carried, err error) {

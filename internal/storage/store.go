@@ -32,8 +32,8 @@ const (
 )
 
 var (
-	errStorageSlow = errors.New("no answer in time")
-	errStorageBusy = errors.New("too many calls without an answer")
+	errStorageSlow = errors.New("no response in time")
+	errStorageBusy = errors.New("too many calls are waiting for a response")
 )
 
 // IsSlow reports whether a call was waited for in vain, so that the next one

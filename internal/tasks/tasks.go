@@ -15,7 +15,7 @@ var (
 	// ErrClosed says that nothing begins any more.
 	ErrClosed = errors.New("closed")
 	// ErrFull says that as much runs as may run at the same time.
-	ErrFull = errors.New("too much runs in the background")
+	ErrFull = errors.New("too many background tasks are running")
 )
 
 // Group is a set of goroutines. It is safe for concurrent use.
@@ -135,6 +135,6 @@ func (g *Group) Close(limit time.Duration) error {
 	case <-done:
 		return nil
 	case <-timer.C:
-		return fmt.Errorf("work in the background did not end within %s", limit)
+		return fmt.Errorf("background tasks did not end within %s", limit)
 	}
 }

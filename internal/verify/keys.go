@@ -139,7 +139,7 @@ func (s *Keys) lookUp(kid string) (jwkset.JWK, bool) {
 
 var errKeysPanicked = errors.New("reading the keys panicked")
 
-var errFetchedLately = errors.New("keys were fetched a moment ago")
+var errFetchedLately = errors.New("the keys were fetched a moment ago")
 
 // fetch joins the fetch under way or starts one, and waits for it as long as
 // ctx allows. It never waits for a turn: without one it fails at once.
@@ -155,7 +155,7 @@ func (s *Keys) fetch(ctx context.Context) error {
 	}
 	if s.waiting >= keysWaiters {
 		s.mu.Unlock()
-		return errors.New("too many requests wait for keys")
+		return errors.New("too many requests are waiting for keys")
 	}
 	s.waiting++
 	s.mu.Unlock()

@@ -134,7 +134,7 @@ func usableKeys(document []byte) (map[string]jwkset.JWK, error) {
 		}
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("key set: holds no usable key")
+		return nil, errors.New("key set: contains no usable key")
 	}
 	return keys, nil
 }

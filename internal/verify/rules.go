@@ -23,13 +23,13 @@ func ruleIssuer(v *Verifier, t *Token) error {
 	if v.issuers.Has(issuer) {
 		return nil
 	}
-	err := fmt.Errorf("%w: iss is %s, and of those that count, none: %s", ErrTokenIssuer, quoted(issuer), v.issuers)
+	err := fmt.Errorf("%w: iss is %s, which is none of those accepted: %s", ErrTokenIssuer, quoted(issuer), v.issuers)
 	if line, could := v.issuers.Missing(issuer); could {
 		// The pool's own key has signed it, so nobody has forged it: the pool's owner
 		// has switched its issuer, or another Region has taken over (F5).
 		return &operatorsTurn{
 			name: "issuer " + issuer, err: err,
-			text: "the pool's tokens name an issuer that this app does not expect; sessions are kept, but not renewed, until it is set",
+			text: "the pool's tokens name an issuer that this app does not accept; sessions are kept, but not renewed, until it is set",
 			with: []any{"issuer", issuer, "set", line},
 		}
 	}
@@ -220,7 +220,7 @@ func ruleClientAmong(clients []string) Rule {
 // ruleSomeClient wants an access token as Cognito makes them, whoever got it.
 func ruleSomeClient(_ *Verifier, t *Token) error {
 	if t.Text("client_id") == "" {
-		return fmt.Errorf("%w: there is no client_id", ErrTokenClient)
+		return fmt.Errorf("%w: client_id is missing", ErrTokenClient)
 	}
 	return nil
 }

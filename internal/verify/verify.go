@@ -28,8 +28,8 @@ var (
 	ErrTokenAlgorithm = errors.New("token is not signed with RS256")
 	ErrTokenKey       = errors.New("token names no signing key of this pool")
 	ErrTokenSignature = errors.New("token has an invalid signature")
-	ErrTokenIssuer    = errors.New("token is of another issuer")
-	ErrTokenSubject   = errors.New("token has no subject, or another one than expected")
+	ErrTokenIssuer    = errors.New("token was issued by another issuer")
+	ErrTokenSubject   = errors.New("token has no subject, or not the expected one")
 	ErrTokenExpired   = errors.New("token has expired, or has no expiry")
 	ErrTokenIssuedAt  = errors.New("token has no time of issue, or one in the future")
 	ErrTokenNotYet    = errors.New("token is not valid yet")
@@ -37,7 +37,7 @@ var (
 	ErrTokenClient    = errors.New("token was issued to another client")
 	ErrTokenUse       = errors.New("token is of the wrong kind")
 	ErrTokenNonce     = errors.New("token does not belong to this login")
-	ErrTokenHash      = errors.New("token does not go with its access token")
+	ErrTokenHash      = errors.New("token does not match its access token")
 )
 
 const (
@@ -121,7 +121,7 @@ func (v *Verifier) ofAnotherPool(raw secret.Text, refused error) error {
 	if !is {
 		return refused
 	}
-	v.operator.Tell("another pool", "the pool behind UserPoolDomain is not the one of UserPoolID, so no login can succeed",
+	v.operator.Tell("another pool", "UserPoolDomain and UserPoolID belong to different pools, so no login can succeed",
 		"field", "UserPoolID", "tokens_of", id, "remedy", "take UserPoolDomain, UserPoolID and ClientID from the same pool")
 	return fault.Because(fault.ErrMisconfigured, "%w: %w", fault.ErrTold, fault.Of(fault.From(refused)).Cause)
 }
