@@ -188,7 +188,7 @@ func mustVet(t *testing.T, program string) {
 	}
 }
 
-// TestProductionImportsNoTestCode keeps the pool in a box, and what is made for
+// TestProductionImportsNoTestCode keeps the local pool, and what is made for
 // tests, out of the programs of those who use the library. (Fiber itself links
 // package testing; we add nothing to that.)
 func TestProductionImportsNoTestCode(t *testing.T) {
@@ -242,8 +242,8 @@ func TestContributingNamesEveryRoom(t *testing.T) {
 	}
 }
 
-// TestOneLook keeps the colours of the built-in pages, of the example and of the pool
-// in a box the same: a visitor of the example goes from one to the other.
+// TestOneLook keeps the colours of the built-in pages, of the example and of the
+// local pool the same: a visitor of the example goes from one to the other.
 func TestOneLook(t *testing.T) {
 	colour := regexp.MustCompile(`--(page|card|text|muted|line|brand|brand-down|on-brand): ?(#[0-9a-f]+)`)
 	palette := func(name string) []string {

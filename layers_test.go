@@ -71,7 +71,7 @@ func TestArrowsPointDown(t *testing.T) {
 	}
 }
 
-// TestPoolNeedsNoFiber: the pool in a box serves applications without Fiber too, and
+// TestPoolNeedsNoFiber: the local pool serves applications without Fiber too, and
 // both faces for Fiber's versions stand on it.
 func TestPoolNeedsNoFiber(t *testing.T) {
 	for path, file := range importsOf(t, filepath.Join("cognitotest", "userpool")) {

@@ -110,7 +110,7 @@ func TestCannotStart(t *testing.T) {
 	}
 }
 
-// appOver is the app with a pool in a box.
+// appOver is the app with a local pool.
 func appOver(t *testing.T, box *cognitotest.Pool) *fiber.App {
 	t.Helper()
 	setEnvironment(t)

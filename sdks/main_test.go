@@ -1,4 +1,4 @@
-// Package sdks drives the pool in a box with AWS's own SDKs and with verifiers of
+// Package sdks drives the local pool with AWS's own SDKs and with verifiers of
 // others, unchanged. It is a module of its own for their sake.
 package sdks_test
 

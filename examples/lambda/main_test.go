@@ -18,7 +18,7 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 )
 
-// A pool in a box serves apps of this machine alone.
+// A local pool serves apps of this machine alone.
 const (
 	host    = "localhost"
 	baseURL = "https://" + host
