@@ -95,6 +95,7 @@ func diagnose(app string) (doctorReport, error) {
 		return doctorReport{}, err
 	}
 	config.Logger = slog.New(slog.DiscardHandler)
+	config = addressed(config, app)
 	auth, err := cognito.NewAuth(config)
 	if err != nil {
 		return doctorReport{}, err
@@ -106,6 +107,9 @@ func diagnose(app string) (doctorReport, error) {
 	if err != nil {
 		return doctorReport{}, fmt.Errorf("cognito doctor: %w", err)
 	}
+	if config.BaseURL == "" {
+		found = append(found, addressesNotAsked)
+	}
 	if app == "" && config.BaseURL != "" && !strings.Contains(config.BaseURL, "://localhost") {
 		app = config.BaseURL
 	}
@@ -113,6 +117,24 @@ func diagnose(app string) (doctorReport, error) {
 		found = append(found, askApp(ctx, app, config)...)
 	}
 	return doctorReport{Domain: config.UserPoolDomain, ClientID: config.ClientID, Findings: found}, nil
+}
+
+// addressed takes the running app's address for BaseURL where that is not set, so that the
+// callback which the app needs is asked about as well. An inner address cannot be BaseURL.
+func addressed(config cognito.Config, app string) cognito.Config {
+	with := config
+	with.BaseURL = strings.TrimSuffix(app, "/")
+	if config.BaseURL != "" || with.Validate() != nil {
+		return config
+	}
+	return with
+}
+
+// addressesNotAsked is for an operator who would take silence about the callback for praise.
+var addressesNotAsked = cognito.Finding{
+	Code: "addresses_not_asked", Field: "BaseURL",
+	Problem: "whether the callback and sign-out URLs are registered was not asked, since the app's address is not known",
+	Remedy:  "set BASE_URL, or -base-url, to what browsers see, such as http://localhost:8021 on your machine",
 }
 
 func (r doctorReport) print(out io.Writer) {

@@ -32,6 +32,14 @@ func TestDoctor(t *testing.T) {
 	if status, out, complaint := ask(); status != 0 || !strings.Contains(out, "Nothing is wrong") {
 		t.Errorf("a right setup ends with %d: %s%s", status, out, complaint)
 	}
+	t.Setenv("COGNITO_BASE_URL", "")
+	if status, out, _ := ask(); status != 0 || !strings.Contains(out, "addresses_not_asked") || !strings.Contains(out, "set BASE_URL") {
+		t.Errorf("without the app's address it ends with %d: %s", status, out)
+	}
+	if status, out, _ := ask("-app", "http://localhost:1"); status != 1 || !strings.Contains(out, "callback_not_registered") || strings.Contains(out, "addresses_not_asked") {
+		t.Errorf("the address of -app is not that of the callback: it ends with %d: %s", status, out)
+	}
+	t.Setenv("COGNITO_BASE_URL", "http://localhost:8021")
 	t.Setenv("COGNITO_CLIENT_SECRET", "hunter2")
 	status, out, _ := ask()
 	if status != 1 || !strings.Contains(out, "WRONG  secret_superfluous") || !strings.Contains(out, "leave ClientSecret out") || strings.Contains(out, "hunter2") {

@@ -37,6 +37,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprint(stderr, usage)
 		return 2
 	}
+	if args[0] == "-h" || args[0] == "--help" || args[0] == "help" {
+		_, _ = fmt.Fprint(stdout, usage)
+		return 0
+	}
 	command, ok := commands[args[0]]
 	if !ok {
 		_, _ = fmt.Fprintf(stderr, "cognito: no command is called %q\n\n%s", args[0], usage)

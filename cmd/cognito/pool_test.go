@@ -229,3 +229,23 @@ func TestSettingsNameLineAndField(t *testing.T) {
 		t.Errorf("two mistakes give %v", err)
 	}
 }
+
+// TestHelp: who asks for help gets it, and no error.
+func TestHelp(t *testing.T) {
+	for _, word := range []string{"-h", "--help", "help"} {
+		var stdout, stderr bytes.Buffer
+		if status := run([]string{word}, &stdout, &stderr); status != 0 || stderr.Len() > 0 || !strings.Contains(stdout.String(), "doctor") {
+			t.Errorf("%s ends with %d: %s%s", word, status, &stdout, &stderr)
+		}
+	}
+}
+
+// TestPoolKnowsTheManualsApp: the README's app, pasted, signs in at a pool without settings.
+func TestPoolKnowsTheManualsApp(t *testing.T) {
+	p := begin(t)
+	for _, address := range []string{"http://localhost:3000/login/redirect", "http://localhost:8021/login/redirect"} {
+		if !strings.Contains(p.out.String(), "# callback "+address+"\n") {
+			t.Errorf("no callback %s in %s", address, p.out)
+		}
+	}
+}

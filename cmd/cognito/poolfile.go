@@ -197,8 +197,9 @@ func (f poolFile) options() userpool.Options {
 	}
 	if len(f.Clients) == 0 {
 		options.Clients = []userpool.Client{{
-			ID:           "1example23456789",
-			CallbackURLs: []string{"http://localhost:3000/login/redirect"}, LogoutURLs: []string{"http://localhost:3000/"},
+			ID:           "1example23456789", // 3000 is what most frameworks choose, and 8021 what this library's manual does
+			CallbackURLs: []string{"http://localhost:3000/login/redirect", "http://localhost:8021/login/redirect"},
+			LogoutURLs:   []string{"http://localhost:3000/", "http://localhost:8021/"},
 		}}
 	}
 	if f.Users == nil {
