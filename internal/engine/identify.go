@@ -81,7 +81,7 @@ func (a *Engine) identifyCookie(r Request) *session.Identity {
 		return unidentified(err)
 	}
 	if a.crossOrigin(r) {
-		return session.CrossSite
+		return &session.Identity{Cookie: true, Err: a.foreign(r)}
 	}
 	if !s.CalmUntil.Passed(now) {
 		return &s.Identity

@@ -27,7 +27,7 @@ func (a *Engine) serveLogout(r Request) error {
 	case logoutNow:
 		return a.Logout(r, string(r.QueryArgs().Peek("return_to")))
 	case logoutForeign:
-		return a.refuse(r, fault.Plain(fault.ErrCrossOrigin))
+		return a.refuse(r, a.foreign(r))
 	case logoutByScript:
 		return a.refuse(r, fault.Plain(fault.ErrNotNavigation))
 	case logoutOfNobody:

@@ -61,6 +61,14 @@ func (a *Engine) origins(r Request) []string {
 	return append(slices.Clip(a.trusted), base)
 }
 
+// foreign is the refusal of what another site may have sent. Mostly it is what it should
+// be, and else a page of the app's own under an address that BaseURL does not have: then
+// its author needs to know what was seen.
+func (a *Engine) foreign(r Request) *fault.Error {
+	return fault.Because(fault.ErrCrossOrigin, "the request has %s, and the app's own pages are at %q; if the page is yours, name its origin in AllowedOrigins, or set BaseURL to what browsers see",
+		r.asking().Sender(), a.origins(r))
+}
+
 // trustedOrigins is computed once: BaseURL's origin and the allowed ones.
 func trustedOrigins(c Settings) []string {
 	origins := slices.Clone(c.AllowedOrigins)

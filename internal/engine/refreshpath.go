@@ -12,7 +12,7 @@ import (
 // that want to be ahead of an expiry.
 func (a *Engine) serveRefresh(r Request) error {
 	if a.crossOrigin(r) {
-		return a.refuse(r, fault.Plain(fault.ErrCrossOrigin))
+		return a.refuse(r, a.foreign(r))
 	}
 	id := a.sessionID(r)
 	if id == nil {

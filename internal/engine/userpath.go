@@ -27,7 +27,7 @@ type whoIsThere struct {
 // serveUser answers UserPath.
 func (a *Engine) serveUser(r Request) error {
 	if r.asking().IsReadElsewhere(a.origins(r)) {
-		return a.refuse(r, fault.Plain(fault.ErrCrossOrigin))
+		return a.refuse(r, a.foreign(r))
 	}
 	id := a.glance(r)
 	if id.Err != nil {

@@ -32,7 +32,6 @@ var (
 	Anonymous   = &Identity{}
 	StaleCookie = &Identity{Cookie: true, Stale: true}
 	KeptCookie  = &Identity{Cookie: true, Stale: true, Kept: true}
-	CrossSite   = &Identity{Cookie: true, Err: fault.Plain(fault.ErrCrossOrigin)}
 )
 
 // Refusal is why a guard turns a request away.

@@ -211,7 +211,7 @@ func bearerRules(s Settings) []Rule {
 func ruleClientAmong(clients []string) Rule {
 	return func(_ *Verifier, t *Token) error {
 		if !slices.Contains(clients, t.Text("client_id")) {
-			return fmt.Errorf("%w: client_id is neither ClientID nor among BearerClientIDs", ErrTokenClient)
+			return fmt.Errorf("%w: client_id is %s, neither ClientID nor among BearerClientIDs; add it to them if its tokens are to count", ErrTokenClient, quoted(t.Text("client_id")))
 		}
 		return nil
 	}
@@ -233,8 +233,11 @@ func ruleResource(want string) Rule {
 		if list, ok := audience.([]any); ok && len(list) == 1 {
 			audience = list[0]
 		}
+		if audience == nil {
+			return fmt.Errorf("%w: there is no aud, and Audience is %s; the client has to ask for that as its resource", ErrTokenAudience, want)
+		}
 		if audience != want {
-			return fmt.Errorf("%w: aud is not Audience", ErrTokenAudience)
+			return fmt.Errorf("%w: aud is %s, and Audience %s; the client has to ask for that as its resource", ErrTokenAudience, quoted(fmt.Sprint(audience)), want)
 		}
 		return nil
 	}

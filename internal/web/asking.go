@@ -5,6 +5,7 @@ package web
 
 import (
 	"bytes"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -143,6 +144,19 @@ func (a Asking) refererIsOf(trusted []string) bool {
 	u, err := url.Parse(a.Referer)
 	return err == nil && u.Host != "" && slices.Contains(trusted, OriginOf(u))
 }
+
+// Sender names for a log which page may have sent a request. Of a Referer it has the
+// origin alone, since the rest may hold what is nobody else's business.
+func (a Asking) Sender() string {
+	referer := ""
+	if u, err := url.Parse(a.Referer); err == nil && u.Host != "" {
+		referer = OriginOf(u)
+	}
+	return fmt.Sprintf("Origin %q, Referer at %q, Sec-Fetch-Site %q", Printable(a.Origin, sendersBytes), Printable(referer, sendersBytes), Printable(a.Site, sendersBytes))
+}
+
+// sendersBytes is how much of each word of a stranger a log is to hold.
+const sendersBytes = 100
 
 // FollowsOwnLink reports whether a visitor follows a link on a page of the app, for
 // sure. Browsers' word alone is not enough: in Firefox another site's redirects look
