@@ -58,7 +58,10 @@ func TestCheck(t *testing.T) {
 		"clock":        {config: func(c *cognito.Config) { now := c.Now; c.Now = func() time.Time { return now().Add(time.Hour) } }, code: "clock_wrong", field: "Now"},
 		"issuer":       {config: func(c *cognito.Config) { c.Issuer = strings.Replace(c.Issuer, "127.0.0.1", "localhost", 1) }, code: "issuer_differs", field: "Issuer"},
 		"no such pool": {config: func(c *cognito.Config) { c.Issuer += "x"; c.UserPoolID += "x" }, code: "issuer_unreachable", field: "UserPoolID"},
-		"no keys":      {pool: func(p *cognitotest.Pool) { p.Break(cognitotest.JWKS, cognitotest.Fault{Body: `{"keys":[]}`}) }, code: "keys_unusable", field: "UserPoolID"},
+		"test pool, no issuer": {config: func(c *cognito.Config) {
+			c.Issuer, c.HTTPClient = "", &http.Client{Transport: onThisMachine}
+		}, code: "issuer_unreachable", field: "Issuer"},
+		"no keys": {pool: func(p *cognitotest.Pool) { p.Break(cognitotest.JWKS, cognitotest.Fault{Body: `{"keys":[]}`}) }, code: "keys_unusable", field: "UserPoolID"},
 		"firewall": {pool: func(p *cognitotest.Pool) {
 			p.Break(cognitotest.Token, cognitotest.Fault{Status: 403, Body: "<html>", ContentType: "text/html"})
 		}, code: "token_endpoint_fails", field: "UserPoolDomain"},
@@ -114,6 +117,14 @@ func TestCheck(t *testing.T) {
 		})
 	}
 }
+
+// onThisMachine asks nobody outside: a test runs without network.
+var onThisMachine = lab.RoundTripper(func(r *http.Request) (*http.Response, error) {
+	if r.URL.Hostname() != "127.0.0.1" {
+		return nil, errors.New("no network")
+	}
+	return (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+})
 
 // TestCheckOutlivesAPanic: what the app has given panics in the middle of it. The
 // process goes on, and the check does not say that all is well.

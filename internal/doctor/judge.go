@@ -154,6 +154,10 @@ func judgeClock(app App, got answer) []Finding {
 }
 
 func issuerUnreachable(app App, err error) Finding {
+	own := app.Endpoints.Origin + "/" + app.PoolID
+	if strings.HasPrefix(own, "http://") && !app.Issuers.Has(own) { // only a test pool speaks without TLS
+		return Finding{codeIssuerUnreachable, true, "Issuer", "", fmt.Sprintf("it is empty, and a test pool's tokens do not name an AWS issuer: %v", err), "set it to what the test pool says, such as " + own}
+	}
 	return Finding{codeIssuerUnreachable, true, "UserPoolID", app.PoolID, fmt.Sprintf("no pool with this ID was found at the address of its keys: %v", err), `copy the User pool ID from the pool's "Overview" page, and allow the app's host to reach that address`}
 }
 

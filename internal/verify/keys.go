@@ -124,7 +124,7 @@ func (s *Keys) outOfReach(err error) error {
 	}
 	return &operatorsTurn{
 		name: "no pool", err: err, text: "there is no such user pool, so no token can be verified",
-		with: []any{"field", "UserPoolID", "asked", s.addresses[0], "remedy", `copy the User pool ID from the pool's "Overview" page`},
+		with: []any{"field", "UserPoolID", "asked", s.addresses[0], "remedy", `copy the User pool ID from the pool's "Overview" page; a test pool needs Issuer as well`},
 	}
 }
 
