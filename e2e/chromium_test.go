@@ -114,7 +114,7 @@ func (t *tab) watch(event any) {
 		t.complaints = append(t.complaints, event.ExceptionDetails.Error())
 	case *runtime.EventConsoleAPICalled:
 		if event.Type == runtime.APITypeError || event.Type == runtime.APITypeWarning {
-			t.complaints = append(t.complaints, fmt.Sprintf("%s %v", event.Type, event.Args))
+			t.complaints = append(t.complaints, fmt.Sprintf("%s %s", event.Type, said(event.Args)))
 		}
 	case *log.EventEntryAdded:
 		if event.Entry.Level == log.LevelError || event.Entry.Level == log.LevelWarning {
@@ -302,4 +302,17 @@ func (t *tab) shoot(name string) {
 	if err := os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// said is what a page has written to the console.
+func said(arguments []*runtime.RemoteObject) string {
+	var parts []string
+	for _, argument := range arguments {
+		if argument.Value != nil {
+			parts = append(parts, string(argument.Value))
+			continue
+		}
+		parts = append(parts, argument.Description)
+	}
+	return strings.Join(parts, " ")
 }

@@ -3,6 +3,7 @@
 // and another implementation of the URL standard.
 //
 //   - browser_test.go and app_test.go drive Chromium through the example app;
+//   - amplify_test.go has Amplify, in a page, sign in at the pool in a box;
 //   - storage_test.go takes one journey through every storage driver, and stops,
 //     hangs and restarts Redis under it;
 //   - instances_test.go runs the example as several processes;

@@ -5,9 +5,8 @@ import test from "node:test";
 import {
   CognitoIdentityProviderClient, GetUserCommand, InitiateAuthCommand,
 } from "@aws-sdk/client-cognito-identity-provider";
-import { Amplify, defaultStorage } from "@aws-amplify/core";
-import { fetchAuthSession, fetchUserAttributes, signIn, signOut } from "@aws-amplify/auth";
-import { cognitoUserPoolsTokenProvider } from "@aws-amplify/auth/cognito";
+import { Amplify } from "aws-amplify";
+import { fetchAuthSession, fetchUserAttributes, signIn, signOut } from "aws-amplify/auth";
 import * as identity from "amazon-cognito-identity-js";
 import { CognitoJwtVerifier } from "aws-jwt-verify";
 import { InMemoryWebStorage, OidcClient, WebStorageStateStore } from "oidc-client-ts";
@@ -63,11 +62,8 @@ test("amazon-cognito-identity-js chooses a new password", async () => {
 });
 
 test("Amplify signs in by SRP, renews, reads the user and signs out", async () => {
-  // What the package aws-amplify does for this one, without what else is in it.
   const Auth = { Cognito: { userPoolId: poolID, userPoolClientId: clientID, userPoolEndpoint: url } };
-  cognitoUserPoolsTokenProvider.setAuthConfig(Auth);
-  cognitoUserPoolsTokenProvider.setKeyValueStorage(defaultStorage);
-  Amplify.configure({ Auth }, { Auth: { tokenProvider: cognitoUserPoolsTokenProvider } });
+  Amplify.configure({ Auth });
   const { isSignedIn } = await signIn({ username: "bob", password: "builder" });
   assert.ok(isSignedIn);
   const before = await fetchAuthSession();

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -21,11 +22,29 @@ func Need(t *testing.T, names ...string) string {
 			return path
 		}
 	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("no %s on PATH, which CI must have", strings.Join(names, ", "))
-	}
-	t.Skipf("needs %s on PATH", strings.Join(names, " or "))
+	missing(t, strings.Join(names, " or ")+" on PATH")
 	return ""
+}
+
+// NeedFile is Need for a file that a command makes.
+func NeedFile(t *testing.T, path, command string) string {
+	t.Helper()
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(absolute); err != nil {
+		missing(t, path+", which "+command+" makes")
+	}
+	return absolute
+}
+
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("CI must have %s", what)
+	}
+	t.Skipf("needs %s", what)
 }
 
 // FreePort is a port that nobody listens on, for programs that cannot choose
