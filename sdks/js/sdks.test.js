@@ -10,6 +10,7 @@ import { fetchAuthSession, fetchUserAttributes, signIn, signOut } from "aws-ampl
 import * as identity from "amazon-cognito-identity-js";
 import { CognitoJwtVerifier } from "aws-jwt-verify";
 import { InMemoryWebStorage, OidcClient, WebStorageStateStore } from "oidc-client-ts";
+import { Visitor } from "./visitor.js";
 
 const { POOL_URL: url, POOL_ID: poolID, POOL_ISSUER: issuer } = process.env;
 const clientID = "public";
@@ -98,37 +99,8 @@ test("oidc-client-ts finds everything by discovery, and logs in", async () => {
     scope: "openid email profile", stateStore: store,
   });
   const request = await client.createSigninRequest({});
-  const callback = await logIn(request.url);
+  const callback = await new Visitor().logIn(request.url);
   const answer = await client.processSigninResponse(callback);
   assert.equal(answer.profile.email, "alice@example.com");
   assert.ok(answer.refresh_token);
 });
-
-// logIn is a visitor at the pool's page.
-async function logIn(start) {
-  const jar = new Map();
-  const visit = async (address, options = {}) => {
-    const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join("; ");
-    const answer = await fetch(address, { redirect: "manual", ...options, headers: { ...options.headers, cookie } });
-    for (const line of answer.headers.getSetCookie()) {
-      const [name, value] = line.split(";")[0].split(/=(.*)/s);
-      jar.set(name, value);
-    }
-    return answer;
-  };
-  let answer = await visit(start);
-  const page = new URL(answer.headers.get("location"), url);
-  answer = await visit(page);
-  const html = await answer.text();
-  const unescape = (text) => text.replaceAll("&amp;", "&").replaceAll("&#43;", "+").replaceAll("&#34;", '"');
-  const form = /<form id="login"[^>]* action="([^"]*)"[^>]*>(.*?)<\/form>/s.exec(html);
-  const fields = new URLSearchParams();
-  for (const [input] of form[2].matchAll(/<(?:input|button)\b[^>]*>/g)) {
-    const name = /\bname="([^"]*)"/.exec(input);
-    if (name) fields.set(name[1], unescape(/\bvalue="([^"]*)"/.exec(input)?.[1] ?? ""));
-  }
-  fields.set("username", "alice");
-  fields.set("password", "wonderland");
-  answer = await visit(new URL(unescape(form[1]), page), { method: "POST", body: fields });
-  return answer.headers.get("location");
-}
