@@ -212,13 +212,13 @@ func (a *Auth) reportUnreachable(mounted string) {
 	}
 	for _, r := range a.config.paths() {
 		if out(r.path) {
-			a.config.Logger.Error("cognito: a route is out of reach: the middleware is mounted under another path; settings are full paths",
+			a.config.Logger.Error("cognito: a route is unreachable: the middleware is mounted under another path; settings are full paths",
 				"field", r.field, "path", r.path, "mounted", strings.Clone(mounted),
-				"remedy", "set "+r.field+" to "+prefix+r.path+", or use the middleware before the group, or Auth.Register")
+				"remedy", "set "+r.field+" to "+prefix+r.path+", or register the middleware before the group, or call Auth.Register")
 		}
 	}
 	if path := a.engine.ResourcePath(); path != "" && out(path) {
-		a.config.Logger.Error("cognito: the document that tells programs where to get tokens is out of reach: the middleware is mounted under another path, and where it must be is fixed (RFC 9728)",
-			"field", "Audience", "path", path, "mounted", strings.Clone(mounted), "remedy", "use the middleware before the group, or Auth.Register")
+		a.config.Logger.Error("cognito: the protected resource metadata is unreachable: the middleware is mounted under another path, and RFC 9728 fixes where the metadata must be",
+			"field", "Audience", "path", path, "mounted", strings.Clone(mounted), "remedy", "register the middleware before the group, or call Auth.Register")
 	}
 }

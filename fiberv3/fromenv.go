@@ -147,13 +147,26 @@ func (e environment) unknown() (problems []ConfigProblem) {
 		if !strings.HasPrefix(name, variablePrefix) || slices.Contains(known, name) {
 			continue
 		}
-		remedy := "unset it; the settings are " + strings.Join(known, ", ")
+		rule, remedy := "is unknown", "unset it; the settings are "+strings.Join(known, ", ")
 		if meant := closestName(name, known); meant != "" {
 			remedy = "rename it to " + meant + ", or unset it"
 		}
-		problems = append(problems, ConfigProblem{Field: name, Value: secret.Redacted, Rule: "is unknown", Remedy: remedy})
+		if field := fieldOf(name); field != "" {
+			rule, remedy = "stands for a field that is no text", "unset it, and set "+field+" of the Config in Go"
+		}
+		problems = append(problems, ConfigProblem{Field: name, Value: secret.Redacted, Rule: rule, Remedy: remedy})
 	}
 	return problems
+}
+
+// fieldOf is the Config field that would have this variable, whatever its type, or "".
+func fieldOf(variable string) string {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if variableOf(field.Name) == variable {
+			return field.Name
+		}
+	}
+	return ""
 }
 
 // closestName is the name that a misspelt one was probably meant to be, or "".

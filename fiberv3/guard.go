@@ -118,7 +118,7 @@ func guarded(c fiber.Ctx, e *engine.Engine, demands []engine.Demand) error {
 
 func meets(allowed func(*User) bool) engine.Demand {
 	if allowed == nil {
-		panic("cognito: Require needs a function")
+		panic("cognito: Require needs a function, and was given nil")
 	}
 	return engine.Meets(func(user *claims.Set) bool { return allowed((*User)(user)) })
 }

@@ -18,6 +18,10 @@ type (
 	Client = userpool.Client
 	// User is somebody who can sign in.
 	User = userpool.User
+	// Provider is an identity provider's stand-in.
+	Provider = userpool.Provider
+	// ProviderUser is somebody who can sign in there.
+	ProviderUser = userpool.ProviderUser
 	// Fault is a way for an endpoint to misbehave.
 	Fault = userpool.Fault
 	// UnsignedToken is a token about to be signed, for Tamper to spoil.
@@ -45,6 +49,13 @@ const (
 	SignUp    = userpool.SignUp
 	Forgotten = userpool.Forgotten
 	Confirm   = userpool.Confirm
+	IDP       = userpool.IDP
+	Register  = userpool.Register
+
+	IDPResponse  = userpool.IDPResponse
+	SAMLResponse = userpool.SAMLResponse
+	SAMLLogout   = userpool.SAMLLogout
+	ProviderPage = userpool.ProviderPage
 )
 
 // Pool is a running user pool, with what an application of Fiber's needs of it. Its
