@@ -897,10 +897,19 @@ func TestRefusedSessionsLeaveTheirTurns(t *testing.T) {
 	if len(answered) > 0 {
 		t.Error("bob had to wait for those whom Cognito refuses")
 	}
+	late := 0 // on a slow machine some wait for their turn in vain, and are told so
 	for range gone {
-		if got := <-answered; got.Err != nil || got.StatusCode != http.StatusUnauthorized {
+		switch got := <-answered; {
+		case got.Err == nil && got.StatusCode == http.StatusServiceUnavailable:
+			late++
+		case got.Err != nil || got.StatusCode != http.StatusUnauthorized:
 			t.Fatalf("a session that Cognito refuses is answered %s, want 401", got)
 		}
 	}
-	s.MustRenew(gone + 1)
+	for _, cookie := range cookies {
+		lab.Eventually(t, "those are told as well", func() bool { return s.Send(lab.AsScript("/me", cookie)).StatusCode == http.StatusUnauthorized })
+	}
+	if late == 0 {
+		s.MustRenew(gone + 1)
+	}
 }

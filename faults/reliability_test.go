@@ -47,7 +47,7 @@ var renewalOutages = []outage{
 	{"redirect", cognitotest.Fault{Status: 307, Header: http.Header{"Location": {"https://elsewhere.example/"}}}, "HTTP status 307"},
 	{"broken JSON", cognitotest.Fault{Body: `{"access_token":`}, "cannot be read"},
 	{"no tokens", cognitotest.Fault{Body: `{}`}, "has no access token"},
-	{"endless answer", cognitotest.Fault{BodySize: 3 << 20}, "longer than"},
+	{"endless answer", cognitotest.Fault{BodySize: 3 << 20}, "too long"},
 	{"connection cut", cognitotest.Fault{LoseAnswer: true}, "no answer"},
 	{"wrong secret", cognitotest.Fault{Status: 400, Body: `{"error":"invalid_client"}`}, "check ClientID and ClientSecret"},
 	{"wrong secret, as 401", cognitotest.Fault{Status: 401, Body: `{"error":"invalid_client"}`}, "check ClientID and ClientSecret"},

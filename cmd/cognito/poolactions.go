@@ -25,6 +25,7 @@ var endpoints = []userpool.Endpoint{
 	userpool.Authorize, userpool.Login, userpool.Token, userpool.UserInfo,
 	userpool.Revoke, userpool.Logout, userpool.JWKS, userpool.Discovery,
 	userpool.SignUp, userpool.Forgotten, userpool.Confirm, userpool.IDP, userpool.Register,
+	userpool.IDPResponse, userpool.SAMLResponse, userpool.SAMLLogout, userpool.ProviderPage,
 }
 
 // readBody fills into with the body, as strictly as the settings file is read.

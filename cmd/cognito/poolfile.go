@@ -16,24 +16,25 @@ import (
 // The settings file of `cognito pool`. pool.schema.json describes it for editors.
 
 type poolFile struct {
-	Schema        string       `json:"$schema"`
-	URL           string       `json:"url"`
-	PoolID        string       `json:"poolId"`
-	Name          string       `json:"name"`
-	Issuer        string       `json:"issuer"`
-	CaseSensitive bool         `json:"caseSensitive"`
-	ClassicUI     bool         `json:"classicUi"`
-	Unstyled      bool         `json:"unstyled"`
-	ShowUsers     bool         `json:"showUsers"`
-	Levels        bool         `json:"levels"`
-	MaxSessions   int          `json:"maxSessions"`
-	InvalidClient int          `json:"invalidClientStatus"`
-	NoErrorState  bool         `json:"errorsWithoutState"`
-	Registration  bool         `json:"registration"`
-	OpenReg       bool         `json:"openRegistration"`
-	RegScopes     []string     `json:"registrationScopes"`
-	Clients       []clientFile `json:"clients"`
-	Users         []userFile   `json:"users"`
+	Schema        string         `json:"$schema"`
+	URL           string         `json:"url"`
+	PoolID        string         `json:"poolId"`
+	Name          string         `json:"name"`
+	Issuer        string         `json:"issuer"`
+	CaseSensitive bool           `json:"caseSensitive"`
+	ClassicUI     bool           `json:"classicUi"`
+	Unstyled      bool           `json:"unstyled"`
+	ShowUsers     bool           `json:"showUsers"`
+	Levels        bool           `json:"levels"`
+	MaxSessions   int            `json:"maxSessions"`
+	InvalidClient int            `json:"invalidClientStatus"`
+	NoErrorState  bool           `json:"errorsWithoutState"`
+	Registration  bool           `json:"registration"`
+	OpenReg       bool           `json:"openRegistration"`
+	RegScopes     []string       `json:"registrationScopes"`
+	Clients       []clientFile   `json:"clients"`
+	Users         []userFile     `json:"users"`
+	Providers     []providerFile `json:"providers"`
 }
 
 type clientFile struct {
@@ -52,6 +53,7 @@ type clientFile struct {
 	Rotate          bool     `json:"rotateRefreshTokens"`
 	RotationGrace   duration `json:"rotationGrace"`
 	RevocationOff   bool     `json:"revocationOff"`
+	Providers       []string `json:"supportedIdentityProviders"`
 }
 
 type userFile struct {
@@ -108,6 +110,7 @@ func (f poolFile) check(at lines) error {
 		}
 		seen["user "+f.fold(user.Username)] = true
 	}
+	f.checkProviders(complain)
 	return errors.Join(problems...)
 }
 
@@ -202,6 +205,9 @@ func (f poolFile) options() userpool.Options {
 			LogoutURLs:   []string{"http://localhost:3000/", "http://localhost:8021/"},
 		}}
 	}
+	for _, provider := range f.Providers {
+		options.Providers = append(options.Providers, provider.provider())
+	}
 	if f.Users == nil {
 		return options
 	}
@@ -219,7 +225,7 @@ func (c clientFile) client() userpool.Client {
 		AccessTokenTTL: time.Duration(c.AccessTokenTTL), IDTokenTTL: time.Duration(c.IDTokenTTL),
 		RefreshTokenTTL: time.Duration(c.RefreshTokenTTL), SessionTTL: time.Duration(c.SessionTTL),
 		RotateRefreshTokens: c.Rotate, RotationGrace: time.Duration(c.RotationGrace),
-		RevocationOff: c.RevocationOff,
+		RevocationOff: c.RevocationOff, SupportedIdentityProviders: c.Providers,
 	}
 }
 
