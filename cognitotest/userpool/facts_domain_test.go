@@ -99,19 +99,23 @@ func TestKeyMembers(t *testing.T) {
 func TestIssuerSwitches(t *testing.T) {
 	t.Parallel()
 	p := newParty(t, userpool.Client{}, userpool.Options{Issuer: "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_TestPool1"})
-	const updated = "https://issuer-cognito-idp.us-east-1.amazonaws.com/us-east-1_TestPool1"
 	login := p.tokens(nil)
 	header, _ := decode(t, login["id_token"])
-	p.pool.SetIssuer(updated)
-	for _, answer := range []map[string]any{p.refresh(login["refresh_token"]).members, p.tokens(nil)} {
-		after, claims := decode(t, answer["id_token"])
-		_, access := decode(t, answer["access_token"])
-		if claims["iss"] != updated || access["iss"] != updated || after["kid"] != header["kid"] {
-			t.Errorf("after the switch: %v by key %v, want %s by key %v", claims["iss"], after["kid"], updated, header["kid"])
+	for _, next := range []string{
+		"https://issuer-cognito-idp.us-east-1.amazonaws.com/us-east-1_TestPool1",
+		"https://cognito-idp.eu-west-1.amazonaws.com/us-east-1_TestPool1", // a replica
+	} {
+		p.pool.SetIssuer(next)
+		for _, answer := range []map[string]any{p.refresh(login["refresh_token"]).members, p.tokens(nil)} {
+			after, claims := decode(t, answer["id_token"])
+			_, access := decode(t, answer["access_token"])
+			if claims["iss"] != next || access["iss"] != next || after["kid"] != header["kid"] {
+				t.Errorf("after the switch: %v by key %v, want %s by key %v", claims["iss"], after["kid"], next, header["kid"])
+			}
 		}
-	}
-	if a := p.get(p.pool.Home()+"/.well-known/openid-configuration", ""); a.members["issuer"] != updated {
-		t.Errorf("discovery says %v", a.members["issuer"])
+		if a := p.get(p.pool.Home()+"/.well-known/openid-configuration", ""); a.members["issuer"] != next {
+			t.Errorf("discovery says %v", a.members["issuer"])
+		}
 	}
 	old, _ := login["access_token"].(string)
 	p.get(p.pool.URL()+"/oauth2/userInfo", old).wantOK(t)

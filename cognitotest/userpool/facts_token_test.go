@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bar-tech/cognito/cognitotest/userpool"
 )
@@ -130,4 +131,32 @@ func TestSetClientForgets(t *testing.T) {
 	if next := p.refresh(login["refresh_token"]).members["refresh_token"]; next != nil {
 		t.Error("the client still rotates")
 	}
+}
+
+// TestRevokeTakesNoHint (FACTS.md §5): what RFC 7009 has besides the token changes nothing.
+func TestRevokeTakesNoHint(t *testing.T) {
+	t.Parallel()
+	p := newParty(t, userpool.Client{}, userpool.Options{})
+	token, _ := p.tokens(nil)["refresh_token"].(string)
+	p.post("/oauth2/revoke", url.Values{
+		"client_id": {"client1"}, "token": {token}, "token_type_hint": {"access_token"},
+	}).wantOK(t)
+	p.refresh(token).wantError(t, http.StatusBadRequest, "invalid_grant")
+}
+
+// TestChallengesTimeOut (FACTS.md §10.2): who is asked for a new password has three minutes.
+func TestChallengesTimeOut(t *testing.T) {
+	t.Parallel()
+	p := newParty(t, userpool.Client{}, userpool.Options{})
+	p.api("AdminCreateUser", `{"UserPoolId":"us-east-1_TestPool1","Username":"dave","TemporaryPassword":"for now"}`, nil).wantOK(t)
+	answerAfter := func(wait time.Duration) answer {
+		asked := p.api("InitiateAuth", `{"AuthFlow":"USER_PASSWORD_AUTH","ClientId":"client1",`+
+			`"AuthParameters":{"USERNAME":"dave","PASSWORD":"for now"}}`, nil)
+		session, _ := asked.members["Session"].(string)
+		p.pool.Advance(wait)
+		return p.api("RespondToAuthChallenge", `{"ChallengeName":"NEW_PASSWORD_REQUIRED","ClientId":"client1","Session":"`+session+
+			`","ChallengeResponses":{"USERNAME":"dave","NEW_PASSWORD":"for ever"}}`, nil)
+	}
+	answerAfter(3*time.Minute).wantAPIError(t, http.StatusBadRequest, "NotAuthorizedException")
+	answerAfter(150 * time.Second).wantOK(t)
 }
