@@ -34,6 +34,11 @@ func TestCheck(t *testing.T) {
 		config  func(*cognito.Config)
 		code    string
 		field   string
+		note    bool // nothing breaks by it
+	}
+	// name has the pool's discovery name a domain.
+	name := func(p *cognitotest.Pool, origin string) {
+		p.Break(cognitotest.Discovery, cognitotest.Fault{Rewrite: func(answer map[string]any) { answer["authorization_endpoint"] = origin + "/oauth2/authorize" }})
 	}
 	for name, r := range map[string]row{
 		"right":            {},
@@ -55,8 +60,18 @@ func TestCheck(t *testing.T) {
 		"no branding style, long page": {pool: func(p *cognitotest.Pool) {
 			p.Break(cognitotest.Login, cognitotest.Fault{ContentType: "text/html", Body: "Login pages unavailable" + strings.Repeat(" ", 1<<20)})
 		}, code: "no_branding_style", field: "ClientID"},
-		"clock":        {config: func(c *cognito.Config) { now := c.Now; c.Now = func() time.Time { return now().Add(time.Hour) } }, code: "clock_wrong", field: "Now"},
-		"issuer":       {config: func(c *cognito.Config) { c.Issuer = strings.Replace(c.Issuer, "127.0.0.1", "localhost", 1) }, code: "issuer_differs", field: "Issuer"},
+		"clock":             {config: func(c *cognito.Config) { now := c.Now; c.Now = func() time.Time { return now().Add(time.Hour) } }, code: "clock_wrong", field: "Now"},
+		"issuer":            {config: func(c *cognito.Config) { c.Issuer = strings.Replace(c.Issuer, "127.0.0.1", "localhost", 1) }, code: "issuer_differs", field: "Issuer"},
+		"another pool's ID": {pool: func(p *cognitotest.Pool) { name(p, "https://other.example") }, code: "domain_of_another_pool", field: "UserPoolDomain"},
+		"two domains": {pool: func(p *cognitotest.Pool) { name(p, "https://app.auth.us-east-1.amazoncognito.com") },
+			code: "domain_of_another_pool", field: "UserPoolDomain", note: true},
+		"right, by another name of this machine": {pool: func(p *cognitotest.Pool) { name(p, strings.Replace(p.URL(), "127.0.0.1", "localhost", 1)) }},
+		"parameters that classic ignores": {options: cognitotest.Options{ClassicHostedUI: true},
+			config: func(c *cognito.Config) { c.LoginParameters = map[string]string{"lang": "de", "idp_identifier": "x"} },
+			code:   "login_parameters_ignored", field: "LoginParameters", note: true},
+		"right, parameters": {config: func(c *cognito.Config) { c.LoginParameters = map[string]string{"lang": "de"} }},
+		"right, classic parameters": {options: cognitotest.Options{ClassicHostedUI: true},
+			config: func(c *cognito.Config) { c.LoginParameters = map[string]string{"idp_identifier": "x"} }},
 		"no such pool": {config: func(c *cognito.Config) { c.Issuer += "x"; c.UserPoolID += "x" }, code: "issuer_unreachable", field: "UserPoolID"},
 		"test pool, no issuer": {config: func(c *cognito.Config) {
 			c.Issuer, c.HTTPClient = "", &http.Client{Transport: onThisMachine}
@@ -80,7 +95,7 @@ func TestCheck(t *testing.T) {
 			})
 			lab.On(s)(c)
 		}, code: "storage_fails", field: "Storage"},
-		"storage without lifetimes": {config: lab.On(lab.NewStore()), code: "storage_keeps_no_lifetimes", field: "Storage"},
+		"storage without lifetimes": {config: lab.On(lab.NewStore()), code: "storage_keeps_no_lifetimes", field: "Storage", note: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -106,7 +121,7 @@ func TestCheck(t *testing.T) {
 			switch {
 			case r.code == "" && len(found) > 0:
 				t.Errorf("a right setup has %q", found)
-			case r.code != "" && (len(found) != 1 || found[0].Code != r.code || found[0].Field != r.field || found[0].Problem == "" || found[0].Remedy == ""):
+			case r.code != "" && (len(found) != 1 || found[0].Code != r.code || found[0].Field != r.field || found[0].Breaks == r.note || found[0].Problem == "" || found[0].Remedy == ""):
 				t.Errorf("it finds %q, want %s alone", found, r.code)
 			}
 			for _, f := range found {

@@ -141,7 +141,7 @@ func askIssuer(ctx context.Context, app App) []Finding {
 		if found := judgeDiscovery(app, got); len(found) > 0 {
 			return found
 		}
-		return judgeKeys(app, keys, get(ctx, app, keys))
+		return append(judgeDomain(app, got), judgeKeys(app, keys, get(ctx, app, keys))...)
 	}
 	return []Finding{issuerUnreachable(app, failed)}
 }

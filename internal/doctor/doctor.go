@@ -36,7 +36,8 @@ type App struct {
 	ClientSecret secret.Text
 	Scopes       []string
 	Resource     string
-	RedirectURI  string // "" if that is not known: then nothing is asked about it
+	Parameters   map[string]string // further ones of every login
+	RedirectURI  string            // "" if that is not known: then nothing is asked about it
 	LogoutURI    string
 	Challenge    string // any of PKCE's, since codes are never redeemed
 	Client       *pool.Client

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +34,8 @@ const (
 	codeClock             = "clock_wrong"
 	codeIssuer            = "issuer_differs"
 	codeIssuerUnreachable = "issuer_unreachable"
+	codeAnotherDomain     = "domain_of_another_pool"
+	codeIgnored           = "login_parameters_ignored"
 	codeKeys              = "keys_unusable"
 	codeNotAsked          = "not_asked"
 )
@@ -59,7 +63,7 @@ func judgeAuthorize(app App, got answer) []Finding {
 	}
 	switch word := got.location.Query().Get("error"); {
 	case got.location.Path != "/error":
-		return nil // the login page
+		return judgeClassic(app) // the login page, in spite of prompt=none
 	case word == "redirect_mismatch":
 		return []Finding{{codeCallbackURL, true, "RedirectPath", app.RedirectURI, "it does not exactly match any of the app client's allowed callback URLs",
 			"add it to them, with the same scheme, port, letter case and trailing slash; or correct BaseURL"}}
@@ -68,6 +72,23 @@ func judgeAuthorize(app App, got answer) []Finding {
 	default:
 		return []Finding{loginRefused(app, fmt.Sprintf("the authorization endpoint reports %.80q", word))}
 	}
+}
+
+// ignoredByClassic are parameters that the classic hosted UI does not know.
+var ignoredByClassic = []string{"acr_values", "lang", "max_age", "prompt"}
+
+// judgeClassic is for a domain that still has the classic hosted UI.
+func judgeClassic(app App) []Finding {
+	var ignored []string
+	for _, name := range ignoredByClassic {
+		if _, set := app.Parameters[name]; set {
+			ignored = append(ignored, name)
+		}
+	}
+	if ignored == nil {
+		return nil
+	}
+	return []Finding{{codeIgnored, false, "LoginParameters", strings.Join(ignored, " "), "the domain has the classic hosted UI, which ignores them", "choose managed login on the pool's \"Domain\" page, or leave them out of LoginParameters"}}
 }
 
 func judgeErrorCode(app App, code string) []Finding {
@@ -166,6 +187,36 @@ func judgeDiscovery(app App, got answer) []Finding {
 		return []Finding{{codeIssuer, true, "Issuer", app.Issuers.String(), fmt.Sprintf("the pool's tokens name %q", issuer), "leave Issuer out, or set it to the issuer that the tokens name; for a replicated pool, add the Region to Regions"}}
 	}
 	return nil
+}
+
+// judgeDomain compares the domain with the one that the pool names: with the ID of another
+// pool everything is right until the first token, which names another issuer.
+func judgeDomain(app App, got answer) []Finding {
+	named, err := url.Parse(member(got.body, "authorization_endpoint"))
+	own, ownErr := url.Parse(app.Endpoints.Origin)
+	if err != nil || ownErr != nil || named.Host == "" || isSameHost(named, own) {
+		return nil
+	}
+	found := Finding{codeAnotherDomain, true, "UserPoolDomain", app.Endpoints.Origin, fmt.Sprintf("the pool with the ID %s names another domain, %q", app.PoolID, named.Host),
+		`copy the domain from the "Domain" page of the same pool as UserPoolID`}
+	if isPrefixDomain(named) != isPrefixDomain(own) {
+		found.Breaks = false
+		found.Remedy += "; if the pool has both a prefix domain and a custom domain, this is as it should be"
+	}
+	return []Finding{found}
+}
+
+// isSameHost takes the names of this machine for the same: a test pool calls itself by one.
+func isSameHost(a, b *url.URL) bool {
+	local := []string{"localhost", "127.0.0.1", "::1"}
+	if slices.Contains(local, a.Hostname()) && slices.Contains(local, b.Hostname()) {
+		return a.Port() == b.Port()
+	}
+	return strings.EqualFold(a.Host, b.Host)
+}
+
+func isPrefixDomain(u *url.URL) bool {
+	return strings.Contains(strings.ToLower(u.Hostname()), ".amazoncognito.")
 }
 
 func judgeKeys(app App, address string, got answer) []Finding {

@@ -70,7 +70,7 @@ func (a *Engine) described() doctor.App {
 	s := a.settings
 	app := doctor.App{
 		Endpoints: a.endpoints, Issuers: a.issuers, PoolID: s.UserPoolID, ClientID: s.ClientID, ClientSecret: s.ClientSecret,
-		Scopes: s.Scopes, Resource: s.Resource, Challenge: a.hooks.Challenge(secret.Random()), Client: a.client, Now: s.Now,
+		Scopes: s.Scopes, Resource: s.Resource, Parameters: s.LoginParameters, Challenge: a.hooks.Challenge(secret.Random()), Client: a.client, Now: s.Now,
 	}
 	if s.BaseURL != "" {
 		app.RedirectURI, app.LogoutURI = s.BaseURL+s.RedirectPath, s.BaseURL+s.AfterLogout
