@@ -25,8 +25,8 @@ func RequireGroup(anyOf ...string) fiber.Handler {
 
 // RequireScope lets requests pass whose access token was granted all of the
 // scopes, by exact name. That includes the tokens of machine clients, which have
-// no user. It panics without a scope, or with an invalid one (RFC 6749 section
-// 3.3).
+// no user. A login asks for the scopes in [Config.Scopes]. It panics without a
+// scope, or with an invalid one (RFC 6749 section 3.3).
 func RequireScope(allOf ...string) fiber.Handler {
 	return guardNearest(engine.HasToken, engine.WithScope(allOf))
 }

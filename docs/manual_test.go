@@ -55,7 +55,7 @@ var snippetImports = map[string]string{
 const snippetNames = `app *fiber.App, c *fiber.Ctx, config cognito.Config, auth, staff, customers *cognito.Auth, ctx context.Context,
 	pool *cognitotest.Pool, request *http.Request, storage fiber.Storage, logger *slog.Logger, err error, token string, raw string,
 	home, page, api, admin, reports, remove, payments, beta, save, upload, table, socket, events fiber.Handler,
-	newApp func(cognito.Config) *fiber.App, count func(cognito.EventKind, bool, string), users interface {
+	newApp func(fiber.Handler) *fiber.App, count func(cognito.EventKind, bool, string), users interface {
 		Save(ctx context.Context, subject, email string) error
 		Blocked(ctx context.Context, subject string) (bool, error)
 	}`
