@@ -3,7 +3,8 @@
 // and another implementation of the URL standard.
 //
 //   - browser_test.go and app_test.go drive Chromium through the example app;
-//   - amplify_test.go has Amplify, in a page, sign in at the pool in a box;
+//   - amplify_test.go and oauth2proxy_test.go have others sign in at the pool in a
+//     box, a page by Amplify and a proxy for an app;
 //   - storage_test.go takes one journey through every storage driver, and stops,
 //     hangs and restarts Redis under it;
 //   - instances_test.go runs the example as several processes;
