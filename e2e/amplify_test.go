@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -37,30 +38,31 @@ func startAmplify(t *testing.T) *amplifyApp {
 	pool := userpool.NewUnstarted(userpool.Options{})
 	pool.StartTLS()
 	t.Cleanup(pool.Close)
-	a := &amplifyApp{pool: pool}
-	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/page.js" {
-			w.Header().Set("Content-Type", "text/javascript")
-			_, _ = w.Write(script) // the browser has gone away, which is its turn
-			return
-		}
-		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprintf(w, amplifyPage, a.settings())
-	}))
+	app := httptest.NewUnstartedServer(nil)
 	t.Cleanup(app.Close)
-	a.url = app.URL + "/"
-	pool.SetClient(userpool.Client{ID: "page", CallbackURLs: []string{a.url}, LogoutURLs: []string{a.url}})
+	url := "http://" + app.Listener.Addr().String() + "/"
+	page := fmt.Sprintf(amplifyPage, amplifySettings(t, pool, url))
+	app.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		kind, text := "text/html", page
+		if r.URL.Path == "/page.js" {
+			kind, text = "text/javascript", script
+		}
+		w.Header().Set("Content-Type", kind)
+		_, _ = io.WriteString(w, text) // a browser that has gone away needs no answer
+	})
+	app.Start()
+	pool.SetClient(userpool.Client{ID: "page", CallbackURLs: []string{url}, LogoutURLs: []string{url}})
 	// A wrong password is an answer with status 400, and Amplify warns of every pool
 	// that is not at AWS.
-	a.tab = openBrowser(t).tab("status of 400", "a custom Amazon")
+	a := &amplifyApp{tab: openBrowser(t).tab("status of 400", "a custom Amazon"), pool: pool, url: url}
 	a.run(security.SetIgnoreCertificateErrors(true)) // the pool has signed its own
-	a.open(a.url)
+	a.open(url)
 	a.reads("nobody")
 	return a
 }
 
 // bundle makes one script of a page and what it imports.
-func bundle(t *testing.T, page string) []byte {
+func bundle(t *testing.T, page string) string {
 	t.Helper()
 	const dir = "../sdks/js"
 	path := machine.NeedFile(t, filepath.Join(dir, "node_modules/.bin/esbuild"), "npm ci in sdks/js")
@@ -72,21 +74,22 @@ func bundle(t *testing.T, page string) []byte {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, &stderr)
 	}
-	return script
+	return string(script)
 }
 
-// settings are what Amplify.configure gets.
-func (a *amplifyApp) settings() []byte {
+// amplifySettings are what Amplify.configure gets.
+func amplifySettings(t *testing.T, pool *userpool.Pool, app string) []byte {
+	t.Helper()
 	settings, err := json.Marshal(map[string]any{"Auth": map[string]any{"Cognito": map[string]any{
-		"userPoolId": a.pool.UserPoolID(), "userPoolClientId": "page", "userPoolEndpoint": a.pool.URL(),
+		"userPoolId": pool.UserPoolID(), "userPoolClientId": "page", "userPoolEndpoint": pool.URL(),
 		"loginWith": map[string]any{"oauth": map[string]any{
-			"domain": strings.TrimPrefix(a.pool.URL(), "https://"), "responseType": "code",
+			"domain": strings.TrimPrefix(pool.URL(), "https://"), "responseType": "code",
 			"scopes":         []string{"openid", "email", "aws.cognito.signin.user.admin"},
-			"redirectSignIn": []string{a.url}, "redirectSignOut": []string{a.url},
+			"redirectSignIn": []string{app}, "redirectSignOut": []string{app},
 		}},
 	}}})
 	if err != nil {
-		a.Fatal(err)
+		t.Fatal(err)
 	}
 	return settings
 }
