@@ -28,6 +28,7 @@ func clientWith(change func(*cognitotest.Client)) cognitotest.Options {
 // TestCheck makes every mistake that can be made, one at a time, and gets one finding
 // for it. A right setup is silent, with managed login and with the classic hosted UI.
 func TestCheck(t *testing.T) {
+	t.Parallel()
 	type row struct {
 		options cognitotest.Options
 		pool    func(*cognitotest.Pool)
@@ -44,6 +45,7 @@ func TestCheck(t *testing.T) {
 		"right":            {},
 		"right, classic":   {options: cognitotest.Options{ClassicHostedUI: true}},
 		"right, secret":    {options: cognitotest.Options{Clients: []cognitotest.Client{confidential}}},
+		"right, storage":   {config: lab.On(lab.SharedMemory(t))},
 		"right, no origin": {config: func(c *cognito.Config) { c.BaseURL = "" }},
 		"nobody there":     {config: func(c *cognito.Config) { c.UserPoolDomain = "http://127.0.0.1:1" }, code: "domain_unreachable", field: "UserPoolDomain"},
 		"another client":   {config: func(c *cognito.Config) { c.ClientID = "nobody" }, code: "client_unknown", field: "ClientID"},
@@ -144,6 +146,7 @@ var onThisMachine = lab.RoundTripper(func(r *http.Request) (*http.Response, erro
 // TestCheckOutlivesAPanic: what the app has given panics in the middle of it. The
 // process goes on, and the check does not say that all is well.
 func TestCheckOutlivesAPanic(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	config := pool.Config()
@@ -169,6 +172,7 @@ func TestCheckOutlivesAPanic(t *testing.T) {
 // TestCheckIsKept: a readiness probe that asks again and again costs nothing, and leaves
 // no calls behind; one that has no time gets its own error.
 func TestCheckIsKept(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	config := pool.Config()
