@@ -21,6 +21,7 @@ var withAndWithout = map[string][]func(*cognito.Config){"stored": nil, "in cooki
 // TestTokensOfASession: a handler gets the raw ID token, never expired, and a name
 // for the session that lasts as long as the session.
 func TestTokensOfASession(t *testing.T) {
+	t.Parallel()
 	pages := func(app *fiber.App, auth *cognito.Auth) {
 		app.Use(auth.Handler())
 		app.Get("/id-token", func(c *fiber.Ctx) error {
@@ -76,6 +77,7 @@ func TestTokensOfASession(t *testing.T) {
 // TestRefreshShowsWhatChanged: a handler that changes a user's groups at Cognito sees
 // the new ones in the same request, even if a renewal was under way before.
 func TestRefreshShowsWhatChanged(t *testing.T) {
+	t.Parallel()
 	for name, hooks := range withAndWithout {
 		t.Run(name, func(t *testing.T) {
 			pool := lab.NewPool(t, lab.Rotating(time.Minute))

@@ -17,6 +17,7 @@ import (
 // page, the login, a wrong password, the right one, the page at last, and the
 // way out.
 func TestJourney(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	v := s.Visitor()
 
@@ -65,6 +66,7 @@ func TestJourney(t *testing.T) {
 
 // TestConfidentialClient logs in with a client secret, and reads userInfo.
 func TestConfidentialClient(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	pool.SetClient(cognitotest.Client{ID: "confidential", Secret: "s3cret/with+odd=characters"})
@@ -96,6 +98,7 @@ func TestConfidentialClient(t *testing.T) {
 // TestStaysSignedIn spends a working day: tokens expire and are renewed, and
 // nobody notices.
 func TestStaysSignedIn(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	v := s.Visitor()
 	v.LogIn()
@@ -111,6 +114,7 @@ func TestStaysSignedIn(t *testing.T) {
 // TestRegister: an app that wants our paths among its routes gets them there, and
 // they work without the middleware before them; with it, they are served once.
 func TestRegister(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	for _, use := range []bool{false, true} {
 		auth, err := cognito.NewAuth(pool.Config())
@@ -150,6 +154,7 @@ func TestRegister(t *testing.T) {
 // suite calls app.Test with whatever requests come easily, and from fasthttp 1.70
 // on those without a Host header, which an absolute address makes of them, get 400.
 func TestAppTestIdioms(t *testing.T) {
+	t.Parallel()
 	auth, err := cognito.NewAuth(lab.NewPool(t).Config())
 	if err != nil {
 		t.Fatal(err)

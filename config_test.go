@@ -54,6 +54,7 @@ func fieldsOf(t *testing.T, err error) []string {
 // TestConfigRules tries each rule alone: the field that breaks it is named, and
 // no other one; and next to it a value that keeps it.
 func TestConfigRules(t *testing.T) {
+	t.Parallel()
 	type c = cognito.Config
 	for _, row := range []struct {
 		name  string
@@ -257,6 +258,7 @@ func TestConfigRules(t *testing.T) {
 // TestConfigSecureByItsScheme: schemes are written in any case, and what is
 // https must not get cookies as for http.
 func TestConfigSecureByItsScheme(t *testing.T) {
+	t.Parallel()
 	for _, scheme := range []string{"https", "HTTPS", "Https"} {
 		pool := cognitotest.New(cognitotest.Options{})
 		t.Cleanup(pool.Close)
@@ -276,6 +278,7 @@ func TestConfigSecureByItsScheme(t *testing.T) {
 
 // TestConfigProblemsAllAtOnce: a newcomer mends everything in one go.
 func TestConfigProblemsAllAtOnce(t *testing.T) {
+	t.Parallel()
 	config := cognito.Config{
 		UserPoolDomain: "https://cognito-idp.eu-west-2.amazonaws.com", UserPoolID: "tMeCEUTj8", ClientSecret: "top secret \n",
 		Issuer: "x", Scopes: []string{"email", "a b"}, BaseURL: "app", LoginPath: "login", LogoutPath: "/token/refresh",
@@ -305,6 +308,7 @@ func TestConfigProblemsAllAtOnce(t *testing.T) {
 // TestNewPanics: New panics with exactly the error of Validate, and NewAuth
 // returns it.
 func TestNewPanics(t *testing.T) {
+	t.Parallel()
 	config := goodConfig()
 	config.UserPoolID, config.BaseURL = "nonsense", "nonsense"
 	want := config.Validate()
@@ -324,6 +328,7 @@ func TestNewPanics(t *testing.T) {
 // TestConfigIsCopied: what the caller does with the config afterwards is
 // nobody else's business.
 func TestConfigIsCopied(t *testing.T) {
+	t.Parallel()
 	var config cognito.Config
 	s := lab.Serve(t, func(c *cognito.Config) {
 		c.Scopes, c.AllowedOrigins = []string{"openid", "email"}, []string{"https://admin.example.com"}
@@ -344,6 +349,7 @@ func TestConfigIsCopied(t *testing.T) {
 // TestConstructionIsOffline: an app starts while Cognito is down, and makes no
 // call before a visitor needs one.
 func TestConstructionIsOffline(t *testing.T) {
+	t.Parallel()
 	dialed := 0
 	config := goodConfig()
 	config.HTTPClient = &http.Client{Transport: lab.RoundTripper(func(*http.Request) (*http.Response, error) {
@@ -387,6 +393,7 @@ func closedPort(t *testing.T) string {
 // answered with what to change: at construction, on the page that the newcomer
 // is looking at, or in the log.
 func TestNewcomersMistakes(t *testing.T) {
+	t.Parallel()
 	logIn := func(s *lab.Site) (page string) {
 		v := s.Visitor()
 		landed := v.Login(s.URL+"/login", "alice", lab.PasswordOf("alice"))

@@ -37,6 +37,7 @@ func documents(t *testing.T) []string {
 
 // TestReadmeIsShort: it sells, and leads on.
 func TestReadmeIsShort(t *testing.T) {
+	t.Parallel()
 	if words := len(strings.Fields(readFile(t, "README.md"))); words > 900 {
 		t.Errorf("the README has %d words, want 900 at most", words)
 	}
@@ -52,6 +53,7 @@ func anchorOf(heading string) string {
 
 // TestLinksLeadSomewhere follows the links of the documents to files and headings.
 func TestLinksLeadSomewhere(t *testing.T) {
+	t.Parallel()
 	for _, document := range documents(t) {
 		for _, link := range linkIn.FindAllStringSubmatch(readFile(t, document), -1) {
 			if strings.Contains(link[1], "://") {
@@ -83,6 +85,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 
 // TestTroubleshootingListsEveryCode: whatever a visitor may read, an operator finds there.
 func TestTroubleshootingListsEveryCode(t *testing.T) {
+	t.Parallel()
 	manual, source := readFile(t, "docs/troubleshooting.md"), readFile(t, "internal/fault/fault.go")+readFile(t, "internal/fault/page.go")
 	reasons := regexp.MustCompile(`&Reason\{"(\w+)", \S+\s+"([^"]+)"`).FindAllStringSubmatch(source, -1)
 	if len(reasons) < 20 {
@@ -98,6 +101,7 @@ func TestTroubleshootingListsEveryCode(t *testing.T) {
 // TestManualListsEveryField keeps the table of settings equal to the struct,
 // in its order.
 func TestManualListsEveryField(t *testing.T) {
+	t.Parallel()
 	table := readFile(t, "docs/configuration.md")
 	var listed, fields []string
 	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|").FindAllStringSubmatch(table, -1) {
@@ -114,6 +118,7 @@ func TestManualListsEveryField(t *testing.T) {
 
 // TestFieldsSayWhetherTheyAreRequired keeps the grammar of field comments.
 func TestFieldsSayWhetherTheyAreRequired(t *testing.T) {
+	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
 	if err != nil {
 		t.Fatal(err)
@@ -141,6 +146,7 @@ func TestFieldsSayWhetherTheyAreRequired(t *testing.T) {
 // TestReadmeNamesTestsThatExist: promises in the documents name the test that
 // keeps them, so the test must be there.
 func TestReadmeNamesTestsThatExist(t *testing.T) {
+	t.Parallel()
 	var sources strings.Builder
 	err := filepath.WalkDir(".", func(path string, _ os.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(path, "_test.go") {
@@ -162,6 +168,7 @@ func TestReadmeNamesTestsThatExist(t *testing.T) {
 
 // TestReadmeProgramCompiles builds the program that the README begins with.
 func TestReadmeProgramCompiles(t *testing.T) {
+	t.Parallel()
 	program := regexp.MustCompile("(?s)```go\n(package main\n.*?)```").FindStringSubmatch(readFile(t, "README.md"))
 	if program == nil {
 		t.Fatal("the README has no program")
@@ -192,6 +199,7 @@ func mustVet(t *testing.T, program string) {
 // tests, out of the programs of those who use the library. (Fiber itself links
 // package testing; we add nothing to that.)
 func TestProductionImportsNoTestCode(t *testing.T) {
+	t.Parallel()
 	for _, pkg := range []string{".", "./cognitotest"} {
 		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, pkg).CombinedOutput()
 		imports := strings.Fields(string(out))
@@ -208,6 +216,7 @@ func TestProductionImportsNoTestCode(t *testing.T) {
 
 // TestContributingNamesEveryPackage keeps the drawing of the house complete.
 func TestContributingNamesEveryPackage(t *testing.T) {
+	t.Parallel()
 	contributing := readFile(t, "CONTRIBUTING.md")
 	for _, pattern := range []string{"*.go", "internal/*"} {
 		found, err := filepath.Glob(pattern)
@@ -225,6 +234,7 @@ func TestContributingNamesEveryPackage(t *testing.T) {
 // TestContributingNamesEveryRoom keeps the map of the test rooms complete, and
 // has each of them look for goroutines that were left behind.
 func TestContributingNamesEveryRoom(t *testing.T) {
+	t.Parallel()
 	mains, err := filepath.Glob("*/main_test.go")
 	if err != nil || len(mains) == 0 {
 		t.Fatal("no rooms", err)
@@ -245,6 +255,7 @@ func TestContributingNamesEveryRoom(t *testing.T) {
 // TestOneLook keeps the colours of the built-in pages, of the example and of the
 // local pool the same: a visitor of the example goes from one to the other.
 func TestOneLook(t *testing.T) {
+	t.Parallel()
 	colour := regexp.MustCompile(`--(page|card|text|muted|line|brand|brand-down|on-brand): ?(#[0-9a-f]+)`)
 	palette := func(name string) []string {
 		var found []string

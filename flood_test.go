@@ -13,6 +13,7 @@ import (
 // return. Any storage takes 4,096 of a process and no more; further ones travel in
 // their cookies, and everybody can still log in, once with each.
 func TestLoginFlood(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	before := lab.Halfway(s, "alice")

@@ -86,6 +86,7 @@ func (e endlessly) Read(p []byte) (n int, err error) {
 // TestForwardEarlyRefusal: an API that refuses a body before it has come is heard, and
 // what is left of the body is taken for no other request.
 func TestForwardEarlyRefusal(t *testing.T) {
+	t.Parallel()
 	s := streaming(t, upstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "too much", http.StatusRequestEntityTooLarge)
 	}))
@@ -106,6 +107,7 @@ func TestForwardEarlyRefusal(t *testing.T) {
 // TestForwardKeepsConnections: answers with and without bodies follow each other on one
 // connection, and so do requests whose bodies stream.
 func TestForwardKeepsConnections(t *testing.T) {
+	t.Parallel()
 	s := streaming(t, upstream(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		switch r.URL.Path {
@@ -142,6 +144,7 @@ func TestForwardKeepsConnections(t *testing.T) {
 
 // TestForwardBrokenAnswer: an answer that breaks off is not taken for a whole one.
 func TestForwardBrokenAnswer(t *testing.T) {
+	t.Parallel()
 	for name, announced := range map[string]bool{"with a length": true, "in chunks": false} {
 		t.Run(name, func(t *testing.T) {
 			s := forwarding(t, upstream(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -162,6 +165,7 @@ func TestForwardBrokenAnswer(t *testing.T) {
 // TestForwardEvents: an event arrives before the answer ends, and the answer ends when
 // alice signs out.
 func TestForwardEvents(t *testing.T) {
+	t.Parallel()
 	left := make(chan struct{})
 	s := forwarding(t, upstream(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -193,6 +197,7 @@ func TestForwardEvents(t *testing.T) {
 // TestForwardWebSocket: another protocol passes both ways, with what was sent along at
 // once, and ends when alice signs out.
 func TestForwardWebSocket(t *testing.T) {
+	t.Parallel()
 	s := forwarding(t, upstream(t, func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") || r.Header.Get("Sec-WebSocket-Key") != "key" {
 			http.Error(w, "who?", http.StatusUnauthorized)

@@ -36,6 +36,7 @@ func forwarding(t *testing.T, to string, hooks ...func(*cognito.Config)) *lab.Si
 // TestForward: a page of alice's calls an API through the app, with her token, before
 // and after its expiry; the API sees no cookie, and nobody else gets there.
 func TestForward(t *testing.T) {
+	t.Parallel()
 	for name, hooks := range withAndWithout {
 		t.Run(name, func(t *testing.T) {
 			api := upstream(t, func(w http.ResponseWriter, r *http.Request) {
@@ -74,6 +75,7 @@ func TestForward(t *testing.T) {
 // TestForwardPassesUpstreamsRefusals: what the API refuses stays refused, and is no
 // reason to ask the visitor for a password.
 func TestForwardPassesUpstreamsRefusals(t *testing.T) {
+	t.Parallel()
 	calls := 0
 	s := forwarding(t, upstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		calls++
@@ -93,6 +95,7 @@ func TestForwardPassesUpstreamsRefusals(t *testing.T) {
 // TestForwardWithoutUpstream: nobody there is a 502 with a bland text, and the log says
 // where to look.
 func TestForwardWithoutUpstream(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -112,6 +115,7 @@ func TestForwardWithoutUpstream(t *testing.T) {
 // TestForwardKeepsRedirectsInTheRoute: the visitor follows a redirect where the upstream
 // cannot be seen.
 func TestForwardKeepsRedirectsInTheRoute(t *testing.T) {
+	t.Parallel()
 	var api string
 	api = upstream(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", strings.ReplaceAll(r.URL.Query().Get("to"), "SELF", api))
@@ -141,6 +145,7 @@ func TestForwardKeepsRedirectsInTheRoute(t *testing.T) {
 // TestForwardUnescapedPaths: an app with UnescapePath sees other paths, and the API the
 // same.
 func TestForwardUnescapedPaths(t *testing.T) {
+	t.Parallel()
 	api := upstream(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RequestURI) })
 	pool := lab.NewPool(t)
 	config := pool.Config()
@@ -174,6 +179,7 @@ func TestForwardUnescapedPaths(t *testing.T) {
 
 // TestForwardRefusesUpstreams: an address that cannot be right ends the start.
 func TestForwardRefusesUpstreams(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	auth := s.Auth
 	s.Send(lab.Request{Path: "/public"})

@@ -28,6 +28,7 @@ import (
 // whole name, letter by letter, in a list of names; anything else in its place
 // is no group at all.
 func TestGroupLookalikes(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
 		app.Get("/one", cognito.RequireGroup("admin"), lab.TellWho)
 		app.Get("/two", auth.RequireGroup("editor", "admin"), lab.TellWho)
@@ -79,6 +80,7 @@ func TestGroupLookalikes(t *testing.T) {
 // TestScopeLookalikes is the scope half of row H11: scopes are a text with
 // blanks between, and nothing else separates them (RFC 6749 section 3.3).
 func TestScopeLookalikes(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t)
 	for _, row := range []struct {
 		name  string
@@ -118,6 +120,7 @@ func TestScopeLookalikes(t *testing.T) {
 // TestGuardsOfASession proves the same guards for a visitor with a cookie, and
 // the general guard with a function of the user.
 func TestGuardsOfASession(t *testing.T) {
+	t.Parallel()
 	named := func(name string) func(*cognito.User) bool {
 		return func(user *cognito.User) bool { return user.Username() == name }
 	}
@@ -151,6 +154,7 @@ func TestGuardsOfASession(t *testing.T) {
 // TestEmptyGuards is row H11's last part: a guard that asks for nothing, or
 // for what nobody can have, is a mistake that shows when the app starts.
 func TestEmptyGuards(t *testing.T) {
+	t.Parallel()
 	auth := idleAuth(t)
 	for name, build := range map[string]func() fiber.Handler{
 		"no group":             func() fiber.Handler { return cognito.RequireGroup() },
@@ -206,6 +210,7 @@ func idleAuth(t *testing.T) *cognito.Auth {
 // TestGuardsKeepTheirNames proves that a guard does not change its mind when
 // the caller's slice does.
 func TestGuardsKeepTheirNames(t *testing.T) {
+	t.Parallel()
 	groups, scopes := []string{"admin"}, []string{"api/read"}
 	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
 		app.Get("/admin", auth.RequireGroup(groups...), lab.TellWho)
@@ -285,6 +290,7 @@ func hearDefaultLog(t *testing.T) *lab.LockedBuffer {
 // look like page visits and are none: they are told 401 and where to log in,
 // for an event stream or a WebSocket cannot follow a redirect to a page.
 func TestStreamsAndPrerenders(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	const html = "text/html,application/xhtml+xml,*/*;q=0.8"
 	for name, header := range map[string]map[string]string{
@@ -315,6 +321,7 @@ func TestStreamsAndPrerenders(t *testing.T) {
 // TestHTMXComesBack proves that an HTMX page is sent to log in as a whole, and
 // then comes back to where it was, not to the fragment that it asked for.
 func TestHTMXComesBack(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	for current, back := range map[string]string{
 		s.URL + "/cart?item=7#top":              "/cart?item=7",
@@ -350,6 +357,7 @@ func TestHTMXComesBack(t *testing.T) {
 // allowed: a person gets a page with a way to be somebody else, a script a
 // problem. Neither says what would be needed.
 func TestForbiddenPage(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
 		app.All("/admin", cognito.RequireGroup("top-secret-group"), lab.TellWho)
 	})
@@ -402,6 +410,7 @@ func serveVault(t *testing.T, options cognitotest.Options, maxAge time.Duration,
 // password, by the clock of auth_time, which no refresh moves, and that the
 // visitor is brought back to the page.
 func TestFreshLogin(t *testing.T) {
+	t.Parallel()
 	s := serveVault(t, cognitotest.Options{}, 10*time.Minute)
 	v := s.Visitor()
 	v.LogIn()
@@ -439,6 +448,7 @@ func TestFreshLogin(t *testing.T) {
 // TestFreshLoginWithoutAuthTime proves that a token which does not say when
 // its user logged in is never fresh.
 func TestFreshLoginWithoutAuthTime(t *testing.T) {
+	t.Parallel()
 	s := serveVault(t, cognitotest.Options{}, math.MaxInt64, lab.TakesBearer)
 	for _, claim := range []any{nil, "1", true, json.RawMessage("null"), []int64{s.Pool.Now().Unix()}} {
 		token := s.Pool.AccessToken("", "alice", map[string]any{"auth_time": claim})
@@ -456,6 +466,7 @@ func TestFreshLoginWithoutAuthTime(t *testing.T) {
 // makes no loop, whatever age is asked for: there is a page, one, and the
 // session that the visitor has is untouched.
 func TestFreshLoginOnTheClassicHostedUI(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct{ maxAge, since time.Duration }{
 		{10 * time.Minute, 11 * time.Minute},
 		// Not one second: auth_time is cut to whole ones, so a login at the end of
@@ -496,6 +507,7 @@ func TestFreshLoginOnTheClassicHostedUI(t *testing.T) {
 // TestFreshLoginByScript proves the same of the way that scripts and HTMX are
 // told to go: an element that asks again by itself gets a page, and no loop.
 func TestFreshLoginByScript(t *testing.T) {
+	t.Parallel()
 	t.Run("classic hosted UI", func(t *testing.T) {
 		s := serveVault(t, cognitotest.Options{ClassicHostedUI: true}, 10*time.Minute)
 		v := s.Visitor()
@@ -533,6 +545,7 @@ func TestFreshLoginByScript(t *testing.T) {
 // app's to answer, with its own CORS middleware. Without one, a guarded API
 // says no, and either way it says nothing else.
 func TestPreflight(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	furnish := func(before ...fiber.Handler) func(*fiber.App, *cognito.Auth) {
@@ -572,6 +585,7 @@ func TestPreflight(t *testing.T) {
 // TestChangesAtThePool is row D6: what an administrator changes is seen when
 // the tokens are next renewed, which is when they expire at the latest.
 func TestChangesAtThePool(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
 		lab.Pages(app)
 		app.Get("/admin", cognito.RequireGroup("admin"), lab.TellWho)
@@ -633,6 +647,7 @@ func TestChangesAtThePool(t *testing.T) {
 // its own way, with reason, status and bland text at hand, and that what it
 // returns tells a stranger no cause.
 func TestErrorHandlerAnswersForGuards(t *testing.T) {
+	t.Parallel()
 	var own []string
 	s := lab.ServeAPI(t, func(c *cognito.Config) {
 		c.ErrorHandler = func(c *fiber.Ctx, err error) error {
@@ -668,6 +683,7 @@ func TestErrorHandlerAnswersForGuards(t *testing.T) {
 // TestFreshLoginWithAClockSetBack: a login in the future has no age. A minute is
 // forgiven, as with tokens.
 func TestFreshLoginWithAClockSetBack(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	clock := lab.StopClock(pool)
 	s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
@@ -697,6 +713,7 @@ func TestFreshLoginWithAClockSetBack(t *testing.T) {
 // against another site's form or a link with the wrong method; and whoever is
 // not allowed somewhere need not become somebody else to go on.
 func TestWaysOnFromARefusal(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
 		app.Get("/admin", cognito.RequireGroup("nobody's"), lab.TellWho)
 	}, func(c *cognito.Config) { c.AfterLogin = "/home" })

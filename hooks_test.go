@@ -38,6 +38,7 @@ func arrives(s *lab.Site, p *lab.PendingLogin, more ...*http.Cookie) *lab.Answer
 // with the verified user and the request, and that the app may keep the user:
 // nothing of it is overwritten by later requests.
 func TestOnLoginSeesTheUser(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	var seen []*cognito.User
 	var early []string
@@ -73,6 +74,7 @@ func TestOnLoginSeesTheUser(t *testing.T) {
 // begins, the refresh token that nobody will use is revoked, and the visitor
 // reads what the app has to say and nothing that it did not mean for them.
 func TestOnLoginRefuses(t *testing.T) {
+	t.Parallel()
 	const bland = "Your account does not have access to this app."
 	for _, row := range []struct {
 		name   string
@@ -130,6 +132,7 @@ func TestOnLoginRefuses(t *testing.T) {
 // TestRefusedLoginKeepsTheOldSession proves that somebody who is signed in
 // stays so when they try to sign in as somebody who is not let in.
 func TestRefusedLoginKeepsTheOldSession(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, onLogin(func(_ *fiber.Ctx, user *cognito.User) error {
 		if user.Username() == "bob" {
 			return fiber.ErrForbidden
@@ -148,6 +151,7 @@ func TestRefusedLoginKeepsTheOldSession(t *testing.T) {
 // process, and leaves nothing half done: a login that did not finish is none,
 // and a logout has happened.
 func TestHooksThatPanic(t *testing.T) {
+	t.Parallel()
 	broken := map[string]bool{}
 	var mu sync.Mutex // guards broken
 	breaks := func(hook string) {
@@ -202,6 +206,7 @@ func TestHooksThatPanic(t *testing.T) {
 // TestOnLogoutAndOnRefresh proves that the hooks are told of the right user,
 // and only of what has happened.
 func TestOnLogoutAndOnRefresh(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex // guards told
 	var told []string
 	note := func(what string, user *cognito.User) {
@@ -261,6 +266,7 @@ func TestOnLogoutAndOnRefresh(t *testing.T) {
 // a request that waited for the tokens is answered although the hook is still
 // at work, and so is the next renewal.
 func TestOnRefreshKeepsNobodyWaiting(t *testing.T) {
+	t.Parallel()
 	answered := make(chan struct{})
 	s := lab.Serve(t, func(c *cognito.Config) { c.OnRefresh = func(*cognito.User) { <-answered } })
 	defer close(answered)
@@ -275,6 +281,7 @@ func TestOnRefreshKeepsNobodyWaiting(t *testing.T) {
 // LogoutPath does: the hook, the event, the end of the session, the way to
 // Cognito.
 func TestLogoutFromAHandler(t *testing.T) {
+	t.Parallel()
 	diary := &eventDiary{}
 	left := ""
 	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
@@ -495,6 +502,7 @@ func flipBit(s *lab.Store, key string) {
 // TestEventsTellNoSecrets is row M4's limit: whatever happens, an event holds
 // no token, code, cookie or address, in any way of printing it.
 func TestEventsTellNoSecrets(t *testing.T) {
+	t.Parallel()
 	diary := &eventDiary{}
 	transport, spied := lab.Spy(t)
 	s := lab.Serve(t, lab.TakesBearer, spied, diary.keep)
@@ -535,6 +543,7 @@ func TestEventsTellNoSecrets(t *testing.T) {
 // with the noise of every day at the lowest level and what needs somebody's
 // attention above.
 func TestEventsInTheLog(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage), lab.TakesBearer)
 	alice := s.NewSession(storage, "alice")

@@ -37,6 +37,7 @@ func mustLeave(s *lab.Site, what string, res *lab.Answer, back string) {
 // TestInertiaLeavesForTheLogin: a visit that a guard refuses becomes a login as a page of
 // its own, which ends where the visit was to lead.
 func TestInertiaLeavesForTheLogin(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	mustLeave(s, "a visit", s.Send(lab.Request{Path: "/me?tab=2", Header: inertia(nil)}), "/me?tab=2")
 	mustLeave(s, "a visit of an old browser", s.Send(lab.Request{Path: "/me", Header: map[string]string{"X-Inertia": "true", "Accept": "text/html"}}), "/me")
@@ -63,6 +64,7 @@ func TestInertiaLeavesForTheLogin(t *testing.T) {
 // TestInertiaLeavesForTheLogout: Cognito's sign-out is on another origin, where no script
 // may follow.
 func TestInertiaLeavesForTheLogout(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	alice := s.SignIn("alice")
 	res := s.Send(lab.Request{Method: "POST", Path: "/logout", Cookies: []*http.Cookie{alice}, Header: inertia(map[string]string{"Origin": s.URL})})
@@ -74,6 +76,7 @@ func TestInertiaLeavesForTheLogout(t *testing.T) {
 
 // TestInertiaIsRefused: what no login would help is said as to any script.
 func TestInertiaIsRefused(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t, func(c *cognito.Config) { c.Bearer = false })
 	res := s.Send(lab.Request{Path: "/admin", Cookies: []*http.Cookie{s.SignIn("bob")}, Header: inertia(nil)})
 	if res.StatusCode != http.StatusForbidden || res.Header.Get("X-Inertia-Location") != "" || res.Problem(t)["code"] != "forbidden" {

@@ -17,6 +17,7 @@ import (
 // short, listed twice or obviously no secret are refused, with how to make one,
 // and without quoting them.
 func TestKeysAreJudged(t *testing.T) {
+	t.Parallel()
 	judge := func(keys ...string) error {
 		config := goodConfig()
 		lab.On(lab.NewStore())(&config)
@@ -60,6 +61,7 @@ func TestKeysAreJudged(t *testing.T) {
 
 // TestKeysPrintNowhere is row M2 for the keys of the app.
 func TestKeysPrintNowhere(t *testing.T) {
+	t.Parallel()
 	config := goodConfig()
 	lab.On(lab.NewStore())(&config)
 	config.Keys = []string{lab.Key, lab.OtherKey, lab.Key, "short-but-secret"}
@@ -90,6 +92,7 @@ func TestKeysPrintNowhere(t *testing.T) {
 // TestConfigHoles is rows F28 and P19: settings that each look right, and cannot
 // work, or are not safe, together.
 func TestConfigHoles(t *testing.T) {
+	t.Parallel()
 	for name, each := range map[string]struct {
 		spoil func(*cognito.Config)
 		field string

@@ -41,6 +41,7 @@ var testOnly = []string{"lab"}
 // So what a package does can be read without what uses it, and both versions of
 // Fiber can stand on top.
 func TestArrowsPointDown(t *testing.T) {
+	t.Parallel()
 	below := []string{}
 	for _, floor := range floors {
 		allowed := strings.Fields(floor.mayCall)
@@ -74,6 +75,7 @@ func TestArrowsPointDown(t *testing.T) {
 // TestPoolNeedsNoFiber: the local pool serves applications without Fiber too, and
 // both faces for Fiber's versions stand on it.
 func TestPoolNeedsNoFiber(t *testing.T) {
+	t.Parallel()
 	for path, file := range importsOf(t, filepath.Join("cognitotest", "userpool")) {
 		if strings.Contains(strings.SplitN(path, "/", 2)[0], ".") {
 			t.Errorf("%s calls %s, want the standard library alone", file, path)

@@ -14,6 +14,7 @@ func TestMain(m *testing.M) { lab.Main(m) }
 // TestLeakCheckCanFail runs this very binary with a test that leaks, and wants
 // it to fail for that reason and no other.
 func TestLeakCheckCanFail(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		leak   string
 		passes bool

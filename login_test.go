@@ -30,6 +30,7 @@ var asPage = map[string]string{"Accept": "text/html", "Sec-Fetch-Mode": "navigat
 // TestLoginFromAHandler: a handler begins a login with wishes of its own, and the
 // visitor comes back to where it says.
 func TestLoginFromAHandler(t *testing.T) {
+	t.Parallel()
 	options := cognito.LoginOptions{ReturnTo: "/me?tab=2", LoginHint: "alice", Lang: "de", Prompt: "login", MaxAge: time.Minute, Levels: []string{"urn:cognito:loa:1"}}
 	s := loginsWith(t, options)
 	asked := s.Send(lab.Request{Path: "/start", Header: asPage}).Target().Query()
@@ -57,6 +58,7 @@ func TestLoginFromAHandler(t *testing.T) {
 // TestLoginFromAHandlerInAFrame: a page of another site cannot begin logins in a frame,
 // which would push the visitor's own out of its slot.
 func TestLoginFromAHandlerInAFrame(t *testing.T) {
+	t.Parallel()
 	s := loginsWith(t, cognito.LoginOptions{})
 	framed := map[string]string{"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe", "Sec-Fetch-Site": "same-site"}
 	if res := s.Send(lab.Request{Path: "/start", Header: framed}); res.StatusCode != http.StatusUnauthorized || len(res.Cookies()) > 0 {
@@ -69,6 +71,7 @@ func TestLoginFromAHandlerInAFrame(t *testing.T) {
 
 // TestLoginURLIsHeard: what LoginURL writes, LoginPath reads.
 func TestLoginURLIsHeard(t *testing.T) {
+	t.Parallel()
 	s := loginsWith(t, cognito.LoginOptions{ReturnTo: "/me#top", IdentityProvider: "COGNITO", Screen: "signup", MaxAge: time.Hour, Levels: []string{"a", "b"}})
 	link := s.Send(lab.Request{Path: "/url"}).Text
 	if want := "/login?acr_values=a+b&identity_provider=COGNITO&max_age=3600&return_to=%2Fme%23top&screen=signup"; link != want {
@@ -83,6 +86,7 @@ func TestLoginURLIsHeard(t *testing.T) {
 // TestLoginOptionsAreJudged: what no login can have is refused, and left out of links;
 // no option leads off the app.
 func TestLoginOptionsAreJudged(t *testing.T) {
+	t.Parallel()
 	for name, options := range map[string]cognito.LoginOptions{
 		"hint with a line break": {LoginHint: "alice\r\nX: y"}, "long hint": {LoginHint: strings.Repeat("a", 300)}, "unknown screen": {Screen: "admin"},
 		"half a second": {MaxAge: time.Second / 2}, "negative age": {MaxAge: -time.Minute}, "level with a quote": {Levels: []string{`a"b`}}, "two levels in one": {Levels: []string{"a b"}}, "nine levels": {Levels: strings.Split("a b c d e f g h i", " ")},
@@ -132,6 +136,7 @@ var codeOn = regexp.MustCompile(`This one is (\d{6})\.`)
 // TestSignUpAndForgottenPassword: links lead to these pages of Cognito's, and from there
 // to the app, signed in, by a callback that is judged like every other.
 func TestSignUpAndForgottenPassword(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	v := s.Visitor()
 	page := fill(t, v, v.Get(s.URL+"/login?screen=signup&return_to=/me"), "signup", url.Values{"username": {"carol"}, "email": {"carol@example.com"}, "password": {"looking-glass"}})
@@ -157,6 +162,7 @@ func TestSignUpAndForgottenPassword(t *testing.T) {
 // TestLoginParameters: what the config adds is sent with every login, a link's own word
 // counts more, and what protects the login is nobody's to set.
 func TestLoginParameters(t *testing.T) {
+	t.Parallel()
 	parameters := map[string]string{"lang": "de", "identity_provider": "COGNITO"}
 	s := lab.Serve(t, func(c *cognito.Config) { c.LoginParameters, c.Resource = parameters, "https://api.example.com" })
 	parameters["lang"] = "fr"
@@ -177,6 +183,7 @@ func TestLoginParameters(t *testing.T) {
 // TestReturnToKeepsAFragment: a fragment that arrives percent-encoded is where the
 // visitor comes back to.
 func TestReturnToKeepsAFragment(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	res := s.Finish(lab.Halfway(s, "alice", "return_to=/me?tab=2%23section/3"))
 	if to := res.Header.Get("Location"); to != "/me?tab=2#section/3" {
@@ -193,6 +200,7 @@ func TestReturnToKeepsAFragment(t *testing.T) {
 // TestLogoutTo: a handler signs out and leads to a page of its own, through Cognito and
 // AfterLogout; nowhere else, and once.
 func TestLogoutTo(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
 		app.Post("/leave", func(c *fiber.Ctx) error { return auth.LogoutTo(c, c.Query("to")) })
 		app.Get("/bye", func(c *fiber.Ctx) error { return c.SendString("bye " + c.Query("name")) })
@@ -232,6 +240,7 @@ func TestLogoutTo(t *testing.T) {
 
 // TestLogoutToAfterLogin: where logins end is as good a page to end at as any other.
 func TestLogoutToAfterLogin(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
 		app.Post("/leave", func(c *fiber.Ctx) error { return auth.LogoutTo(c, "/public") })
 		lab.Pages(app)

@@ -46,6 +46,7 @@ func serveAdmin(t *testing.T, options ...func(*cognito.Config)) *lab.Site {
 // TestPageInTheAppsLook: an app's own page says what the built-in one says, and its
 // reference is in the log.
 func TestPageInTheAppsLook(t *testing.T) {
+	t.Parallel()
 	own, builtIn := serveAdmin(t, drawing), serveAdmin(t, func(c *cognito.Config) { c.AppName = "Acme & Sons" })
 	for _, path := range []string{"/admin?page=2", "/login/redirect?code=a&code=b", "/token/refresh", "/login?prompt=a&prompt=b"} {
 		page := own.Visitor()
@@ -76,6 +77,7 @@ func TestPageInTheAppsLook(t *testing.T) {
 // TestFormLedToTheAppsOwnPage: what a refused form leads to is in the app's look too,
 // says that the form was not processed, and has the reference of the refusal.
 func TestFormLedToTheAppsOwnPage(t *testing.T) {
+	t.Parallel()
 	for name, s := range map[string]*lab.Site{"own": serveAdmin(t, drawing), "built-in": serveAdmin(t)} {
 		v := s.Visitor()
 		v.LogIn()
@@ -93,6 +95,7 @@ func TestFormLedToTheAppsOwnPage(t *testing.T) {
 // TestReferences: no two refusals share one, though their errors are shared, and a
 // script is told it too.
 func TestReferences(t *testing.T) {
+	t.Parallel()
 	s := serveAdmin(t)
 	bob := s.SignIn("bob")
 	var seen []string
@@ -110,6 +113,7 @@ func TestReferences(t *testing.T) {
 // TestDefaultErrorHandler: an app's error handler that falls back on the default
 // answers as if it were not there.
 func TestDefaultErrorHandler(t *testing.T) {
+	t.Parallel()
 	plain := serveAdmin(t)
 	falling := serveAdmin(t, func(c *cognito.Config) { c.ErrorHandler = cognito.DefaultErrorHandler })
 	for _, request := range []lab.Request{
@@ -157,6 +161,7 @@ func returning(t *testing.T) *lab.Site {
 // TestErrorsOfTheAppItself: strangers are told nothing of what an app's errors say,
 // and the log is, under the reference that they are shown.
 func TestErrorsOfTheAppItself(t *testing.T) {
+	t.Parallel()
 	s := returning(t)
 	for path, want := range map[string]struct {
 		status int
@@ -183,6 +188,7 @@ func TestErrorsOfTheAppItself(t *testing.T) {
 // TestErrorThatAHandlerReturns: an accessor's error knows the ways on by the time that
 // it reaches the app's error handler.
 func TestErrorThatAHandlerReturns(t *testing.T) {
+	t.Parallel()
 	s := returning(t)
 	page := s.Send(lab.Request{Path: "/token", Header: map[string]string{"Accept": "text/html"}})
 	reference := shownReference.FindString(page.Text)
@@ -205,6 +211,7 @@ func TestErrorThatAHandlerReturns(t *testing.T) {
 
 // TestPageOfAnything: a page of whatever an error handler may be asked about.
 func TestPageOfAnything(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		err    error
 		status int
@@ -228,6 +235,7 @@ func TestPageOfAnything(t *testing.T) {
 // TestErrorTellsWhereToSignIn: an error handler knows where to send the visitor, and
 // when to try again.
 func TestErrorTellsWhereToSignIn(t *testing.T) {
+	t.Parallel()
 	var heard *cognito.Error
 	storage := lab.NewStore()
 	s := serveAdmin(t, lab.On(storage), func(c *cognito.Config) {

@@ -156,6 +156,7 @@ func (two *twoPools) mustRefuse(path string, cookies ...*http.Cookie) {
 // TestTwoPoolsSideBySide is row O3: a visitor may be signed in to both, to
 // one, or to none, and each guard and accessor speaks of its own.
 func TestTwoPoolsSideBySide(t *testing.T) {
+	t.Parallel()
 	for name, hook := range map[string]func(*cognito.Config){"storages of their own": func(*cognito.Config) {}, "one storage": lab.On(lab.NewStore())} {
 		t.Run(name, func(t *testing.T) {
 			two := serveTwoPools(t, hook)
@@ -220,6 +221,7 @@ func TestTwoPoolsSideBySide(t *testing.T) {
 // with one pool, be it a renewal or a logout, changes that pool's user and not
 // who the nearest middleware says is there.
 func TestOnePoolChangesInAHandler(t *testing.T) {
+	t.Parallel()
 	two := serveTwoPools(t)
 	staff, customer := two.login(two.staff, "/staff/login", "alice"), two.login(two.customers, "/login", "bob")
 	const nearest = "bob@customers.example bob@customers.example bob@customers.example"
@@ -234,6 +236,7 @@ func TestOnePoolChangesInAHandler(t *testing.T) {
 // cookies, brings the ticket under the name that is looked for. No code goes
 // to a pool that did not issue it.
 func TestLoginMixUp(t *testing.T) {
+	t.Parallel()
 	for name, hook := range map[string]func(*cognito.Config){"storages of their own": func(*cognito.Config) {}, "one storage": lab.On(lab.NewStore())} {
 		t.Run(name, func(t *testing.T) {
 			two := serveTwoPools(t, hook)
@@ -273,6 +276,7 @@ func TestLoginMixUp(t *testing.T) {
 // TestLoginsOfTwoPoolsAtOnce proves that the limit of logins in progress is
 // each pool's own: many at one do not push out the only one at the other.
 func TestLoginsOfTwoPoolsAtOnce(t *testing.T) {
+	t.Parallel()
 	two := serveTwoPools(t)
 	staff := two.answered(two.staff, "/staff/login", "alice")
 	cookies := []*http.Cookie{staff.Cookie}
@@ -293,6 +297,7 @@ func TestLoginsOfTwoPoolsAtOnce(t *testing.T) {
 // TestBearerTokensOfTwoPools proves that a token is its own pool's user's and
 // the other pool's nobody, though both are asked about every request.
 func TestBearerTokensOfTwoPools(t *testing.T) {
+	t.Parallel()
 	two := serveTwoPools(t, lab.TakesBearer)
 	for _, row := range []struct {
 		of, other *lab.Site
@@ -378,6 +383,7 @@ func allowPaths(pool *cognitotest.Pool, prefix string) {
 // full paths in its settings: a whole visit, from a guarded page to the page
 // after the logout. None of its routes is reported to be out of reach.
 func TestPlacesInAnApp(t *testing.T) {
+	t.Parallel()
 	for name, place := range places {
 		t.Run(name, func(t *testing.T) {
 			pool := cognitotest.New(cognitotest.Options{})
@@ -447,6 +453,7 @@ func newStripper(t *testing.T, prefix string) *stripper {
 // TestPathPrefixOfAProxy proves that behind a proxy which strips a prefix all
 // that a browser is told carries the prefix, and a whole visit works.
 func TestPathPrefixOfAProxy(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	proxy := newStripper(t, "/app")
@@ -479,6 +486,7 @@ func TestPathPrefixOfAProxy(t *testing.T) {
 // because it is mounted elsewhere, is reported when the first request shows
 // where: visitors would only ever see a 404.
 func TestRouteOutOfReach(t *testing.T) {
+	t.Parallel()
 	for name, place := range places {
 		if place.prefix == "" {
 			continue
@@ -503,6 +511,7 @@ func TestRouteOutOfReach(t *testing.T) {
 // TestOneMiddlewareInTwoPlaces proves that one Auth may stand above two parts
 // of an app, as long as one of them covers its routes.
 func TestOneMiddlewareInTwoPlaces(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
@@ -525,6 +534,7 @@ func TestOneMiddlewareInTwoPlaces(t *testing.T) {
 // nobody could ever sign in to the second pool. The log says so, once, and is
 // silent about two that keep apart.
 func TestTwoPoolsOnTheSamePaths(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct {
 		second func(*cognito.Config)
 		fields []string

@@ -28,6 +28,7 @@ func isAPI(base, audience string) func(*cognito.Config) {
 // a document, the document names the pool and what to ask a token for, and the token of
 // a client that nobody has heard of is let in.
 func TestAgentFindsItsWay(t *testing.T) {
+	t.Parallel()
 	const api = "https://api.example.com"
 	s := lab.ServeAPI(t, isAPI(publicBase, api))
 	challenge := s.Send(lab.Request{Path: "/me"}).Header.Get("WWW-Authenticate")
@@ -60,6 +61,7 @@ func TestAgentFindsItsWay(t *testing.T) {
 // TestResourceDocument checks where the document is, by what the API is called and where
 // it is reached, and that there is none unless somebody could use it.
 func TestResourceDocument(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	for name, row := range map[string]struct {
@@ -99,6 +101,7 @@ func TestResourceDocument(t *testing.T) {
 
 // TestResourceDocumentForScripts: a script of any origin may ask with headers of its own.
 func TestResourceDocumentForScripts(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t, isAPI(publicBase, "https://api.example.com"))
 	res := s.Send(lab.Request{Method: "OPTIONS", Path: documentPath, Header: map[string]string{"Origin": "https://agent.example", "Access-Control-Request-Method": "GET"}})
 	if res.StatusCode != http.StatusNoContent || res.Header.Get("Access-Control-Allow-Origin") != "*" || res.Header.Get("Access-Control-Allow-Headers") != "*" || res.Header.Get("Access-Control-Allow-Credentials") != "" {
@@ -114,6 +117,7 @@ func TestResourceDocumentForScripts(t *testing.T) {
 // TestResourceDocumentOutOfReach: under a group, where nobody looks for it, the log says
 // so, and Register helps.
 func TestResourceDocumentOutOfReach(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAppWith(t, lab.NewPool(t), func(app *fiber.App, auth *cognito.Auth) {
 		app.Group("/api", auth.Handler()).Get("/who", lab.TellWho)
 		auth.Register(app)

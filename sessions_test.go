@@ -39,6 +39,7 @@ func mustList(t *testing.T, s *lab.Site, subject string, want int) []cognito.Ses
 // show of them, and one that is ended at one instance is refused at the other at its
 // next request; the others go on.
 func TestSessionsAreSeenAndEnded(t *testing.T) {
+	t.Parallel()
 	describe := func(c *cognito.Config) {
 		c.OnLogin = func(c *fiber.Ctx, _ *cognito.User) error {
 			cognito.DescribeSession(c, "a browser at "+c.IP())
@@ -82,6 +83,7 @@ func TestSessionsAreSeenAndEnded(t *testing.T) {
 // TestEndAllSessions: sign out everywhere is refused everywhere at the next request,
 // and whoever signs in afterwards is signed in.
 func TestEndAllSessions(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	storage := lab.NewStore()
 	a, b := lab.Pair(t, pool, storage)
@@ -104,6 +106,7 @@ func TestEndAllSessions(t *testing.T) {
 // session by name. The user's mark ends it all the same: when it is opened anew, when
 // it is touched, and when it is renewed.
 func TestSessionMissingFromTheIndex(t *testing.T) {
+	t.Parallel()
 	for name, then := range map[string]func(a, b *lab.Site, cookie *http.Cookie){
 		"opened anew": func(_, b *lab.Site, cookie *http.Cookie) { b.MustBe("", cookie) },
 		"touched": func(a, _ *lab.Site, cookie *http.Cookie) {
@@ -141,6 +144,7 @@ func TestSessionMissingFromTheIndex(t *testing.T) {
 // TestMaxSessions: at a login beyond the bound the session that was used longest ago
 // ends, and no other.
 func TestMaxSessions(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	a, b := lab.Pair(t, pool, lab.NewStore(), func(c *cognito.Config) { c.MaxSessions = 2 })
 	var cookies []*http.Cookie
@@ -164,6 +168,7 @@ func TestMaxSessions(t *testing.T) {
 // TestIndexShowsNobody: a dump of the storage shows neither users nor which sessions
 // are whose.
 func TestIndexShowsNobody(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	a, _ := lab.Pair(t, lab.NewPool(t), storage)
 	alice := subjectOf(t, a, a.SignIn("alice"))
@@ -188,6 +193,7 @@ func TestIndexShowsNobody(t *testing.T) {
 // TestManySignInAtOnce: logins of one user at both instances at once are all ended by
 // one call, listed or not.
 func TestManySignInAtOnce(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	a, b := lab.Pair(t, pool, lab.NewStore())
 	cookies := make([]*http.Cookie, 12)
@@ -210,6 +216,7 @@ func TestManySignInAtOnce(t *testing.T) {
 // TestNoListWithoutAStorage: what cannot be had is refused, at the start or when it is
 // asked for.
 func TestNoListWithoutAStorage(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, lab.InCookies)
 	s.MustBe("alice", s.SignIn("alice"))
 	if _, err := s.Auth.Sessions(t.Context(), "somebody"); !errors.Is(err, cognito.ErrMisconfigured) {
@@ -230,6 +237,7 @@ func TestNoListWithoutAStorage(t *testing.T) {
 // ended from elsewhere, by a login too many and by hand, whose it was and in which
 // context; a session that is over already, or is somebody else's, is not ended twice.
 func TestEventOfSessionsThatEnd(t *testing.T) {
+	t.Parallel()
 	type appKey struct{}
 	diary := &eventDiary{}
 	a, b := lab.Pair(t, lab.NewPool(t), lab.NewStore(), diary.keep, func(c *cognito.Config) { c.MaxSessions = 2 })
@@ -261,6 +269,7 @@ func TestEventOfSessionsThatEnd(t *testing.T) {
 // TestDescriptionIsCutBetweenCharacters: what an app says of a session may be longer
 // than what is kept, in any script.
 func TestDescriptionIsCutBetweenCharacters(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, lab.On(lab.NewStore()), func(c *cognito.Config) {
 		c.OnLogin = func(c *fiber.Ctx, _ *cognito.User) error {
 			cognito.DescribeSession(c, strings.Repeat("東京", 100))

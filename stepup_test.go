@@ -34,6 +34,7 @@ func serveStepUp(t *testing.T, options cognitotest.Options, hooks ...func(*cogni
 // TestStepUp: a page that wants a level, or two factors, takes the visitor through
 // Cognito for it, once; then they pass, also after a renewal.
 func TestStepUp(t *testing.T) {
+	t.Parallel()
 	for path, says := range map[string]string{"/high": "high alice@example.com", "/mfa": "mfa alice@example.com"} {
 		t.Run(path, func(t *testing.T) {
 			s := serveStepUp(t, cognitotest.Options{Levels: true})
@@ -55,6 +56,7 @@ func TestStepUp(t *testing.T) {
 // a user without a second factor: a page says so, nobody goes round in circles, and the
 // visitor stays signed in. What the pool lacks is told to its operator once.
 func TestStepUpIsNotReached(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct {
 		options cognitotest.Options
 		user    string
@@ -90,6 +92,7 @@ func TestStepUpIsNotReached(t *testing.T) {
 // TestStepUpOfScripts: scripts and bearers are challenged (RFC 9470), with where to log
 // in for it.
 func TestStepUpOfScripts(t *testing.T) {
+	t.Parallel()
 	s := serveStepUp(t, cognitotest.Options{Levels: true}, lab.TakesBearer)
 	alice := s.SignIn("alice")
 	res := s.Send(lab.AsScript("/high", alice))
@@ -113,6 +116,7 @@ func TestStepUpOfScripts(t *testing.T) {
 // TestLoginThatIsTooOld: a login that was asked for within a time is refused if Cognito
 // let the visitor through with an older one, and they stay who they were.
 func TestLoginThatIsTooOld(t *testing.T) {
+	t.Parallel()
 	for name, classic := range map[string]bool{"managed login": false, "classic": true} {
 		t.Run(name, func(t *testing.T) {
 			s := serveStepUp(t, cognitotest.Options{ClassicHostedUI: classic})
@@ -133,6 +137,7 @@ func TestLoginThatIsTooOld(t *testing.T) {
 
 // TestRequireLevelPanics: a guard that nobody passes, or everybody, is none.
 func TestRequireLevelPanics(t *testing.T) {
+	t.Parallel()
 	for name, levels := range map[string][]string{"none": {}, "empty": {""}, "with a quote": {`a"`}, "too many": strings.Split("a b c d e f g h i", " ")} {
 		func() {
 			defer func() {

@@ -29,6 +29,7 @@ func whoIs(v *lab.Visitor) map[string]any {
 // TestUserPath is what a page's script learns before a login, while signed in, and
 // after the logout.
 func TestUserPath(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, tellsUser)
 	v := s.Visitor()
 	who := whoIs(v)
@@ -64,6 +65,7 @@ func TestUserPath(t *testing.T) {
 // TestUserPathAnswers checks the envelope: methods, caching, and that a cookie that
 // leads nowhere is left alone, for a login in another tab may just have replaced it.
 func TestUserPathAnswers(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, tellsUser)
 	for method, want := range map[string]int{"GET": 200, "HEAD": 200, "POST": 405, "PUT": 405, "OPTIONS": 405, "DELETE": 405} {
 		res := s.Send(lab.Request{Method: method, Path: "/session"})
@@ -89,6 +91,7 @@ func TestUserPathAnswers(t *testing.T) {
 // TestUserPathIsNoUse has a page ask every few minutes, on a desk that its user has
 // left: the session ends when it would have without. Nor are tokens renewed.
 func TestUserPathIsNoUse(t *testing.T) {
+	t.Parallel()
 	for name, hook := range map[string]func(*cognito.Config){"storage": func(*cognito.Config) {}, "cookies": lab.InCookies} {
 		t.Run(name, func(t *testing.T) {
 			s := lab.Serve(t, tellsUser, hook, lab.Timeouts(100*time.Minute, 10*time.Hour))
@@ -121,6 +124,7 @@ func TestUserPathIsNoUse(t *testing.T) {
 
 // TestUserPathAtTheAbsoluteEnd: the end that is told is the earlier one.
 func TestUserPathAtTheAbsoluteEnd(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, tellsUser, lab.Timeouts(2*time.Hour, 3*time.Hour))
 	v := s.Visitor()
 	v.LogIn()
@@ -136,6 +140,7 @@ func TestUserPathAtTheAbsoluteEnd(t *testing.T) {
 
 // TestUserPathDuringAnOutage: whoever cannot be known is no stranger.
 func TestUserPathDuringAnOutage(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, tellsUser, lab.On(storage))
 	alice := s.NewSession(storage, "alice")
@@ -147,6 +152,7 @@ func TestUserPathDuringAnOutage(t *testing.T) {
 
 // TestUserPathOfAProgram: a bearer token is told of by itself.
 func TestUserPathOfAProgram(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t, tellsUser)
 	exp := s.Pool.Now().Add(10 * time.Minute).Truncate(time.Second)
 	who := lab.Decode(t, s.Bring("/session", s.Pool.AccessToken("", "bob", map[string]any{"exp": exp.Unix()})).Text)
@@ -159,6 +165,7 @@ func TestUserPathOfAProgram(t *testing.T) {
 // TestScriptBesideUserPath checks how the script for pages is served: small, as what it
 // is, the same for everybody and with the paths of this app.
 func TestScriptBesideUserPath(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, tellsUser, func(c *cognito.Config) { c.RefreshPath = "/renew" })
 	alice := s.SignIn("alice")
 	res := s.Send(lab.AsScript("/session.js", alice))
@@ -196,6 +203,7 @@ func TestScriptBesideUserPath(t *testing.T) {
 
 // TestRegisterListsUserPath: an app that lists its routes has these too.
 func TestRegisterListsUserPath(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) { auth.Register(app) }, tellsUser)
 	if res := s.Send(lab.Request{Path: "/session.js"}); res.StatusCode != http.StatusOK {
 		t.Errorf("the script: %s", lab.StatusLine(res))

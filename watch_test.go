@@ -14,6 +14,7 @@ import (
 // TestWatch: a connection that outlives its request sees that alice is still there,
 // gets fresh tokens, and hears of her logout, at whichever instance.
 func TestWatch(t *testing.T) {
+	t.Parallel()
 	for name, hooks := range withAndWithout {
 		t.Run(name, func(t *testing.T) {
 			pool := lab.NewPool(t, lab.Rotating(time.Minute))

@@ -18,6 +18,7 @@ func forAgents(c *cognito.Config) { c.BearerClientIDs, c.Audience = []string{"*"
 // something else, and the client turns it on this app. Where every client may come, only
 // a token that was asked for with this app's name counts, and only an access token.
 func TestTokenGivenToAnotherClient(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t, forAgents)
 	for name, row := range map[string]struct {
 		claims map[string]any

@@ -230,6 +230,7 @@ func allocatedBy(work func()) uint64 {
 // TestTokensForever proves the rest of row C9: whatever expires_in says, the
 // tokens' own exp decides, and then they are renewed.
 func TestTokensForever(t *testing.T) {
+	t.Parallel()
 	for _, said := range []any{nil, "3600", -1, json.RawMessage("9223372036854775808")} {
 		t.Run(fmt.Sprintf("%s", said), func(t *testing.T) {
 			l := newTokenLab(t)
@@ -254,6 +255,7 @@ func TestTokensForever(t *testing.T) {
 // TestCodeSpentTwice proves row C11: a code is sent once, in one style,
 // whatever the answer; a second try would hide why the first one failed.
 func TestCodeSpentTwice(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	const secret = "a+b/c=d%e&f"
@@ -313,6 +315,7 @@ func TestCodeSpentTwice(t *testing.T) {
 // TestRefreshTokenSpentTwice proves row C11 for renewals: an answer is an
 // answer, also a bad one. The session outlives all but the definite refusal.
 func TestRefreshTokenSpentTwice(t *testing.T) {
+	t.Parallel()
 	oauth := func(status int, code string) cognitotest.Fault {
 		return cognitotest.Fault{Status: status, Body: toJSON(map[string]string{"error": code})}
 	}
@@ -373,6 +376,7 @@ func canary(t *testing.T) (address string, hits func() int) {
 // redirect to another host does not get the code, the verifier, the refresh
 // token or the client secret sent there.
 func TestEndpointsRedirectAway(t *testing.T) {
+	t.Parallel()
 	for _, endpoint := range []cognitotest.Endpoint{cognitotest.Token, cognitotest.JWKS, cognitotest.UserInfo} {
 		for _, status := range []int{301, 302, 303, 307, 308} {
 			t.Run(fmt.Sprint(endpoint, " ", status), func(t *testing.T) {
@@ -397,6 +401,7 @@ func TestEndpointsRedirectAway(t *testing.T) {
 // TestRevocationRedirectsAway proves row C10 for the refresh token of a login
 // that was refused.
 func TestRevocationRedirectsAway(t *testing.T) {
+	t.Parallel()
 	address, hits := canary(t)
 	l := newTokenLab(t)
 	l.spoil(cognitotest.Revoke, cognitotest.Fault{Status: http.StatusTemporaryRedirect, Header: http.Header{"Location": {address}}})
@@ -426,6 +431,7 @@ func disguised(t *testing.T, pool *cognitotest.Pool) *httptest.Server {
 // prove its name gets neither code nor verifier. With its certificate among
 // the trusted ones the same login succeeds.
 func TestTokenEndpointWithForgedCertificate(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	server := disguised(t, pool)
@@ -450,6 +456,7 @@ func TestTokenEndpointWithForgedCertificate(t *testing.T) {
 // TestKeysWithForgedCertificate proves row C12 for the signing keys, which
 // decide everything else.
 func TestKeysWithForgedCertificate(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	server := disguised(t, pool)
@@ -469,6 +476,7 @@ func TestKeysWithForgedCertificate(t *testing.T) {
 // would switch these checks off are refused before the first request, by the
 // name of the field.
 func TestUnsafeTransportConfigured(t *testing.T) {
+	t.Parallel()
 	trusting := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	private := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: x509.NewCertPool()}}}
 	for _, row := range []struct {

@@ -32,6 +32,7 @@ func asBrowser(site, origin, referer string, more ...string) map[string]string {
 // TestWhatFirefoxCallsTyped is row E1: a sibling's form that its own server redirects
 // to the app, without referrer, reaches it as if typed in. The handler never runs.
 func TestWhatFirefoxCallsTyped(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	alice := s.SignIn("alice")
 	res := s.Send(lab.Request{Method: "POST", Path: "/me", Cookies: []*http.Cookie{alice}, Header: asBrowser("none", "null", "")})
@@ -47,6 +48,7 @@ func TestWhatFirefoxCallsTyped(t *testing.T) {
 // TestBehindAServiceWorker is rows E2 and E3: past a worker that passes navigations
 // on, pages still go to log in and come back, and a sibling's form has no user.
 func TestBehindAServiceWorker(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	worker := []string{"Sec-Fetch-Mode", "same-origin", "Sec-Fetch-Dest", "empty"}
 	res := s.Send(lab.Request{Path: "/me", Header: asBrowser("same-origin", "", "", worker...)})
@@ -72,6 +74,7 @@ func TestBehindAServiceWorker(t *testing.T) {
 // redirects, reloads or workers, the visitor is asked first. A form of nobody known
 // that brings no cookie takes none away.
 func TestForcedLogout(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	alice := s.SignIn("alice")
 	for name, header := range map[string]map[string]string{
@@ -100,6 +103,7 @@ func TestForcedLogout(t *testing.T) {
 // TestPrefetchedLogout is row F11: however a prefetcher or a link preview spells what
 // it does, it signs nobody out and begins no login.
 func TestPrefetchedLogout(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	alice := s.SignIn("alice")
 	for _, said := range []string{"Sec-Purpose: prefetch", "Sec-Purpose: prefetch;prerender", "Purpose: prefetch", "Purpose: Preview", "X-Purpose: preview", "x-moz: PREFETCH", "X-Sec-Purpose: prefetch"} {
@@ -119,6 +123,7 @@ func TestPrefetchedLogout(t *testing.T) {
 // TestHeaderNamesAsSent is row F3: an app that keeps header names as they were sent,
 // behind a proxy that sends them in small letters, is protected all the same.
 func TestHeaderNamesAsSent(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	config := pool.Config()
@@ -166,6 +171,7 @@ func TestHeaderNamesAsSent(t *testing.T) {
 // another address, before the app's own error page could reload it: browsers would
 // send the forged body again, as the app's own.
 func TestRefusedFormLeavesItsAddress(t *testing.T) {
+	t.Parallel()
 	asked := 0
 	s := lab.Serve(t, func(c *cognito.Config) {
 		c.ErrorHandler = func(c *fiber.Ctx, err error) error {
@@ -208,6 +214,7 @@ func TestRefusedFormLeavesItsAddress(t *testing.T) {
 // TestInventedRefusal: who makes up an address of the page of refusals gets fixed
 // words and a way into the app, and no login begins.
 func TestInventedRefusal(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	for _, query := range []string{"refused=<script>evil()</script>", "refused=evil", "refused=cross_origin&return_to=https://evil.example/", "refused=session_ended&return_to=//evil.example", "refused=x&refused=evil&prompt=evil", "refused=forbidden&reference=EVIL-EVIL", "refused=forbidden&reference=evil"} {
 		res := s.Send(lab.Request{Path: "/login?" + strings.NewReplacer("<", "%3C", ">", "%3E").Replace(query), Header: asBrowser("cross-site", "", "")})
@@ -220,6 +227,7 @@ func TestInventedRefusal(t *testing.T) {
 // TestFormAfterTheSessionEnded is row F21: the browser shows a page that says so, with
 // a way to sign in that comes back to the form.
 func TestFormAfterTheSessionEnded(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	v := s.Visitor()
 	v.LogIn()
@@ -242,6 +250,7 @@ func TestFormAfterTheSessionEnded(t *testing.T) {
 // TestAmbiguousPaths is row P5: a guard on a prefix and a file server behind it see
 // the same path, or nobody sees it.
 func TestAmbiguousPaths(t *testing.T) {
+	t.Parallel()
 	furnish := func(app *fiber.App, _ *cognito.Auth) {
 		app.Use("/admin", cognito.RequireGroup("admin"))
 		app.Get("/*", func(c *fiber.Ctx) error { return c.Send(c.Context().URI().Path()) }) // as file servers look
@@ -274,6 +283,7 @@ func TestAmbiguousPaths(t *testing.T) {
 // TestLogoutEndsEverySession is row F2 for a logout: of several cookies of our name
 // nothing tells which is the visitor's, so none of their sessions lives on.
 func TestLogoutEndsEverySession(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	alice, bob := s.SignIn("alice"), s.SignIn("bob")
 	s.MustLogOut(s.Send(lab.LogOut(alice, alice, bob)))

@@ -24,6 +24,7 @@ import (
 // all of them log in at once, with the same cookies or none. The cookies stay few,
 // and the visitor lands signed in at whichever tab they sign in.
 func TestTabsRestoredAtOnce(t *testing.T) {
+	t.Parallel()
 	for _, many := range []int{20, 40} {
 		t.Run(fmt.Sprint(many), func(t *testing.T) {
 			s := lab.Serve(t)
@@ -54,6 +55,7 @@ func TestTabsRestoredAtOnce(t *testing.T) {
 // TestLostTabRestartsOnce is row P14's limit: a login begins again by itself once.
 // What comes back without a ticket then is answered with a page, and not sent round.
 func TestLostTabRestartsOnce(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	s := lab.Serve(t, refused.hook)
 	lost, open := lab.Halfway(s, "alice"), s.Begin()
@@ -76,6 +78,7 @@ func TestLostTabRestartsOnce(t *testing.T) {
 // browsers send anyway, the header still fits into the 4 KB that Fiber reads by
 // default.
 func TestFullJarFits(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, func(c *cognito.Config) { c.BaseURL = httpsOrigin })
 	app := fiber.New(fiber.Config{DisableStartupMessage: true})
 	app.Use(s.Auth.Handler())
@@ -116,6 +119,7 @@ func TestFullJarFits(t *testing.T) {
 // TestFloodOfLongLogins is rows P7 and P8: what strangers make the storage keep is
 // bounded in bytes too, and within the flood a visitor still logs in.
 func TestFloodOfLongLogins(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	path := "/login?return_to=/" + strings.Repeat("x", 2000)
@@ -149,6 +153,7 @@ func newRequest(s *lab.Site, path string) *http.Request {
 // TestForgedOverflow is row P8's price: an attempt in a cookie opens for its state
 // alone, and in this process alone; changed in one letter it is none.
 func TestForgedOverflow(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	other := lab.ServeWith(t, s.Pool)
 	for range 4096 {
@@ -188,6 +193,7 @@ func flipped(text string) string {
 // TestSlowSignUp is row F7: a sign-up that takes eleven minutes ends where it was
 // going, by way of one more login that asks nothing.
 func TestSlowSignUp(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	s := lab.Serve(t, refused.hook)
 	for _, minutes := range []time.Duration{11, 50} {
@@ -218,6 +224,7 @@ func TestSlowSignUp(t *testing.T) {
 // TestForgedReturnInTicket is row F7's price: where a lost login wanted to go is
 // read from its cookie, so it is judged like a link.
 func TestForgedReturnInTicket(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	for _, evil := range []string{"//evil.example", "https://evil.example", `/\evil.example`, "/a/../..//evil.example", "/login", "/x\r\nSet-Cookie: a=b"} {
@@ -239,6 +246,7 @@ func TestForgedReturnInTicket(t *testing.T) {
 // visitor's own has lost its slot. The login and the callback are answered at the
 // window's top only, or in a frame of the app's own page.
 func TestLoginInFrame(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	storage := newBrittleStorage()
 	s := lab.Serve(t, refused.hook, storage.hook)
@@ -272,6 +280,7 @@ func TestLoginInFrame(t *testing.T) {
 // the visitor comes back to it all the same, from a guard and from a link. What is
 // longer than two is told in the log.
 func TestLongDeepLink(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
 		app.Get("/wiki/*", cognito.RequireUser(), func(c *fiber.Ctx) error { return c.SendString("page") })
 	})

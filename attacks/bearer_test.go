@@ -50,6 +50,7 @@ const (
 // as behind a cookie, by every accessor, and answers that no cache may give to
 // somebody else.
 func TestBearerTokenIsAVisit(t *testing.T) {
+	t.Parallel()
 	var auth *cognito.Auth
 	s := lab.ServeApp(t, func(app *fiber.App, a *cognito.Auth) {
 		auth = a
@@ -111,6 +112,7 @@ func TestBearerTokenIsAVisit(t *testing.T) {
 // on to other APIs, but never one that has expired, even while the leeway of
 // verification still lets its owner in.
 func TestBearerAccessToken(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, lab.TakesBearer)
 	token := s.Pool.AccessToken("", "alice", nil)
 	if res := s.Bring("/token", token); res.Text != token {
@@ -177,6 +179,7 @@ func publicBytes(key *rsa.PrivateKey) any { return publicPEM(key) }
 // pool and client is answered 401 with the challenge that makes a program get
 // a new one; neither a good cookie nor a browser's headers change that (H6).
 func TestBearerForgeries(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t)
 	v := s.Visitor()
 	v.Login(s.URL+"/login", "bob", lab.PasswordOf("bob"))
@@ -210,6 +213,7 @@ func TestBearerForgeries(t *testing.T) {
 // TestBearerTokensOfOthers is row H1 with tokens that others really hold: an
 // ID token of the same user, tokens of another client and of another pool.
 func TestBearerTokensOfOthers(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t)
 	s.Pool.SetClient(cognitotest.Client{ID: "another"})
 	other := cognitotest.New(cognitotest.Options{})
@@ -238,6 +242,7 @@ func TestBearerTokensOfOthers(t *testing.T) {
 // names another scheme is not ours to judge. The visitor's cookie is bob's:
 // only where no bearer token was sent does it count.
 func TestBearerHeaderSpellings(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t)
 	v := s.Visitor()
 	v.Login(s.URL+"/login", "bob", lab.PasswordOf("bob"))
@@ -327,6 +332,7 @@ func TestBearerHeaderSpellings(t *testing.T) {
 // fasthttp tells it from none, so every place is tried, on servers that have
 // used none of them yet. It must not make the request the cookie's.
 func TestEmptyHeaderHidesABearer(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	storage := lab.NewStore()
 	v := lab.ServeAPIWith(t, pool, lab.On(storage)).Visitor()
@@ -365,6 +371,7 @@ func exchange(s *lab.Site, line, headers string) *lab.Answer {
 // TestBearerTokenOutsideOfTheHeader proves the rest of row H4: tokens in
 // addresses and forms end up in logs and histories, so they count for nothing.
 func TestBearerTokenOutsideOfTheHeader(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t)
 	token := s.Pool.AccessToken("", "alice", nil)
 	query := url.Values{"access_token": {token}, "token": {token}, "authorization": {"Bearer " + token}}.Encode()
@@ -378,6 +385,7 @@ func TestBearerTokenOutsideOfTheHeader(t *testing.T) {
 // TestBearerSwitchedOff proves that the header means nothing without Bearer,
 // neither a user nor another session. Whoever sends it anyway is told (F27).
 func TestBearerSwitchedOff(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t, func(c *cognito.Config) { c.Bearer = false })
 	v := s.Visitor()
 	v.Login(s.URL+"/login", "bob", lab.PasswordOf("bob"))
@@ -391,6 +399,7 @@ func TestBearerSwitchedOff(t *testing.T) {
 // its challenge, so that a program knows whether to get a token, another
 // token, or none.
 func TestBearerChallenges(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t)
 	v := s.Visitor()
 	v.Login(s.URL+"/login", "bob", lab.PasswordOf("bob"))
@@ -436,6 +445,7 @@ func TestBearerChallenges(t *testing.T) {
 // TestChallengeIsForPrograms proves that pages about a failed login carry no
 // challenge: browsers may open a password box for one.
 func TestChallengeIsForPrograms(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t)
 	res := s.Send(lab.Request{Path: "/login/redirect?state=x&code=y", Header: lab.AsPage})
 	if res.StatusCode != http.StatusBadRequest || res.Header.Get("WWW-Authenticate") != "" {
@@ -446,6 +456,7 @@ func TestChallengeIsForPrograms(t *testing.T) {
 // TestBearerNeverFallsBack is row H6 in all directions: a request with a token
 // is the token's, whatever its cookie would say.
 func TestBearerNeverFallsBack(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t)
 	v := s.Visitor()
 	v.Login(s.URL+"/login", "bob", lab.PasswordOf("bob"))
@@ -515,6 +526,7 @@ func underRace() bool {
 // TestBearerClientIDs proves that tokens of further clients are accepted when
 // they are listed, and of no others, by their exact ids.
 func TestBearerClientIDs(t *testing.T) {
+	t.Parallel()
 	listed := []string{"mobile", "machine"}
 	s := lab.ServeAPI(t, func(c *cognito.Config) { c.BearerClientIDs = listed })
 	listed[0] = "intruder" // ours no more
@@ -536,6 +548,7 @@ func TestBearerClientIDs(t *testing.T) {
 // TestLoginWithAnotherListedClient proves that BearerClientIDs widen bearer
 // requests alone: a login answered with a token of another client is refused.
 func TestLoginWithAnotherListedClient(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t, lab.TakesBearer, func(c *cognito.Config) { c.BearerClientIDs = []string{"mobile"} })
 	l.testLies([]lie{{name: "mobile", in: inAccessToken, tell: lab.WithClaim("client_id", "mobile"), want: cognito.ErrTokenClient, atLoginOnly: true}})
 	l.mustJudge(l.minted(map[string]any{"client_id": "mobile"}), nil)
@@ -544,6 +557,7 @@ func TestLoginWithAnotherListedClient(t *testing.T) {
 // TestBearerAudience proves that an API with an Audience takes only tokens
 // that are bound to it: not those of another API, nor those bound to none.
 func TestBearerAudience(t *testing.T) {
+	t.Parallel()
 	const api = "https://api.example.com"
 	s := lab.ServeAPI(t, func(c *cognito.Config) { c.Audience = api })
 	open := lab.ServeAPIWith(t, s.Pool)
@@ -580,6 +594,7 @@ func TestBearerAudience(t *testing.T) {
 // no user in it, so it passes no guard that wants one, whatever it claims, and
 // passes those that ask for scopes.
 func TestMachineToken(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t, func(c *cognito.Config) { c.BearerClientIDs = []string{"machine"} })
 	machine := func(claims map[string]any) string {
 		all := map[string]any{"client_id": "machine", "sub": "machine", "username": nil, "scope": "api/read", "auth_time": s.Pool.Now().Unix()}
@@ -612,6 +627,7 @@ func TestMachineToken(t *testing.T) {
 // is told 401 throws its good token away. It gets 503, and once the keys can
 // be had the same token is good.
 func TestBearerKeysOutOfReach(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]cognitotest.Fault{
 		"503":     {Status: http.StatusServiceUnavailable},
 		"no keys": {Body: `{"keys":[]}`},
@@ -648,6 +664,7 @@ func TestBearerKeysOutOfReach(t *testing.T) {
 // TestRememberedTokenExpires is the heart of row H8: a token that was verified
 // is not verified again, but its expiry counts at every request.
 func TestRememberedTokenExpires(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t)
 	token := s.Pool.AccessToken("", "alice", map[string]any{"exp": s.Pool.Now().Add(2 * time.Minute).Unix()})
 	for range 3 {
@@ -664,6 +681,7 @@ func TestRememberedTokenExpires(t *testing.T) {
 // does not outlive the key that signed them, neither when the new key set is
 // read for another token, nor when nobody but the old token ever comes.
 func TestRememberedTokenOfAWithdrawnKey(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t)
 	lasting := map[string]any{"exp": s.Pool.Now().Add(24 * time.Hour).Unix()}
 	old := s.Pool.AccessToken("", "alice", lasting)
@@ -686,6 +704,7 @@ func TestRememberedTokenOfAWithdrawnKey(t *testing.T) {
 // TestRememberedTokenAndANewKeySet is row H10 at the moment of the change: the
 // key set that another token made us read decides about remembered ones too.
 func TestRememberedTokenAndANewKeySet(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t)
 	old := s.Pool.AccessToken("", "alice", nil)
 	mustAdmit(s, "alice", old)
@@ -701,6 +720,7 @@ func TestRememberedTokenAndANewKeySet(t *testing.T) {
 // TestTokenRememberedElsewhere is row H8 between middlewares: what one has
 // verified is nothing to another with other rules.
 func TestTokenRememberedElsewhere(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	pool.SetClient(cognitotest.Client{ID: "second"})
@@ -720,6 +740,7 @@ func TestTokenRememberedElsewhere(t *testing.T) {
 // of users at once, each answer is the bearer's own, also while the key set
 // changes and tokens are forgotten.
 func TestRememberedTokensOfManyUsers(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t)
 	tokens := map[string]string{}
 	for i := range 120 {
@@ -770,6 +791,7 @@ func bringBy(client *http.Client, address, token string) (user string, err error
 // browser on its own, so a request that brings one may come from anywhere, and
 // the cookie's rule does not touch it.
 func TestBearerPastTheDoor(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeAPI(t)
 	v := s.Visitor()
 	v.Login(s.URL+"/login", "bob", lab.PasswordOf("bob"))
@@ -789,6 +811,7 @@ func TestBearerPastTheDoor(t *testing.T) {
 // TestBearerIsNoVisitor: whoever brings a bearer token gets a problem to read,
 // whatever it says that it accepts, and words that are not about a login.
 func TestBearerIsNoVisitor(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, lab.TakesBearer)
 	for _, token := range []string{"Bearer x.y.z", "Bearer", "Bearer a b"} {
 		for _, header := range []map[string]string{{"Accept": "text/html"}, {"Sec-Fetch-Mode": "navigate"}, {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}} {

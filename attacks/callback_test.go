@@ -87,6 +87,7 @@ func (a *arrivals) hook(c *cognito.Config) {
 // would go on in the attacker's account. Only the browser that began a login
 // has the cookie to finish it.
 func TestLoginCSRF(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	attack := lab.Halfway(s, "bob")
 	victim := s.Visitor()
@@ -132,6 +133,7 @@ func TestLoginCSRF(t *testing.T) {
 // signed in and opens a callback that is none of theirs just goes home, and
 // nothing else changes.
 func TestStrayCallbackWhileSignedIn(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, func(c *cognito.Config) { c.AfterLogin = "/public" })
 	attack, own := lab.Halfway(s, "bob"), lab.Halfway(s, "alice")
 	session := mustSignIn(t, "alice", s.Finish(lab.Halfway(s, "alice")))
@@ -152,6 +154,7 @@ func TestStrayCallbackWhileSignedIn(t *testing.T) {
 // TestStateMissingOrWrong is row B1: a callback whose state is missing, wrong,
 // or empty where nothing was stored either, must match no login.
 func TestStateMissingOrWrong(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	s := lab.Serve(t, refused.hook)
 	p := lab.Halfway(s, "alice")
@@ -208,6 +211,7 @@ func callbackQuery(p *lab.PendingLogin, name string) string {
 // code is spent once, and everybody gets what it has earned, cookie included;
 // a duplicate that claims an error instead changes nothing.
 func TestDoubleClick(t *testing.T) {
+	t.Parallel()
 	var arrived arrivals
 	s := lab.Serve(t, arrived.hook)
 	p := lab.Halfway(s, "alice", "return_to=/me")
@@ -256,6 +260,7 @@ func TestDoubleClick(t *testing.T) {
 // TestDoubleClickFails is row B3: duplicates share a failure as well, and the
 // code is not tried again for them.
 func TestDoubleClickFails(t *testing.T) {
+	t.Parallel()
 	var arrived arrivals
 	s := lab.Serve(t, arrived.hook)
 	p := lab.Halfway(s, "alice")
@@ -319,6 +324,7 @@ func askOn(s *lab.Site, conn net.Conn, target string, cookies ...*http.Cookie) *
 // a new connection or on one that has served before; and only the cookie's
 // owner gets anything at all.
 func TestLateDoubleClick(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	p := lab.Halfway(s, "alice", "return_to=/me")
 	early, thief := dialApp(s), dialApp(s)
@@ -343,6 +349,7 @@ func TestLateDoubleClick(t *testing.T) {
 // address, but not the cookie, and sends it while the victim's own request is
 // being dealt with. Sharing the answer with that would hand over the session.
 func TestStolenFlight(t *testing.T) {
+	t.Parallel()
 	var arrived arrivals
 	s := lab.Serve(t, arrived.hook)
 	p := lab.Halfway(s, "alice")
@@ -378,6 +385,7 @@ func TestStolenFlight(t *testing.T) {
 // whoever is not logs in again, once, and then sees the page. No code is ever
 // sent to Cognito twice.
 func TestCallbackReplay(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	s := lab.Serve(t, refused.hook, func(c *cognito.Config) { c.AfterLogin = "/public" })
 	p := lab.Halfway(s, "alice", "return_to=/me")
@@ -408,6 +416,7 @@ func TestCallbackReplay(t *testing.T) {
 // TestCallbackTooLate is row B3: a login must be finished within ten minutes,
 // by the record's own clock, for not every storage forgets in time.
 func TestCallbackTooLate(t *testing.T) {
+	t.Parallel()
 	storage := newBrittleStorage() // forgets nothing
 	s := lab.Serve(t, storage.hook)
 	for _, tt := range []struct {
@@ -437,6 +446,7 @@ func TestCallbackTooLate(t *testing.T) {
 // puts it into a login of their own. The code is bound to the victim's
 // verifier, so Cognito refuses it.
 func TestCodeInjection(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	s := lab.Serve(t, refused.hook)
 	victim, attacker := lab.Halfway(s, "alice"), lab.Halfway(s, "bob")
@@ -454,6 +464,7 @@ func TestCodeInjection(t *testing.T) {
 // TestCodeOfAnotherNonce is row B4 as well: should Cognito not check PKCE, the
 // nonce still tells that the tokens were made for another login.
 func TestCodeOfAnotherNonce(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	s := lab.Serve(t, refused.hook)
 	s.Pool.Tamper(func(token *cognitotest.UnsignedToken) {
@@ -480,6 +491,7 @@ func TestCodeOfAnotherNonce(t *testing.T) {
 // first and others the last; bytes outside the protocol's alphabet, and sizes
 // without end, are no answers of Cognito. The login in progress stays.
 func TestMalformedCallback(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	s := lab.Serve(t, refused.hook)
 	p := lab.Halfway(s, "alice")
@@ -508,6 +520,7 @@ func TestMalformedCallback(t *testing.T) {
 // TestUselessCallback is row B5: well-formed callbacks that hold no code of
 // Cognito's end their login without a session.
 func TestUselessCallback(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	s := lab.Serve(t, refused.hook)
 	for _, tt := range []struct {
@@ -546,6 +559,7 @@ var sessionSet = regexp.MustCompile(`(?i)set-cookie: (__host-)?cognito_[a-z0-9_-
 // TestRawCallback is row B5 in bytes that no client library would send. The
 // process lives on, and nobody is signed in.
 func TestRawCallback(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	p := lab.Halfway(s, "alice")
 	host, cookie := strings.TrimPrefix(s.URL, "http://"), "Cookie: "+p.Cookie.Name+"="+p.Cookie.Value
@@ -634,6 +648,7 @@ func mustNotEcho(t *testing.T, s *lab.Site, query, accept string) {
 // its meaning, also when a code came with it. What looks like tokens is not
 // read.
 func TestErrorAnswers(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	s := lab.Serve(t, refused.hook)
 	for _, tt := range []struct {
@@ -676,6 +691,7 @@ func TestErrorAnswers(t *testing.T) {
 // TestUnmatchedError is row B7: anybody can send an error to the callback, so
 // one that matches no login must not end one.
 func TestUnmatchedError(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	s := lab.Serve(t, refused.hook)
 	p := lab.Halfway(s, "alice")
@@ -700,6 +716,7 @@ func TestUnmatchedError(t *testing.T) {
 // TestAnswerOfAnotherIssuer is row B8: an answer that says to come from another
 // provider is a mix-up. Cognito says nothing, which is fine.
 func TestAnswerOfAnotherIssuer(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	s := lab.Serve(t, refused.hook)
 	p := lab.Halfway(s, "alice")
@@ -718,6 +735,7 @@ func TestAnswerOfAnotherIssuer(t *testing.T) {
 // TestHeadSpendsNoCode is row B9: mail scanners and link previews send HEAD to
 // every link they see. The visitor's own click must still work.
 func TestHeadSpendsNoCode(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	p := lab.Halfway(s, "alice")
 	for _, method := range []string{"HEAD", "OPTIONS", "POST"} {
@@ -735,6 +753,7 @@ func TestHeadSpendsNoCode(t *testing.T) {
 // must be worth nothing after it, whether the attacker made it up, planted a
 // session of their own, or read the visitor's earlier one.
 func TestSessionFixation(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	name := mustSignIn(t, "a login", s.Finish(lab.Halfway(s, "alice"))).Name
 	invented := &http.Cookie{Name: name, Value: s256("known to the attacker")}
@@ -763,6 +782,7 @@ func TestSessionFixation(t *testing.T) {
 // TestCookieConfusion is row B12: a login's cookie is no session's and the other
 // way round, whole or in parts.
 func TestCookieConfusion(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	p := lab.Halfway(s, "alice")
 	session := mustSignIn(t, "bob", s.Finish(lab.Halfway(s, "bob")))
@@ -791,6 +811,7 @@ func TestCookieConfusion(t *testing.T) {
 // TestMixUp is row A9: two clients share a storage, and so the browser's
 // cookies. A login that began at one is not finished at the other.
 func TestMixUp(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	pool.SetClient(cognitotest.Client{ID: "other"})
@@ -837,6 +858,7 @@ func visitorCookieName(s *lab.Site) string {
 // linked a federated account, Cognito reports an error though all is well. The
 // login starts again by itself, once, and ends where it was going.
 func TestAccountLinkedJustNow(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	s := lab.Serve(t, refused.hook)
 	linked := "/login/redirect?error=invalid_request&error_description=" + url.QueryEscape("Already found an entry for username google_123. ") + "&state="
@@ -879,6 +901,7 @@ func TestAccountLinkedJustNow(t *testing.T) {
 // whether Cognito knows the visitor. If not, they are back where they were,
 // not signed in; but only if the login was begun so.
 func TestSilentLogin(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	s := lab.Serve(t, refused.hook)
 	silent := lab.Halfway(s, "", "prompt=none", "return_to=/public%3Fx=1")

@@ -40,6 +40,7 @@ type conformanceModule struct {
 var conformanceModules = slices.Concat(basicModules, configModules, refreshModules, logoutModules, comprehensiveModules, fapiModules)
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	names := map[string]bool{}
 	for _, module := range conformanceModules {
 		names[module.name] = true

@@ -275,6 +275,7 @@ func kindOfCookie(name string) string {
 // over no other path, and comes along with no request of another site. A
 // deletion has the attributes of what it deletes, or browsers would ignore it.
 func TestCookieAttributes(t *testing.T) {
+	t.Parallel()
 	s, proxy := serveHTTPS(t)
 	tour(s, proxy)
 	mustHaveAttributes(t, proxy, "__Host-", map[string]string{"path": "/", "httponly": "", "secure": "", "samesite": "Lax"})
@@ -283,6 +284,7 @@ func TestCookieAttributes(t *testing.T) {
 // TestCookieAttributesInDevelopment is row E1 without a BaseURL: browsers would
 // drop a Secure cookie of http://localhost, some of them at least.
 func TestCookieAttributesInDevelopment(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	proxy := record(s, s.URL)
 	tour(s, proxy)
@@ -331,6 +333,7 @@ func mustHaveAttributes(t *testing.T, proxy *tape, prefix string, want map[strin
 
 // TestDeletedCookiesAreGone is row E2 as a browser's jar sees it.
 func TestDeletedCookiesAreGone(t *testing.T) {
+	t.Parallel()
 	s, proxy := serveHTTPS(t)
 	v := proxy.visitorOf(s)
 	v.Login(httpsOrigin+"/me", "alice", lab.PasswordOf("alice"))
@@ -355,6 +358,7 @@ func TestDeletedCookiesAreGone(t *testing.T) {
 // cannot use our name, because of the prefix, but a second cookie of that name
 // or a name that a careless parser takes for ours would do.
 func TestCookieTossing(t *testing.T) {
+	t.Parallel()
 	for _, order := range []string{"cookies as they came", "cookies read by another middleware before"} {
 		t.Run(order, func(t *testing.T) {
 			s := serveTossing(t, order != "cookies as they came")
@@ -452,6 +456,7 @@ func emailOf(t *testing.T, res *lab.Answer) string {
 // one name nothing tells which is ours, unless they say the same: adaptors of
 // net/http double the header (F2).
 func TestTossedAttemptCookie(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	pending := s.Answered("alice")
 	other := *pending.Cookie
@@ -468,6 +473,7 @@ func TestTossedAttemptCookie(t *testing.T) {
 // TestCookiesStaySmall is row E4: servers refuse headers beyond 4 KB with a
 // 431, and the visitor is locked out for good.
 func TestCookiesStaySmall(t *testing.T) {
+	t.Parallel()
 	s, proxy := serveHTTPS(t)
 	v := proxy.visitorOf(s)
 	v.Login(httpsOrigin+"/me", "alice", lab.PasswordOf("alice"))
@@ -497,6 +503,7 @@ func TestCookiesStaySmall(t *testing.T) {
 // next. The app's own word on caching counts, and pages that nobody asked who
 // is there stay as they are.
 func TestSharedCaches(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
 		lab.Pages(app)
 		app.Get("/asked", func(c *fiber.Ctx) error { return c.SendString(fmt.Sprint(cognito.UserFrom(c) != nil)) })
@@ -555,6 +562,7 @@ func TestSharedCaches(t *testing.T) {
 // below us and have the user in its key; that is what holds, and this test is
 // where the documentation takes it from.
 func TestFibersCacheMiddleware(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
 		app.Use(cacheLikeFibers(func(c *fiber.Ctx) string {
 			key := strings.Clone(c.Path())
@@ -613,6 +621,7 @@ func cacheLikeFibers(key func(*fiber.Ctx) string) fiber.Handler {
 // comes with every request of the page that it led to. It must neither sign the
 // visitor out nor keep a logout from ending the session.
 func TestRefererThatLooksLikeACookie(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	alice := s.SignIn("alice")
 	link := s.URL + "/?q=1;=" + alice.Name + "=1"
@@ -634,6 +643,7 @@ func TestRefererThatLooksLikeACookie(t *testing.T) {
 // net/http: the request comes without its raw headers, and with cookies that
 // fasthttp has split.
 func TestNamelessCookieThroughAnAdaptor(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	alice := s.SignIn("alice")
 	server := httptest.NewServer(adaptor.FiberApp(s.App))

@@ -132,6 +132,7 @@ func mustJudgeOrigin(s *lab.Site, r lab.Request, refused bool) {
 // app's own origin, not the Host that the request came in by, whose value
 // another site may choose.
 func TestForgeryAgainstABaseURL(t *testing.T) {
+	t.Parallel()
 	const base = "https://localhost:8443"
 	pool := cognitotest.New(cognitotest.Options{Clients: []cognitotest.Client{{
 		ID: "behindaproxy", CallbackURLs: []string{base + "/login/redirect"}, LogoutURLs: []string{base + "/"},
@@ -169,6 +170,7 @@ func TestForgeryAgainstABaseURL(t *testing.T) {
 // middleware: another site can neither sign a visitor out nor spend their
 // refresh token, and learns nothing.
 func TestForgeryAgainstOurRoutes(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, func(c *cognito.Config) { c.AllowedOrigins = []string{sibling} })
 	v := s.Visitor()
 	v.LogIn()
@@ -205,6 +207,7 @@ func TestForgeryAgainstOurRoutes(t *testing.T) {
 // routes and guards, by whomever, no answer lets another origin's script read
 // it. That is the app's to grant.
 func TestNoCORSOfOurOwn(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, lab.TakesBearer, func(c *cognito.Config) { c.AllowedOrigins = []string{sibling} })
 	v := s.Visitor()
 	v.LogIn()
@@ -231,6 +234,7 @@ func TestNoCORSOfOurOwn(t *testing.T) {
 // that carries the cookie, and afterwards the page that opened it may say
 // anything. So the GET is judged like what comes after it.
 func TestCrossSiteWebSocketHijacking(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, func(c *cognito.Config) { c.AllowedOrigins = []string{sibling} })
 	alice := s.SignIn("alice")
 	for _, row := range forgeryRows {

@@ -16,6 +16,7 @@ func embedded(c *cognito.Config) { c.SameSite = "None" }
 // cookie into frames of other sites if it is Secure, and keep one for each site that
 // embeds the app if it is Partitioned. Deletions have the same attributes.
 func TestCookieAttributesEmbedded(t *testing.T) {
+	t.Parallel()
 	s, proxy := serveHTTPS(t, embedded)
 	tour(s, proxy)
 	mustHaveAttributes(t, proxy, "__Host-", map[string]string{"path": "/", "httponly": "", "secure": "", "samesite": "None", "partitioned": ""})
@@ -25,6 +26,7 @@ func TestCookieAttributesEmbedded(t *testing.T) {
 // with other sites' requests, and nothing but our own look at who is asking stands
 // between them and the app. The app's own page passes.
 func TestForgeryAgainstEmbeddedApp(t *testing.T) {
+	t.Parallel()
 	s, proxy := serveHTTPS(t, embedded)
 	v := proxy.visitorOf(s)
 	v.Login(httpsOrigin+"/me", "alice", lab.PasswordOf("alice"))
@@ -64,6 +66,7 @@ func asksFirst(res *lab.Answer) bool {
 // where their cookies are apart from those of the app's own window. A sibling's frame
 // shares them, so it is refused as ever (row P15).
 func TestEmbeddedLoginInFrame(t *testing.T) {
+	t.Parallel()
 	s, proxy := serveHTTPS(t, embedded)
 	in := func(site string) map[string]string {
 		return map[string]string{"Sec-Fetch-Dest": "iframe", "Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate", "Accept": "text/html"}
@@ -86,6 +89,7 @@ func TestEmbeddedLoginInFrame(t *testing.T) {
 // login and whenever it is sent anew, and the deadlines of the session hold all the
 // same: whoever keeps the cookie is a stranger after them.
 func TestBrowserSession(t *testing.T) {
+	t.Parallel()
 	for name, kind := range map[string]func(*cognito.Config){"stored": func(*cognito.Config) {}, "in the cookie": lab.InCookies} {
 		t.Run(name, func(t *testing.T) {
 			s, proxy := serveHTTPS(t, kind, func(c *cognito.Config) { c.BrowserSession = true })

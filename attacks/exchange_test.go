@@ -86,6 +86,7 @@ func mustOnlyClear(t *testing.T, r *lab.Answer, name string) {
 // TestFailedLoginPage is row B11 as the visitor sees it: the page says what to
 // do, and its link leads on to where they were going.
 func TestFailedLoginPage(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	s.Pool.Break(cognitotest.Token, cognitotest.Fault{Status: http.StatusBadGateway, ContentType: "text/html", Body: "<html>", Times: 1})
 	v := s.Visitor()
@@ -103,6 +104,7 @@ func TestFailedLoginPage(t *testing.T) {
 // storage takes no session. Half a session must not stay, nor a refresh token
 // that nobody knows of.
 func TestSessionCannotBeStored(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"cognito_cold_", "cognito_hot_"} {
 		t.Run(kind, func(t *testing.T) {
 			var refused refusals
@@ -145,6 +147,7 @@ func TestSessionCannotBeStored(t *testing.T) {
 // known whether a login is in progress, nothing changes, and the same callback
 // works later.
 func TestCallbackWhileStorageIsDown(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	storage := newBrittleStorage()
 	s := lab.Serve(t, refused.hook, storage.hook)

@@ -110,6 +110,7 @@ func tampers(s *lab.Site) int { return strings.Count(s.Logged.String(), "kind=ta
 // format, and seals what they like. Without one of Config.Keys nothing opens, and
 // the log tells of it.
 func TestStorageWriterForgesSession(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage), named("cognito_staff"))
 	alice := s.NewSession(storage, "alice")
@@ -140,6 +141,7 @@ func TestStorageWriterForgesSession(t *testing.T) {
 // and even with a visitor's cookie, no record opens without the app's key; and
 // with the app's key, none does without the cookie.
 func TestStorageReaderOpensNothing(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage), named("cognito_staff"))
 	alice, bob := s.NewSession(storage, "alice"), s.NewSession(storage, "bob")
@@ -162,6 +164,7 @@ func TestStorageReaderOpensNothing(t *testing.T) {
 // TestStorageWriterForgesAttempt is row P1 for logins in progress: a visitor's own
 // attempt is replaced by one that leads elsewhere.
 func TestStorageWriterForgesAttempt(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage), named("cognito_staff"))
 	insider, outsider := forgersOf(s)
@@ -203,6 +206,7 @@ func TestStorageWriterForgesAttempt(t *testing.T) {
 // CookieName, so the other's OnLogin cannot be passed by; nor do records open that
 // somebody moves there. The issuer is no part of it.
 func TestSessionOfAnotherApp(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	storage := lab.NewStore()
 	first := lab.ServeWith(t, pool, lab.On(storage), named("cognito_shop"))
@@ -223,6 +227,7 @@ func TestSessionOfAnotherApp(t *testing.T) {
 // TestReadersOwnLimits is row P2: a session that was begun with longer limits ends
 // by those of the app that reads it, too.
 func TestReadersOwnLimits(t *testing.T) {
+	t.Parallel()
 	for name, limits := range map[string]func(*cognito.Config){
 		"idle": lab.Timeouts(10*time.Minute, 7*24*time.Hour), "absolute": lab.Timeouts(10*time.Minute, 10*time.Minute),
 	} {
@@ -243,6 +248,7 @@ func TestReadersOwnLimits(t *testing.T) {
 // replica lags behind. A session that was ended does not live again, and groups
 // that were taken away do not come back.
 func TestOldRecordPutBack(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	storage := lab.NewStore()
 	one, two := lab.ServeWith(t, pool, lab.On(storage)), lab.ServeWith(t, pool, lab.On(storage))
@@ -294,6 +300,7 @@ func TestOldRecordPutBack(t *testing.T) {
 // TestClockAhead is row P17: an instance whose clock is a day ahead takes sessions
 // for over. It must not delete them, since the others go by them.
 func TestClockAhead(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	storage := lab.NewStore()
 	right := lab.ServeWith(t, pool, lab.On(storage))
@@ -315,6 +322,7 @@ func TestClockAhead(t *testing.T) {
 // nor who comes by now and then, nor a login in progress. Their tokens can be
 // renewed under the new key alone, and the old one opens nothing more.
 func TestServerKeysRotate(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	storage := lab.NewStore()
 	with := func(keys ...string) *lab.Site { return lab.ServeWith(t, pool, lab.On(storage), lab.WithKeys(keys...)) }
@@ -351,6 +359,7 @@ func TestServerKeysRotate(t *testing.T) {
 // TestRotationWithoutRenewal: records are sealed anew at the first request under a
 // new key, without a call to Cognito, the tokens with them.
 func TestRotationWithoutRenewal(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	storage := lab.NewStore()
 	old := lab.ServeWith(t, pool, lab.On(storage))

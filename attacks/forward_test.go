@@ -74,6 +74,7 @@ func (f *forwarded) seen() (got []*http.Request) {
 // of the origin and the path that are forwarded to, also where the app lets ambiguous
 // paths pass.
 func TestForwardLeadsNowhereElse(t *testing.T) {
+	t.Parallel()
 	for name, hook := range map[string]func(*cognito.Config){
 		"by default":              func(*cognito.Config) {},
 		"with ambiguous paths on": func(c *cognito.Config) { c.AllowAmbiguousPaths = true },
@@ -129,6 +130,7 @@ func TestForwardLeadsNowhereElse(t *testing.T) {
 // TestForwardTakesNobodysWord: what a visitor says about who they are does not reach
 // the API, in whatever spelling; the session's token does, whatever Connection lists.
 func TestForwardTakesNobodysWord(t *testing.T) {
+	t.Parallel()
 	f := serveForwarded(t, nil)
 	host := strings.TrimPrefix(f.URL, "http://")
 	cookie := f.SignIn("alice")
@@ -156,6 +158,7 @@ func TestForwardTakesNobodysWord(t *testing.T) {
 // TestForwardForOtherSites: another site's request that may change something does not
 // go on, and neither does one that would send the token back.
 func TestForwardForOtherSites(t *testing.T) {
+	t.Parallel()
 	f := serveForwarded(t, nil)
 	host := strings.TrimPrefix(f.URL, "http://")
 	alice := f.SignIn("alice")
@@ -176,6 +179,7 @@ func TestForwardForOtherSites(t *testing.T) {
 // TestForwardsAnswerHasNoPower: an upstream's headers change neither the session nor
 // what caches, other sites and the proxy in front do with the origin.
 func TestForwardsAnswerHasNoPower(t *testing.T) {
+	t.Parallel()
 	answer := http.Header{}
 	for _, name := range []string{
 		"Set-Cookie2", "Clear-Site-Data", "WWW-Authenticate", "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Strict-Transport-Security",

@@ -12,6 +12,7 @@ import (
 // UserPath. It cannot read the answer, and learns nothing from its length or its status
 // either, even where its requests carry the cookie, as a sibling subdomain's do.
 func TestAnotherSiteAsksWhoIsThere(t *testing.T) {
+	t.Parallel()
 	const sibling = "https://admin.example.com"
 	s := lab.Serve(t, func(c *cognito.Config) { c.UserPath, c.AllowedOrigins = "/session", []string{sibling} })
 	alice := s.SignIn("alice")

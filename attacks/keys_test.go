@@ -94,6 +94,7 @@ func (l *tokenLab) awaitKeys() {
 // without asking for keys: it would otherwise be down whenever Cognito is. The
 // first login fetches them, and no other does.
 func TestKeysAreFetchedLazily(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t)
 	l.Send(lab.Request{Path: "/"})
 	l.begin()
@@ -223,6 +224,7 @@ func badKeys(t *testing.T, key *rsa.PrivateKey) map[string]any {
 // TestKeySetOfEverySort proves row H7: of a set with strange keys the usable
 // ones are kept, the rest is skipped, and nothing panics.
 func TestKeySetOfEverySort(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t)
 	good := jwk("good", l.Pool.SigningKey(inAccessToken))
 	forged := l.minted(nil, signedBy(foreignKey(), "bad"))
@@ -246,6 +248,7 @@ func TestKeySetOfEverySort(t *testing.T) {
 // TestKeyIDTwice proves that the second of two keys of one name cannot push
 // the first aside (row H7): of a name twice taken, the first bearer counts.
 func TestKeyIDTwice(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t)
 	mine := jwk("twice", l.Pool.SigningKey(inAccessToken))
 	l.publish(mine, jwk("twice", foreignKey()))
@@ -323,6 +326,7 @@ func TestKeySetFloodsMemory(t *testing.T) {
 // is new is accepted at first sight, in a login and outside, and the old one
 // as long as it is published.
 func TestKeyRotatedJustBeforeSigning(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t)
 	old := l.longLived()
 	l.mustLogIn()
@@ -391,6 +395,7 @@ var outages = map[string]cognitotest.Fault{
 // TestKeysOutageWithKeys proves that an outage logs nobody out and refuses
 // nobody: the keys at hand go on being used, for hours if need be.
 func TestKeysOutageWithKeys(t *testing.T) {
+	t.Parallel()
 	for name, fault := range outages {
 		t.Run(name, func(t *testing.T) {
 			l := newTokenLab(t)
@@ -416,6 +421,7 @@ func TestKeysOutageWithKeys(t *testing.T) {
 // TestKeysOutageWithoutKeys proves that nothing is concluded from having no
 // keys: it is a 503 and no verdict on the token, and it passes by itself.
 func TestKeysOutageWithoutKeys(t *testing.T) {
+	t.Parallel()
 	for name, fault := range outages {
 		t.Run(name, func(t *testing.T) {
 			l := newTokenLab(t)
@@ -446,6 +452,7 @@ func TestKeysOutageWithoutKeys(t *testing.T) {
 // cost two fetches at once and then one per ten seconds, however many they
 // are. Honest tokens do not notice.
 func TestUnknownKeyFlood(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	start, elapsed := pool.Now(), atomic.Int64{}
@@ -502,6 +509,7 @@ func (l *tokenLab) flood(honest string, tokens int) {
 // TestTokenWithoutKeyID proves that a token cannot shop for a key (row H2):
 // without a kid it is acceptable only while the pool has a single key.
 func TestTokenWithoutKeyID(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t)
 	l.testLies([]lie{
 		{name: "absent", tell: withoutHeader("kid"), want: cognito.ErrTokenKey},
@@ -519,6 +527,7 @@ func TestTokenWithoutKeyID(t *testing.T) {
 // TestHostileKeyID proves the kid part of row H2: it is looked up in the set
 // that we have and nowhere else, whatever is written in it.
 func TestHostileKeyID(t *testing.T) {
+	t.Parallel()
 	address, hits := canary(t)
 	l := newTokenLab(t)
 	pooled := func(t *cognitotest.UnsignedToken) []any { return []any{t.Header["kid"]} }
@@ -558,6 +567,7 @@ func (l *tokenLab) otherKey(use string) *rsa.PrivateKey {
 // along, or points to, are not looked at. No request goes to where it points,
 // and a token of the pool is good whatever else its header says.
 func TestTokenBringsItsOwnKey(t *testing.T) {
+	t.Parallel()
 	address, hits := canary(t)
 	l := newTokenLab(t)
 	for name, value := range map[string]any{
@@ -596,6 +606,7 @@ func TestTokenBringsItsOwnKey(t *testing.T) {
 // TestCriticalHeader proves that extensions which we do not understand are not
 // passed over (row H2, RFC 7515 section 4.1.11).
 func TestCriticalHeader(t *testing.T) {
+	t.Parallel()
 	newTokenLab(t).testLies([]lie{
 		{name: "unknown", tell: withHeader("crit", []string{"http://example.com/x"}), want: cognito.ErrTokenMalformed},
 		{name: "of a registered name", tell: withHeader("crit", []string{"exp"}), want: cognito.ErrTokenMalformed},
@@ -640,6 +651,7 @@ func TestTokenOfMonstrousSize(t *testing.T) {
 // TestTokenOfOddShape proves the second half of row H3: claims that are no
 // object, are nested without end, occur twice, or are called by other names.
 func TestTokenOfOddShape(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t)
 	malformed := cognito.ErrTokenMalformed
 	nested := `{"a":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + "}"
@@ -686,6 +698,7 @@ func (l *tokenLab) mustReadLikeItsVerifier(change func(*cognitotest.UnsignedToke
 // key of one pool does not verify tokens of another, though both call theirs
 // the same and serve one process.
 func TestKeysOfTwoPools(t *testing.T) {
+	t.Parallel()
 	ours := newTokenLab(t)
 	theirs := newTokenLab(t)
 	ours.publish(jwk("shared", ours.Pool.SigningKey(inAccessToken)))
@@ -704,6 +717,7 @@ func TestKeysOfTwoPools(t *testing.T) {
 // whatever the token would like it to be used for, also if the set does not
 // say what the key is for and the token not which key it means (row C1).
 func TestKeyOfAnotherAlgorithm(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t)
 	plain := jwk("plain", l.Pool.SigningKey(inAccessToken))
 	delete(plain, "alg")

@@ -209,6 +209,7 @@ func s256(text string) string {
 // state, a nonce, a verifier or an attempt's cookie finishes logins of others.
 // Each of them is 32 random bytes of its own, fresh at every login.
 func TestGuessableLogin(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	seen := map[string]string{}
 	counts := map[string]*[256]int{}
@@ -287,6 +288,7 @@ var verifierPattern = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
 // or lies readable in the storage, is worth nothing to PKCE. It is sent at the
 // exchange alone, by public and by confidential clients.
 func TestVerifierInTheOpen(t *testing.T) {
+	t.Parallel()
 	for _, client := range []cognitotest.Client{{ID: "public"}, {ID: "confidential", Secret: "s3cret"}} {
 		t.Run(client.ID, func(t *testing.T) {
 			pool := cognitotest.New(cognitotest.Options{})
@@ -330,6 +332,7 @@ var oauthParameters = []string{
 // parameters of the authorization request could widen scopes, move the
 // redirect or fix the state. Only five wishes of the visitor pass, encoded.
 func TestParameterInjection(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	for _, tt := range []struct {
 		query string
@@ -398,6 +401,7 @@ func mustAskProperly(t *testing.T, s *lab.Site, what string, res *lab.Answer, pa
 // parsers may pick different ones. Such a login is not begun, nor one with
 // control characters or without end.
 func TestAmbiguousLoginParameters(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	s := lab.Serve(t, refused.hook)
 	for _, query := range []string{
@@ -434,6 +438,7 @@ var notNavigations = []map[string]string{
 // would pile up attempts, and a fetch would follow the redirect to Cognito in
 // vain. They get 401 and begin nothing.
 func TestLoginByScriptOrPrefetch(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	storage := newBrittleStorage()
 	s := lab.Serve(t, refused.hook, storage.hook)
@@ -460,6 +465,7 @@ func TestLoginByScriptOrPrefetch(t *testing.T) {
 // too, so a link checker would begin logins or spend codes, and a form could
 // post to them. Other methods get 405, Allow, and nothing happens.
 func TestRoutesByOtherMethods(t *testing.T) {
+	t.Parallel()
 	storage := newBrittleStorage()
 	s := lab.Serve(t, storage.hook)
 	p := lab.Halfway(s, "alice")
@@ -521,6 +527,7 @@ var guardRows = []struct {
 // prefetch begin a login, a form lose its body. Only somebody who opens a page
 // is sent to log in; the others are told, and where.
 func TestGuardMatrix(t *testing.T) {
+	t.Parallel()
 	storage := newBrittleStorage()
 	s := lab.Serve(t, storage.hook)
 	for _, row := range guardRows {
@@ -567,6 +574,7 @@ func TestGuardMatrix(t *testing.T) {
 // ended would lose its body to a redirect. It gets 401, which a page can show,
 // and only a page visit is led to the login.
 func TestPostWithExpiredSession(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		end  func(*lab.Site)
@@ -601,6 +609,7 @@ func TestPostWithExpiredSession(t *testing.T) {
 // TestParallelLogins is row A6: state shared by logins without a lock mixes
 // them up, which the race detector would see as well.
 func TestParallelLogins(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	var mu sync.Mutex
 	states := map[string]bool{}
@@ -634,6 +643,7 @@ func TestParallelLogins(t *testing.T) {
 // others, and with one for each without limit the Cookie header grows until
 // servers refuse it. Eight may be in progress; a ninth replaces the oldest.
 func TestTenTabs(t *testing.T) {
+	t.Parallel()
 	for name, pace := range map[string]time.Duration{"in one second": 0, "one after another": time.Second} {
 		t.Run(name, func(t *testing.T) {
 			s := lab.Serve(t)
@@ -687,6 +697,7 @@ func mustSendLittle(t *testing.T, v *lab.Visitor) {
 // TestOldestLoginIsDropped is row A7: which login is the oldest is told by its
 // cookie's value, whatever order the browser sends its cookies in.
 func TestOldestLoginIsDropped(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	var cookies []*http.Cookie
 	for range 8 {
@@ -707,6 +718,7 @@ func TestOldestLoginIsDropped(t *testing.T) {
 // TestLoginLinkEndsNoSession is row A7: a link on another site that begins a
 // login must not sign the visitor out, nor a login that they give up.
 func TestLoginLinkEndsNoSession(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	v := s.Visitor()
 	v.LogIn()
@@ -740,6 +752,7 @@ func TestLoginLinkEndsNoSession(t *testing.T) {
 // Each is no-store and no-referrer, whatever it says; redirects are 302, or 303
 // after a POST, so that no body is sent on.
 func TestAnswersStayPrivate(t *testing.T) {
+	t.Parallel()
 	storage := newBrittleStorage()
 	s := lab.Serve(t, storage.hook)
 	v := s.Visitor()
@@ -815,6 +828,7 @@ func (f forgetfulJar) SetCookies(u *url.URL, cookies []*http.Cookie) {
 // Cognito's own session logging them in without a word. After three logins
 // they are told. A browser that keeps what it is given is never stopped.
 func TestLoginLoop(t *testing.T) {
+	t.Parallel()
 	for name, spoil := range map[string]func(*lab.Visitor, *brittleStorage){
 		"blocked cookie": func(v *lab.Visitor, _ *brittleStorage) { v.Client.Jar = forgetfulJar{v.Client.Jar.(*cookiejar.Jar)} },
 		"lossy storage":  func(_ *lab.Visitor, b *brittleStorage) { b.lose = "cognito_hot_" },

@@ -27,6 +27,7 @@ import (
 // TestLogoutCSRF is row G1: a link, an image, a form or a prefetch of another
 // site signs nobody out, and neither does a method that is not to.
 func TestLogoutCSRF(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	header := func(pairs ...string) map[string]string {
 		h := map[string]string{}
@@ -108,6 +109,7 @@ func TestLogoutCSRF(t *testing.T) {
 // TestLogoutPage: who follows a link of another site is asked. The page holds
 // one button, cannot be framed, runs nothing, and the button works.
 func TestLogoutPage(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	v := s.Visitor()
 	v.LogIn()
@@ -165,6 +167,7 @@ func TestLogoutPage(t *testing.T) {
 // uses it at another instance, which has the session open in memory. From the
 // logout on it is worth nothing anywhere, for any purpose.
 func TestCopiedCookieAfterLogout(t *testing.T) {
+	t.Parallel()
 	for name, storage := range map[string]lab.Storage{"memory": lab.SharedMemory(t), "plain driver": lab.NewStore(), "driver with contexts": lab.ContextStore{Store: lab.NewStore()}} {
 		t.Run(name, func(t *testing.T) {
 			a, b := lab.Pair(t, lab.NewPool(t), storage)
@@ -196,6 +199,7 @@ func TestCopiedCookieAfterLogout(t *testing.T) {
 // TestNothingIsLeftAfterLogout: both records are gone from the storage; the
 // tombstone that stays says nothing.
 func TestNothingIsLeftAfterLogout(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	before := storage.Dump()
@@ -211,6 +215,7 @@ func TestNothingIsLeftAfterLogout(t *testing.T) {
 // TestLogoutWhileCognitoIsDown is row G3: the session ends here, whatever the
 // revocation endpoint does, and nobody waits for it.
 func TestLogoutWhileCognitoIsDown(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]func(*testing.T) cognitotest.Fault{
 		"error": func(*testing.T) cognitotest.Fault { return cognitotest.Fault{Status: http.StatusInternalServerError} },
 		"refusal": func(*testing.T) cognitotest.Fault {
@@ -272,6 +277,7 @@ func TestLogoutWhileTheStorageIsDown(t *testing.T) {
 // TestLogoutThenClose is row G3 at a shutdown: an app that stops before it could
 // tell the storage tries once more.
 func TestLogoutThenClose(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	a, b := lab.Pair(t, lab.NewPool(t), storage)
 	alice := a.NewSession(storage, "alice")
@@ -291,6 +297,7 @@ func TestLogoutThenClose(t *testing.T) {
 // TestLogoutTwice is row G3: logging out is harmless when it has happened, when
 // nobody is signed in, and when the cookie is nonsense.
 func TestLogoutTwice(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	alice := s.SignIn("alice")
 	for range 3 {
@@ -314,6 +321,7 @@ func TestLogoutTwice(t *testing.T) {
 // TestLogoutOpenRedirect is row G4: where a logout leads is in the config and
 // nowhere else, letter by letter; and no token is in any address on the way.
 func TestLogoutOpenRedirect(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	for _, query := range []string{
 		"return_to=https://evil.example/", "logout_uri=https://evil.example/", "redirect_uri=https://evil.example/",
@@ -346,6 +354,7 @@ func TestLogoutOpenRedirect(t *testing.T) {
 
 // TestLogoutAddress: BaseURL followed by AfterLogout, as it must be registered.
 func TestLogoutAddress(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct{ base, after, want string }{
 		{"https://localhost:8443", "", "https://localhost:8443/"},
 		{"https://localhost:8443", "/bye?now=1", "https://localhost:8443/bye?now=1"},
@@ -362,6 +371,7 @@ func TestLogoutAddress(t *testing.T) {
 // TestCookieIsDeletedAsItWasSet: browsers ignore a deletion whose attributes
 // differ from the cookie's.
 func TestCookieIsDeletedAsItWasSet(t *testing.T) {
+	t.Parallel()
 	for _, base := range []string{"", "https://localhost:8443"} {
 		pool := cognitotest.New(cognitotest.Options{Clients: []cognitotest.Client{{
 			ID: lab.NewPoolClientID, CallbackURLs: []string{withDefault(base, "http://localhost:8021") + "/login/redirect"},
@@ -491,6 +501,7 @@ func (l *leaver) mustBeGone() {
 // TestLogoutCrossesRenewal is row F9 at its narrowest: a renewal ends, with all
 // its records stored, while a logout is about to leave its tombstone.
 func TestLogoutCrossesRenewal(t *testing.T) {
+	t.Parallel()
 	l := newLeaver(t, 0)
 	leaving, held := make(chan struct{}), lab.NewGate(t)
 	var once sync.Once
@@ -512,6 +523,7 @@ func TestLogoutCrossesRenewal(t *testing.T) {
 // TestLogoutDuringTouch: a request that prolongs the session crosses a logout.
 // What it writes after it is undone.
 func TestLogoutDuringTouch(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t, cognitotest.Client{AccessTokenTTL: 4 * time.Hour, IDTokenTTL: 4 * time.Hour})
 	storage := lab.NewStore()
 	a, b := lab.Pair(t, pool, storage)
@@ -568,6 +580,7 @@ func TestWriteThatComesAfterLogout(t *testing.T) {
 // does, and from then on the same request is nobody's. The app's own hook hears
 // who left, and cannot keep the session alive by panicking.
 func TestLogoutByTheApp(t *testing.T) {
+	t.Parallel()
 	var left []string
 	var events []cognito.Event
 	var mu sync.Mutex
@@ -626,6 +639,7 @@ func TestLogoutByTheApp(t *testing.T) {
 // was handed out before the logout is a signed statement, which whoever checks
 // the signature accepts until it expires. Cognito itself does not any more.
 func TestAccessTokenOutlivesLogout(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, func(c *cognito.Config) { c.Bearer = true })
 	alice := s.SignIn("alice")
 	token := s.Send(lab.AsScript("/token", alice)).Text
@@ -658,6 +672,7 @@ func TestAccessTokenOutlivesLogout(t *testing.T) {
 // out of sessions that never were. They must not use up the room in which
 // sessions wait to be ended.
 func TestStrangersLogOutDuringAnOutage(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	alice := s.NewSession(storage, "alice")
@@ -716,7 +731,7 @@ func TestLogoutWaitsForOneCall(t *testing.T) {
 
 // TestRevocationHangs is row G3 for everybody else: however many logouts wait
 // for the revocation endpoint, logins and renewals find room.
-func TestRevocationHangs(t *testing.T) {
+func TestRevocationHangs(t *testing.T) { // not beside others: its calls must not give up before the end
 	s := lab.Serve(t)
 	var leaving []*http.Cookie
 	for range 130 {
@@ -740,6 +755,7 @@ func TestRevocationHangs(t *testing.T) {
 // TestStorageDownAtTheNextLogin is row B10 with a storage that cannot be told
 // about the session before: it is ended as soon as the storage is back.
 func TestStorageDownAtTheNextLogin(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	alice := s.NewSession(storage, "alice")

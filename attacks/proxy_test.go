@@ -53,6 +53,7 @@ var hostileHosts = []string{
 // headers sends the victim's code to the attacker's host, and one that differs
 // between authorization and exchange is refused.
 func TestRedirectURIFromHeaders(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, publicly)
 	s.Pool.AllowOrigin("https://localhost:8443")
 	for _, head := range hostileHosts {
@@ -107,6 +108,7 @@ var forwardingLines = []string{
 // own machine. A proxy in front talks to it as 127.0.0.1 too, so what was
 // forwarded is refused like a foreign host; and the answer says what to set.
 func TestNoBaseURL(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	strict := lab.Serve(t, refused.hook)
 	plain := lab.Serve(t)
@@ -213,6 +215,7 @@ func transcript(s *lab.Site, session *http.Cookie, lines ...string) string {
 // cookie or decision depends on a header that a client can add, be it one that
 // Fiber believes in. Answers with and without are the same to the byte.
 func TestForwardedHeadersChangeNothing(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, publicly)
 	s.Pool.AllowOrigin("https://localhost:8443")
 	session := mustSignIn(t, "alice", s.Finish(lab.Halfway(s, "alice")))
@@ -245,6 +248,7 @@ func firstDifference(want, got string) string {
 // TestForeignHostChangesNothing is row J1 for the Host header and the request
 // line.
 func TestForeignHostChangesNothing(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, publicly)
 	for _, path := range []string{"/login?return_to=/me", "/me", "/login/redirect?code=x", "/logout"} {
 		want := scrubbed(onTheWire(s, wireGet(path, "localhost:8443")))
@@ -288,6 +292,7 @@ var guardedTargets = []string{
 // TestGuardsIgnoreSpelling is row J3: guards stand on routes, so whatever
 // spelling reaches a handler has passed its guard, however Fiber is set up.
 func TestGuardsIgnoreSpelling(t *testing.T) {
+	t.Parallel()
 	secret := func(c *fiber.Ctx) error { return c.SendString("secret") }
 	for name, settings := range map[string]fiber.Config{
 		"default": {}, "strict": {StrictRouting: true, CaseSensitive: true}, "unescaped": {UnescapePath: true}, "immutable": {Immutable: true},
@@ -321,6 +326,7 @@ func TestGuardsIgnoreSpelling(t *testing.T) {
 // are compared exactly, so no spelling reaches them past a rule of a proxy,
 // and no code is spent under another name.
 func TestOwnRoutesIgnoreSpelling(t *testing.T) {
+	t.Parallel()
 	storage := newBrittleStorage()
 	s := lab.Serve(t, storage.hook)
 	p := lab.Halfway(s, "alice")
@@ -352,6 +358,7 @@ func TestOwnRoutesIgnoreSpelling(t *testing.T) {
 // TestForwardedLogoutWithoutBaseURL is row J1: without BaseURL a forwarded
 // logout must not tell Cognito a made-up place to return to.
 func TestForwardedLogoutWithoutBaseURL(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	leave := func(host string, lines ...string) string {
 		lines = append(lines, "Sec-Fetch-Mode: cors", "Cookie: "+s.SignIn("alice").Name+"=x")

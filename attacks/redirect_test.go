@@ -60,6 +60,7 @@ func hostAtFront(rest string) string {
 
 // TestRedirectOracle makes sure that the judge of the tests below convicts.
 func TestRedirectOracle(t *testing.T) {
+	t.Parallel()
 	const home = "http://localhost:80"
 	base, _ := url.Parse(home + "/login/redirect")
 	for location, want := range map[string]string{
@@ -154,6 +155,7 @@ func returnsTo(s *lab.Site, value string) string {
 // lends the app's good name to it. Every payload is sent as a form sends it,
 // encoded once more, and as raw bytes.
 func TestOpenRedirect(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, func(c *cognito.Config) { c.AfterLogin = landing })
 	base, _ := url.Parse(s.URL + "/login/redirect")
 	onOrigin := func(payload, spelt string) {
@@ -193,6 +195,7 @@ func TestOpenRedirect(t *testing.T) {
 // TestOpenRedirectTwice is row I1: of two values one may be checked and the
 // other be used.
 func TestOpenRedirectTwice(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, func(c *cognito.Config) { c.AfterLogin = landing })
 	base, _ := url.Parse(s.URL)
 	for _, values := range []string{"/me&return_to=//evil.example", "//evil.example&return_to=/me", "&return_to=//evil.example", "/me&RETURN_TO=//evil.example", "/me&return_to[]=//evil.example"} {
@@ -209,6 +212,7 @@ func TestOpenRedirectTwice(t *testing.T) {
 // others, below a path: a return that climbs out of it is an open redirect,
 // too. A proxy strips the prefix, so the app's own paths come without it.
 func TestReturnLeavesNoPathPrefix(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, func(c *cognito.Config) { c.AfterLogin, c.BaseURL = landing, "https://localhost:8443/app" })
 	base, _ := url.Parse("https://localhost:8443/app/login/redirect")
 	for _, payload := range refusedReturns {
@@ -229,6 +233,7 @@ func TestReturnLeavesNoPathPrefix(t *testing.T) {
 // login that returns to the same place. It must neither break out of the
 // attribute nor out of the query.
 func TestReturnPathOnPage(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	for returnTo, want := range map[string]string{
 		`/"><script>x</script>`: "/login?return_to=%2F%2522%253E%253Cscript%253Ex%253C%2Fscript%253E",
@@ -256,6 +261,7 @@ var splitters = []string{
 // headers and a body of their own. Every way in is tried, with every spelling,
 // and the bytes that come back are read as a browser reads them.
 func TestResponseSplitting(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	for _, splitter := range splitters {
 		evil := "/me" + splitter + "Evil:%201" + splitter + "Set-Cookie:%20evil=1" + splitter + splitter + "<evil>"
@@ -342,6 +348,7 @@ func serveRoutes(t *testing.T, settings fiber.Config, routes func(*fiber.App), h
 // going, and the request line may name any place. The whole app is behind the
 // guard here, so that every target reaches it.
 func TestHostileRequestLine(t *testing.T) {
+	t.Parallel()
 	s := serveRoutes(t, fiber.Config{}, func(app *fiber.App) {
 		app.Use(cognito.RequireUser())
 		app.Use(func(c *fiber.Ctx) error { return c.SendString("secret") })
@@ -384,6 +391,7 @@ func TestHostileRequestLine(t *testing.T) {
 // TestHostileCurrentURL is row I3 for HTMX, which says in a header where its
 // page is. Only a path of the app is taken from that.
 func TestHostileCurrentURL(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	base, _ := url.Parse(s.URL)
 	for _, current := range []string{
@@ -411,6 +419,7 @@ func TestHostileCurrentURL(t *testing.T) {
 // quoted there, so that nobody writes lines in the operator's name. The text
 // of the error alone must see to that, since not every log does.
 func TestNoLineFromTheQueryInTheLog(t *testing.T) {
+	t.Parallel()
 	var refused refusals
 	s := lab.Serve(t, refused.hook)
 	p := s.Begin()

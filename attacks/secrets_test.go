@@ -309,6 +309,7 @@ func faultTour(s *lab.Site, proxy *tape, storage *lab.Store, transport *lab.SpyT
 // TestValuesPrintWithoutSecrets is row M2: whatever an app prints of what this
 // package hands out, in whatever way, there is no secret in it.
 func TestValuesPrintWithoutSecrets(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	out := &evidence{}
@@ -352,6 +353,7 @@ func TestValuesPrintWithoutSecrets(t *testing.T) {
 // Strangers learn neither from our pages nor from Fiber's error handler, which
 // prints the text of whatever error reaches it.
 func TestCausesStayInTheLog(t *testing.T) {
+	t.Parallel()
 	const canary = "canary-of-a-cause"
 	for name, handler := range map[string]func(*fiber.Ctx, error) error{
 		"our pages":                   nil,
@@ -412,6 +414,7 @@ func mustHide(s *lab.Site, canary string, res *lab.Answer, status int) {
 // to fake entries. Every entry stays one line, and so does the text of every
 // error, since apps print those by other means.
 func TestLogForging(t *testing.T) {
+	t.Parallel()
 	const forged = "\r\nlevel=ERROR msg=forged"
 	var texts evidence
 	var mu sync.Mutex
@@ -483,6 +486,7 @@ func escape(text string) string {
 // TestAnswersOfCognitoAreBounded is row L2: an endpoint that answers without
 // end fills no memory. What is read of an answer ends at a mebibyte.
 func TestAnswersOfCognitoAreBounded(t *testing.T) {
+	t.Parallel()
 	for _, endpoint := range []cognitotest.Endpoint{cognitotest.Token, cognitotest.UserInfo, cognitotest.JWKS} {
 		t.Run(string(endpoint), func(t *testing.T) {
 			transport := &countingTransport{}
@@ -603,6 +607,7 @@ func TestPanicsKillNobody(t *testing.T) {
 
 // TestPanicsWhenAsked is the other half of TestPanicsKillNobody.
 func TestPanicsWhenAsked(t *testing.T) {
+	t.Parallel()
 	try, ok := panicPlaces[os.Getenv(panicsIn)]
 	if !ok {
 		return
@@ -621,6 +626,7 @@ func TestPanicsWhenAsked(t *testing.T) {
 // TestPanicsOfTheApp is row L3's other side: a handler's panic is the app's,
 // and passes us by unchanged on its way to the app's own recover middleware.
 func TestPanicsOfTheApp(t *testing.T) {
+	t.Parallel()
 	var caught any
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)

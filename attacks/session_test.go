@@ -39,6 +39,7 @@ func sendRaw(s *lab.Site, text string) int {
 // TestSessionIDsAreUnguessable is row D1: 256 random bits each, and a new one
 // at every login.
 func TestSessionIDsAreUnguessable(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	seen := map[string]bool{}
 	var bits [256]int
@@ -70,6 +71,7 @@ func TestSessionIDsAreUnguessable(t *testing.T) {
 // far as the storage, so no cookie can search it, and no flood of junk can keep
 // it busy.
 func TestMalformedSessionIDs(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	alice := s.NewSession(storage, "alice")
@@ -105,6 +107,7 @@ func alphabetIndex(c byte) int {
 // TestSessionIDOutsideOfTheCookie is row D2: an id in the query, in another
 // header or in the body is in logs and in links, and counts for nothing.
 func TestSessionIDOutsideOfTheCookie(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	alice := s.NewSession(storage, "alice")
@@ -141,6 +144,7 @@ func bring(v *lab.Visitor, cookies ...*http.Cookie) {
 // TestSessionOutlivesItsIdleLimit is row D5: a browser left open in a library
 // must not stay signed in because some storage keeps records for ever.
 func TestSessionOutlivesItsIdleLimit(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage), lab.Timeouts(2*time.Hour, 100*time.Hour))
 	alice, bob := s.NewSession(storage, "alice"), s.NewSession(storage, "bob")
@@ -180,6 +184,7 @@ func TestSessionOutlivesItsAbsoluteLimit(t *testing.T) {
 // TestSessionWithoutRefreshToken is row D5: nothing can renew it, so it ends
 // with its tokens, to the second: the leeway for clocks is for verification.
 func TestSessionWithoutRefreshToken(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	s.Pool.Break(cognitotest.Token, cognitotest.Fault{Times: 1, Rewrite: func(answer map[string]any) { delete(answer, "refresh_token") }})
@@ -198,6 +203,7 @@ func TestSessionWithoutRefreshToken(t *testing.T) {
 // TestSlidingIsRare is part of row D5's price: moving the idle limit writes to
 // the storage, so it happens once a tenth of the limit and not per request.
 func TestSlidingIsRare(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage), lab.Timeouts(10*time.Hour, 100*time.Hour))
 	s.Pool.SetClient(cognitotest.Client{ID: s.Pool.Config().ClientID, AccessTokenTTL: 99 * time.Hour, IDTokenTTL: 99 * time.Hour})
@@ -231,6 +237,7 @@ func TestSlidingIsRare(t *testing.T) {
 // has written the record. What it says is unknown here, so nobody loses a cookie,
 // and it stays for the release that can read it.
 func TestRecordOfAnotherVersion(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	alice := s.NewSession(storage, "alice")

@@ -66,6 +66,7 @@ func (l *eventLog) mustTell(t *testing.T, what string) cognito.Event {
 // TestErrorWithoutState is row F10: Cognito reports some errors without the state. The
 // log has what it said, quoted and bounded, and that anybody may have said it.
 func TestErrorWithoutState(t *testing.T) {
+	t.Parallel()
 	var log eventLog
 	s := lab.Serve(t, log.hook)
 	open := s.Begin()
@@ -91,6 +92,7 @@ func TestErrorWithoutState(t *testing.T) {
 // TestStrangersErrorAlarmsNobody is row P22: a stranger begins a login and answers it
 // themselves, with an error that would send the operator to the pool's settings.
 func TestStrangersErrorAlarmsNobody(t *testing.T) {
+	t.Parallel()
 	var log eventLog
 	s := lab.Serve(t, log.hook)
 	for _, code := range []string{"invalid_scope", "unauthorized_client", "server_error", "invalid_request", "access_denied", "misconfigured"} {
@@ -112,6 +114,7 @@ func TestStrangersErrorAlarmsNobody(t *testing.T) {
 // TestFailedLoginIsLoggedOnce is row F30: once, also when a double click is refused
 // twice, and whether it is shown or begins again.
 func TestFailedLoginIsLoggedOnce(t *testing.T) {
+	t.Parallel()
 	var log eventLog
 	s := lab.Serve(t, log.hook)
 	for name, query := range map[string]string{"denied": "error=access_denied", "linked": "error=invalid_request&error_description=Already+found+an+entry+for+username+x", "no code": "x=y"} {
@@ -135,6 +138,7 @@ type appKey struct{}
 // TestEventsNameTheirRequest is row F30: whoever reads an event finds the request
 // that it happened in, and no secret of it.
 func TestEventsNameTheirRequest(t *testing.T) {
+	t.Parallel()
 	var log eventLog
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
@@ -178,6 +182,7 @@ func TestEventsNameTheirRequest(t *testing.T) {
 // TestInventedLogout is rows P7 and P23: a logout with a made-up cookie leaves no
 // tombstone in the storage and no logout in the audit.
 func TestInventedLogout(t *testing.T) {
+	t.Parallel()
 	var log eventLog
 	storage := newBrittleStorage()
 	s := lab.Serve(t, log.hook, storage.hook)
@@ -212,6 +217,7 @@ func TestInventedLogout(t *testing.T) {
 // the callback come to the other. The login goes to BaseURL's host first; a callback
 // that came astray says in the log which host it was.
 func TestLoginOnAnotherHost(t *testing.T) {
+	t.Parallel()
 	var log eventLog
 	s := lab.Serve(t, log.hook, func(c *cognito.Config) {
 		c.BaseURL, c.UserPoolDomain, c.UserPoolID, c.Issuer = "https://app.example.com", "auth.example.com", "eu-west-2_AbCdEfGhI", ""
@@ -250,6 +256,7 @@ func TestLoginOnAnotherHost(t *testing.T) {
 // TestBearerHints is row F27: a program whose token is not looked at, or is of the wrong
 // kind, is told so, and its operator once.
 func TestBearerHints(t *testing.T) {
+	t.Parallel()
 	off := lab.ServeAPI(t, func(c *cognito.Config) { c.Bearer = false })
 	token := off.Pool.AccessToken("", "alice", nil)
 	for range 3 {
@@ -276,6 +283,7 @@ func TestBearerHints(t *testing.T) {
 // round who is signed in at the first. The loop ends, at a page that says whose fault
 // it is.
 func TestTwoClientsInALoop(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	pool.SetClient(cognitotest.Client{ID: "second"})
@@ -313,6 +321,7 @@ func TestTwoClientsInALoop(t *testing.T) {
 // TestOnLoginIsOneOfTwoDoors is row P6: OnLogin is asked at a login, and a bearer token
 // comes without one. A guard on the routes asks at both doors.
 func TestOnLoginIsOneOfTwoDoors(t *testing.T) {
+	t.Parallel()
 	admitted := func(user *cognito.User) bool { return user.Username() == "alice" }
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
@@ -348,6 +357,7 @@ func TestOnLoginIsOneOfTwoDoors(t *testing.T) {
 // TestFloodOfWordsInTheLog: a stranger sends long and ugly headers and paths. What the
 // events repeat of them is bounded, and cannot steer a terminal that shows it.
 func TestFloodOfWordsInTheLog(t *testing.T) {
+	t.Parallel()
 	var log eventLog
 	s := lab.Serve(t, log.hook)
 	ugly := "\u202e" + strings.Repeat("x", 3000)

@@ -29,6 +29,7 @@ import (
 // published key for an HMAC secret, or uses an algorithm that we do not; the
 // pool's own key signs where it can, so the algorithm alone is at fault.
 func TestTokenAlgorithmConfusion(t *testing.T) {
+	t.Parallel()
 	elliptic, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -69,6 +70,7 @@ func TestTokenAlgorithmConfusion(t *testing.T) {
 // of another key are refused, also for tokens that came straight from the
 // token endpoint, and each token has exactly one spelling.
 func TestTokenSignatureForgery(t *testing.T) {
+	t.Parallel()
 	end := func(s string) func(string) string { return func(part string) string { return part + s } }
 	newTokenLab(t).testLies([]lie{
 		{name: "stripped", tell: inSegment(2, func(string) string { return "" }), want: cognito.ErrTokenSignature},
@@ -110,6 +112,7 @@ func otherTailBits(part string) string {
 // TestTokenMalleability proves the rest of row C2: of a valid token, no byte
 // can be changed, removed or added.
 func TestTokenMalleability(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t)
 	raw := l.Pool.AccessToken("", "alice", nil)
 	l.mustJudge(raw, nil)
@@ -140,6 +143,7 @@ func TestTokenMalleability(t *testing.T) {
 // TestTokenOfAnotherIssuer proves the issuer part of row C3: it is compared
 // letter by letter.
 func TestTokenOfAnotherIssuer(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t)
 	issuer := l.Pool.Issuer()
 	var lies []lie
@@ -171,6 +175,7 @@ func TestTokenOfAnotherIssuer(t *testing.T) {
 // others may use as well was perhaps obtained by one of them. A list of us
 // alone is as good as our name.
 func TestTokenForAnotherClient(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t)
 	us := l.Pool.Config().ClientID
 	id, access := cognito.ErrTokenAudience, cognito.ErrTokenClient
@@ -250,6 +255,7 @@ func TestTokenTimes(t *testing.T) {
 // TestTokenExpiryOnTheClock proves row C4 once more with a clock that moves:
 // the same token is good until a minute past its exp, and then is not.
 func TestTokenExpiryOnTheClock(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t)
 	raw := l.Pool.AccessToken("", "alice", nil) // for an hour
 	l.Pool.Advance(time.Hour + 50*time.Second)
@@ -262,6 +268,7 @@ func TestTokenExpiryOnTheClock(t *testing.T) {
 // TestTokenOfAnotherLogin proves row C5: the nonce ties an ID token to the
 // login that asked for it, so a stolen one cannot be injected into another.
 func TestTokenOfAnotherLogin(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t)
 	l.testLies([]lie{
 		{name: "nonce missing", in: inIDToken, tell: lab.WithoutClaim("nonce"), want: cognito.ErrTokenNonce},
@@ -285,6 +292,7 @@ func TestTokenOfAnotherLogin(t *testing.T) {
 // TestTokenKindsSwapped proves row C6: an ID token is no access token, and the
 // other way round, whatever slot of the answer they are in.
 func TestTokenKindsSwapped(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t)
 	us := l.Pool.Config().ClientID
 	l.testLies([]lie{
@@ -325,6 +333,7 @@ func TestTokenKindsSwapped(t *testing.T) {
 // TestTokenOfAnotherUser proves row C7 for tokens: both must name the same
 // user, and name one at all.
 func TestTokenOfAnotherUser(t *testing.T) {
+	t.Parallel()
 	subject := cognito.ErrTokenSubject
 	newTokenLab(t).testLies([]lie{
 		{name: "sub missing", tell: lab.WithoutClaim("sub"), want: subject},
@@ -343,6 +352,7 @@ func TestTokenOfAnotherUser(t *testing.T) {
 // TestTokenPairTorn proves the at_hash part of row C8: an ID token that names
 // another access token is refused. One that names none is Cognito's right.
 func TestTokenPairTorn(t *testing.T) {
+	t.Parallel()
 	sum := sha256.Sum256([]byte("another access token"))
 	other := base64.RawURLEncoding.EncodeToString(sum[:16])
 	newTokenLab(t).testLies([]lie{
@@ -359,6 +369,7 @@ func TestTokenPairTorn(t *testing.T) {
 // TestUserInfoOfAnotherUser proves the userInfo part of row C8: claims about
 // somebody else are not laid over alice's.
 func TestUserInfoOfAnotherUser(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t, func(c *cognito.Config) { c.UserInfo = true })
 	for name, change := range map[string]func(map[string]any){
 		"sub different": func(claims map[string]any) { claims["sub"] = "another" },
@@ -381,6 +392,7 @@ func TestUserInfoOfAnotherUser(t *testing.T) {
 // TestUserInfoAbuse proves row C9 for userInfo: an answer that is none leaves
 // it open who alice is, so she is not signed in by half.
 func TestUserInfoAbuse(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t, func(c *cognito.Config) { c.UserInfo = true })
 	good := map[string]any{"sub": l.subject(), "email": "alice@example.com"}
 	down := cognito.ErrUnavailable
@@ -422,6 +434,7 @@ func TestUserInfoAbuse(t *testing.T) {
 // TestEmailVerifiedByTruthiness proves the rest of row C7: Cognito's userInfo
 // writes booleans as strings, and "false" is not true.
 func TestEmailVerifiedByTruthiness(t *testing.T) {
+	t.Parallel()
 	l := newTokenLab(t, func(c *cognito.Config) { c.UserInfo = true })
 	for name, row := range map[string]struct{ said, want any }{
 		"the string false": {"false", false},

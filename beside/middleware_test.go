@@ -93,6 +93,7 @@ func middlewares(t *testing.T) map[string]func() fiber.Handler {
 // front and behind, a visitor is led through the login to the page that they asked
 // for, is known there, writes, and signs out for good.
 func TestMiddlewareOfFiber(t *testing.T) {
+	t.Parallel()
 	for name, build := range middlewares(t) {
 		for place, s := range map[string]*lab.Site{"in front": among(t, build(), nil), "behind": among(t, nil, build())} {
 			t.Run(name+" "+place, func(t *testing.T) {
@@ -120,6 +121,7 @@ func TestMiddlewareOfFiber(t *testing.T) {
 // cost the visitor the login. The code has been redeemed by then, so the session
 // begins; what is told too late is told at the next request.
 func TestTimeoutMiddleware(t *testing.T) {
+	t.Parallel()
 	s := among(t, timeout.NewWithContext(passOn, 50*time.Millisecond), nil)
 	s.Pool.Break(cognitotest.Token, cognitotest.Fault{Delay: 200 * time.Millisecond})
 	v := s.Visitor()
@@ -134,6 +136,7 @@ func TestTimeoutMiddleware(t *testing.T) {
 // alone. In front of ours, it gives alice's answer to whoever sends her key, after her
 // sign-out too; behind a guard, to nobody who is not signed in.
 func TestIdempotencyMiddleware(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
@@ -170,6 +173,7 @@ func TestIdempotencyMiddleware(t *testing.T) {
 
 // TestRequestIDMiddleware: in front of ours, its number stands in our events.
 func TestRequestIDMiddleware(t *testing.T) {
+	t.Parallel()
 	s := among(t, requestid.New(requestid.Config{Generator: func() string { return "request-7" }}), nil)
 	v := s.Visitor()
 	v.LogIn()
@@ -182,6 +186,7 @@ func TestRequestIDMiddleware(t *testing.T) {
 // that a session that its cookie carries outgrows what browsers keep. It is told to
 // leave our cookies alone, or stands behind.
 func TestEncryptCookieMiddleware(t *testing.T) {
+	t.Parallel()
 	config := encryptcookie.Config{Key: encryptcookie.GenerateKey(), Except: []string{"session", "session_2"}}
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)

@@ -48,6 +48,7 @@ func signOutByPage(t *testing.T, v *lab.Visitor) {
 // TestNetHTTPMiddlewareInFront is row F2: Fiber's adaptor doubles the Cookie header.
 // Visitors log in, are who they are, and log out for good.
 func TestNetHTTPMiddlewareInFront(t *testing.T) {
+	t.Parallel()
 	s := among(t, adaptor.HTTPMiddleware(func(next http.Handler) http.Handler { return next }), nil)
 	v := s.Visitor()
 	v.LogIn()
@@ -59,6 +60,7 @@ func TestNetHTTPMiddlewareInFront(t *testing.T) {
 // TestCSRFMiddleware is row F15: behind ours, gofiber/csrf lets our own forms pass; in
 // front of ours it is told to. The app's own forms are checked either way.
 func TestCSRFMiddleware(t *testing.T) {
+	t.Parallel()
 	ours := func(c *fiber.Ctx) bool { return c.Path() == "/logout" }
 	for name, s := range map[string]*lab.Site{
 		"in front": among(t, csrf.New(csrf.Config{Next: ours}), nil), "behind": among(t, nil, csrf.New()),
@@ -78,6 +80,7 @@ func TestCSRFMiddleware(t *testing.T) {
 // signing out by a link works, and the page that may ask first lets the pool redirect
 // to wherever its identity providers are.
 func TestContentSecurityPolicy(t *testing.T) {
+	t.Parallel()
 	s := among(t, helmet.New(helmet.Config{ContentSecurityPolicy: "form-action 'self'"}), nil)
 	v := s.Visitor()
 	v.LogIn()
@@ -93,6 +96,7 @@ func TestContentSecurityPolicy(t *testing.T) {
 // TestCacheMiddleware is row F24: with the recipe of docs/middleware.md gofiber/cache keeps pages of
 // nobody, and of nobody else, in both orders. Without it, it hands alice's page out.
 func TestCacheMiddleware(t *testing.T) {
+	t.Parallel()
 	recipe := cache.New(cache.Config{
 		KeyGenerator: func(c *fiber.Ctx) string { return c.OriginalURL() + " " + c.Get("Cookie") },
 		Next: func(c *fiber.Ctx) bool {

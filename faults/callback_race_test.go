@@ -17,6 +17,7 @@ import (
 // once. Cognito's code serves one of them; the other logs in once more without a
 // word, and both land signed in where they were going.
 func TestCallbackAtTwoInstances(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	storage := lab.NewStore()

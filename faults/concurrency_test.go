@@ -163,6 +163,7 @@ func (a *account) mustBeShown(s *lab.Site, path string) {
 // storage its keys, the log its attributes, an error its text. Here one
 // connection carries requests that overwrite each other thoroughly.
 func TestNothingOfARequestIsKept(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	kept := &keeper{}
 	keptLog := keepingHandler{kept}
@@ -335,6 +336,7 @@ func (k keepingHandler) Handle(_ context.Context, record slog.Record) error {
 // hand out its own bytes and overwrite them at its next call, and may keep the
 // bytes that it was given.
 func TestStorageReusesItsBuffers(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	pool.SetUser(cognitotest.User{Username: "carol", Password: "pw", Email: "carol@example.com", Name: "before"})
@@ -379,6 +381,7 @@ func (s *scratchStore) Get(key string) ([]byte, error) {
 // TestHandlersCannotChangeOthersUser is row O3: what a handler is given of a
 // user it may write to, and nobody else sees it.
 func TestHandlersCannotChangeOthersUser(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	var writing sync.WaitGroup
@@ -444,6 +447,7 @@ func vandalise(user *cognito.User, payload *cognito.Payload) {
 // TestClose is row O4: closing twice, at the same time and during traffic is
 // harmless, ends nobody's session, and leaves the app's own storage open.
 func TestClose(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	alice := s.NewSession(storage, "alice")
@@ -526,6 +530,7 @@ func cleaners() int {
 // TestLoginAfterClose is row O4: whoever comes too late is told so, and nothing
 // hangs.
 func TestLoginAfterClose(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	pending := s.Answered("alice")
 	if err := s.Auth.Close(); err != nil {
@@ -543,6 +548,7 @@ func TestLoginAfterClose(t *testing.T) {
 // TestOneOfTwoAppsShutsDown: two apps share one middleware. The shutdown of one
 // takes nothing from the other; the last one's waits for what is in flight.
 func TestOneOfTwoAppsShutsDown(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	alice := s.SignIn("alice")
 	admin := fiber.New(fiber.Config{DisableStartupMessage: true})
@@ -581,6 +587,7 @@ func TestOneOfTwoAppsShutsDown(t *testing.T) {
 // TestRequestWithoutAServer: apps are also driven by their handler alone, in
 // benchmarks and on other servers.
 func TestRequestWithoutAServer(t *testing.T) {
+	t.Parallel()
 	auth, err := cognito.NewAuth(lab.NewPool(t).Config())
 	if err != nil {
 		t.Fatal(err)

@@ -53,6 +53,7 @@ func mustShow(t *testing.T, user string, answers ...*lab.Answer) {
 // TestCookieSessionGoesAnywhere: a session begins at one instance and is used,
 // renewed and ended at others, which know nothing of it.
 func TestCookieSessionGoesAnywhere(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(time.Minute))
 	a, b := inCookies(t, pool), inCookies(t, pool)
 	cookie := a.SignIn("alice")
@@ -84,6 +85,7 @@ func TestCookieSessionGoesAnywhere(t *testing.T) {
 // TestOldCookieGetsTheNewOne: requests that are sent before the renewed cookie has
 // arrived all get that one, and Cognito is asked once.
 func TestOldCookieGetsTheNewOne(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(time.Minute))
 	s := inCookies(t, pool)
 	cookie := s.SignIn("alice")
@@ -107,6 +109,7 @@ func TestOldCookieGetsTheNewOne(t *testing.T) {
 // TestCookieRaceWithinTheGrace: two instances renew the same cookie, and whichever
 // of the two new ones the browser keeps goes on.
 func TestCookieRaceWithinTheGrace(t *testing.T) {
+	t.Parallel()
 	for _, kept := range []int{0, 1} {
 		pool := lab.NewPool(t, lab.Rotating(time.Minute))
 		sites := []*lab.Site{inCookies(t, pool), inCookies(t, pool)}
@@ -135,6 +138,7 @@ func TestCookieRaceWithinTheGrace(t *testing.T) {
 // winner's by then, and does not ask Cognito again. A page goes through the login
 // without a word, a script gets 401 and succeeds with the winner's cookie.
 func TestCookieRaceWithoutGrace(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(0))
 	winner, loser := inCookies(t, pool), inCookies(t, pool)
 	cookie := winner.SignIn("alice")
@@ -158,6 +162,7 @@ func TestCookieRaceWithoutGrace(t *testing.T) {
 // TestCookieOfAnother: what is not sealed with a key of the app, for this app, is no
 // session; and the honest cookie is one beside it.
 func TestCookieOfAnother(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	s := inCookies(t, pool)
 	cookie := s.SignIn("alice")
@@ -194,6 +199,7 @@ func TestCookieOfAnother(t *testing.T) {
 // TestCookieKeysRotate: two instances go from [a] to [a b] to [b a] to [b], one after
 // the other, and the session goes on.
 func TestCookieKeysRotate(t *testing.T) {
+	t.Parallel()
 	const a, b = "first-key-of-the-app-0123456789ab", "second-key-of-the-app-0123456789a"
 	pool := lab.NewPool(t)
 	with := func(keys ...string) *lab.Site {
@@ -224,6 +230,7 @@ func groups(n, length int) []string {
 // TestLargeSessions: what does not fit into one cookie goes into a second one, and
 // only then; what does not fit into two is refused, and the operator told.
 func TestLargeSessions(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct{ groups, cookies int }{{3, 1}, {60, 2}, {300, 0}} {
 		pool := lab.NewPool(t)
 		names := groups(row.groups, 40)

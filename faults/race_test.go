@@ -226,6 +226,7 @@ func TestRivalsInOrder(t *testing.T) {
 // TestOneLookIsEnough: whoever finds its own tokens stored writes nothing, or
 // every renewal would be written again and again.
 func TestOneLookIsEnough(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(time.Minute))
 	storage := lab.NewStore()
 	s := lab.ServeWith(t, pool, lab.On(storage))
@@ -247,6 +248,7 @@ func TestOneLookIsEnough(t *testing.T) {
 // TestNoLeaseNoRenewal: a storage that takes no lease would not take the new
 // tokens either, so the refresh token is not spent.
 func TestNoLeaseNoRenewal(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(0))
 	storage := lab.NewStore()
 	s := lab.ServeWith(t, pool, lab.On(storage))
@@ -347,6 +349,7 @@ func TestAnswersOutOfOrder(t *testing.T) {
 // TestLeaseSparesTheRace: while one instance renews, another one waits for the
 // outcome and calls nobody.
 func TestLeaseSparesTheRace(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(0))
 	storage := lab.NewStore()
 	a, b := lab.Pair(t, pool, storage)
@@ -374,6 +377,7 @@ func TestLeaseSparesTheRace(t *testing.T) {
 // TestLeaseIsGivenBack: whatever came of a renewal, the next one need not wait
 // for the lease to lapse.
 func TestLeaseIsGivenBack(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	storage := lab.NewStore()
 	s := lab.ServeWith(t, pool, lab.On(storage))
@@ -400,6 +404,7 @@ func mustHaveNoLease(t *testing.T, storage *lab.Store) {
 // TestLateComer: a request has read that the tokens are expired, and before it
 // comes to renew them another instance has. It takes those.
 func TestLateComer(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(0))
 	storage := lab.NewStore()
 	a, b := lab.Pair(t, pool, storage)
@@ -426,6 +431,7 @@ func TestLateComer(t *testing.T) {
 // TestLeaseOfADeadInstance: an instance that is killed while it renews leaves
 // its lease behind. It lapses, and another instance goes on.
 func TestLeaseOfADeadInstance(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	storage := &mortalStore{Store: lab.NewStore(), now: pool.Now, deaths: map[string]time.Time{}}
 	a, b := lab.Pair(t, pool, storage)

@@ -64,6 +64,7 @@ func TestStampedeAtExpiry(t *testing.T) {
 // TestRenewalAheadOfTime: tokens are renewed in the background with a quarter
 // of their life left, and a Cognito that does not answer then delays nobody.
 func TestRenewalAheadOfTime(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	alice := s.SignIn("alice")
 	regroup(s.Pool, "new")
@@ -88,6 +89,7 @@ func TestRenewalAheadOfTime(t *testing.T) {
 // TestRefreshTokenLostOrKept is row F3: an answer without refresh token means
 // that the old one stays, one with it that the old one is dead.
 func TestRefreshTokenLostOrKept(t *testing.T) {
+	t.Parallel()
 	for name, client := range map[string]cognitotest.Client{
 		"rotation off": {}, "rotation without grace": lab.Rotating(0), "rotation with grace": lab.Rotating(time.Minute),
 	} {
@@ -121,6 +123,7 @@ func TestRefreshTokenLostOrKept(t *testing.T) {
 // gets lost. Within the grace the old one is tried again at once and works.
 // Beyond it nothing can be done but one more login: no loop of calls.
 func TestLostAnswer(t *testing.T) {
+	t.Parallel()
 	for name, storage := range map[string]lab.Storage{"own storage": nil, "shared storage": lab.NewStore()} {
 		t.Run("within the grace, "+name, func(t *testing.T) {
 			pool := lab.NewPool(t, lab.Rotating(time.Minute))
@@ -220,6 +223,7 @@ func TestUserGoneAtCognito(t *testing.T) {
 // TestUserGoneOpensAPage is TestUserGoneAtCognito for a person: they are led to
 // the login, once, and are back on the page after it.
 func TestUserGoneOpensAPage(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	v := s.Visitor()
 	v.LogIn()
@@ -242,6 +246,7 @@ func TestUserGoneOpensAPage(t *testing.T) {
 // TestUserGoneInTheBackground: the verdict of a renewal ahead of time counts at
 // once, and the request that began it is not delayed.
 func TestUserGoneInTheBackground(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	alice := s.SignIn("alice")
 	s.Pool.EndSessions("alice")
@@ -271,6 +276,7 @@ func TestInvalidGrantIsJudgedInTime(t *testing.T) {
 // TestGroupTakenAway is row D6: who was put out of a group is refused from the
 // next renewal on, and not before the tokens that say otherwise have expired.
 func TestGroupTakenAway(t *testing.T) {
+	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
 		lab.Pages(app)
 		app.Get("/admin", cognito.RequireGroup("admin"), func(c *fiber.Ctx) error { return c.SendString("secret") })
@@ -368,6 +374,7 @@ func signedByTheOther(pool *cognitotest.Pool, u *cognitotest.UnsignedToken) {
 // section 12.2 lets a renewal go without an ID token, and its ID token without
 // a nonce.
 func TestWhatARenewalMayLeaveOut(t *testing.T) {
+	t.Parallel()
 	for name, leaveOut := range map[string]struct {
 		tamper  func(*cognitotest.UnsignedToken)
 		rewrite func(map[string]any)
@@ -404,6 +411,7 @@ func TestWhatARenewalMayLeaveOut(t *testing.T) {
 // TestNonceOfTheLoginAtRenewal: an ID token that does carry the nonce of the
 // login is as good as one that does not.
 func TestNonceOfTheLoginAtRenewal(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	pending := s.Answered("alice")
 	alice := s.Finish(pending).Cookie(lab.IsSessionCookie)
@@ -507,6 +515,7 @@ func TestSessionOutlivesItsLimits(t *testing.T) {
 // TestNothingToRenewWith is row D5: without a refresh token a session ends when
 // its tokens expire, and not before, whatever is asked of it.
 func TestNothingToRenewWith(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t)
 	s.Pool.Break(cognitotest.Token, cognitotest.Fault{Rewrite: func(answer map[string]any) { delete(answer, "refresh_token") }})
 	alice := s.SignIn("alice")
@@ -525,6 +534,7 @@ func TestNothingToRenewWith(t *testing.T) {
 // TestAccessTokenNeverExpired: AccessToken renews, or fails, rather than hand
 // out a token that is of no use, also when it expires while the handler runs.
 func TestAccessTokenNeverExpired(t *testing.T) {
+	t.Parallel()
 	var pool *cognitotest.Pool
 	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
 		app.Get("/slow", func(c *fiber.Ctx) error {
@@ -610,6 +620,7 @@ func TestTouchCrossesRenewal(t *testing.T) {
 // TestProlongedNowAndThen: using a session writes it at most once in a tenth of
 // its idle time, however many requests come at once, and never its tokens.
 func TestProlongedNowAndThen(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t, cognitotest.Client{AccessTokenTTL: 24 * time.Hour, IDTokenTTL: 24 * time.Hour})
 	storage := lab.NewStore()
 	s := lab.ServeWith(t, pool, lab.On(storage), func(c *cognito.Config) { c.IdleTimeout = 10 * time.Hour })
@@ -639,6 +650,7 @@ func TestProlongedNowAndThen(t *testing.T) {
 // before the session was prolonged must not put the old deadline back, or a
 // visitor who has just returned is idle again in no time.
 func TestRenewalCrossesTouch(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	storage := lab.NewStore()
 	s := lab.ServeWith(t, pool, lab.On(storage))
@@ -672,6 +684,7 @@ func TestRenewalCrossesTouch(t *testing.T) {
 
 // TestRefreshPath: the table of design §3.
 func TestRefreshPath(t *testing.T) {
+	t.Parallel()
 	var arrived atomic.Int32
 	s := lab.Serve(t, func(c *cognito.Config) {
 		c.AllowedOrigins = []string{"https://admin.example.com"}
@@ -828,6 +841,7 @@ func TestTouchPutsClaimsBack(t *testing.T) {
 // TestUserInfoDoesNotBringClaimsBack is row D6 with UserInfo: what the ID token
 // said at login and says no more is gone, whatever userInfo said then.
 func TestUserInfoDoesNotBringClaimsBack(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	s := lab.ServeWith(t, pool, func(c *cognito.Config) { c.UserInfo = true })
 	carol := cognitotest.User{Username: "carol", Password: lab.PasswordOf("carol"), Email: "carol@example.com", Attributes: map[string]string{"custom:role": "owner"}}

@@ -150,6 +150,7 @@ func reachableUnless(t *testing.T, down *atomic.Bool) func(*cognito.Config) {
 // TestBackOff: while Cognito is down it is asked now and then, less and less,
 // and never for each request.
 func TestBackOff(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	clock := lab.StopClock(pool)
 	s := lab.ServeWith(t, pool, clock.Hook)
@@ -174,10 +175,12 @@ func TestBackOff(t *testing.T) {
 	clock.Advance(30 * time.Second)
 	s.MustBe("alice", alice)
 
-	// The next outage begins with short pauses again.
-	clock.Advance(lab.JustExpired)
-	pool.Break(cognitotest.Token, cognitotest.Fault{Times: 1, Match: lab.Refreshes, Status: http.StatusServiceUnavailable})
+	// The next outage begins with short pauses again. The pool's own clock went on
+	// meanwhile, so the newest tokens live a little longer.
+	clock.Advance(lab.JustExpired + 10*time.Minute)
+	pool.Break(cognitotest.Token, cognitotest.Fault{Match: lab.Refreshes, Status: http.StatusServiceUnavailable})
 	s.MustBeUnavailable(lab.AsScript("/me", alice))
+	pool.Heal()
 	clock.Advance(time.Second)
 	s.MustBe("alice", alice)
 }
@@ -185,6 +188,7 @@ func TestBackOff(t *testing.T) {
 // TestClientSecretChanged is row F6 at a confidential client: the operator has
 // replaced the secret at the pool and not here. Nobody is logged out for it.
 func TestClientSecretChanged(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	pool.SetClient(cognitotest.Client{ID: "confidential", Secret: "old"})
@@ -203,6 +207,7 @@ func TestClientSecretChanged(t *testing.T) {
 // TestOutageLongerThanIdle: a visitor who keeps coming during an outage is not
 // idle, however long it takes, and whatever the storage forgets.
 func TestOutageLongerThanIdle(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	storage := &mortalStore{Store: lab.NewStore(), now: pool.Now, deaths: map[string]time.Time{}}
 	s := lab.ServeWith(t, pool, lab.On(storage), func(c *cognito.Config) { c.IdleTimeout = 10 * time.Minute })
@@ -296,6 +301,7 @@ func unsavable(t *testing.T, storage *lab.Store, grace time.Duration, hooks ...f
 // served with the new tokens, Cognito is not asked again, and when the storage
 // is well the session is whole again, for other instances too.
 func TestSaveFailsAfterRotation(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	a, b, alice, _ := unsavable(t, storage, 0)
 	for range 5 {
@@ -422,6 +428,7 @@ func TestSaveHangsAfterRotation(t *testing.T) {
 // it holds tokens that nobody else has, and before anybody asks for them again,
 // saves them if the storage is back.
 func TestSaveFailsThenClose(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	a, b, alice, _ := unsavable(t, storage, 0)
 	a.MustBe("alice", alice)
@@ -454,6 +461,7 @@ func TestSaveFailsAndAnotherInstanceIsAsked(t *testing.T) {
 // instance holds tokens that it cannot save, another one renews, and its tokens
 // outdo them. They must not be overwritten with those from memory.
 func TestSaveFailsAndAnotherInstanceRenews(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(time.Minute))
 	storage, deaf := lab.NewStore(), atomic.Bool{}
 	a := lab.ServeWith(t, pool, lab.On(deafStore{storage, &deaf}))
@@ -587,6 +595,7 @@ func TestKeysOutOfReachAtRenewal(t *testing.T) {
 // TestKeysOutOfReachThenForged: tokens that waited for keys are verified when
 // there are some. Waiting makes no bad token good.
 func TestKeysOutOfReachThenForged(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t)
 	storage := lab.NewStore()
 	alice := lab.ServeWith(t, pool, lab.On(storage)).SignIn("alice")
@@ -613,6 +622,7 @@ func TestKeysOutOfReachThenForged(t *testing.T) {
 // may have rotated its keys while forgers used up the fetches that unknown key
 // names may force. The session is kept and renewed again.
 func TestUnknownKeyAtRenewal(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(0))
 	clock := lab.StopClock(pool)
 	s := lab.ServeWith(t, pool, clock.Hook)
@@ -638,6 +648,7 @@ func TestUnknownKeyAtRenewal(t *testing.T) {
 // TestClientLeavesDuringRenewal is row F8: the visitor closes the tab while
 // their tokens are being renewed. The renewal goes on and is saved.
 func TestClientLeavesDuringRenewal(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(0))
 	storage := lab.NewStore()
 	a, b := lab.Pair(t, pool, storage)
@@ -715,6 +726,7 @@ func TestShutdownDuringRenewal(t *testing.T) {
 // TestCloseOfRenewals: it waits for a renewal in flight, may be called again, and ends
 // renewals but no session: those go on as long as their tokens last.
 func TestCloseOfRenewals(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(0))
 	storage := lab.NewStore()
 	a, b := lab.Pair(t, pool, storage)
@@ -757,7 +769,7 @@ func TestCloseOfRenewals(t *testing.T) {
 
 // TestCloseEndsTheQueue: renewals that still wait for their turn when the app
 // stops are not begun any more, or the last ones would be cut off in the middle.
-func TestCloseEndsTheQueue(t *testing.T) {
+func TestCloseEndsTheQueue(t *testing.T) { // not beside others: the gate must open before calls give up
 	const visitors = 80 // more than take turns at once
 	s := lab.Serve(t)
 	cookies := make([]*http.Cookie, visitors)
@@ -787,6 +799,7 @@ func TestCloseEndsTheQueue(t *testing.T) {
 // TestCloseWithoutKeys: an instance that stops before it has ever seen the
 // pool's keys cannot tell whether new tokens are good. They are not lost.
 func TestCloseWithoutKeys(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(0))
 	storage := lab.NewStore()
 	b := lab.ServeWith(t, pool, lab.On(storage))
@@ -900,6 +913,7 @@ func TestStorageDownAtRenewal(t *testing.T) {
 // TestSessionIsSavedBeforeTheHandlerRuns: what the app does after a renewal,
 // even a panic, cannot lose the new tokens.
 func TestSessionIsSavedBeforeTheHandlerRuns(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(0))
 	storage := lab.NewStore()
 	b := lab.ServeWith(t, pool, lab.On(storage))
@@ -936,6 +950,7 @@ func TestSessionIsSavedBeforeTheHandlerRuns(t *testing.T) {
 // TestOnRefreshPanics: the app's own function runs in our background. Its panic
 // ends neither the process nor the session.
 func TestOnRefreshPanics(t *testing.T) {
+	t.Parallel()
 	s := lab.Serve(t, func(c *cognito.Config) {
 		c.OnRefresh = func(*cognito.User) { panic("OnRefresh") }
 	})
@@ -951,6 +966,7 @@ func TestOnRefreshPanics(t *testing.T) {
 // TestOnRefresh: the app is told of each renewal once, with what the new tokens
 // say, and of none that failed.
 func TestOnRefresh(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	var told []string
 	s := lab.Serve(t, func(c *cognito.Config) {
@@ -1010,6 +1026,7 @@ func TestPreforkWithMemory(t *testing.T) {
 // session that the old one began, and finishes logins too: nothing that
 // matters is in memory.
 func TestInstanceReplaced(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(0))
 	storage := lab.NewStore()
 	a, b := lab.Pair(t, pool, storage)

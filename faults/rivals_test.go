@@ -167,6 +167,7 @@ func TestLoserIsRefusedLate(t *testing.T) {
 // takes as long again. The lease lasts for that, so that no other instance
 // begins to renew meanwhile.
 func TestLeaseCoversTheRepetition(t *testing.T) {
+	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(time.Minute))
 	storage := &mortalStore{Store: lab.NewStore(), now: pool.Now, deaths: map[string]time.Time{}}
 	a, b := lab.Pair(t, pool, storage)
@@ -196,6 +197,7 @@ func TestLeaseCoversTheRepetition(t *testing.T) {
 // lapses before it could verify the tokens. Who has waited for the lease takes
 // those, and does not present the token that is spent.
 func TestHeirOfALease(t *testing.T) {
+	t.Parallel()
 	for _, grace := range []time.Duration{0, time.Minute} {
 		t.Run(fmt.Sprint("grace ", grace), func(t *testing.T) {
 			pool := lab.NewPool(t, lab.Rotating(grace))

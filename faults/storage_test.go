@@ -30,6 +30,7 @@ func warnings(s *lab.Site) int {
 // TestStorageDump is row D3: somebody reads the storage, or a backup of it.
 // Nothing in it is a token, an address, a verifier or of use as a cookie.
 func TestStorageDump(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	transport, spied := lab.Spy(t)
 	s := lab.Serve(t, lab.On(storage), spied)
@@ -64,6 +65,7 @@ func TestStorageDump(t *testing.T) {
 // TestStorageWriterSwapsRecords is row D4: whoever can write to the storage
 // puts one visitor's record in the place of another's, to be taken for them.
 func TestStorageWriterSwapsRecords(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	alice, bob := s.NewSession(storage, "alice"), s.NewSession(storage, "bob")
@@ -167,6 +169,7 @@ func noise(n int) []byte {
 // TestChangedColdRecord is row D4 for the record that holds the tokens: it is
 // read seldom, so the session lasts as long as its access token and no longer.
 func TestChangedColdRecord(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	alice, bob := s.NewSession(storage, "alice"), s.NewSession(storage, "bob")
@@ -184,6 +187,7 @@ func TestChangedColdRecord(t *testing.T) {
 // sessions in one Redis. What one of them stores is nothing to the other, even
 // if somebody moves it to where the other looks.
 func TestTwoAppsShareOneStorage(t *testing.T) {
+	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	pool.SetClient(cognitotest.Client{ID: "secondclient"})
@@ -301,6 +305,7 @@ func TestSlowStorage(t *testing.T) {
 // called back, so there must be an end to how many there are; all requests are
 // answered nevertheless.
 func TestHungStorageHoldsFewGoroutines(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	alice := s.NewSession(storage, "alice")
@@ -384,6 +389,7 @@ func TestStorageKeepsNoSession(t *testing.T) {
 // TestStorageDownAtLogin is row K1 for logins in progress: one that cannot be
 // noted does not begin, and one that cannot be looked up stays as it is.
 func TestStorageDownAtLogin(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	pending := s.Answered("alice")
@@ -451,6 +457,7 @@ func TestLifetimesAndValues(t *testing.T) {
 // TestFlushedStorage is row K5: everything is gone at once. Visitors log in
 // again, which Cognito does for them without a click.
 func TestFlushedStorage(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	v := s.Visitor()
@@ -474,6 +481,7 @@ func TestFlushedStorage(t *testing.T) {
 // TestStorageLosesEveryWrite is row K5 at its worst: a fail-over loses every
 // session as soon as it is written. The browser must not be sent in circles.
 func TestStorageLosesEveryWrite(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	v := s.Visitor()
@@ -527,6 +535,7 @@ func (s tenantStore) Delete(key string) error { return s.Store.Delete(s.prefix +
 // TestStorageAroundADriver: a storage that embeds a driver and adds something of
 // its own, such as a prefix or encryption, is never passed by.
 func TestStorageAroundADriver(t *testing.T) {
+	t.Parallel()
 	for name, wrap := range map[string]func(*lab.Store) lab.Storage{
 		"by value":   func(s *lab.Store) lab.Storage { return tenantStore{lab.ContextStore{Store: s}, "tenant_"} },
 		"by pointer": func(s *lab.Store) lab.Storage { return &tenantStore{lab.ContextStore{Store: s}, "tenant_"} },
@@ -565,6 +574,7 @@ func TestDriverThatCanBeCalledBack(t *testing.T) {
 // TestTryAgainDuringAnOutage is row F22: the page of an outage leads to itself, for a
 // login would not help.
 func TestTryAgainDuringAnOutage(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	s := lab.Serve(t, lab.On(storage))
 	v := s.Visitor()

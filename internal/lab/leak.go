@@ -23,7 +23,7 @@ func Main(m *testing.M) {
 	// Parallel tests wait for time-outs more than they compute.
 	flag.Parse()
 	if flag.Lookup("test.parallel").Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
-		_ = flag.Set("test.parallel", "12")
+		_ = flag.Set("test.parallel", "6")
 	}
 	status := m.Run()
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
