@@ -10,57 +10,58 @@ import (
 	"github.com/gofiber/fiber/v3"
 )
 
-// UserFrom returns the user who is signed in, or nil. It uses the closest middleware
-// registered before the handler; an app with several uses [Auth.UserFrom].
+// UserFrom returns the signed-in user, or nil. It uses the closest middleware
+// registered before the handler. If the app has several, use [Auth.UserFrom].
 func UserFrom(c fiber.Ctx) *User { return userOf(nearest(c)) }
 
 // PayloadFrom returns the verified access token's claims, or nil.
 func PayloadFrom(c fiber.Ctx) *Payload { return payloadOf(nearest(c)) }
 
-// AccessToken returns the user's access token, to call other APIs for this
-// user. It is never expired: if need be it is renewed first. The error is
-// [ErrNotSignedIn] or [ErrSessionEnded] when nobody is signed in,
-// [ErrCrossOrigin] when another site sent the request, [ErrInvalidToken] or
-// [ErrBearerMalformed] when it brought a bearer token that does not count,
-// [ErrUnavailable] when no valid token can be had at the moment, and
-// [ErrMisconfigured] when no middleware runs before the handler.
+// AccessToken returns the user's access token, for calling other APIs for this
+// user. It is never expired: if necessary, it is renewed first. The error is
+// [ErrNotSignedIn] or [ErrSessionEnded] if nobody is signed in,
+// [ErrCrossOrigin] if another site sent the request, [ErrInvalidToken] or
+// [ErrBearerMalformed] if the request has a bearer token that is refused,
+// [ErrUnavailable] if no valid token can be obtained at the moment, and
+// [ErrMisconfigured] if no middleware ran before the handler.
 func AccessToken(c fiber.Ctx) (string, error) {
 	r := requestOf(c)
 	return engine.Nearest(r).AccessToken(r)
 }
 
 // IDToken returns the user's raw ID token, for an identity pool or an authorizer that
-// asks for it. It is never expired: if need be it is renewed first. Never send it to
-// an API as a bearer token; that is what [AccessToken] is for. The errors are those of
-// [AccessToken], and [ErrNotSignedIn] for a request that brought a bearer token: an
-// access token comes without an ID token.
+// requires it. It is never expired: if necessary, it is renewed first. Do not send it
+// to an API as a bearer token; use [AccessToken] for that. The errors are those of
+// [AccessToken], and [ErrNotSignedIn] for a request with a bearer token, which has no
+// ID token.
 func IDToken(c fiber.Ctx) (string, error) {
 	r := requestOf(c)
 	return engine.Nearest(r).IDToken(r)
 }
 
-// Refresh renews the user's tokens now, so that [UserFrom], [PayloadFrom] and the
-// guards that run after it know what a handler has just changed at Cognito: groups,
-// attributes. What a handler has read before stays as it was. The errors are those of
-// [AccessToken]; the user stays signed in if it fails.
+// Refresh renews the user's tokens now. Call it after a handler has changed groups or
+// attributes at Cognito: [UserFrom], [PayloadFrom] and guards that run afterwards see
+// the change. Values that were read before do not change. The errors are those of
+// [AccessToken]. If it fails, the user stays signed in.
 func Refresh(c fiber.Ctx) error {
 	r := requestOf(c)
 	return engine.Nearest(r).Refresh(r)
 }
 
-// SessionID names the session of whoever is signed in, and is "" for everybody else. It
-// stays the same from login to logout, through every renewal. It is no secret and
-// opens nothing: use it as the key of what your app keeps for a session.
+// SessionID identifies the signed-in user's session. It is "" if nobody is signed in,
+// and for bearer tokens. It stays the same from sign-in to sign-out, through every
+// renewal. It is not a secret and does not open the session. Use it as the key for data
+// that your app keeps per session.
 func SessionID(c fiber.Ctx) string {
 	r := requestOf(c)
 	return engine.Nearest(r).SessionID(r)
 }
 
 // Err says why there is no user although there might be one: the storage or
-// Cognito is out of reach ([ErrUnavailable]), another site sent the request
-// ([ErrCrossOrigin]), or its bearer token does not count ([ErrInvalidToken],
-// [ErrBearerMalformed]). It is nil when nobody has signed in, and when the
-// session has ended.
+// Cognito cannot be reached ([ErrUnavailable]), another site sent the request
+// ([ErrCrossOrigin]), or its bearer token is refused ([ErrInvalidToken],
+// [ErrBearerMalformed]). It is nil if nobody has signed in, and if the session
+// has ended.
 func Err(c fiber.Ctx) error { return errOf(nearest(c)) }
 
 // UserFrom is [UserFrom] for the users of this middleware.
@@ -113,19 +114,20 @@ func errOf(id *session.Identity) error {
 	return id.Err
 }
 
-// Logout ends the session and sends the browser on to Cognito's logout
-// endpoint, and from there to AfterLogout. It does what LogoutPath does, for
-// handlers with a route of their own; it does not judge where the request
-// comes from. It may be called when nobody is signed in.
+// Logout ends the session and redirects the browser to Cognito's logout
+// endpoint, and from there to AfterLogout. It does what LogoutPath does, for a
+// handler with its own route, but it does not check where the request comes
+// from. It may be called when nobody is signed in.
 //
-// The session's cookie is dead on every instance when this returns. If the
-// storage is out of reach the cookie is deleted all the same, and ending the
+// When Logout returns, every instance refuses the session's cookie. If the
+// storage cannot be reached, the cookie is deleted nevertheless, and ending the
 // session is tried again in the background.
 func (a *Auth) Logout(c fiber.Ctx) error { return a.LogoutTo(c, "") }
 
 // LogoutTo is [Auth.Logout] with another path of the app to end at, with an optional
-// query and fragment. Cognito sends the visitor to AfterLogout, which it knows, and from
-// there they are sent on. What is no path of this app is ignored.
+// query and fragment. Cognito redirects the visitor to AfterLogout, which is registered
+// there, and the middleware redirects them from there. Anything that is not a path of
+// this app is ignored.
 func (a *Auth) LogoutTo(c fiber.Ctx, path string) error {
 	return hideCause(a.engine.Logout(requestOf(c), path))
 }
@@ -154,12 +156,13 @@ func (b publicError) Unwrap() []error {
 	return []error{fiber.NewError(b.inner.Status(), b.inner.Detail()), b.inner}
 }
 
-// VerifyAccessToken verifies an access token of this pool, issued to
-// [Config.ClientID] or one of [Config.BearerClientIDs] (any client, if they are "*")
-// and bound to [Config.Audience] if that is set, for code that receives tokens
-// outside of HTTP requests, over WebSockets, gRPC or queues. The error
-// matches [ErrInvalidToken] if the token is to be refused, and [ErrUnavailable]
-// if the pool's signing keys are out of reach, so that nothing is known.
+// VerifyAccessToken verifies an access token, for code that receives tokens
+// outside of HTTP requests: over WebSockets, gRPC or queues. The token must be
+// from this pool, issued to [Config.ClientID] or one of [Config.BearerClientIDs]
+// (any client, if they are "*"), and bound to [Config.Audience] if that is set.
+// The error matches [ErrInvalidToken] if the token must be refused, and
+// [ErrUnavailable] if the pool's signing keys cannot be fetched, so that the
+// token cannot be checked.
 func (a *Auth) VerifyAccessToken(ctx context.Context, raw string) (*Payload, error) {
 	payload, err := a.engine.VerifyAccessToken(ctx, raw)
 	return (*Payload)(payload), err

@@ -9,14 +9,14 @@ import (
 	"github.com/bar-tech/cognito/internal/doctor"
 )
 
-// Finding is one thing that is wrong, or may be, with the pool, the app client, the
-// addresses or the storage: see [Auth.Check].
+// Finding is one thing that is wrong, or may be wrong, with the pool, the app client,
+// the addresses or the storage. See [Auth.Check].
 type Finding struct {
 	// Code is a stable word, such as "callback_not_registered".
 	Code string `json:"code"`
-	// Breaks tells that logins, sessions or sign-outs fail because of it.
+	// Breaks reports whether logins, sessions or sign-outs fail because of it.
 	Breaks bool `json:"breaks"`
-	// Field is the Config field concerned, or "", and Value what it is set to, with
+	// Field is the Config field concerned, or "". Value is what it is set to, with
 	// secrets redacted.
 	Field string `json:"field,omitempty"`
 	Value string `json:"value,omitempty"`
@@ -25,24 +25,25 @@ type Finding struct {
 	Remedy  string `json:"remedy"`
 }
 
-// String names field, value, problem and remedy. It is for the operator, not for
-// visitors.
+// String returns the code, field, value, problem and remedy. It is for operators, not
+// for visitors.
 func (f Finding) String() string {
 	return fmt.Sprintf("%s: %s %q: %s; %s", f.Code, f.Field, f.Value, f.Problem, f.Remedy)
 }
 
-// Check asks the pool and the storage what no check at the start can know: whether the
-// domain is there, the app client exists, its callback and sign-out URLs, scopes and
-// secret are right, the issuer and its keys are where they should be, the clocks agree,
-// and the storage keeps what it is given. It signs nobody in and changes nothing. A right
-// setup gives no findings; what breaks something comes first.
+// Check checks the settings against the pool and the storage, which [New] cannot do
+// without network calls. It checks that the domain responds, that the app client exists
+// and its callback and sign-out URLs, scopes and secret are right, that the issuer and
+// its keys can be reached, that the clocks agree, and that the storage returns what was
+// stored. It signs nobody in and changes nothing. If everything is right, there are no
+// findings. Findings that break something come first.
 //
-// It takes a few seconds, eight at most, and the answers are kept for half a minute, so
-// a readiness probe may call it. The error is the context's, if that ends before, and [ErrUnavailable] after
-// Close. Without
-// BaseURL nothing is asked about the app's own addresses. "cognito doctor" asks the same
-// from a command line. What Cognito answers is taken from AWS's documentation and public
-// reports, and was never tried against AWS.
+// Check takes at most eight seconds, and its results are cached for half a minute, so a
+// readiness probe may call it. The error is the context's if that ends first, and
+// [ErrUnavailable] after Close. Without BaseURL, the app's own addresses are not
+// checked. "cognito doctor" runs the same checks from the command line. Cognito's
+// responses are known from AWS's documentation and public reports; they have not been
+// tested against AWS.
 func (a *Auth) Check(ctx context.Context) ([]Finding, error) {
 	found, err := a.engine.Check(ctx)
 	if err != nil {

@@ -38,8 +38,8 @@ type Auth struct {
 // it panics if the config is wrong, with the error of [Config.Validate]. It
 // makes no network call, so the app starts while Cognito is down.
 //
-// Refreshes in flight are waited for when the Fiber app shuts down. Whoever
-// wants the error, or the methods of [Auth], uses [NewAuth].
+// When the Fiber app shuts down, it waits for renewals in flight. Use [NewAuth]
+// to get the error, or the methods of [Auth].
 func New(config Config) fiber.Handler {
 	auth, err := NewAuth(config)
 	if err != nil {
@@ -48,9 +48,9 @@ func New(config Config) fiber.Handler {
 	return auth.Handler()
 }
 
-// NewAuth is [New] with an error instead of a panic. Calling [Auth.Close] is
-// needed only where the app does not end by Fiber's Shutdown, or has to know
-// that all is done.
+// NewAuth is [New] with an error instead of a panic. Call [Auth.Close] only if
+// the app does not stop with Fiber's Shutdown, or needs to know that everything
+// is done.
 func NewAuth(config Config) (*Auth, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
@@ -111,11 +111,12 @@ func inMemory(storage fiber.Storage) bool {
 // its own routes; guards such as [Auth.RequireUser] refuse.
 func (a *Auth) Handler() fiber.Handler { return a.handle }
 
-// Register adds LoginPath, RedirectPath, LogoutPath, RefreshPath and whatever else the
-// config has the middleware answer to a router as routes of their own. The middleware answers them without that, wherever it runs;
-// an app wants it that lists its routes, or that answers unknown paths before any
-// middleware runs, as Fiber does since 3.4 with SkipUnmatchedRoutes. The router is
-// the app itself or a group without a prefix, since the paths are full ones.
+// Register adds LoginPath, RedirectPath, LogoutPath, RefreshPath and all other paths
+// that the config has the middleware answer as routes to a router. Most apps do not
+// need it, because the middleware answers these paths wherever it runs. Use it if the
+// app lists its routes, or answers unknown paths before any middleware runs, as Fiber
+// can since 3.4 with SkipUnmatchedRoutes. The router must be the app itself or a group
+// without a prefix, because the paths are full paths.
 func (a *Auth) Register(router fiber.Router) {
 	for _, path := range a.engine.Paths() {
 		router.All(path, a.handle)
@@ -147,10 +148,9 @@ func requestOf(c fiber.Ctx) engine.Request {
 	}
 }
 
-// Close waits for refreshes in flight, so that no token that Cognito has
-// renewed is lost, for fifteen seconds at most. Afterwards sessions go on as long
-// as their tokens last. It never closes the Storage of the config. Calling it
-// again does nothing.
+// Close waits for renewals in flight, for at most fifteen seconds, so that no
+// renewed token is lost. Afterwards, sessions last as long as their tokens. Close
+// never closes the Storage of the config. Calling it again does nothing.
 func (a *Auth) Close() error {
 	a.closing.Do(func() {
 		if err := a.engine.Close(); err != nil {

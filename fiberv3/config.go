@@ -12,29 +12,28 @@ import (
 	"github.com/gofiber/fiber/v3"
 )
 
-// Config says which user pool to use and how the app wants to be served.
-// UserPoolDomain, ClientID and UserPoolID are required; every other field has
-// a default that suits most apps. They stand in four groups: the pool, the app's
-// addresses, the session, and the behaviour of the app. [New] and [NewAuth] copy the
-// value, so changing it afterwards has no effect. [FromEnv] reads one from the
-// environment.
+// Config sets the user pool and how the middleware works. UserPoolDomain, ClientID
+// and UserPoolID are required; every other field has a default that suits most apps.
+// The fields are in four groups: the pool, the app's addresses, the session, and the
+// behaviour. [New] and [NewAuth] copy the value, so changing it afterwards has no
+// effect. [FromEnv] reads a Config from the environment.
 type Config struct {
 	// The pool
 
 	// UserPoolDomain is the address of the pool's login pages, such as
 	// "https://auth.example.com" or
-	// "my-app.auth.eu-west-2.amazoncognito.com". "https://" may be left
+	// "my-app.auth.eu-west-2.amazoncognito.com". You may leave "https://"
 	// out. Plain http is accepted for loopback addresses only.
 	//
 	// Required.
 	UserPoolDomain string
 
-	// ClientID is the app client's id, from the pool's "App clients" page.
+	// ClientID is the app client's ID, from the pool's "App clients" page.
 	//
 	// Required.
 	ClientID string
 
-	// UserPoolID is the pool's id with its region, such as
+	// UserPoolID is the pool's ID with its region, such as
 	// "eu-west-2_AbCdEfGhI", from the pool's "Overview" page.
 	//
 	// Required.
@@ -42,46 +41,46 @@ type Config struct {
 
 	// ClientSecret is the secret of a confidential app client. It is sent as
 	// HTTP Basic authentication to the token and revocation endpoints (RFC
-	// 6749 section 2.3.1) and is printed nowhere.
+	// 6749 section 2.3.1) and is never printed.
 	//
-	// Optional. Default: "", a public client.
+	// Optional. Default: "", for a public client.
 	ClientSecret string
 
-	// Issuer is the exact "iss" claim of the pool's tokens, and the address
-	// under which its signing keys are found. Set it for test pools, and to
-	// accept no other form than this one.
+	// Issuer is the exact "iss" claim of the pool's tokens, and the base address
+	// of its signing keys. Set it for test pools, or to accept only this form of
+	// the issuer.
 	//
 	// Optional. Default: "", both forms of the pool's own Region and of
 	// Regions: https://cognito-idp.{region}.amazonaws.com/{UserPoolID} and
-	// https://issuer-cognito-idp.{region}.amazonaws.com/{UserPoolID}, or what
-	// they are in other partitions of AWS.
+	// https://issuer-cognito-idp.{region}.amazonaws.com/{UserPoolID}, or their
+	// equivalents in other AWS partitions.
 	Issuer string
 
 	// Regions are the further Regions, such as "eu-central-1", of a pool with
-	// multi-Region replication: its tokens count whichever Region issued them.
+	// multi-Region replication. Tokens are accepted from all of them.
 	//
 	// Optional. Default: none.
 	Regions []string
 
-	// Scopes are asked for at login. "openid" must be among them, since
-	// Cognito issues no ID token without it.
+	// Scopes are requested at login. They must include "openid": without it,
+	// Cognito issues no ID token.
 	//
 	// Optional. Default: openid, email, profile.
 	Scopes []string
 
-	// Resource is the API that the access tokens are to be bound to (RFC 8707), such as
-	// "https://api.example.com": its URL becomes their "aud", which Audience may ask
-	// for. Cognito takes it with the feature plans Essentials and Plus.
+	// Resource is the API that access tokens are bound to (RFC 8707), such as
+	// "https://api.example.com". Its URL becomes their "aud", which Audience can
+	// require. Cognito supports it with the feature plans Essentials and Plus.
 	//
-	// Optional. Default: "", tokens without "aud".
+	// Optional. Default: "", for tokens without "aud".
 	Resource string
 
-	// LoginParameters are further parameters that every login sends to Cognito, such as
-	// {"lang": "de"} or {"identity_provider": "Google"}. A link to LoginPath that
-	// names one of them for itself is heard. What protects the login is not among
-	// them: client_id, redirect_uri, response_type, scope, state, nonce,
-	// code_challenge, code_challenge_method and resource have fields of their own, or
-	// are new for every login.
+	// LoginParameters are additional parameters that every login sends to Cognito,
+	// such as {"lang": "de"} or {"identity_provider": "Google"}. A link to LoginPath
+	// can override them. Parameters that protect the login are not allowed:
+	// client_id, redirect_uri, response_type, scope, state, nonce, code_challenge,
+	// code_challenge_method and resource have their own fields, or are new for every
+	// login.
 	//
 	// Optional. Default: none.
 	LoginParameters map[string]string
@@ -89,95 +88,97 @@ type Config struct {
 	// The app
 
 	// BaseURL is the public origin of the app, such as
-	// "https://app.example.com"; a path may follow when a proxy strips one.
-	// It alone decides the callback URL, the cookies' Secure flag and their
-	// __Host- prefix: nothing is derived from request headers.
+	// "https://app.example.com", followed by a path if a proxy strips one. It
+	// alone determines the callback URL, the cookies' Secure flag and their
+	// __Host- prefix. Request headers are not used for this.
 	//
-	// Optional. Default: "", which signs in visitors of http://localhost,
-	// http://127.0.0.1 and http://[::1] only, with no proxy in between.
+	// Optional. Default: "", with which only visitors of http://localhost,
+	// http://127.0.0.1 and http://[::1] can sign in, with no proxy in between.
 	BaseURL string
 
-	// LoginPath starts a login, for a GET that opens a page. Its query may hold
-	// return_to, the path to come back to, screen, which is "signup" or
-	// "forgot_password" to begin on that page, and of Cognito's own parameters
+	// LoginPath starts a login, for a GET that opens a page. Its query may contain
+	// return_to, the path to come back to; screen, which is "signup" or
+	// "forgot_password" to start on that page; and Cognito's own parameters
 	// login_hint, lang, identity_provider, idp_identifier, prompt, max_age and
-	// acr_values: see [LoginOptions] and [Auth.LoginURL]. Like all
-	// paths here it is the full path of the request, compared exactly and with
-	// case, under a group or a mount too. Two middlewares in a row need paths
-	// of their own, or the first one answers for both.
+	// acr_values. See [LoginOptions] and [Auth.LoginURL]. Like all paths in Config,
+	// it is the full path of the request, also under a group or a mount. It is
+	// compared exactly, with case. Two middlewares in a row need different paths;
+	// otherwise the first one answers for both.
 	//
 	// Optional. Default: "/login".
 	LoginPath string
 
-	// RedirectPath is where Cognito sends the browser back. BaseURL followed
-	// by RedirectPath must be one of the app client's allowed callback URLs,
-	// letter by letter.
+	// RedirectPath is where Cognito sends the browser back to. BaseURL followed
+	// by RedirectPath must exactly match one of the app client's allowed callback
+	// URLs.
 	//
 	// Optional. Default: "/login/redirect".
 	RedirectPath string
 
-	// LogoutPath ends the session here and at Cognito: for a POST of the app's
-	// own pages, or a GET by a link on them. Every other GET gets a page that asks.
-	// Its query may hold return_to, a path of the app to end at.
+	// LogoutPath ends the session here and at Cognito, for a POST from the app's
+	// own pages or a GET from a link on them. Every other GET gets a page that asks
+	// first. The query may contain return_to, a path of the app to end at.
 	//
 	// Optional. Default: "/logout".
 	LogoutPath string
 
-	// RefreshPath renews the tokens of the session at once, unless they are
-	// younger than half a minute, for a POST of the app's own pages. It answers {"expires_at": "2006-01-02T15:04:05Z"}, 401
-	// when there is no session (any more), 403 to another site, and 503 while
-	// that cannot be known.
+	// RefreshPath renews the session's tokens at once, unless they are younger
+	// than half a minute, for a POST from the app's own pages. It answers
+	// {"expires_at": "2006-01-02T15:04:05Z"}, 401 if there is no session (any
+	// more), 403 to other sites, and 503 while it cannot be known.
 	//
 	// Optional. Default: "/token/refresh".
 	RefreshPath string
 
-	// UserPath tells scripts who is signed in, for a GET: {"user": …, "expires_at":
-	// …, "session_ends_at": …, "login_url": …, "logout_url": …}, with a null in
-	// place of the first three for strangers, and 503 while that cannot be known. The
-	// user is what UserFrom has, expires_at is when the tokens have to be renewed,
-	// and session_ends_at when the session ends if it is not used before. Asking is
-	// no use: it moves no deadline and renews nothing. Other sites get a 403.
+	// UserPath tells scripts who is signed in. It answers a GET with {"user": …,
+	// "expires_at": …, "session_ends_at": …, "login_url": …, "logout_url": …}. The
+	// first three are null when nobody is signed in. It answers 503 while that cannot
+	// be known. The user is what UserFrom returns, expires_at is when the tokens have
+	// to be renewed, and session_ends_at is when the session ends if it is not used
+	// before. A request to UserPath does not count as use: it extends no timeout and
+	// renews nothing. Other sites get a 403.
 	//
-	// At UserPath + ".js" stands a small JavaScript module for the app's pages, which
-	// exports user, session, renew, fetch, login, loginURL and logout: fetch is the
-	// browser's, and renews the tokens and tries once more after a 401.
+	// UserPath + ".js" is a small JavaScript module for the app's pages. It exports
+	// user, session, renew, fetch, login, loginURL and logout. Its fetch works like
+	// the browser's, but after a 401 it renews the tokens and tries once more.
 	//
 	// Optional. Default: "", no such route.
 	UserPath string
 
-	// AfterLogin is the path, with an optional query, that a visitor reaches
-	// after a login that had no better place to return to.
+	// AfterLogin is the path, with an optional query, where a login ends if it
+	// has no page to return to.
 	//
 	// Optional. Default: "/".
 	AfterLogin string
 
 	// AfterLogout is the path that a visitor reaches after signing out.
-	// BaseURL followed by AfterLogout must be one of the app client's allowed
-	// sign-out URLs, letter by letter.
+	// BaseURL followed by AfterLogout must exactly match one of the app client's
+	// allowed sign-out URLs.
 	//
 	// Optional. Default: "/".
 	AfterLogout string
 
-	// AppName is what visitors call the app, such as "Acme Invoices". The built-in
-	// pages show it: above what they say, in the title, and as "Back to Acme Invoices".
+	// AppName is the app's name for visitors, such as "Acme Invoices". The built-in
+	// pages show it at the top, in the title, and in "Back to Acme Invoices".
 	//
-	// Optional. Default: "", which names none and says "Back to the app".
+	// Optional. Default: "", with which they show no name and "Back to the app".
 	AppName string
 
 	// AllowedOrigins are further origins, such as "https://admin.example.com",
-	// whose pages may send unsafe requests (POST and the like) with the
-	// session cookie. Browsers send the cookie only along with requests of the
-	// same site, unless SameSite is "None", so these are sibling subdomains and
-	// other ports. No CORS headers are sent for them: that stays with the app.
+	// whose pages may send unsafe requests (POST and the like) with the session
+	// cookie. Unless SameSite is "None", browsers send the cookie only with
+	// requests from the same site, so these are sibling subdomains and other
+	// ports. The middleware sends no CORS headers: that is up to the app.
 	//
 	// Optional. Default: none.
 	AllowedOrigins []string
 
-	// AllowAmbiguousPaths lets requests pass whose path is not what it resolves
-	// to: with empty or dot segments ("//admin", "/a/../admin"), escaped letters
-	// ("/%61dmin"), escaped slashes or backslashes. They are answered with 400,
-	// since a guard on a path compares what was sent while a file server behind it
-	// resolves it. Whoever allows them puts guards on routes, not on prefixes.
+	// AllowAmbiguousPaths lets requests pass whose path differs from the path that
+	// it resolves to: with empty or dot segments ("//admin", "/a/../admin"), escaped
+	// letters ("/%61dmin"), escaped slashes or backslashes. Otherwise they get a 400,
+	// because a guard on a path compares the path as it was sent, while a file server
+	// after it resolves the path. If you set this, put guards on routes, not on
+	// prefixes.
 	//
 	// Optional. Default: false.
 	AllowAmbiguousPaths bool
@@ -185,143 +186,146 @@ type Config struct {
 	// The session
 
 	// Storage keeps sessions and logins in progress, sealed with Keys and with
-	// what only the visitors' cookies hold. Apps with more than one process need
-	// one that they share, such as Redis. It is never closed here. Methods with
-	// a context are used where a driver has them, but for one that is embedded
-	// in a storage of your own, whose Get, Set and Delete may do more.
+	// secrets that only the visitors' cookies hold. Apps with more than one process
+	// need a shared storage, such as Redis. This package never closes it. Methods
+	// with a context are used if the driver has them, but not those of a driver that
+	// is embedded in your own type, whose Get, Set and Delete may do more.
 	//
 	// Optional. Default: a new github.com/gofiber/storage/memory/v2.
 	Storage fiber.Storage
 
-	// CookieSessions lets sessions travel sealed in their cookies: no storage, any
-	// number of instances, and Keys that they share. One cookie of at most 4,096
-	// bytes holds a session with tokens of the usual sizes, a second one what does
-	// not fit; what is too large for two is refused at the login. What cannot hold
-	// without a storage: a copy of a cookie signs in at other instances, after its
-	// owner has signed out, until the tokens in it expire. Make them short.
+	// CookieSessions keeps each session sealed in its cookie, without a storage, for
+	// any number of instances that share Keys. With tokens of the usual size, a
+	// session fits into one cookie of at most 4,096 bytes. A larger one uses a second
+	// cookie, and if two are not enough, the login is refused. The price of having no
+	// storage is that a copy of a cookie still works at other instances after its
+	// owner has signed out, until the tokens in it expire. Give tokens a short
+	// lifetime.
 	//
 	// Optional. Default: false.
 	CookieSessions bool
 
-	// RenewInRequest lets nothing of this package outlive a request, for processes
-	// that are frozen in between, as on AWS Lambda and Cloud Run: the request that
-	// finds tokens due for renewal waits until they are renewed.
+	// RenewInRequest is for processes that are frozen between requests, as on AWS
+	// Lambda and Cloud Run. The request that finds tokens due for renewal waits until
+	// they are renewed, and no work of this package outlives a request.
 	//
 	// Optional. Default: false.
 	RenewInRequest bool
 
-	// MaxSessions bounds the sessions that one user has at a time. At a login beyond
-	// it the one that was used longest ago ends. It takes a storage of some kind, so
-	// it must not be set with CookieSessions.
+	// MaxSessions limits how many sessions one user can have at a time. When a login
+	// exceeds it, the least recently used session ends. It needs a storage, so it must
+	// not be set with CookieSessions.
 	//
 	// Optional. Default: 0, any number.
 	MaxSessions int
 
-	// Keys are secrets of the app, of 32 characters at least, such as "openssl
-	// rand -base64 32" prints. All instances that share a Storage share them:
-	// whoever can write to the storage, and does not know them, can make no
-	// session. The first one seals, all of them open. To replace one, put the new
-	// one behind it on all instances, then before it, and remove the old one when
-	// IdleTimeout has passed: whatever is in use is sealed anew by then. They are
-	// printed nowhere.
+	// Keys are secrets of the app, of at least 32 characters each, such as the output
+	// of "openssl rand -base64 32". All instances must have the same Keys. Someone who
+	// can write to the storage but does not know them cannot create a session. The
+	// first key seals; any of them opens. To replace a key, add the new one after it
+	// on all instances, then move the new one to the front, and remove the old one
+	// when IdleTimeout has passed: by then, all sessions in use are sealed with the
+	// new key. Keys are never printed.
 	//
-	// Optional. Default: random, for the life of the process; required with
+	// Optional. Default: random, for the lifetime of the process; required with
 	// Storage and with CookieSessions.
 	Keys []string
 
-	// CookieName names the session cookie, without prefix: "__Host-" is put
-	// before it when BaseURL is https. Apps that share a host, under paths or
-	// ports of their own, and the same ClientID need a name each: browsers
-	// send all of them the same cookies.
+	// CookieName is the name of the session cookie, without a prefix: "__Host-" is
+	// added if BaseURL is https. Apps that share a ClientID and a host, under
+	// different paths or ports, each need their own name, because browsers send the
+	// same cookies to all of them.
 	//
 	// Optional. Default: "cognito_" and a short hash of ClientID.
 	CookieName string
 
-	// BrowserSession lets the session cookie end with the browser, as people expect
-	// of machines that they share. IdleTimeout and AbsoluteTimeout hold as ever:
+	// BrowserSession makes the session cookie end when the browser closes, as people
+	// expect on shared machines. IdleTimeout and AbsoluteTimeout still apply, because
 	// browsers that restore their tabs restore such cookies too.
 	//
-	// Optional. Default: false, a cookie that lives for AbsoluteTimeout.
+	// Optional. Default: false, for a cookie that lasts for AbsoluteTimeout.
 	BrowserSession bool
 
-	// SameSite is "Lax", or "None" for an app that other sites show in a frame: its
-	// cookies are Secure and Partitioned, so BaseURL must be https. Browsers then send
-	// them along with requests of any site. What may change something is refused all the
-	// same, unless it comes from the app's own pages or AllowedOrigins; what a GET may
-	// cost, see "In the frames of other sites" in docs/security.md. There is no Domain
-	// attribute: every host below it could read the session, and browsers would refuse
-	// the __Host- prefix, without which one that is taken over could write it.
+	// SameSite is "Lax", or "None" for an app that other sites show in a frame. With
+	// "None", the cookies are Secure and Partitioned, so BaseURL must be https, and
+	// browsers send them with requests from any site. Unsafe requests are still refused
+	// unless they come from the app's own pages or AllowedOrigins. For the risk of GET
+	// requests, see "In the frames of other sites" in docs/security.md. The cookies have
+	// no Domain attribute: every host below the domain could read the session, and
+	// browsers would reject the __Host- prefix, without which any of these hosts could
+	// overwrite the session.
 	//
 	// Optional. Default: "Lax".
 	SameSite string
 
 	// IdleTimeout ends a session this long after its last request.
 	//
-	// Optional. Default: 24h, or AbsoluteTimeout when that is shorter.
+	// Optional. Default: 24h, or AbsoluteTimeout if that is shorter.
 	IdleTimeout time.Duration
 
-	// AbsoluteTimeout ends a session this long after its login, however busy
-	// it is.
+	// AbsoluteTimeout ends a session this long after its login, even if it is in
+	// use.
 	//
 	// Optional. Default: 168h (7 days).
 	AbsoluteTimeout time.Duration
 
 	// The behaviour
 
-	// Bearer also accepts access tokens in "Authorization: Bearer" headers, of
-	// this client and of BearerClientIDs. A request that brings one is judged
-	// by it alone: it is never redirected and its cookie is not looked at.
-	// OnLogin is not asked, for there is no login: a user whom it refuses is let in
-	// by a token. What has to hold for both belongs into a guard, [Require].
+	// Bearer also accepts access tokens in "Authorization: Bearer" headers, if they
+	// were issued to this client or to one of BearerClientIDs. Such a request is
+	// judged by its token alone: it is never redirected, and its cookie is ignored.
+	// OnLogin does not run, because there is no login: a user whom it refuses can
+	// still use a token. A rule for both belongs in a guard, such as [Require].
 	//
 	// Optional. Default: false.
 	Bearer bool
 
 	// BearerClientIDs are further app clients of the pool, such as those of
-	// machines and mobile apps, whose tokens are accepted with Bearer. With an
-	// Audience, a "*" alone lets in every client of the pool, also those that
-	// register themselves, as agents do: the tokens have to be bound to the Audience.
+	// machines and mobile apps, whose tokens are accepted with Bearer. A single "*"
+	// accepts every client of the pool, including clients that register themselves,
+	// as AI agents do. It needs an Audience, which the tokens must be bound to.
 	//
 	// Optional. Default: none.
 	BearerClientIDs []string
 
 	// Audience is the "aud" that bearer tokens must have, for an API whose
 	// tokens are bound to a resource (RFC 8707). Cognito sets "aud" in access
-	// tokens only when the login names a resource. If it is an address, and Bearer
-	// and BaseURL are set, programs learn where to get such tokens: from the document
-	// at /.well-known/oauth-protected-resource, with the path of the Audience behind
-	// it, which every challenge names (RFC 9728).
+	// tokens only if the login names a resource. If Audience is a URL, and Bearer
+	// and BaseURL are set, programs can find out where to get such tokens: every
+	// challenge names the protected resource metadata (RFC 9728), which is at
+	// /.well-known/oauth-protected-resource, followed by the path of the Audience.
 	//
-	// Optional. Default: "", any.
+	// Optional. Default: "", for any.
 	Audience string
 
-	// UserInfo also reads /oauth2/userInfo at login and adds the claims that
-	// the ID token lacks to the user. They stay as they are until the next
+	// UserInfo also reads /oauth2/userInfo at login, and adds claims that are
+	// missing from the ID token to the user. They do not change until the next
 	// login.
 	//
 	// Optional. Default: false.
 	UserInfo bool
 
-	// Next skips the middleware for a request when it returns true: nobody
-	// is signed in there, and none of the routes answers.
+	// Next skips the middleware for a request if it returns true. Nobody is
+	// signed in there, and none of the middleware's own paths is answered.
 	//
 	// Optional. Default: nil.
 	Next func(fiber.Ctx) bool
 
-	// ErrorHandler answers for the middleware and its guards when something
-	// is refused or fails. The error is an [*Error]: what [PageOf] makes of it
-	// is fit for the visitor, its text with the whole cause is for the log. It is
-	// also asked, with the status 200, for the page that a refused form is led to.
+	// ErrorHandler answers when the middleware or a guard refuses a request, or
+	// fails. The error is an [*Error]. Show visitors only what [PageOf] returns:
+	// the error's own text contains the whole cause and is for the log. It is also
+	// called, with the status 200, for the page that follows a refused form.
 	//
 	// Optional. Default: [DefaultErrorHandler], a small HTML page for browsers,
 	// problem+json (RFC 9457) for the rest.
 	ErrorHandler func(fiber.Ctx, error) error
 
-	// OnLogin runs when a login has been verified and before the session
-	// begins: to note the user in a database, or to refuse. A [*fiber.Error]
-	// refuses with its status and its message for the visitor, any other
-	// error with a bland text. It is one of two doors: with Bearer, access tokens
-	// come without a login, and only a guard such as [Require] is asked at both.
+	// OnLogin runs after a login has been verified and before the session begins.
+	// Use it to save the user in a database, or to refuse the login. A
+	// [*fiber.Error] refuses with its status, and visitors see its message. Any
+	// other error refuses with a neutral text. OnLogin does not run for bearer
+	// tokens, which need no login: a rule for both belongs in a guard, such as
+	// [Require].
 	//
 	// Optional. Default: nil.
 	OnLogin func(fiber.Ctx, *User) error
@@ -331,14 +335,14 @@ type Config struct {
 	// Optional. Default: nil.
 	OnLogout func(fiber.Ctx, *User)
 
-	// OnRefresh runs in the background after a session's tokens were renewed,
-	// with the user as Cognito now describes them.
+	// OnRefresh runs in the background after a session's tokens were renewed. It
+	// gets the user with their current claims.
 	//
 	// Optional. Default: nil.
 	OnRefresh func(*User)
 
-	// OnEvent receives what happens, for audit and metrics, in place of the log;
-	// [Event.Context] has the request's values. It must be quick and safe for
+	// OnEvent receives events, for audit and metrics, and replaces the log of them.
+	// [Event.Context] has the request's values. OnEvent must be quick and safe for
 	// concurrent use.
 	//
 	// Optional. Default: nil, which writes events to Logger.
@@ -350,13 +354,13 @@ type Config struct {
 	// Optional. Default: slog.Default().
 	Logger *slog.Logger
 
-	// HTTPClient makes the calls to Cognito. Its transport is used as it is;
-	// redirects are never followed and every call has its own deadline.
+	// HTTPClient makes the calls to Cognito. Its transport is used unchanged.
+	// Redirects are never followed, and every call has its own timeout.
 	//
 	// Optional. Default: a client with its own connection pool.
 	HTTPClient *http.Client
 
-	// Now is the clock that every deadline is measured with.
+	// Now is the clock for all timeouts and expiry checks.
 	//
 	// Optional. Default: time.Now.
 	Now func() time.Time

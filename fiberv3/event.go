@@ -17,39 +17,39 @@ type EventKind string
 
 // The kinds of events.
 const (
-	EventLogin   EventKind = "login"   // a login ended, well or badly
-	EventRefresh EventKind = "refresh" // the tokens of a session were, or were not, renewed
+	EventLogin   EventKind = "login"   // a login succeeded or failed
+	EventRefresh EventKind = "refresh" // renewing a session's tokens succeeded or failed
 	EventLogout  EventKind = "logout"  // a visitor signed out
-	EventRefuse  EventKind = "refuse"  // a guard or a route turned a request away, or a handler returned our error
-	EventTamper  EventKind = "tamper"  // a session's record did not open
-	EventEnd     EventKind = "end"     // a session was ended from elsewhere, by EndSession, EndSessions or MaxSessions
+	EventRefuse  EventKind = "refuse"  // a guard or a route refused a request, or a handler returned an error of this package
+	EventTamper  EventKind = "tamper"  // a session's record could not be opened
+	EventEnd     EventKind = "end"     // EndSession, EndSessions or MaxSessions ended a session
 )
 
-// Event is one thing that happened, for audit and metrics. It never holds a
+// Event is something that happened, for audit and metrics. It never contains a
 // token, a code, a cookie or an e-mail address.
 type Event struct {
 	Kind EventKind
 	// OK tells success from failure.
 	OK bool
-	// Reason is why it failed, as [Error.Code] has it, or "".
+	// Reason is the code of the failure, as in [Error.Code], or "".
 	Reason string
 	// Subject is the "sub" of the user concerned, or "" if there is none.
 	Subject string
-	// Duration is how long a login or a refresh took, calls to Cognito
-	// included; 0 for the other kinds.
+	// Duration is how long a login or a renewal took, including calls to
+	// Cognito; 0 for the other kinds.
 	Duration time.Duration
 	// Err is the whole cause of a failure, or nil.
 	Err error
-	// Reference is what the visitor of a refusal was shown, or "" where nothing was
+	// Reference is the reference that the visitor was shown, or "" if none was
 	// shown. See [Page].
 	Reference string
 
-	// Method, Path (without the query), IP and RequestID are of the request that it
-	// happened in, or "" if there was none, as in the background. IP is Fiber's, so
-	// behind a proxy it takes fiber.Config.ProxyHeader; RequestID is what Fiber's
-	// requestid middleware, before this one, has put into its default header or local.
-	// UserAgent is what its header says. Requests write all of this: it has no control
-	// characters, and what is too long is cut.
+	// Method, Path (without the query), IP, UserAgent and RequestID describe the
+	// request, or are "" if there was none, as in the background. IP is Fiber's, so
+	// behind a proxy, set fiber.Config.ProxyHeader. RequestID is what Fiber's requestid
+	// middleware, registered before this one, has put into its default header or
+	// local. Clients can choose all of these values, so control characters are removed
+	// and long values are cut.
 	Method, Path, IP, UserAgent, RequestID string
 
 	ctx *eventContext
@@ -59,9 +59,9 @@ type Event struct {
 // the app keeps in its contexts.
 type eventContext struct{ context.Context }
 
-// Context is the context of the request that it happened in, as the app's handlers
-// have it, or what [Auth.EndSession] was given, for traces and for deadlines; else it
-// is the background. It must not be kept for longer than [Config.OnEvent] takes.
+// Context is the context of the request, as the app's handlers see it, or the context
+// that [Auth.EndSession] was given. Otherwise it is context.Background(). Use it for
+// traces and deadlines, and do not keep it after [Config.OnEvent] has returned.
 func (e Event) Context() context.Context {
 	if e.ctx == nil {
 		return context.Background()
@@ -107,10 +107,10 @@ func (a *Auth) emit(happened engine.Event) {
 	a.config.Logger.LogAttrs(e.Context(), e.Level(), "cognito", slog.Any("event", e))
 }
 
-// Level is how loud the event is in a log: error when an operator has to act,
-// warn when something is out of reach or a stranger may only say so, debug for what
-// visitors bring about all day, and info for the rest. With [Config.OnEvent] nothing is
-// logged but by the app, which passes it on to its own logger.
+// Level is the event's level in a log: error if an operator has to act, warn if the
+// storage or Cognito cannot be reached or if the cause may come from a stranger, debug
+// for what visitors cause all day, and info for the rest. If [Config.OnEvent] is set,
+// events are not logged unless it does so itself.
 func (e Event) Level() slog.Level {
 	switch {
 	case e.Kind == EventRefuse && quietRefusals[e.Reason], e.Kind == EventRefresh && e.OK:

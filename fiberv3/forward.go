@@ -13,33 +13,35 @@ import (
 	"github.com/gofiber/fiber/v3"
 )
 
-// Forward sends requests on to another service in the user's name: with the user's
-// access token as a bearer token instead of the cookie, so that a page calls an API
-// that knows nothing of sessions, and never holds a token.
+// Forward returns a handler that forwards requests to another service on behalf of the
+// user, with the user's access token as a bearer token instead of the cookie. So a page
+// can call an API that has no sessions, without ever holding a token.
 //
 //	app.All("/api/*", auth.Forward("https://api.example.com/v1"))
 //
-// The upstream is an origin and perhaps a path. What the route's wildcard matched is
-// appended, and the query; without a wildcard nothing is. An upstream over http is
-// taken for loopback and private addresses only, and for names that no public host has
-// (api, api.internal, api.local, api.svc): the token travels in clear there. With any
-// other it panics, as a guard does.
+// The upstream is an origin with an optional path. What the route's wildcard matched
+// is appended, and the query; without a wildcard, only the query is. An http upstream is
+// accepted only for loopback and private addresses, and for names that no public host
+// has (api, api.internal, api.local, api.svc), because the token is sent in clear. For
+// any other address, Forward panics, as guards do for wrong arguments.
 //
-// The token is renewed first if it has expired. Whoever is not signed in is refused as
-// by [RequireUser], so scripts get a 401, and other sites' requests that may change
-// something get a 403. A machine client's bearer token passes, if [Config.Bearer] lets
-// it in. Put guards before it that say more.
+// The token is renewed first if it has expired. Requests without a user are refused as
+// by [RequireUser]: scripts get a 401, and unsafe requests from other sites a 403. A
+// machine client's bearer token passes if [Config.Bearer] accepts it. For stricter
+// rules, put guards before Forward.
 //
-// Bodies stream both ways: answers always, requests if Fiber's StreamRequestBody is on.
-// WebSockets pass. They and event streams end when the session does, or the server.
-// Redirects are not followed: a Location within the upstream leads back through the
-// route, any other is passed on. An upstream's 401 is too: the token was good, so
-// renewing it would not help. The upstream has 60 seconds to begin its answer, or it is
-// a 504; if it cannot be reached it is a 502. Both are [*fiber.Error] values.
+// Responses are streamed, and so are request bodies if Fiber's StreamRequestBody is on.
+// WebSockets pass. They and event streams end when the session or the server does.
+// Redirects are not followed: a Location within the upstream is rewritten to lead back
+// through the route, any other is passed on. An upstream's 401 is passed on too, because
+// the token was valid and renewing it would not help. If the upstream does not begin to
+// respond within 60 seconds, the error is a 504; if it cannot be reached, it is a 502.
+// Both are [*fiber.Error] values.
 //
-// Cookies pass in neither direction, nor do headers that say who asks, or that speak
-// for the whole origin: see SECURITY.md. All the rest of an answer is your origin's
-// word, scripts in pages included, so forward to services that you trust.
+// Cookies pass in neither direction. Neither do headers that say who the user is, or
+// that affect the whole origin: see SECURITY.md. Everything else in a response comes
+// from your origin, including scripts in pages, so forward only to services that you
+// trust.
 func (a *Auth) Forward(upstream string) fiber.Handler {
 	target, wrong := forward.ParseTarget(upstream)
 	if wrong != nil {

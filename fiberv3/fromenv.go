@@ -15,18 +15,17 @@ import (
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
-// FromEnv reads a Config from the environment: each text, number, duration, flag and
-// list of it from a variable of its own, which has the field's name with COGNITO_ in
-// front. UserPoolID is COGNITO_USER_POOL_ID, IdleTimeout is COGNITO_IDLE_TIMEOUT ("8h"),
-// and the entries of COGNITO_KEYS are separated by commas or spaces. BASE_URL and
-// COGNITO_USERINFO are read as well. Spaces at the ends do not count, and an empty
-// variable is one that is not set. What no text can say, such as Storage, the app sets
-// afterwards.
+// FromEnv reads a Config from the environment. Every text, number, duration, flag and
+// list has its own variable, which is the field's name with the prefix COGNITO_:
+// UserPoolID is COGNITO_USER_POOL_ID, IdleTimeout is COGNITO_IDLE_TIMEOUT ("8h"), and
+// the entries of COGNITO_KEYS are separated by commas or spaces. BASE_URL and
+// COGNITO_USERINFO are read as well. Leading and trailing spaces are ignored, and an
+// empty variable counts as not set. Set the other fields, such as Storage, afterwards.
 //
-// The error is a [*ConfigError] with everything that is wrong at once, as
-// [Config.Validate] says it, in the names of the variables. A variable that begins with
-// COGNITO_ and is no setting is an error too, for it is one that was misspelt; its value
-// is not shown.
+// The error is a [*ConfigError] that lists everything that is wrong at once, like
+// [Config.Validate], but by the names of the variables. An unknown variable that begins
+// with COGNITO_ is an error too, because it was probably misspelt. Its value is not
+// shown.
 func FromEnv() (Config, error) { return configFrom(os.Environ()) }
 
 const variablePrefix = "COGNITO_"

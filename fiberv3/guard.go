@@ -13,54 +13,55 @@ import (
 // Guards are ordinary handlers on routes and groups. The package-level ones use the
 // closest middleware registered before them, the methods their own.
 
-// RequireUser lets a request pass when somebody is signed in. Otherwise a page
-// visit is sent to log in and comes back afterwards; every other request gets
-// a 401, or a 503 when it cannot be known who is there.
+// RequireUser lets a request pass if somebody is signed in. Otherwise a visitor
+// of a page is sent to sign in and comes back afterwards; every other request
+// gets a 401, or a 503 if it cannot be known who is signed in.
 func RequireUser() fiber.Handler { return guardNearest(engine.HasUser) }
 
-// RequireGroup lets users pass who are in at least one of the groups, by their
-// exact names. Others who are signed in get a 403. Without a group, or with an
-// empty name, it panics.
+// RequireGroup lets users pass who are in at least one of the groups, by exact
+// name. Other signed-in users get a 403. It panics without a group, or with an
+// empty name.
 func RequireGroup(anyOf ...string) fiber.Handler {
 	return guardNearest(engine.HasUser, engine.InGroup(anyOf))
 }
 
 // RequireScope lets requests pass whose access token was granted all of the
-// scopes, by their exact names: also those of machine clients, which have no
-// user. Without a scope, or with one that cannot be one (RFC 6749 section 3.3),
-// it panics.
+// scopes, by exact name. That includes the tokens of machine clients, which have
+// no user. A login asks for the scopes in [Config.Scopes]. It panics without a
+// scope, or with an invalid one (RFC 6749 section 3.3).
 func RequireScope(allOf ...string) fiber.Handler {
 	return guardNearest(engine.HasToken, engine.WithScope(allOf))
 }
 
-// RequireFreshLogin lets users pass who have proved who they are within the
-// last maxAge, by the "auth_time" of their ID token (OpenID Connect Core section
-// 2). Cognito writes whole seconds there, so a login can count as up to a second
-// older than it is. Other page visits are sent through the login, with a
-// password asked for, and back; other requests get a 401. With a maxAge of less
-// than a second it panics.
+// RequireFreshLogin lets users pass who have signed in within the last maxAge,
+// by the "auth_time" of their ID token (OpenID Connect Core section 2). Cognito
+// writes whole seconds there, so a login can seem up to a second older than it
+// is. Other visitors of a page are sent to sign in again, with their password,
+// and come back; other requests get a 401. It panics if maxAge is less than a
+// second.
 func RequireFreshLogin(maxAge time.Duration) fiber.Handler {
 	return guardNearest(engine.HasUser, engine.LoggedInWithin(maxAge))
 }
 
 // RequireLevel lets users pass who have signed in at one of the authentication levels,
-// such as "urn:cognito:loa:3", by "acr" (OpenID Connect Core section 2): eight at most.
-// Other page visits are sent to Cognito, with "acr_values", and back; other requests get
-// a 401 (RFC 9470). Whoever comes back below the level gets a 403 and stays signed in as
-// before. Cognito knows levels with the feature plans Essentials and Plus
-// (https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-step-up-authentication.html);
-// for a pool that does not, the log says so, and nobody passes. Without a level, or with
-// one that cannot be one, it panics.
+// such as "urn:cognito:loa:3", by "acr" (OpenID Connect Core section 2). Other visitors
+// of a page are sent to Cognito, with "acr_values", and come back; other requests get a
+// 401 (RFC 9470). A user who does not reach the level gets a 403 and stays signed in as
+// before. Cognito supports levels with the feature plans Essentials and Plus
+// (https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-step-up-authentication.html).
+// If the pool does not, the log says so, and nobody passes. RequireLevel panics without a
+// level, with more than eight, or with an invalid one.
 func RequireLevel(acr ...string) fiber.Handler {
 	return guardNearest(engine.HasUser, engine.AtLevel(acr))
 }
 
-// RequireMFA is [RequireLevel] for users who have shown two factors, by the method
-// "mfa" in "amr" (RFC 8176 section 2).
+// RequireMFA is like [RequireLevel] for users who have signed in with a second factor,
+// by the method "mfa" in "amr" (RFC 8176 section 2).
 func RequireMFA() fiber.Handler { return guardNearest(engine.HasUser, engine.WithMFA) }
 
-// Require lets users pass for whom allowed returns true. It is the guard for
-// everything that the others cannot say. Without a function it panics.
+// Require lets users pass for whom allowed returns true; other signed-in users get
+// a 403. Use it for rules that the other guards cannot express. It panics if allowed
+// is nil.
 func Require(allowed func(*User) bool) fiber.Handler {
 	return guardNearest(engine.HasUser, meets(allowed))
 }

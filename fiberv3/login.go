@@ -9,56 +9,59 @@ import (
 	"github.com/gofiber/fiber/v3"
 )
 
-// LoginOptions are what a login asks for besides the usual. The zero value is what a
-// link to [Config.LoginPath] does. See
+// LoginOptions are options for one login. The zero value is the same as a plain link to
+// [Config.LoginPath]. See
 // https://docs.aws.amazon.com/cognito/latest/developerguide/authorization-endpoint.html
 type LoginOptions struct {
-	// ReturnTo is the path of this app, with an optional query and fragment, to come
-	// back to. Anything else is taken for none: a login never leads elsewhere.
+	// ReturnTo is the path of this app to come back to, with an optional query and
+	// fragment. Anything else is ignored: a login never leads to another site.
 	//
 	// Optional. Default: AfterLogin.
 	ReturnTo string
 
-	// Prompt is what to ask a visitor whom Cognito knows (OpenID Connect Core section
-	// 3.1.2.1): "login" for who they are, once more, "select_account", "consent", or
+	// Prompt is what Cognito asks a visitor whom it remembers (OpenID Connect Core
+	// section 3.1.2.1): "login" to sign in again, "select_account", "consent", or
 	// "none" to ask nothing. The classic hosted UI ignores it.
 	//
-	// Optional. Default: "", whatever Cognito finds necessary.
+	// Optional. Default: "", for what Cognito finds necessary.
 	Prompt string
 
-	// LoginHint fills in the user name.
+	// LoginHint fills in the username on the login page.
 	//
 	// Optional. Default: "".
 	LoginHint string
 
-	// IdentityProvider is the name of the provider to go to at once, such as "Google"
-	// or "COGNITO", and IDPIdentifier one of its identifiers instead.
+	// IdentityProvider is the name of the provider to go to directly, such as "Google"
+	// or "COGNITO". IDPIdentifier is one of the provider's identifiers, for use instead
+	// of its name.
 	//
-	// Optional. Default: "", the visitor chooses.
+	// Optional. Default: "", with which the visitor chooses.
 	IdentityProvider, IDPIdentifier string
 
-	// Lang is the language of Cognito's pages, such as "de" or "zh-CN". Managed login
-	// knows it.
+	// Lang is the language of Cognito's pages, such as "de" or "zh-CN". Only managed
+	// login supports it.
 	//
-	// Optional. Default: "", the browser's.
+	// Optional. Default: "", for the browser's language.
 	Lang string
 
-	// Screen opens another page of Cognito's than the one to sign in: "signup", or
-	// "forgot_password". Both lead back signed in, with the same guarantees.
+	// Screen opens a page of Cognito other than the one to sign in: "signup" or
+	// "forgot_password". From both, visitors come back signed in, with the same
+	// guarantees.
 	//
 	// Optional. Default: "".
 	Screen string
 
-	// MaxAge is how long ago the visitor may have proved who they are, in whole
-	// seconds (OpenID Connect Core section 3.1.2.1). Otherwise Cognito asks; where it
-	// does not, as the classic hosted UI, the login is refused with [ErrStaleLogin].
+	// MaxAge is how long ago the visitor may have entered their credentials, in whole
+	// seconds (OpenID Connect Core section 3.1.2.1). If it is longer ago, Cognito asks
+	// again. If Cognito does not ask, like the classic hosted UI, the login is refused
+	// with [ErrStaleLogin].
 	//
-	// Optional. Default: 0, any time.
+	// Optional. Default: 0, for any time.
 	MaxAge time.Duration
 
-	// Levels are authentication levels, such as "urn:cognito:loa:3", one of which the
-	// login has to reach, eight at most: see [RequireLevel]. A login below them is
-	// refused with [ErrLevelNotReached].
+	// Levels are at most eight authentication levels, such as "urn:cognito:loa:3". The
+	// login has to reach one of them; otherwise it is refused with
+	// [ErrLevelNotReached]. See [RequireLevel].
 	//
 	// Optional. Default: none.
 	Levels []string
@@ -71,15 +74,15 @@ func (o LoginOptions) wishes() engine.Wishes {
 	}
 }
 
-// Login sends the browser to log in, as LoginPath does, from a handler that opens a page
-// or answers a form. Options that no login can have are refused with [ErrBadLogin], since
-// they often hold what a visitor has typed in; scripts are refused with
-// [ErrNotNavigation], and told where to send the browser.
+// Login redirects the browser to sign in, as LoginPath does, from a handler that serves
+// a page or a form. Invalid options are refused with [ErrBadLogin], since they often
+// contain what a visitor has typed. Scripts are refused with [ErrNotNavigation], and are
+// told where to send the browser.
 func (a *Auth) Login(c fiber.Ctx, options LoginOptions) error {
 	return hideCause(a.engine.Login(requestOf(c), options.wishes()))
 }
 
-// LoginURL is where a link to a login leads: LoginPath, as a browser reaches it, with the
-// options in its query. They are no secret, and any visitor may change them. Options that
-// no login can have are left out, all of them but ReturnTo.
+// LoginURL returns the address for a link that signs in: LoginPath, as browsers reach it,
+// with the options in its query. The options are not secret, and any visitor can change
+// them. If any option is invalid, all options except ReturnTo are left out.
 func (a *Auth) LoginURL(options LoginOptions) string { return a.engine.LoginURL(options.wishes()) }

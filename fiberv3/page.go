@@ -10,33 +10,32 @@ import (
 	"github.com/gofiber/fiber/v3"
 )
 
-// Page is what a visitor is told of an error, for an app that draws its pages itself.
-// None of it is secret, and none of it was written by a stranger. It must be escaped
-// all the same, as html/template does. Its fields:
+// Page is what a visitor is told about an error, for an app that renders its own error
+// pages. It contains no secrets, and no text from a stranger. Escape it nevertheless, as
+// html/template does. Its fields:
 //
-//	Code string       a stable word to translate by, such as "forbidden": see [Error]
+//	Code string       a stable code to translate by, such as "forbidden": see [Error]
 //	Title string      a short heading
 //	Text string       a sentence or two
 //	Status int        the HTTP status to answer with
-//	Reference string  random letters that find this refusal in the log, or ""
-//	FormLost bool     a form was sent and not carried out; Text says so
-//	Ways []Way        where to go on, the best first; one of them leads home
+//	Reference string  random letters to find this refusal in the log, or ""
+//	FormLost bool     a form was submitted and not processed; Text says so
+//	Ways []Way        links that lead on, the best first; one of them leads home
 type Page = fault.Page
 
-// Way is a link of a [Page]. Its fields:
+// Way is a link on a [Page]. Its fields:
 //
-//	Code string   a stable word to translate by: "home", "sign_in", "try_again" or
+//	Code string   a stable code to translate by: "home", "sign_in", "try_again" or
 //	              "sign_in_as_someone_else"
-//	Label string  what the link says
-//	Link string   where it leads, as browsers know it: a path of the app
+//	Label string  the text of the link
+//	Link string   the path in the app that it leads to, as browsers see it
 type Way = fault.Way
 
-// PageOf says what the built-in page would say of an error, in an error handler of
-// the app's own: that of [Config] or that of fiber.Config. Errors of this package
-// keep their words however they are wrapped. All others get a bland page with the
-// status of a [*fiber.Error] or 500, the codes "not_found", "bad_request" or
-// "internal_error", no reference, and "/" for the way home. Of nil, the page is
-// empty.
+// PageOf returns what the built-in page says about an error. Call it in your own error
+// handler, in [Config] or in fiber.Config. Errors of this package keep their texts, even
+// if they are wrapped. All other errors get a neutral page: the status of a
+// [*fiber.Error] or 500, the code "not_found", "bad_request" or "internal_error", no
+// reference, and a link home to "/". For nil, the page is empty.
 func PageOf(err error) Page {
 	if err == nil {
 		return Page{}
@@ -47,12 +46,12 @@ func PageOf(err error) Page {
 	return fault.PageOf(fault.Foreign(statusOf(err), err))
 }
 
-// DefaultErrorHandler answers for an error as this package does by itself: with a
-// small HTML page for browsers, or problem+json (RFC 9457). An error handler of the
-// app's own, that of [Config] or that of fiber.Config, falls back on it; it can also
-// be that of fiber.Config as it is. Errors that are none of this package's get the
-// page that [PageOf] says. Strangers are not told what they say, so those with a
-// status of 500 and above are written to Logger, with the reference of the answer.
+// DefaultErrorHandler answers an error as this package does by default: with a small
+// HTML page for browsers, or problem+json (RFC 9457) for programs. Your own error
+// handler, in [Config] or in fiber.Config, can fall back on it, and it can be the
+// error handler of fiber.Config itself. Errors that are not from this package get the
+// page that [PageOf] describes. Visitors do not see their text. Those with a status of
+// 500 or more are written to Logger, with the reference that the visitor sees.
 func DefaultErrorHandler(c fiber.Ctx, err error) error {
 	if err == nil {
 		return nil

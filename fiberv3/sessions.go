@@ -10,20 +10,20 @@ import (
 	"github.com/gofiber/fiber/v3"
 )
 
-// Session is one of a user's sessions, for a page on which they see and end them.
+// Session is one of a user's sessions, for a page where users list and end them.
 type Session struct {
-	// ID is what [SessionID] says in a request of that session.
+	// ID is what [SessionID] returns in a request of that session.
 	ID string
-	// Began is when the user signed in, and LastSeen when the session was last used,
-	// give or take a tenth of IdleTimeout.
+	// Began is when the user signed in. LastSeen is when the session was last used,
+	// accurate to a tenth of IdleTimeout.
 	Began, LastSeen time.Time
-	// Description is what [DescribeSession] was given at the login.
+	// Description is the text that [DescribeSession] was given at the login.
 	Description string
 }
 
-// Sessions lists the sessions of a user, by [User.Subject], the one used last first. It
-// takes a storage: with [Config.CookieSessions] the error is [ErrMisconfigured]. While
-// the storage is out of reach it is [ErrUnavailable].
+// Sessions lists the sessions of a user, by [User.Subject], most recently used first. It
+// needs a storage: with [Config.CookieSessions], the error is [ErrMisconfigured]. If the
+// storage cannot be reached, it is [ErrUnavailable].
 func (a *Auth) Sessions(ctx context.Context, subject string) ([]Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -40,11 +40,11 @@ func (a *Auth) Sessions(ctx context.Context, subject string) ([]Session, error) 
 	return sessions, nil
 }
 
-// EndSession ends one session of a user. When it returns, the next request of that
-// session is refused at every instance. A session that is over, or is not this user's,
-// is no error. Its refresh token cannot be revoked from here, since it is sealed with
-// the visitor's cookie. See [Auth.EndSessions] for what does. [Config.OnEvent] hears of
-// each session that was ended, as [EventEnd].
+// EndSession ends one session of a user. Once it has returned, every instance refuses
+// the session's next request. It is not an error if the session has already ended or is
+// not this user's. EndSession cannot revoke the refresh token, because only the
+// visitor's cookie opens it; [Auth.EndSessions] shows what can. [Config.OnEvent] receives
+// an [EventEnd] for each session that was ended.
 func (a *Auth) EndSession(ctx context.Context, subject, id string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -52,11 +52,11 @@ func (a *Auth) EndSession(ctx context.Context, subject, id string) error {
 	return a.engine.EndSession(ctx, subject, id)
 }
 
-// EndSessions ends all sessions of a user that have begun until now, and returns how
-// many there were. What Cognito has given to the user's sessions elsewhere, and the
-// refresh tokens of these, end with a call of Cognito's own besides. It takes the AWS
-// SDK and the permission cognito-idp:AdminUserGlobalSignOut, and ends all of the user's
-// sessions in all clients of the pool, so it does not fit a single one:
+// EndSessions ends all sessions that a user has now, and returns how many there were.
+// It does not revoke their refresh tokens, and does not end the user's sessions in other
+// apps. To do both, also call AdminUserGlobalSignOut. This takes the AWS SDK and the
+// permission cognito-idp:AdminUserGlobalSignOut. It signs the user out of all clients of
+// the pool, so it is not suitable for ending a single session:
 //
 //	if _, err := auth.EndSessions(ctx, user.Subject()); err != nil {
 //		return err
@@ -66,7 +66,7 @@ func (a *Auth) EndSession(ctx context.Context, subject, id string) error {
 //	})
 //	return err
 //
-// In this order: a session that is renewed in between has ended here already.
+// Keep this order: a session that is renewed in between has already ended here.
 func (a *Auth) EndSessions(ctx context.Context, subject string) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -74,7 +74,8 @@ func (a *Auth) EndSessions(ctx context.Context, subject string) (int, error) {
 	return a.engine.EndSessions(ctx, subject)
 }
 
-// DescribeSession says what [Auth.Sessions] is to show of the session that is about to
-// begin, such as the browser and where it is. Call it in OnLogin; without it nothing of
-// that kind is kept. 256 bytes are, without control characters.
+// DescribeSession sets the Description that [Auth.Sessions] returns for the session that
+// is about to begin, such as the browser and its location. Call it in OnLogin; otherwise
+// there is no description. At most 256 bytes are kept, and control characters are
+// removed.
 func DescribeSession(c fiber.Ctx, text string) { engine.Describe(requestOf(c), text) }

@@ -25,15 +25,15 @@ type ConfigError struct {
 	Problems []ConfigProblem
 }
 
-// A ConfigProblem is one setting that cannot work.
+// A ConfigProblem is one invalid setting.
 type ConfigProblem struct {
 	Field  string // the Config field
-	Value  string // what it was set to; secrets are redacted
+	Value  string // what it is set to, with secrets redacted
 	Rule   string // what the field must be
 	Remedy string // what to do about it
 }
 
-// Error names every problem with field, value, rule and remedy.
+// Error lists every problem with its field, value, rule and remedy.
 func (e *ConfigError) Error() string {
 	var b strings.Builder
 	b.WriteString("cognito: invalid config:")
@@ -58,7 +58,7 @@ var (
 )
 
 // Validate reports everything that is wrong with the config at once, as a
-// [*ConfigError], or nil. Fields left empty are judged by their defaults. It
+// [*ConfigError], or nil. Empty fields are validated with their defaults. It
 // makes no network call.
 func (c Config) Validate() error {
 	full := c.withDefaults()

@@ -7,9 +7,9 @@ import (
 	"github.com/gofiber/fiber/v3"
 )
 
-// Watch looks after the session behind a connection that stays open. A request is
-// judged once, when it comes; a WebSocket or a stream that it opens goes on after its
-// user has signed out, unless somebody looks.
+// Watch checks the session of a connection that stays open. A request is checked once,
+// when it arrives. A WebSocket or a stream that it opens continues after its user has
+// signed out, unless your code checks.
 //
 //	watch := auth.Watch(c) // before the connection is upgraded
 //	...
@@ -17,28 +17,27 @@ import (
 //		return // and close the connection
 //	}
 //
-// Every call reads the session, as a request does. Ask every few seconds, or before
-// whatever matters: messages that change something, messages that tell something. It
-// does not count as use: a session that has nothing but an open connection ends when
-// IdleTimeout is over.
+// Every call reads the session, as a request does. Call it every few seconds, or before
+// each message that changes something or reveals something. It does not count as use:
+// a session with nothing but an open connection ends after IdleTimeout.
 type Watch struct{ inner *engine.Watch }
 
-// Watch begins to look after whoever sent this request. It is never nil, and it may be
-// used when the request is long over, by several goroutines.
+// Watch returns a Watch for the user who sent this request. It is never nil. It may be
+// used after the request has ended, and by several goroutines.
 func (a *Auth) Watch(c fiber.Ctx) *Watch { return &Watch{a.engine.Watch(requestOf(c))} }
 
-// User is who is signed in now, as Cognito described them at the last renewal. The
-// error is [ErrSessionEnded] once the session is over, wherever it was ended,
+// User returns the signed-in user, with the claims of the last renewal. The error is
+// [ErrSessionEnded] once the session has ended, on whichever instance,
 // [ErrNotSignedIn] if there never was one, and [ErrUnavailable] if that cannot be known
-// at the moment: the connection may stay. After a request with a bearer token it is
-// [ErrInvalidToken] once the token has expired.
+// at the moment, in which case the connection may stay open. For a request with a bearer
+// token, it is [ErrInvalidToken] once the token has expired.
 func (w *Watch) User() (*User, error) {
 	user, err := w.inner.User()
 	return (*User)(user), err
 }
 
-// AccessToken is the user's access token, never expired, as [AccessToken] is for a
-// request. The errors are those of [Watch.User].
+// AccessToken returns the user's access token, which is never expired, as [AccessToken]
+// does for a request. The errors are those of [Watch.User].
 func (w *Watch) AccessToken() (string, error) {
 	token, err := w.inner.AccessToken()
 	return token.Reveal(), err
