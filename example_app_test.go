@@ -9,13 +9,13 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/cors"
 )
 
-// A private app: from the guard on nobody is a stranger. A page visit is sent to sign in
-// and comes back, a script gets a 401.
+// A private app: after the guard, everybody is signed in. A visitor of a page is sent to
+// sign in and comes back; a script gets a 401.
 func ExampleRequireUser() {
 	config, pool := exampleConfig()
 	defer pool.Close()
 	app := fiber.New()
-	app.Get("/imprint", func(c *fiber.Ctx) error { return c.SendString("public") }) // in front
+	app.Get("/imprint", func(c *fiber.Ctx) error { return c.SendString("public") }) // before the guard
 	app.Use(cognito.New(config))
 	app.Use(cognito.RequireUser())
 	app.Get("/", func(c *fiber.Ctx) error { return c.SendString("hello " + cognito.UserFrom(c).Name()) })
@@ -39,15 +39,15 @@ func ExampleRequireUser() {
 	// hello Alice Liddell
 }
 
-// A single-page app on an origin of its own, at the same site as its API: it may write
-// with the session cookie, which no other origin may.
+// A single-page app on its own origin, on the same site as its API. It may send unsafe
+// requests with the session cookie; no other origin may.
 func ExampleConfig_allowedOrigins() {
 	config, pool := exampleConfig()
 	defer pool.Close()
 	config.BaseURL = "http://localhost:8021"
 	config.AllowedOrigins = []string{"http://localhost:3000"}
 	app := fiber.New()
-	app.Use(cors.New(cors.Config{AllowOrigins: "http://localhost:3000", AllowCredentials: true})) // in front
+	app.Use(cors.New(cors.Config{AllowOrigins: "http://localhost:3000", AllowCredentials: true})) // before this middleware
 	app.Use(cognito.New(config))
 	app.Post("/orders", cognito.RequireUser(), func(c *fiber.Ctx) error { return c.SendString("ordered") })
 	defer func() { _ = app.Shutdown() }()

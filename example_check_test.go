@@ -20,7 +20,7 @@ func ExampleAuth_Check() {
 	app := fiber.New()
 	app.Get("/ready", func(c *fiber.Ctx) error {
 		found, err := auth.Check(c.UserContext())
-		if err != nil || (len(found) > 0 && found[0].Breaks) { // those that break something come first
+		if err != nil || (len(found) > 0 && found[0].Breaks) { // findings that break something come first
 			return c.SendStatus(fiber.StatusServiceUnavailable)
 		}
 		return c.SendString("ready")

@@ -9,8 +9,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// A page's script asks who is signed in, as often as it likes: that keeps no session
-// alive. A stranger gets an answer too, with where to sign in.
+// A page's script asks who is signed in, as often as it likes, without keeping the
+// session alive. If nobody is signed in, the response says where to sign in.
 func ExampleConfig_userPath() {
 	config, pool := exampleConfig()
 	defer pool.Close()
@@ -46,8 +46,8 @@ func ExampleConfig_userPath() {
 	// bob@example.com
 }
 
-// An API that agents find and use by themselves: their clients are unknown when it is
-// deployed, and their tokens are bound to it.
+// An API that AI agents discover and use on their own. Their clients are not known when
+// it is deployed, and their tokens are bound to it.
 func ExampleConfig_agents() {
 	config, pool := exampleConfig()
 	defer pool.Close()

@@ -7,8 +7,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// One pool per host, on the same paths: each middleware runs for its own host only, and
-// guards mean the one that runs.
+// One pool per host, with the same paths. Each middleware runs for its own host only,
+// and guards use the one that runs.
 func ExampleConfig_next() {
 	shop, shopPool := exampleConfig()
 	defer shopPool.Close()
@@ -42,7 +42,7 @@ func ExampleConfig_next() {
 	// http://127.0.0.1:8021/login/redirect
 }
 
-// What OnLogin says of a session is what a page of the user's sessions shows.
+// OnLogin describes the session, for a page that lists the user's sessions.
 func ExampleDescribeSession() {
 	config, pool := exampleConfig()
 	defer pool.Close()

@@ -9,7 +9,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// A link to Cognito's page for new users, and one that asks for the password anew.
+// A link to Cognito's sign-up page, and one that asks for the password again.
 func ExampleAuth_LoginURL() {
 	config, pool := exampleConfig()
 	defer pool.Close()
@@ -26,7 +26,7 @@ func ExampleAuth_LoginURL() {
 	// /login?max_age=300&prompt=login
 }
 
-// A handler that sends its visitors to log in with the address that they have typed in.
+// A handler that sends visitors to sign in with the e-mail address that they have typed.
 func ExampleAuth_Login() {
 	config, pool := exampleConfig()
 	defer pool.Close()
@@ -51,12 +51,12 @@ func ExampleAuth_Login() {
 	// Output: true alice@example.com
 }
 
-// A page for users who have shown a second factor.
+// A page for users who have signed in with a second factor.
 func ExampleRequireMFA() {
 	config, pool := exampleConfig()
 	defer pool.Close()
 	app := fiber.New()
 	app.Use(cognito.New(config))
 	app.Get("/payments", cognito.RequireMFA(), func(c *fiber.Ctx) error { return c.SendString("your payments") })
-	// Others are sent to Cognito for it, with acr_values, and come back.
+	// Other users are sent to Cognito, with acr_values, and come back.
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// An app that draws its pages itself does so in its ErrorHandler. Nobody is told more
-// than on the built-in pages, and the reference leads to the cause in the log.
+// An app that renders its own error pages does so in its ErrorHandler. They say no more
+// than the built-in pages, and the reference leads to the cause in the log.
 func ExamplePageOf() {
 	config, pool := exampleConfig()
 	defer pool.Close()
@@ -21,7 +21,7 @@ func ExamplePageOf() {
 		for _, way := range page.Ways {
 			fmt.Printf("%s: %s\n", way.Label, way.Link)
 		}
-		return nil // here the app would render it
+		return nil // the app would render the page here
 	}
 	app := fiber.New()
 	app.Use(cognito.New(config))
@@ -35,7 +35,7 @@ func ExamplePageOf() {
 	// Sign in as someone else: /login?prompt=login&return_to=%2Fadmin
 }
 
-// What an app's own ErrorHandler has no better answer for, the default one answers.
+// Your own ErrorHandler can leave errors to the default one.
 func ExampleDefaultErrorHandler() {
 	config, pool := exampleConfig()
 	defer pool.Close()
@@ -57,7 +57,7 @@ func ExampleDefaultErrorHandler() {
 	// 401 Unauthorized
 }
 
-// A script that is refused learns where to sign in, and when to ask again.
+// A script that is refused is told where to sign in, and when to try again.
 func ExampleError() {
 	config, pool := exampleConfig()
 	defer pool.Close()

@@ -16,11 +16,11 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// The examples run against a user pool in this process. In an app, write the
-// Config with the pool's own values, as in Example.
+// The examples run against a user pool in this process. In an app, use a Config
+// with the values of your own pool, as in Example.
 
-// exampleConfig is of a pool where alice is in the group admin and bob is in
-// none.
+// exampleConfig is for a pool in which alice is in the group admin and bob is in
+// no group.
 func exampleConfig() (cognito.Config, *cognitotest.Pool) {
 	pool := cognitotest.New(cognitotest.Options{})
 	config := pool.Config()
@@ -28,7 +28,7 @@ func exampleConfig() (cognito.Config, *cognitotest.Pool) {
 	return config, pool
 }
 
-// show prints how an app answers a request.
+// show prints an app's response to a request.
 func show(app *fiber.App, r *http.Request) {
 	response, err := app.Test(r, -1)
 	if err != nil {
@@ -44,7 +44,7 @@ func show(app *fiber.App, r *http.Request) {
 	fmt.Println(string(body))
 }
 
-// visit is a request for a page of the app, by somebody with these cookies.
+// visit is a request for a page of the app, with these cookies.
 func visit(path string, cookies ...*http.Cookie) *http.Request {
 	r, _ := http.NewRequest("GET", "http://localhost:8021"+path, nil)
 	for _, cookie := range cookies {
@@ -53,8 +53,8 @@ func visit(path string, cookies ...*http.Cookie) *http.Request {
 	return r
 }
 
-// One line turns it on. The three values are on the pages "Domain", "App
-// clients" and "Overview" of the user pool.
+// One line adds the middleware. The three values are on the pages "Domain",
+// "App clients" and "Overview" of the user pool.
 func Example() {
 	app := fiber.New()
 	app.Use(cognito.New(cognito.Config{
@@ -75,7 +75,7 @@ func Example() {
 	// Output: auth.bar-tech.uk/oauth2/authorize
 }
 
-// A guarded page sends visitors to log in, and they come back to it.
+// A guarded page sends visitors to sign in, and they come back to it.
 func ExampleNew() {
 	config, pool := exampleConfig()
 	defer pool.Close()
@@ -97,12 +97,12 @@ func ExampleNew() {
 	// hello Alice Liddell
 }
 
-// FromEnv reads what a deployment sets, such as COGNITO_CLIENT_ID, and the app adds what
-// no text can say.
+// FromEnv reads what a deployment sets, such as COGNITO_CLIENT_ID. The app sets the
+// other fields.
 func ExampleFromEnv() {
 	config, err := cognito.FromEnv()
 	if err != nil {
-		log.Fatal(err) // each variable that is missing, wrong or misspelt, and what to do
+		log.Fatal(err) // names each missing, invalid or misspelt variable, and what to do
 	}
 	config.OnLogout = func(_ *fiber.Ctx, user *cognito.User) { log.Print(user.Subject(), " has left") }
 	app := fiber.New()
@@ -110,8 +110,8 @@ func ExampleFromEnv() {
 	log.Fatal(app.Listen(":3000"))
 }
 
-// NewAuth returns what is wrong with the config, all at once, rather than to
-// panic with it.
+// NewAuth returns everything that is wrong with the config at once, instead of
+// panicking.
 func ExampleNewAuth() {
 	_, err := cognito.NewAuth(cognito.Config{
 		UserPoolDomain: "my-app",
@@ -130,8 +130,8 @@ func ExampleNewAuth() {
 	// BaseURL must be https (http is accepted for localhost, 127.0.0.1 and [::1] only)
 }
 
-// UserFrom says who is signed in. It is nil for everybody else, so a page may
-// be for both.
+// UserFrom returns the signed-in user, or nil, so a page can serve visitors who
+// have signed in and those who have not.
 func ExampleUserFrom() {
 	config, pool := exampleConfig()
 	defer pool.Close()
@@ -154,8 +154,8 @@ func ExampleUserFrom() {
 	// hello alice <alice@example.com> of [admin]
 }
 
-// RequireGroup is for users of at least one of the groups. Others who are
-// signed in get a 403.
+// RequireGroup lets users in at least one of the groups pass. Other signed-in
+// users get a 403.
 func ExampleRequireGroup() {
 	config, pool := exampleConfig()
 	defer pool.Close()
@@ -175,7 +175,7 @@ func ExampleRequireGroup() {
 	// all users
 }
 
-// With Bearer, programs bring an access token instead of a cookie. A machine
+// With Bearer, programs send an access token instead of a cookie. A machine
 // client's token has no user, so RequireScope is the guard for it.
 func ExampleRequireScope() {
 	config, pool := exampleConfig()
@@ -199,8 +199,8 @@ func ExampleRequireScope() {
 	// 403 Forbidden
 }
 
-// RequireFreshLogin asks for the password again before something that matters,
-// and brings the visitor back.
+// RequireFreshLogin asks for the password again before a sensitive action, and
+// brings the visitor back.
 func ExampleRequireFreshLogin() {
 	config, pool := exampleConfig()
 	defer pool.Close()
@@ -221,7 +221,7 @@ func ExampleRequireFreshLogin() {
 	// 401 Unauthorized
 }
 
-// Require is the guard for what the others cannot say.
+// Require is the guard for rules that the other guards cannot express.
 func ExampleRequire() {
 	config, pool := exampleConfig()
 	defer pool.Close()
@@ -239,7 +239,7 @@ func ExampleRequire() {
 	// 403 Forbidden
 }
 
-// Decode reads claims into a type of your own, custom attributes too.
+// Decode reads claims into your own type, including custom attributes.
 func ExampleUser_Decode() {
 	config, pool := exampleConfig()
 	defer pool.Close()
@@ -265,7 +265,7 @@ func ExampleUser_Decode() {
 }
 
 // VerifyAccessToken is for tokens that do not come in a request's header, such
-// as those in the first message of a WebSocket.
+// as a token in the first message on a WebSocket.
 func ExampleAuth_VerifyAccessToken() {
 	config, pool := exampleConfig()
 	defer pool.Close()
@@ -297,8 +297,8 @@ func ExampleAuth_VerifyAccessToken() {
 	// refused: cognito: invalid_token: access token: token is of the wrong kind: token_use is not "access"
 }
 
-// AccessToken is for calling another API in the name of the user. The token is
-// never expired.
+// AccessToken is for calling another API on behalf of the user. The token is never
+// expired.
 func ExampleAccessToken() {
 	config, pool := exampleConfig()
 	defer pool.Close()
@@ -323,13 +323,13 @@ func ExampleAccessToken() {
 	// Output: a token of 3 parts
 }
 
-// OnLogin notes users in the app's own database, or refuses them. What a
-// fiber.Error says is for the visitor.
+// OnLogin saves users in the app's own database, or refuses them. Visitors see the
+// message of a fiber.Error.
 func ExampleConfig_onLogin() {
 	config, pool := exampleConfig()
 	defer pool.Close()
 
-	known := map[string]string{} // by subject: names and addresses change
+	known := map[string]string{} // by subject: names and e-mail addresses change
 	config.OnLogin = func(_ *fiber.Ctx, user *cognito.User) error {
 		if !user.EmailVerified() {
 			return fiber.NewError(fiber.StatusForbidden, "Please confirm your e-mail address first.")
@@ -348,7 +348,7 @@ func ExampleConfig_onLogin() {
 	// Output: alice@example.com
 }
 
-// OnEvent counts what happens. Without it, events are written to the Logger.
+// OnEvent counts events. Without it, events are written to the Logger.
 func ExampleConfig_onEvent() {
 	config, pool := exampleConfig()
 	defer pool.Close()
@@ -367,7 +367,7 @@ func ExampleConfig_onEvent() {
 	// 403 Forbidden
 }
 
-// Context has what handlers in front have put into the request's context, such as a
+// Context has what earlier handlers have put into the request's context, such as a
 // trace, for the line in the audit log.
 func ExampleEvent_Context() {
 	config, pool := exampleConfig()
@@ -390,8 +390,8 @@ func ExampleEvent_Context() {
 	// 401 Unauthorized
 }
 
-// Two pools in one app have paths of their own, and guards say which one they
-// mean. Their cookies and users are never confused.
+// Two pools in one app have different paths, and you choose one by calling its
+// guards. Their cookies and users are never confused.
 func Example_twoPools() {
 	customersConfig, customersPool := exampleConfig()
 	defer customersPool.Close()
