@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -16,11 +15,13 @@ import (
 	"github.com/bar-tech/cognito"
 )
 
-const doctorUsage = `Usage: cognito doctor [flags]
+const doctorUsage = `Usage: cognito doctor [flags] [app]
 
 Asks a user pool whether an app's settings are right. It needs no AWS credentials, signs
 nobody in and changes nothing. Settings come from COGNITO_* variables, as cognito.FromEnv
-reads them, and from these flags:
+reads them, and from these flags. With the address of a running app as the argument, such
+as https://app.example.com, what its login and its sign-out say is read from there; the
+pool's ID (-pool-id) and the client secret are not, since no app tells them.
 
 `
 
@@ -37,33 +38,29 @@ type doctorReport struct {
 	Findings []cognito.Finding `json:"findings"`
 }
 
+// doctorFlags are what the command line says beside settings.
+type doctorFlags struct {
+	asJSON  bool
+	app     string // the running app's address, or ""
+	learned bool   // the settings are those of the app
+}
+
 // runDoctor prints a line for each finding. The status is 1 if one of them breaks
 // something, and 2 if nothing could be asked.
 func runDoctor(args []string, stdout, stderr io.Writer) int {
-	flags := flag.NewFlagSet("doctor", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() {
-		_, _ = fmt.Fprint(stderr, doctorUsage)
-		flags.PrintDefaults()
-		_, _ = fmt.Fprint(stderr, doctorEnd)
+	flags, err := readDoctorFlags(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
 	}
-	asJSON := flags.Bool("json", false, "print the findings as JSON")
-	app := flags.String("app", "", "the running app's public address, which is asked as well; BaseURL unless it is named")
-	for _, setting := range doctorSettings {
-		flags.Func(setting.flag, setting.says, func(value string) error { return os.Setenv(setting.variable, value) })
+	if err != nil {
+		return 2 // package flag has said why
 	}
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return 0
-		}
-		return 2
-	}
-	report, err := diagnose(*app)
+	report, err := diagnose(flags)
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, err)
 		return 2
 	}
-	if *asJSON {
+	if flags.asJSON {
 		encoder := json.NewEncoder(stdout)
 		encoder.SetIndent("", "  ")
 		_ = encoder.Encode(report)
@@ -78,6 +75,31 @@ func runDoctor(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
+func readDoctorFlags(args []string, stderr io.Writer) (doctorFlags, error) {
+	var f doctorFlags
+	flags := flag.NewFlagSet("doctor", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		_, _ = fmt.Fprint(stderr, doctorUsage)
+		flags.PrintDefaults()
+		_, _ = fmt.Fprint(stderr, doctorEnd)
+	}
+	flags.BoolVar(&f.asJSON, "json", false, "print the findings as JSON")
+	flags.StringVar(&f.app, "app", "", "the running app's public address, which is asked as well; BaseURL unless it is named")
+	for _, setting := range doctorSettings {
+		flags.Func(setting.flag, setting.says, func(value string) error { return os.Setenv(setting.variable, value) })
+	}
+	err := flags.Parse(args)
+	if err == nil && flags.NArg() > 1 {
+		err = fmt.Errorf("cognito doctor: unexpected %q", flags.Arg(1))
+		_, _ = fmt.Fprintln(stderr, err)
+	}
+	if flags.NArg() == 1 {
+		f.app, f.learned = flags.Arg(0), true
+	}
+	return f, err
+}
+
 // doctorSettings are those that have a flag.
 var doctorSettings = []struct{ flag, variable, says string }{
 	{"domain", "COGNITO_USER_POOL_DOMAIN", "the pool's domain, such as https://auth.example.com"},
@@ -89,27 +111,31 @@ var doctorSettings = []struct{ flag, variable, says string }{
 }
 
 // diagnose asks the pool, and the app if its address is known.
-func diagnose(app string) (doctorReport, error) {
+func diagnose(flags doctorFlags) (doctorReport, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if flags.learned {
+		if err := learn(ctx, flags.app); err != nil {
+			return doctorReport{}, err
+		}
+	}
 	config, err := cognito.FromEnv()
 	if err != nil {
 		return doctorReport{}, err
 	}
 	config.Logger = slog.New(slog.DiscardHandler)
-	config = addressed(config, app)
+	config = addressed(config, flags.app)
 	auth, err := cognito.NewAuth(config)
 	if err != nil {
 		return doctorReport{}, err
 	}
 	defer func() { _ = auth.Close() }()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
 	found, err := auth.Check(ctx)
 	if err != nil {
 		return doctorReport{}, fmt.Errorf("cognito doctor: %w", err)
 	}
-	if config.BaseURL == "" {
-		found = append(found, addressesNotAsked)
-	}
+	found = withNotAsked(found, config, flags)
+	app := flags.app
 	if app == "" && config.BaseURL != "" && !strings.Contains(config.BaseURL, "://localhost") {
 		app = config.BaseURL
 	}
@@ -137,6 +163,26 @@ var addressesNotAsked = cognito.Finding{
 	Remedy:  "set BASE_URL, or -base-url, to what browsers see, such as http://localhost:8021 on your machine",
 }
 
+// secretNotAsked is for an operator who has named the app alone, and not what it keeps secret.
+var secretNotAsked = cognito.Finding{
+	Code: "secret_not_asked", Field: "ClientSecret",
+	Problem: "the app client has a secret, and whether the app's is right was not asked, since no app tells it",
+	Remedy:  "set COGNITO_CLIENT_SECRET",
+}
+
+// withNotAsked adds what could not be asked, in place of what only seems to be wrong.
+func withNotAsked(found []cognito.Finding, config cognito.Config, flags doctorFlags) []cognito.Finding {
+	if config.BaseURL == "" {
+		found = append(found, addressesNotAsked)
+	}
+	for i, f := range found {
+		if f.Code == "secret_missing" && flags.learned {
+			found[i] = secretNotAsked
+		}
+	}
+	return found
+}
+
 func (r doctorReport) print(out io.Writer) {
 	if len(r.Findings) == 0 {
 		_, _ = fmt.Fprintf(out, "Nothing is wrong with app client %s at %s.\n", r.ClientID, r.Domain)
@@ -150,41 +196,4 @@ func (r doctorReport) print(out io.Writer) {
 		_, _ = fmt.Fprintf(out, "%s  %s\n       %s %q: %s\n       %s\n", mark, f.Code, f.Field, f.Value, f.Problem, f.Remedy)
 	}
 	_, _ = fmt.Fprint(out, doctorEnd)
-}
-
-// askApp opens the app's own login, through whatever stands in front of it, and looks
-// where it leads and which cookie comes with it.
-func askApp(ctx context.Context, address string, config cognito.Config) []cognito.Finding {
-	login := strings.TrimSuffix(address, "/") + orElse(config.LoginPath, "/login")
-	finding := func(code, problem, remedy string) []cognito.Finding {
-		return []cognito.Finding{{Code: code, Breaks: true, Field: "BaseURL", Value: address, Problem: problem, Remedy: remedy}}
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, login, nil)
-	if err != nil {
-		return finding("app_unreachable", "it is no address: "+err.Error(), "write it like https://app.example.com")
-	}
-	request.Header.Set("Accept", "text/html")
-	client := &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	answer, err := client.Do(request)
-	if err != nil {
-		return finding("app_unreachable", "the app does not answer there: "+err.Error(), "start it, or name its address with -app")
-	}
-	_ = answer.Body.Close()
-	to, err := answer.Location()
-	if err != nil || to.Query().Get("client_id") != config.ClientID {
-		return finding("app_has_no_login", fmt.Sprintf("%s answers %d and leads to no login of this app client", login, answer.StatusCode), "let the proxy in front pass the path on; put the part that it strips into BaseURL")
-	}
-	if want := strings.TrimSuffix(address, "/") + orElse(config.RedirectPath, "/login/redirect"); to.Query().Get("redirect_uri") != want {
-		return finding("app_base_url_differs", fmt.Sprintf("the app sends its visitors back to %q", to.Query().Get("redirect_uri")), "set BaseURL of the app to the address that browsers see")
-	}
-	return judgeAppCookies(answer, finding)
-}
-
-func judgeAppCookies(answer *http.Response, finding func(code, problem, remedy string) []cognito.Finding) []cognito.Finding {
-	for _, cookie := range answer.Cookies() {
-		if strings.Contains(cookie.Name, "cognito_login_") {
-			return nil
-		}
-	}
-	return finding("app_cookie_lost", "its login comes without the cookie that it needs", "let the proxy in front pass Set-Cookie on, and cache nothing of this path")
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net"
+	"os"
 	"strings"
 	"testing"
 
@@ -59,34 +60,92 @@ func TestDoctorAsksTheApp(t *testing.T) {
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	config := pool.Config()
-	serve := func(handlers ...fiber.Handler) string {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		app := fiber.New(fiber.Config{DisableStartupMessage: true})
-		for _, handler := range handlers {
-			app.Use(handler)
-		}
-		go func() { _ = app.Listener(listener) }()
-		t.Cleanup(func() { _ = app.Shutdown(); _ = listener.Close() })
-		_, port, _ := net.SplitHostPort(listener.Addr().String())
-		return "http://localhost:" + port
-	}
+	serve := func(handlers ...fiber.Handler) string { return serveApp(t, handlers...) }
 	behind := config
 	behind.BaseURL = "http://localhost:1"
-	noCookies := func(c *fiber.Ctx) error {
-		err := c.Next()
-		c.Response().Header.Del("Set-Cookie")
-		return err
+	noHeader := func(name string) fiber.Handler {
+		return func(c *fiber.Ctx) error {
+			err := c.Next()
+			c.Response().Header.Del(name)
+			return err
+		}
+	}
+	noOrigin := func(c *fiber.Ctx) error {
+		c.Request().Header.Del("Origin")
+		return c.Next()
 	}
 	for code, address := range map[string]string{
-		"": serve(cognito.New(config)), "app_has_no_login": serve(func(c *fiber.Ctx) error { return c.SendString("hello") }),
-		"app_base_url_differs": serve(cognito.New(behind)), "app_unreachable": "http://127.0.0.1:1", "app_cookie_lost": serve(noCookies, cognito.New(config)),
+		"app_can_be_cached": serve(noHeader("Cache-Control"), cognito.New(config)),
+		"app_sign_out_lost": serve(noOrigin, cognito.New(config)),
+		"":                  serve(cognito.New(config)), "app_has_no_login": serve(func(c *fiber.Ctx) error { return c.SendString("hello") }),
+		"app_base_url_differs": serve(cognito.New(behind)), "app_unreachable": "http://127.0.0.1:1", "app_cookie_lost": serve(noHeader("Set-Cookie"), cognito.New(config)),
 	} {
 		found := askApp(t.Context(), address, config)
 		if code == "" && len(found) > 0 || code != "" && (len(found) != 1 || found[0].Code != code) {
 			t.Errorf("%s: %q", code, found)
 		}
+	}
+}
+
+// serveApp is the address of an app that is running.
+func serveApp(t *testing.T, handlers ...fiber.Handler) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := fiber.New(fiber.Config{DisableStartupMessage: true})
+	for _, handler := range handlers {
+		app.Use(handler)
+	}
+	go func() { _ = app.Listener(listener) }()
+	t.Cleanup(func() { _ = app.Shutdown(); _ = listener.Close() })
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return "http://localhost:" + port
+}
+
+// TestDoctorLearnsFromTheApp: an operator who knows no more than where the app is, and
+// the pool's ID, has the app's own words asked about.
+func TestDoctorLearnsFromTheApp(t *testing.T) {
+	for _, name := range []string{
+		"USER_POOL_DOMAIN", "CLIENT_ID", "CLIENT_SECRET", "SCOPES", "RESOURCE", "BASE_URL", "REDIRECT_PATH", "AFTER_LOGOUT", "LOGIN_PATH", "LOGOUT_PATH",
+	} {
+		t.Setenv("COGNITO_"+name, "")
+	}
+	t.Setenv("BASE_URL", "")
+	forget := func() {
+		for _, name := range []string{"USER_POOL_DOMAIN", "CLIENT_ID", "SCOPES", "BASE_URL", "REDIRECT_PATH", "AFTER_LOGOUT"} {
+			_ = os.Setenv("COGNITO_"+name, "")
+		}
+	}
+	for _, secret := range []string{"", "s3cret"} {
+		forget()
+		var app fiber.Handler
+		address := serveApp(t, func(c *fiber.Ctx) error { return app(c) })
+		pool := cognitotest.New(cognitotest.Options{Clients: []cognitotest.Client{{
+			ID: "app", Secret: secret, Scopes: []string{"openid", "orders/read"},
+			CallbackURLs: []string{address + "/back"}, LogoutURLs: []string{address + "/bye"},
+		}}})
+		t.Cleanup(pool.Close)
+		config := pool.Config()
+		config.BaseURL, config.RedirectPath, config.AfterLogout, config.Scopes = address, "/back", "/bye", []string{"openid", "orders/read"}
+		app = cognito.New(config)
+		var out bytes.Buffer
+		status := run([]string{"doctor", "-pool-id", config.UserPoolID, "-issuer", config.Issuer, address + "/"}, &out, &out)
+		said := "Nothing is wrong with app client app"
+		if secret != "" {
+			said = "note   secret_not_asked"
+		}
+		if status != 0 || !strings.Contains(out.String(), said) || strings.Contains(out.String(), "WRONG") {
+			t.Errorf("it ends with %d: %s", status, &out)
+		}
+	}
+	forget()
+	var out bytes.Buffer
+	if status := run([]string{"doctor", serveApp(t, func(c *fiber.Ctx) error { return c.SendString("hello") })}, &out, &out); status != 2 || !strings.Contains(out.String(), "leads to no login") {
+		t.Errorf("what is no app ends with %d: %s", status, &out)
+	}
+	if status := run([]string{"doctor", "http://127.0.0.1:1", "http://127.0.0.1:2"}, &out, &out); status != 2 || !strings.Contains(out.String(), "unexpected") {
+		t.Errorf("two apps end with %d: %s", status, &out)
 	}
 }
