@@ -24,8 +24,7 @@ func federatedApp(t *testing.T, pool *cognitotest.Pool, policies map[string]stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The browser keeps its connections, for which Shutdown would wait.
-	app := fiber.New(fiber.Config{DisableStartupMessage: true, ReadBufferSize: 16 << 10, IdleTimeout: time.Second})
+	app := fiber.New(fiber.Config{DisableStartupMessage: true, ReadBufferSize: 16 << 10})
 	app.Use(auth.Handler())
 	app.Get("/*", func(c *fiber.Ctx) error {
 		if targets := policies[c.Path()]; targets != "" {
@@ -44,7 +43,7 @@ func federatedApp(t *testing.T, pool *cognitotest.Pool, policies map[string]stri
 	}
 	go func() { _ = app.Listener(listener) }()
 	t.Cleanup(func() {
-		_ = app.Shutdown()
+		_ = app.ShutdownWithTimeout(time.Second) // the browser keeps its connections
 		if err := auth.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
