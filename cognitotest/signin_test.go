@@ -129,6 +129,7 @@ func TestSignInExplainsItself(t *testing.T) {
 	app := newFiberApp(pool, nil)
 	wantPanic(t, `no user "mallory"`, func() { pool.SignIn(app, "mallory", "/enter") })
 	wantPanic(t, "status 404", func() { pool.SignIn(app, "alice") })
+	wantPanic(t, "has to start logins at this path", func() { pool.SignIn(app, "alice") })
 	wantPanic(t, "no login here", func() { pool.SignIn(app, "alice", "/broken") })
 	wantPanic(t, "not registered", func() {
 		pool.SignIn(newFiberApp(pool, map[string]string{"redirect_uri": "http://x/"}), "alice", "/enter")

@@ -95,7 +95,7 @@ func (v *appVisit) signIn(p *Pool, login, username string, read func(url.Values)
 func (v *appVisit) approve(p *Pool, username string, answer appAnswer, read func(url.Values) authorization) string {
 	target, query, _ := strings.Cut(answer.location, "?")
 	if target != p.url+"/oauth2/authorize" {
-		v.panicf("want a redirect to %s/oauth2/authorize, got %s", p.url, answer)
+		v.panicf("want a redirect to %s/oauth2/authorize, got %s: the application has to start logins at this path, with the settings of this pool", p.url, answer)
 	}
 	user, _ := p.user(username) // signIn has looked
 	values, err := url.ParseQuery(query)
