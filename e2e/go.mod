@@ -10,6 +10,7 @@ require (
 	github.com/gofiber/storage/redis/v3 v3.4.3
 	github.com/redis/go-redis/v9 v9.17.3
 	go.uber.org/goleak v1.3.0
+	golang.org/x/mod v0.38.0
 )
 
 require (
