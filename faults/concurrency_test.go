@@ -49,11 +49,19 @@ func TestUsersAreNotMixedUp(t *testing.T) {
 		lab.ServeWith(t, pool, lab.On(storage), lab.Timeouts(10*time.Hour, 100*time.Hour)),
 	}
 	accounts := make([]*account, users)
-	for i := range accounts {
-		accounts[i] = newAccount(instances[i%2], fmt.Sprintf("user%03d", i))
+	var visitors sync.WaitGroup
+	for worker := range workers {
+		visitors.Go(func() {
+			for i := worker; i < users; i += workers {
+				accounts[i] = newAccount(instances[i%2], fmt.Sprintf("user%03d", i))
+			}
+		})
+	}
+	visitors.Wait()
+	if t.Failed() {
+		t.FailNow()
 	}
 
-	var visitors sync.WaitGroup
 	var clock sync.RWMutex // a leap of the clock in the middle of a login would end it
 	for worker := range workers {
 		random := rand.New(rand.NewPCG(1, uint64(worker)))
