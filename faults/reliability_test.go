@@ -209,7 +209,7 @@ func TestClientSecretChanged(t *testing.T) {
 func TestOutageLongerThanIdle(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t)
-	storage := &mortalStore{Store: lab.NewStore(), now: pool.Now, deaths: map[string]time.Time{}}
+	storage := mortalOf(lab.NewStore(), pool)
 	s := lab.ServeWith(t, pool, lab.On(storage), func(c *cognito.Config) { c.IdleTimeout = 10 * time.Minute })
 	alice := s.SignIn("alice")
 	for range 11 {
@@ -880,7 +880,7 @@ func TestStorageDownAtRenewal(t *testing.T) {
 			t.Run(fmt.Sprintf("%s from call %d on", way, call), func(t *testing.T) {
 				t.Parallel()
 				pool := lab.NewPool(t, lab.Rotating(0))
-				storage := &mortalStore{Store: lab.NewStore(), now: pool.Now, deaths: map[string]time.Time{}}
+				storage := mortalOf(lab.NewStore(), pool)
 				a, b := lab.Pair(t, pool, storage)
 				alice := a.SignIn("alice")
 				pool.Advance(lab.JustExpired)
