@@ -103,7 +103,7 @@ func TestTheImageWithoutAContainer(t *testing.T) {
 	if err := process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-ended; err != nil || !strings.Contains(out.String(), "The pool has ended.") {
+	if err := <-ended; err != nil || !strings.Contains(out.String(), "The pool has stopped.") {
 		t.Errorf("it ends with %v: %s", err, out)
 	}
 }

@@ -85,7 +85,7 @@ func readDoctorFlags(args []string, stderr io.Writer) (doctorFlags, error) {
 		_, _ = fmt.Fprint(stderr, doctorEnd)
 	}
 	flags.BoolVar(&f.asJSON, "json", false, "print the findings as JSON")
-	flags.StringVar(&f.app, "app", "", "the running app's public address, which is asked as well; BaseURL unless it is named")
+	flags.StringVar(&f.app, "app", "", "the running app's public address, to check the app too (default BaseURL)")
 	for _, setting := range doctorSettings {
 		flags.Func(setting.flag, setting.says, func(value string) error { return os.Setenv(setting.variable, value) })
 	}
@@ -103,8 +103,8 @@ func readDoctorFlags(args []string, stderr io.Writer) (doctorFlags, error) {
 // doctorSettings are those that have a flag.
 var doctorSettings = []struct{ flag, variable, says string }{
 	{"domain", "COGNITO_USER_POOL_DOMAIN", "the pool's domain, such as https://auth.example.com"},
-	{"client-id", "COGNITO_CLIENT_ID", "the app client's id"},
-	{"pool-id", "COGNITO_USER_POOL_ID", "the pool's id, such as eu-west-2_AbCdEfGhI"},
+	{"client-id", "COGNITO_CLIENT_ID", "the app client's ID"},
+	{"pool-id", "COGNITO_USER_POOL_ID", "the pool's ID, such as eu-west-2_AbCdEfGhI"},
 	{"issuer", "COGNITO_ISSUER", "the issuer, for test pools"},
 	{"base-url", "COGNITO_BASE_URL", "the app's public address, for its callback and sign-out URLs"},
 	{"scopes", "COGNITO_SCOPES", "the scopes, separated by spaces"},
@@ -159,14 +159,14 @@ func addressed(config cognito.Config, app string) cognito.Config {
 // addressesNotAsked is for an operator who would take silence about the callback for praise.
 var addressesNotAsked = cognito.Finding{
 	Code: "addresses_not_asked", Field: "BaseURL",
-	Problem: "whether the callback and sign-out URLs are registered was not asked, since the app's address is not known",
-	Remedy:  "set BASE_URL, or -base-url, to what browsers see, such as http://localhost:8021 on your machine",
+	Problem: "the callback and sign-out URLs were not checked, because the app's address is not known",
+	Remedy:  "set BASE_URL or -base-url to the address that browsers use, such as http://localhost:8021 on your machine",
 }
 
 // secretNotAsked is for an operator who has named the app alone, and not what it keeps secret.
 var secretNotAsked = cognito.Finding{
 	Code: "secret_not_asked", Field: "ClientSecret",
-	Problem: "the app client has a secret, and whether the app's is right was not asked, since no app tells it",
+	Problem: "the app client has a secret, and the app's secret was not checked, because no app reveals it",
 	Remedy:  "set COGNITO_CLIENT_SECRET",
 }
 

@@ -142,7 +142,7 @@ func TestDoctorLearnsFromTheApp(t *testing.T) {
 	}
 	forget()
 	var out bytes.Buffer
-	if status := run([]string{"doctor", serveApp(t, func(c *fiber.Ctx) error { return c.SendString("hello") })}, &out, &out); status != 2 || !strings.Contains(out.String(), "leads to no login") {
+	if status := run([]string{"doctor", serveApp(t, func(c *fiber.Ctx) error { return c.SendString("hello") })}, &out, &out); status != 2 || !strings.Contains(out.String(), "does not lead to a login") {
 		t.Errorf("what is no app ends with %d: %s", status, &out)
 	}
 	if status := run([]string{"doctor", "http://127.0.0.1:1", "http://127.0.0.1:2"}, &out, &out); status != 2 || !strings.Contains(out.String(), "unexpected") {

@@ -63,18 +63,18 @@ func askApp(ctx context.Context, address string, config cognito.Config) []cognit
 	}
 	answer, err := app.login(ctx, config.LoginPath)
 	if err != nil {
-		return finding("app_unreachable", "the app does not answer there: "+err.Error(), "start it, or name its address with -app, like https://app.example.com")
+		return finding("app_unreachable", "the app does not respond there: "+err.Error(), "start the app, or pass its address with -app, such as https://app.example.com")
 	}
 	if code, problem, remedy := judgeAppLogin(app, answer, config); code != "" {
 		return finding(code, problem, remedy)
 	}
 	answer, err = app.signOut(ctx, config.LogoutPath)
 	if err != nil {
-		return finding("app_sign_out_lost", "its sign-out does not answer: "+err.Error(), "let the proxy in front pass POST on")
+		return finding("app_sign_out_lost", "its sign-out does not respond: "+err.Error(), "have the proxy pass POST on")
 	}
 	if to, err := answer.Location(); err != nil || to.Query().Get("client_id") != config.ClientID {
-		return finding("app_sign_out_lost", fmt.Sprintf("a sign-out from its own pages leads nowhere, with status %d", answer.StatusCode),
-			"let the proxy in front pass POST on to LogoutPath, with the headers Origin, Referer, Cookie and Sec-Fetch-Site")
+		return finding("app_sign_out_lost", fmt.Sprintf("a sign-out from its own pages does not lead to the sign-out of this app client (status %d)", answer.StatusCode),
+			"have the proxy pass POST on to LogoutPath, with the headers Origin, Referer, Cookie and Sec-Fetch-Site")
 	}
 	return nil
 }
@@ -83,21 +83,21 @@ func askApp(ctx context.Context, address string, config cognito.Config) []cognit
 func judgeAppLogin(app runningApp, answer *http.Response, config cognito.Config) (code, problem, remedy string) {
 	to, err := answer.Location()
 	if err != nil || to.Query().Get("client_id") != config.ClientID {
-		return "app_has_no_login", fmt.Sprintf("%s answers %d and leads to no login of this app client", answer.Request.URL, answer.StatusCode),
-			"let the proxy in front pass the path on; put the part that it strips into BaseURL"
+		return "app_has_no_login", fmt.Sprintf("%s responds with status %d and does not lead to a login of this app client", answer.Request.URL, answer.StatusCode),
+			"have the proxy pass this path on; if it strips a prefix, add the prefix to BaseURL"
 	}
 	if want := app.address + orElse(config.RedirectPath, "/login/redirect"); to.Query().Get("redirect_uri") != want {
 		return "app_base_url_differs", fmt.Sprintf("the app sends its visitors back to %q", to.Query().Get("redirect_uri")),
-			"set BaseURL of the app to the address that browsers see"
+			"set the app's BaseURL to the address that browsers use"
 	}
 	if !hasLoginCookie(answer) {
-		return "app_cookie_lost", "its login comes without the cookie that it needs",
-			"let the proxy in front pass Set-Cookie on, and cache nothing of this path"
+		return "app_cookie_lost", "its login does not set the cookie that it needs",
+			"have the proxy pass Set-Cookie on, and not cache this path"
 	}
 	// A login that a cache gives to the next visitor is one that the first can end.
 	if !strings.Contains(answer.Header.Get("Cache-Control"), "no-store") {
-		return "app_can_be_cached", "its login comes without Cache-Control: no-store, so that visitors may get each other's",
-			"let the proxy in front pass Cache-Control on"
+		return "app_can_be_cached", "its login has no Cache-Control: no-store, so visitors may get each other's",
+			"have the proxy pass Cache-Control on"
 	}
 	return "", "", ""
 }
@@ -116,11 +116,11 @@ func learn(ctx context.Context, address string) error {
 	app := newRunningApp(address)
 	answer, err := app.login(ctx, os.Getenv("COGNITO_LOGIN_PATH"))
 	if err != nil {
-		return fmt.Errorf("cognito doctor: the app does not answer: %w", err)
+		return fmt.Errorf("cognito doctor: the app does not respond: %w", err)
 	}
 	to, err := answer.Location()
 	if err != nil || to.Query().Get("client_id") == "" {
-		return fmt.Errorf("cognito doctor: %s answers %d and leads to no login; set COGNITO_LOGIN_PATH if it is elsewhere", answer.Request.URL, answer.StatusCode)
+		return fmt.Errorf("cognito doctor: %s responds with status %d and does not lead to a login; if the login is elsewhere, set COGNITO_LOGIN_PATH", answer.Request.URL, answer.StatusCode)
 	}
 	told := map[string]string{
 		"COGNITO_USER_POOL_DOMAIN": to.Scheme + "://" + to.Host, "COGNITO_CLIENT_ID": to.Query().Get("client_id"),

@@ -43,7 +43,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	command, ok := commands[args[0]]
 	if !ok {
-		_, _ = fmt.Fprintf(stderr, "cognito: no command is called %q\n\n%s", args[0], usage)
+		_, _ = fmt.Fprintf(stderr, "cognito: unknown command %q\n\n%s", args[0], usage)
 		return 2
 	}
 	return command(args[1:], stdout, stderr)

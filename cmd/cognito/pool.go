@@ -57,7 +57,7 @@ func servePool(ctx context.Context, args []string, stdout, stderr io.Writer) int
 		_, _ = fmt.Fprintf(stderr, "cognito pool: the state was not saved: %v\n", err)
 		return 1
 	}
-	_, _ = fmt.Fprintln(stdout, "The pool has ended.")
+	_, _ = fmt.Fprintln(stdout, "The pool has stopped.")
 	return 0
 }
 
@@ -65,14 +65,14 @@ func readPoolFlags(args []string, stderr io.Writer) (poolFlags, error) {
 	var f poolFlags
 	set := flag.NewFlagSet("cognito pool", flag.ContinueOnError)
 	set.SetOutput(stderr)
-	set.StringVar(&f.addr, "addr", defaultPoolAddr, "where to listen; port 0 is a free one")
-	set.StringVar(&f.file, "config", "", "settings `file`, as pool.example.json")
-	set.StringVar(&f.url, "url", "", "what others call the pool, such as http://pool:9229; goes before the settings' url")
-	set.BoolVar(&f.tls, "tls", false, "serve https, with a certificate made at the start")
+	set.StringVar(&f.addr, "addr", defaultPoolAddr, "address to listen on; port 0 picks a free port")
+	set.StringVar(&f.file, "config", "", "settings `file`, such as pool.example.json")
+	set.StringVar(&f.url, "url", "", "the pool's URL for others, such as http://pool:9229; overrides url in the settings file")
+	set.BoolVar(&f.tls, "tls", false, "serve https, with a certificate created at the start")
 	set.StringVar(&f.caFile, "ca", "", "`file` to write the certificate to, for clients to trust; implies -tls")
-	set.StringVar(&f.state, "state", "", "`file` that keeps users, keys and sign-ins from one start to the next")
-	set.BoolVar(&f.open, "open", false, "accept an -addr that other machines can reach")
-	set.BoolVar(&f.control, "control", false, "serve the control API and its page, to this machine alone")
+	set.StringVar(&f.state, "state", "", "`file` that keeps users, keys and sign-ins across restarts")
+	set.BoolVar(&f.open, "open", false, "allow an -addr that other machines can reach")
+	set.BoolVar(&f.control, "control", false, "serve the control API and its page, to this machine only")
 	err := set.Parse(args)
 	if err == nil && set.NArg() > 0 {
 		err = fmt.Errorf("unexpected %q", set.Arg(0))
@@ -154,10 +154,10 @@ func checkAddr(flags poolFlags, publicURL string) error {
 	}
 	if !flags.open && !isLoopback(host) {
 		return fmt.Errorf("-addr %q can be reached by others, who would find a pool with known passwords; "+
-			"listen on 127.0.0.1, or say -open", flags.addr)
+			"listen on 127.0.0.1, or set -open", flags.addr)
 	}
 	if ip := net.ParseIP(host); publicURL == "" && (host == "" || ip != nil && ip.IsUnspecified()) {
-		return fmt.Errorf("-addr %q is no address that a browser could open: say by -url what the pool is called", flags.addr)
+		return fmt.Errorf("-addr %q is not an address that a browser can open; set the pool's URL with -url", flags.addr)
 	}
 	return nil
 }
@@ -194,9 +194,9 @@ func (f *poolFront) wrap(endpoints http.Handler) http.Handler {
 // announce prints the settings of an application of each client.
 func announce(pool *userpool.Pool, flags poolFlags, stdout, stderr io.Writer) {
 	if host, _, _ := net.SplitHostPort(flags.addr); !isLoopback(host) {
-		_, _ = fmt.Fprintf(stderr, "WARNING: everybody who reaches %s can sign in with known passwords.\n", flags.addr)
+		_, _ = fmt.Fprintf(stderr, "WARNING: everybody who can reach %s can sign in with known passwords.\n", flags.addr)
 	}
-	_, _ = fmt.Fprintf(stdout, "A user pool is at %s\n", pool.URL())
+	_, _ = fmt.Fprintf(stdout, "The user pool is at %s\n", pool.URL())
 	for _, client := range pool.Clients() {
 		_, _ = fmt.Fprintf(stdout, "\nCOGNITO_USER_POOL_DOMAIN=%s\nCOGNITO_USER_POOL_ID=%s\nCOGNITO_ISSUER=%s\nCOGNITO_CLIENT_ID=%s\n",
 			pool.URL(), pool.UserPoolID(), pool.Issuer(), client.ID)
@@ -212,7 +212,7 @@ func announce(pool *userpool.Pool, flags poolFlags, stdout, stderr io.Writer) {
 		_, _ = fmt.Fprintf(stdout, "  %s / %s\n", user.Username, user.Password)
 	}
 	if flags.control {
-		_, _ = fmt.Fprintf(stdout, "\nControl: %s/ is the page, %s/_control/ the API\n", pool.URL(), pool.URL())
+		_, _ = fmt.Fprintf(stdout, "\nControl page: %s/   Control API: %s/_control/\n", pool.URL(), pool.URL())
 	}
 	_, _ = fmt.Fprintf(stdout, "\nHealth: %s/health   Keys: %s/.well-known/jwks.json\n", pool.URL(), pool.Home())
 }

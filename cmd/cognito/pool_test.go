@@ -195,8 +195,8 @@ func TestOnlyThisMachineUnlessToldOtherwise(t *testing.T) {
 func TestSettingsNameLineAndField(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ text, want string }{
-		{"{\n\"nmae\": \"x\"}", "line 2: nmae: no field is called so"},
-		{"{\n\"Name\": \"x\"}", "line 2: Name: no field is called so"},
+		{"{\n\"nmae\": \"x\"}", "line 2: nmae: unknown field"},
+		{"{\n\"Name\": \"x\"}", "line 2: Name: unknown field"},
 		{"{\n\n\"users\": [{\n\"username\": 7}]}", "line 4: users[0].username: is 7, want a text"},
 		{"{\"clients\": [\n{\"id\": \"a\",\n\"accessTokenLifetime\": \"soon\"}]}", "line 3: clients[0].accessTokenLifetime"},
 		{"{\"clients\": [\n{\"id\": \"a\",\n\"rotationGrace\": 60}]}", "line 3: clients[0].rotationGrace"},
@@ -224,7 +224,7 @@ func TestSettingsNameLineAndField(t *testing.T) {
 		{"{\"providers\": [{\"name\": \"A\", \"users\": [\n{\"id\": \"x\"}]}]}", "line 2: providers[0].users[0].password"},
 		{"{\"clients\": [{\"id\": \"a\", \"supportedIdentityProviders\": [\"COGNITO\",\n\"Okta\"]}]}", "line 2: clients[0].supportedIdentityProviders[1]"},
 		{"{\n\"name\": null}", "line 2: name"},
-		{"{\"name\": \"a\",\n\"name\": \"b\"}", "line 2: name: stands there twice"},
+		{"{\"name\": \"a\",\n\"name\": \"b\"}", "line 2: name: is given twice"},
 		{"{\"users\": [{\"username\":\"Al\"},\n{\"username\":\"al\"}]}", "line 2: users[1].username"},
 		{"{\n\"name\": }", "line 2: "},
 		{"{\n\"name\": \"a\"", "line 2: unexpected EOF"},

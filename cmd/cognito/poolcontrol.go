@@ -83,11 +83,11 @@ func (c *control) judge(r *http.Request) error {
 	// DNS rebinding: a stranger's name that suddenly points here makes his page one of
 	// the same origin as this, and only the Host still tells.
 	if !c.knowsHost(r.Host) {
-		return refusal{http.StatusForbidden, fmt.Sprintf("the control API is not called %q: use localhost, or the url of the settings", r.Host)}
+		return refusal{http.StatusForbidden, fmt.Sprintf("the control API is not served at %q: use localhost, or the url in the settings file", r.Host)}
 	}
 	// A page of another site, whose browser sends one of these along.
 	if origin := r.Header.Get("Origin"); origin != "" && !sameOrigin(origin, r) {
-		return refusal{http.StatusForbidden, fmt.Sprintf("pages of %q may not control the pool", origin)}
+		return refusal{http.StatusForbidden, fmt.Sprintf("pages at %q may not control the pool", origin)}
 	}
 	if site := r.Header.Get("Sec-Fetch-Site"); r.URL.Path != "/" && site != "" && site != "same-origin" && site != "none" {
 		return refusal{http.StatusForbidden, "pages of other sites may not control the pool"}
@@ -95,7 +95,7 @@ func (c *control) judge(r *http.Request) error {
 	// A form can be sent anywhere without a preflight, but not as JSON.
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if (r.Method == http.MethodPost || r.Method == http.MethodPut) && media != "application/json" {
-		return refusal{http.StatusUnsupportedMediaType, "say Content-Type: application/json"}
+		return refusal{http.StatusUnsupportedMediaType, "send Content-Type: application/json"}
 	}
 	return c.judgeCaller(r)
 }
@@ -106,12 +106,12 @@ func (c *control) judgeCaller(r *http.Request) error {
 	if c.token != "" {
 		given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		if r.URL.Path != "/" && subtle.ConstantTimeCompare([]byte(given), []byte(c.token)) != 1 {
-			return refusal{http.StatusUnauthorized, "say Authorization: Bearer and the token of COGNITO_POOL_TOKEN"}
+			return refusal{http.StatusUnauthorized, "send Authorization: Bearer with the token in COGNITO_POOL_TOKEN"}
 		}
 		return nil
 	}
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err != nil || !isLoopback(host) {
-		return refusal{http.StatusForbidden, "others than this machine need a token: set COGNITO_POOL_TOKEN"}
+		return refusal{http.StatusForbidden, "only this machine may control the pool without a token; to allow others, set COGNITO_POOL_TOKEN"}
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func (f faultFile) fault() (userpool.Fault, error) {
 	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
 		return userpool.Fault{}, fmt.Errorf("status: is %d, want 200 to 599", f.Status)
 	case f.Times < 0 || f.Delay < 0:
-		return userpool.Fault{}, fmt.Errorf("times and delay: want none below 0")
+		return userpool.Fault{}, fmt.Errorf("times and delay: must not be negative")
 	}
 	fault := userpool.Fault{
 		Times: f.Times, Delay: time.Duration(f.Delay), Hang: f.Hang, Status: f.Status,

@@ -123,7 +123,7 @@ func (f poolFile) checkPool(complain func(path, format string, values ...any)) {
 		complain("poolId", "is %q, want region_id such as eu-west-1_Example", f.PoolID)
 	}
 	if id := orElse(f.PoolID, defaultPoolID); f.Issuer != "" && !strings.HasSuffix(f.Issuer, "/"+id) {
-		complain("issuer", "is %q, want it to end in /%s, the poolId", f.Issuer, id)
+		complain("issuer", "is %q, want it to end with /%s, the poolId", f.Issuer, id)
 	}
 	if f.MaxSessions < 0 {
 		complain("maxSessions", "is %d, want 0 for no limit, or more", f.MaxSessions)
@@ -135,10 +135,10 @@ func (f poolFile) checkPool(complain func(path, format string, values ...any)) {
 		complain("registrationScopes", "has no effect without registration or openRegistration")
 	}
 	if f.ClassicUI && f.Unstyled {
-		complain("unstyled", "is true, and has no effect with classicUi: branding styles belong to managed login")
+		complain("unstyled", "is true, but has no effect with classicUi: only managed login has branding styles")
 	}
 	if f.ClassicUI && f.Levels {
-		complain("levels", "is true, and has no effect with classicUi: they belong to managed login")
+		complain("levels", "is true, but has no effect with classicUi: only managed login has levels")
 	}
 }
 
@@ -159,7 +159,7 @@ func (c clientFile) check(path string, complain func(path, format string, values
 		}
 	}
 	if c.SecondSecret != "" && (c.Secret == "" || c.Secret == c.SecondSecret) {
-		complain(path+".secondSecret", "needs a secret beside it, which is another")
+		complain(path+".secondSecret", "needs a secret too, and must differ from it")
 	}
 	known := []string{"code", "implicit", "client_credentials"}
 	for i, grant := range c.Grants {
@@ -168,7 +168,7 @@ func (c clientFile) check(path string, complain func(path, format string, values
 		}
 	}
 	if slices.Contains(c.Grants, "client_credentials") && (len(c.Grants) > 1 || c.Secret == "") {
-		complain(path+".grants", "client_credentials needs a secret, and no other grant beside it")
+		complain(path+".grants", "client_credentials needs a secret, and must be the only grant")
 	}
 	for name, lifetime := range map[string]duration{
 		"accessTokenLifetime": c.AccessTokenTTL, "idTokenLifetime": c.IDTokenTTL,

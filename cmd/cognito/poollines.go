@@ -34,7 +34,7 @@ func decodeStrictly(text []byte, into any) (lines, error) {
 	err := w.value("", reflect.TypeOf(into).Elem())
 	if err == nil {
 		if _, err = w.decoder.Token(); err == nil {
-			err = errors.New("one object is expected, and more follows")
+			err = errors.New("want one object, but more follows")
 		} else if errors.Is(err, io.EOF) {
 			err = nil
 		}
@@ -102,7 +102,7 @@ func (w *walk) object(path string, typ reflect.Type) error {
 		key, _ := token.(string)
 		below := strings.TrimPrefix(path+"."+key, ".")
 		if seen[key] {
-			w.complain(below, "stands there twice")
+			w.complain(below, "is given twice")
 		}
 		seen[key] = true
 		if err := w.value(below, w.fieldType(below, key, typ)); err != nil {
@@ -129,7 +129,7 @@ func (w *walk) fieldType(path, key string, typ reflect.Type) reflect.Type {
 		}
 		known = append(known, field.Tag.Get("json"))
 	}
-	w.complain(path, "no field is called so; there are %s", strings.Join(known, ", "))
+	w.complain(path, "unknown field; the fields are %s", strings.Join(known, ", "))
 	return nil
 }
 

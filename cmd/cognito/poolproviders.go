@@ -63,10 +63,10 @@ func (p providerFile) check(path string, complain func(path, format string, valu
 		complain(path+".type", "is %q, want one of %s", p.Type, strings.Join(providerTypes, ", "))
 	}
 	if p.SingleLogout && p.Type != samlProvider {
-		complain(path+".singleLogout", "is true, and only providers of the type %s have it", samlProvider)
+		complain(path+".singleLogout", "is true, but only providers of the type %s have it", samlProvider)
 	}
 	if p.Unsolicited && p.Type != samlProvider {
-		complain(path+".unsolicited", "is true, and only providers of the type %s have it", samlProvider)
+		complain(path+".unsolicited", "is true, but only providers of the type %s have it", samlProvider)
 	}
 	seen := map[string]bool{}
 	for i, user := range p.Users {
@@ -75,7 +75,7 @@ func (p providerFile) check(path string, complain func(path, format string, valu
 		}
 		seen[user.ID] = true
 		if user.Password == "" {
-			complain(fmt.Sprintf("%s.users[%d].password", path, i), "is empty, and the provider's page asks for it")
+			complain(fmt.Sprintf("%s.users[%d].password", path, i), "is empty, but the provider's page asks for it")
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (s *stateFile) load(pool *userpool.Pool) error {
 		err = pool.Restore(text)
 	}
 	if err != nil {
-		return fmt.Errorf("state file %s: %w; delete it to start afresh", s.name, err)
+		return fmt.Errorf("state file %s: %w; delete it to start with a new pool", s.name, err)
 	}
 	return nil
 }

@@ -162,11 +162,11 @@ func grantsOf(client Client) []string {
 	}
 	for _, grant := range client.Grants {
 		if !slices.Contains([]string{grantCode, grantImplicit, grantMachine}, grant) {
-			panic(fmt.Sprintf("userpool: client %q: no grant is called %q", client.ID, grant))
+			panic(fmt.Sprintf("userpool: client %q: there is no grant %q", client.ID, grant))
 		}
 	}
 	if slices.Contains(client.Grants, grantMachine) && (len(client.Grants) > 1 || client.Secret == "") {
-		panic(fmt.Sprintf("userpool: client %q: client_credentials needs a Secret, and no other grant beside it", client.ID))
+		panic(fmt.Sprintf("userpool: client %q: client_credentials needs a Secret, and must be the only grant", client.ID))
 	}
 	return slices.Clone(client.Grants)
 }

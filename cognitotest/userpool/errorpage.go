@@ -21,12 +21,12 @@ const (
 // errorTexts are for the person who sets the application up. Only these are shown: a
 // link to this page must not put other words into the pool's mouth.
 var errorTexts = map[string]string{
-	redirectMismatch: "The address to go on to is not registered for this app client. " +
-		"It must match byte for byte: scheme, port, letter case and trailing slash.",
-	unknownClient:     "There is no app client with this id.",
-	parametersMissing: "A login needs both client_id and redirect_uri, a logout client_id and logout_uri or redirect_uri.",
-	clientIDMissing:   "A logout names the app client that the visitor leaves.",
-	typeMissing:       "A logout that leads to the next login says response_type=code.",
+	redirectMismatch: "The redirect address is not registered for this app client. " +
+		"It must match exactly: scheme, port, letter case and trailing slash.",
+	unknownClient:     "There is no app client with this ID.",
+	parametersMissing: "A login needs both client_id and redirect_uri. A logout needs client_id, and logout_uri or redirect_uri.",
+	clientIDMissing:   "A logout needs the client_id of the app client that the visitor signs out of.",
+	typeMissing:       "A logout that continues to the login page needs response_type=code.",
 }
 
 // toErrorPage sends a visitor to the page, under the address that the classic hosted

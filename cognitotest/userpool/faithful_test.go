@@ -87,7 +87,7 @@ func TestLikeHTTPTest(t *testing.T) {
 		t.Errorf("before the start: URL %q", pool.URL())
 	}
 	pool.StartTLS()
-	wantPanic(t, "started already", pool.Start)
+	wantPanic(t, "already been started", pool.Start)
 	page := pool.NewBrowser().Get(pool.URL() + "/")
 	if !strings.HasPrefix(pool.URL(), "https://127.0.0.1:") || page.Err != nil || page.Status != http.StatusOK {
 		t.Errorf("%s answers %d (%v)", pool.URL(), page.Status, page.Err)
@@ -139,7 +139,7 @@ func TestErrorPage(t *testing.T) {
 		t.Errorf("got %d %s", page.status, page.body)
 	}
 	page := p.pool.NewBrowser().Get(p.authorizeURL(map[string]string{"redirect_uri": "https://app.example/typo"}))
-	if !strings.Contains(page.Body, "byte for byte") || !strings.Contains(page.Body, "https://app.example/typo") {
+	if !strings.Contains(page.Body, "must match exactly") || !strings.Contains(page.Body, "https://app.example/typo") {
 		t.Errorf("the honest page says %s", page.Body)
 	}
 }

@@ -81,7 +81,7 @@ func (a amazon) RoundTrip(r *http.Request) (*http.Response, error) {
 		if r.Body != nil {
 			_ = r.Body.Close() // a transport's duty, whatever comes of it
 		}
-		return nil, fmt.Errorf("dial tcp: %s is out of reach", r.URL.Hostname())
+		return nil, fmt.Errorf("dial tcp: %s cannot be reached", r.URL.Hostname())
 	}
 	address, err := url.Parse(a.pool.url)
 	if err != nil {

@@ -126,7 +126,7 @@ func (p *Pool) checkPassword(username, password string) (user User, problem stri
 		case statusUnconfirmed:
 			return User{}, "User is not confirmed."
 		case statusForceChange:
-			return User{}, "You need a new password: set it by the API."
+			return User{}, "You need a new password. Set it with the API."
 		}
 		return candidate, ""
 	}

@@ -218,7 +218,7 @@ func TestFrontPage(t *testing.T) {
 		t.Errorf("a stranger sees %s", page.Body)
 	}
 	b.Login(p.authorizeURL(nil), "alice", "wonderland")
-	if page := b.Get(p.pool.URL()); !strings.Contains(page.Body, "knows you as alice") {
+	if page := b.Get(p.pool.URL()); !strings.Contains(page.Body, "signed in to this pool as alice") {
 		t.Errorf("alice sees %s", page.Body)
 	}
 }

@@ -101,11 +101,11 @@ func (p *Pool) serveFront(w http.ResponseWriter, r *http.Request) {
 	visitor, known := p.session(r)
 	if !known {
 		p.showPage(w, r, http.StatusOK, message{Title: "You are signed out", Good: true,
-			Text: "To sign in, start at the application: it knows where you want to go."})
+			Text: "To sign in, start at the application."})
 		return
 	}
 	p.showPage(w, r, http.StatusOK, message{Title: "You are signed in", Good: true,
-		Text: "This pool knows you as " + visitor.username + ", for an hour after the sign-in."})
+		Text: "You are signed in to this pool as " + visitor.username + ", for an hour after the sign-in."})
 }
 
 func (p *Pool) page(home string) page {

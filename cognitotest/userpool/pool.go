@@ -252,7 +252,7 @@ func NewUnstarted(options Options) *Pool {
 	}
 	p.fill(options)
 	if p.publicURL != "" && siteOf(p.publicURL) != p.publicURL {
-		panic(fmt.Sprintf("userpool: PublicURL %q is not an origin: scheme and host alone", p.publicURL))
+		panic(fmt.Sprintf("userpool: PublicURL %q is not an origin: it must be a scheme and a host only", p.publicURL))
 	}
 	p.listener = listen(withDefault(options.Addr, "127.0.0.1:0"), options.AnyAddr)
 	// The parent of every request's context, so that Close can wake those that

@@ -118,7 +118,7 @@ func checkProvider(provider Provider) error {
 	case !slices.Contains([]string{"", typeOIDC, typeSAML, "Google", "Facebook", "LoginWithAmazon", "SignInWithApple"}, provider.Type):
 		return fmt.Errorf("provider %q: there is no Type %q", name, provider.Type)
 	case provider.Type != typeSAML && (provider.SingleLogout || provider.Unsolicited):
-		return fmt.Errorf("provider %q: SingleLogout and Unsolicited are of SAML alone", name)
+		return fmt.Errorf("provider %q: only SAML providers can have SingleLogout and Unsolicited", name)
 	}
 	for _, user := range provider.Users {
 		if user.ID == "" || user.Password == "" {

@@ -207,7 +207,7 @@ var onwardPolicy = func() string {
 // postOnward takes a visitor from a provider to the pool by a form, as SAML does.
 func (p *Pool) postOnward(w http.ResponseWriter, provider Provider, home, path string, values url.Values) {
 	form := pageForm{
-		ID: "onward", Title: "One moment", Lead: "You are on your way back to " + p.name + ".", Button: "Continue",
+		ID: "onward", Title: "One moment", Lead: "You are being sent back to " + p.name + ".", Button: "Continue",
 	}
 	for name := range values {
 		form.Hidden = append(form.Hidden, field{Name: name, Value: values.Get(name)})

@@ -126,11 +126,11 @@ func (c clientRegistration) judge(m clientMetadata, open bool) (clientMetadata, 
 	}
 	for _, scope := range scopes {
 		if !slices.Contains(allowed, scope) {
-			return m, &refusal{code: "invalid_client_metadata", description: "the scope is not allowed to registered clients"}
+			return m, &refusal{code: "invalid_client_metadata", description: "the scope is not allowed for registered clients"}
 		}
 	}
 	if len(scopes) == 0 {
-		return m, &refusal{code: "invalid_client_metadata", description: "no scope is allowed to registered machine clients"}
+		return m, &refusal{code: "invalid_client_metadata", description: "no scope is allowed for registered machine clients"}
 	}
 	m.Scope = strings.Join(scopes, " ")
 	return m, nil

@@ -53,7 +53,7 @@ func (p *Pool) Certificate() *x509.Certificate { return p.certificate }
 // start serves on the socket.
 func (p *Pool) start(scheme string, secure *tls.Config) {
 	if p.server != nil {
-		panic("userpool: the pool has been started already")
+		panic("userpool: the pool has already been started")
 	}
 	p.url = withDefault(p.publicURL, scheme+p.listener.Addr().String())
 	handler := p.routes()

@@ -132,7 +132,7 @@ func (p *Pool) submitSignUp(w http.ResponseWriter, r *http.Request) {
 func (p *Pool) showForgotten(w http.ResponseWriter, r *http.Request) {
 	if request, ok := p.formRequest(w, r); ok {
 		p.showPageForm(w, r, "/forgotPassword", request, pageForm{
-			ID: "forgotten", Title: "Forgot your password?", Lead: "Choose another one. A code will show that it is you.", Button: "Reset my password",
+			ID: "forgotten", Title: "Forgot your password?", Lead: "Choose a new password. You will then need a code to confirm that it is you.", Button: "Reset my password",
 			Fields: []field{
 				{"username", "Username", "text", "username", request.loginHint},
 				{"password", "New password", "password", "new-password", ""},
@@ -169,7 +169,7 @@ func (p *Pool) askForCode(w http.ResponseWriter, r *http.Request, request author
 // showConfirm is for whoever opens the page without having come from a form.
 func (p *Pool) showConfirm(w http.ResponseWriter, r *http.Request) {
 	if _, ok := p.formRequest(w, r); ok {
-		p.showMessage(w, r, http.StatusBadRequest, "Something went wrong", "Start at the application once more.", "no_registration")
+		p.showMessage(w, r, http.StatusBadRequest, "Something went wrong", "Please start again at the application.", "no_registration")
 	}
 }
 
@@ -183,7 +183,7 @@ func (p *Pool) submitConfirm(w http.ResponseWriter, r *http.Request) {
 	p.registrations.done(id)
 	switch {
 	case !found:
-		p.showMessage(w, r, http.StatusBadRequest, "Something went wrong", "Start at the application once more.", "no_registration")
+		p.showMessage(w, r, http.StatusBadRequest, "Something went wrong", "Please start again at the application.", "no_registration")
 		return
 	case one.user.Username == "", strings.TrimSpace(r.PostForm.Get("code")) != one.code:
 		p.askForCode(w, r, request, one, "Invalid verification code provided, please try again.")

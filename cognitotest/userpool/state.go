@@ -132,7 +132,7 @@ func (p *Pool) Restore(text []byte) error {
 		return fmt.Errorf("userpool: the saved state cannot be read: %w", err)
 	}
 	if saved.PoolID != p.id {
-		return fmt.Errorf("userpool: the saved state is of the pool %q and not of %q", saved.PoolID, p.id)
+		return fmt.Errorf("userpool: the saved state belongs to the pool %q, not to %q", saved.PoolID, p.id)
 	}
 	keys, err := restoreKeys(saved)
 	if err != nil {
