@@ -172,7 +172,7 @@ func (s *site) signIn(user string) (string, error) {
 	return "", fmt.Errorf("no session cookie after the login of %s", user)
 }
 
-// signInMany logs in n visitors, as fast as the machine can, and hands each
+// signInMany signs in n visitors, as fast as the machine can, and hands each
 // session's id to keep.
 func (s *site) signInMany(n int, keep func(i int, id string)) error {
 	var (

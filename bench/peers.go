@@ -148,7 +148,7 @@ func (l *lab) memory() *memory.Storage {
 	return storage
 }
 
-// gothFiber logs in through goth's own Cognito provider and keeps the user in
+// gothFiber signs in through goth's own Cognito provider and keeps the user in
 // goth_fiber's session, as its examples do.
 func gothFiber(l *lab) (*row, error) {
 	goth_fiber.SessionStore = session.New(session.Config{Storage: l.memory(), KeyLookup: "cookie:_gothic_session", CookieHTTPOnly: true})
@@ -185,7 +185,7 @@ func gothFiber(l *lab) (*row, error) {
 	return against(app, sent), nil
 }
 
-// gothLogin logs in and returns a request of the session.
+// gothLogin signs in and returns a request of the session.
 func gothLogin(l *lab, app *fiber.App) ([]byte, error) {
 	begun, err := ask(app, get("/login?provider=cognito"))
 	if err != nil {

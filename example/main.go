@@ -15,7 +15,7 @@
 // Its app client needs the callback URL http://localhost:8021/login/redirect
 // and the sign-out URL http://localhost:8021/. Further settings are all of
 // cognito.FromEnv, such as COGNITO_CLIENT_SECRET and BASE_URL (the public address,
-// without which only localhost can log in), ADDR (where to listen, ":8021"), and
+// without which only localhost can sign in), ADDR (where to listen, ":8021"), and
 // REDIS_URL (keep the sessions in Redis, so that they outlive the process and several
 // can share them) with COGNITO_KEYS or SESSION_KEYS (the secrets that they share, from
 // "openssl rand -base64 32").

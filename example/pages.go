@@ -30,7 +30,7 @@ var icon []byte
 
 var page = template.Must(template.New("page").Parse(pageHTML))
 
-// newApp is the app. Everything about logging in is the one line with
+// newApp is the app. Everything about signing in is the one line with
 // auth.Handler; the handlers below only ask who is there.
 func newApp(auth *cognito.Auth, s settings) *fiber.App {
 	app := fiber.New(fiber.Config{
@@ -109,7 +109,7 @@ func me(c *fiber.Ctx) error {
 
 // protect tells browsers to run no scripts but the app's own files, which may
 // call nobody else, to let nobody frame the app, and to send forms nowhere but
-// here. The pool is named as well, because the form that logs out is redirected
+// here. The pool is named as well, because the form that signs out is redirected
 // there, and browsers hold the whole way to it.
 func protect(pool string) fiber.Handler {
 	policy := "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; " +

@@ -35,7 +35,7 @@ func newTelemetry(exporter sdktrace.SpanExporter, logger *slog.Logger) *telemetr
 		registry: prometheus.NewRegistry(),
 		// The user's subject is no label. Each value of a label is a time series
 		// of its own, so users would fill Prometheus, and everybody who may see
-		// a dashboard would see who logs in when. The log is the place for it.
+		// a dashboard would see who signs in when. The log is the place for it.
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cognito_events_total",
 			Help: "What happened: logins, refreshes, logouts, refusals.",

@@ -10,33 +10,33 @@ import (
 )
 
 // Browser is a visitor: it keeps cookies, follows redirects between the
-// application and the pool, and speaks over real sockets. It sends the headers
-// by which a server tells a navigation from a script, but runs no scripts, save that it
-// submits the forms by which SAML providers of its pool send visitors on, and,
-// like net/http, keeps to itself cookies marked Secure on plain HTTP.
+// application and the pool, and uses real sockets. It sends the headers by which a
+// server distinguishes a navigation from a script. It runs no scripts, but submits the
+// forms with which SAML providers of its pool send visitors on. Like net/http, it does
+// not send Secure cookies over plain HTTP.
 //
 // One Browser is one visitor. Several tabs may use it at a time.
 type Browser struct {
-	// Client follows redirects and has the cookie jar. Change it for special
-	// wishes; its CheckRedirect is replaced for every request.
+	// Client follows redirects and has the cookie jar. You may change it, except
+	// for CheckRedirect, which is replaced for every request.
 	Client *http.Client
 
 	pool *Pool
 }
 
-// Page is where a visitor ended up.
+// Page is the page that a visitor has reached.
 type Page struct {
 	// URL is the address of the page.
 	URL    *url.URL
 	Status int
 	Header http.Header
 	Body   string
-	// Trail is every address on the way, the first and the last included.
+	// Trail is every address on the way, including the first and the last.
 	Trail []string
 	// Cookies are those set on the way, in order.
 	Cookies []*http.Cookie
-	// Err is why there is no page, if the server could not be reached or sent
-	// the visitor in circles. Status is 0 then, and URL the last one tried.
+	// Err is why there is no page, if the server could not be reached or there were
+	// too many redirects. Status is 0 then, and URL the last one tried.
 	Err error
 }
 
@@ -46,9 +46,9 @@ const maxRedirects = 20
 // NewBrowser returns a visitor without cookies. Its idle connections are closed
 // with the pool.
 //
-// The application must be reachable by the address its cookies are for. On
-// 127.0.0.1 they are shared with the pool's own, since cookies do not tell ports
-// apart; call the application localhost to keep them separate.
+// The application must be reachable at the address that its cookies are for. On
+// 127.0.0.1, application and pool share their cookies, because cookies ignore
+// ports. To keep them separate, use localhost for the application.
 func (p *Pool) NewBrowser() *Browser {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -63,13 +63,13 @@ func (p *Pool) NewBrowser() *Browser {
 	return b
 }
 
-// Get opens a page as if its address had been typed in.
+// Get opens a page as if the visitor had typed its address.
 func (b *Browser) Get(address string) *Page {
 	return b.Do(navigation(http.MethodGet, address, "", "none"))
 }
 
-// Post submits a form that stands on a page of the same origin. For a form of
-// another origin make the request yourself and use [Browser.Do].
+// Post submits a form on a page of the same origin. For a form of another origin,
+// make the request yourself and use [Browser.Do].
 func (b *Browser) Post(address string, form url.Values) *Page {
 	r := navigation(http.MethodPost, address, form.Encode(), "same-origin")
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -92,9 +92,9 @@ func navigation(method, address, body, site string) *http.Request {
 	return r
 }
 
-// Do sends a request as it is, with the cookies, and follows redirects. It is the
-// way to be something other than a person opening pages: a script that fetches,
-// a foreign site that posts a form, a prefetch.
+// Do sends a request unchanged, with the cookies, and follows redirects. Use it for
+// anything other than a person who opens pages: a script that fetches, another site
+// that posts a form, a prefetch.
 //
 //	r, _ := http.NewRequest("GET", origin+"/api", nil)
 //	r.Header.Set("Sec-Fetch-Mode", "cors")

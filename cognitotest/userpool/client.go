@@ -17,61 +17,62 @@ const (
 
 // Client is an app client of the pool.
 type Client struct {
-	// ID is the client id.
+	// ID is the client ID.
 	//
 	// Required.
 	ID string
 
 	// Secret makes the client confidential.
 	//
-	// Optional. Default: "", a public client.
+	// Optional. Default: "", for a public client.
 	Secret string
 
-	// CallbackURLs are the redirect URIs the client may name, compared byte for
-	// byte.
+	// CallbackURLs are the redirect URIs that the client may use. They must match
+	// exactly.
 	//
 	// Optional. Default: none but those of [Pool.AllowOrigin].
 	CallbackURLs []string
 
-	// LogoutURLs are where /logout may send the visitor, compared byte for byte.
+	// LogoutURLs are where /logout may redirect the visitor. They must match exactly.
 	//
 	// Optional. Default: none but those of [Pool.AllowOrigin].
 	LogoutURLs []string
 
-	// Scopes are the scopes the client may ask for, and gets when it names none.
+	// Scopes are the scopes that the client may request, and gets if it requests none.
 	//
 	// Optional. Default: openid email profile phone aws.cognito.signin.user.admin.
 	Scopes []string
 
-	// AccessTokenTTL is how long access tokens live. Cognito's minimum of five
+	// AccessTokenTTL is the lifetime of access tokens. Cognito's minimum of five
 	// minutes is not enforced, so that tests can be quick.
 	//
 	// Optional. Default: 1 hour.
 	AccessTokenTTL time.Duration
 
-	// IDTokenTTL is how long ID tokens live.
+	// IDTokenTTL is the lifetime of ID tokens.
 	//
 	// Optional. Default: 1 hour.
 	IDTokenTTL time.Duration
 
-	// RefreshTokenTTL is how long a sign-in can be refreshed, rotation or not.
+	// RefreshTokenTTL is how long after the login its tokens can be refreshed, with
+	// or without rotation.
 	//
 	// Optional. Default: 30 days.
 	RefreshTokenTTL time.Duration
 
-	// RotateRefreshTokens gives out a new refresh token at every refresh.
+	// RotateRefreshTokens issues a new refresh token at every refresh.
 	//
-	// Optional. Default: false, and refresh answers carry no refresh token.
+	// Optional. Default: false, with which refresh responses have no refresh token.
 	RotateRefreshTokens bool
 
 	// RotationGrace is how long a rotated refresh token still works.
 	//
-	// Optional. Default: 0, it dies at once.
+	// Optional. Default: 0, with which it is invalid at once.
 	RotationGrace time.Duration
 
-	// SecondSecret is the other active secret, while secrets are being changed.
+	// SecondSecret is a second active secret, while secrets are being rotated.
 	//
-	// Optional. Default: "", one secret.
+	// Optional. Default: "", for one secret.
 	SecondSecret string
 
 	// Grants are the OAuth grants that the client may use: "code", "implicit", or
@@ -80,35 +81,35 @@ type Client struct {
 	// Optional. Default: code.
 	Grants []string
 
-	// ReadAttributes are the attributes that the client may read. A login that asks for
-	// a scope with others ends in invalid_grant, at the token endpoint: whoever names
-	// email names email_verified as well.
+	// ReadAttributes are the attributes that the client may read. If a login requests a
+	// scope with other attributes, the token endpoint answers invalid_grant. So if you
+	// list email, list email_verified as well.
 	//
-	// Optional. Default: nil, all.
+	// Optional. Default: nil, for all.
 	ReadAttributes []string
 
-	// SupportedIdentityProviders are where the client's visitors may sign in: at providers
-	// of the pool, and as "COGNITO" in the pool itself.
+	// SupportedIdentityProviders are the identity providers that the client's visitors
+	// may sign in with: names of the pool's providers, and "COGNITO" for the pool itself.
 	//
-	// Optional. Default: nil, everywhere.
+	// Optional. Default: nil, for all.
 	SupportedIdentityProviders []string
 
-	// RevocationOff is a client without token revocation: its tokens lack origin_jti
-	// and jti, unless it rotates refresh tokens, and the endpoint refuses.
+	// RevocationOff switches token revocation off: the client's tokens have no origin_jti
+	// and jti, unless it rotates refresh tokens, and the revocation endpoint refuses.
 	//
 	// Optional. Default: false.
 	RevocationOff bool
 
 	// SessionTTL is how long the pool remembers a visitor who has signed in for this
-	// client; negative: not at all.
+	// client. If it is negative, the pool does not remember them.
 	//
 	// Optional. Default: 1 hour.
 	SessionTTL time.Duration
 }
 
 // SetClient adds an app client, or replaces the one with the same ID. Codes and
-// tokens given out before stay valid. Nothing is merged: as with Cognito's
-// UpdateUserPoolClient, what the new value leaves out is back at its default.
+// tokens that were already issued stay valid. Nothing is merged: as with Cognito's
+// UpdateUserPoolClient, fields that are not set get their defaults.
 func (p *Pool) SetClient(client Client) {
 	if client.ID == "" {
 		panic("userpool: a Client needs an ID")
@@ -143,8 +144,8 @@ func (p *Pool) SetClient(client Client) {
 	p.clients.set(client.ID, client)
 }
 
-// RemoveClient deletes an app client. Nobody can sign in by it or refresh its tokens any
-// more.
+// RemoveClient deletes an app client. Afterwards, nobody can sign in with it or refresh
+// its tokens.
 func (p *Pool) RemoveClient(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -49,8 +49,8 @@ type User struct {
 	// Optional. Default: none.
 	Attributes map[string]string
 
-	// Roles are the cognito:roles of the ID token, ARNs of IAM. In a pool they come from
-	// the user's groups.
+	// Roles are the cognito:roles of the ID token, which are ARNs of IAM roles. In Cognito
+	// they come from the user's groups.
 	//
 	// Optional. Default: none, and no such claims.
 	Roles []string
@@ -61,7 +61,7 @@ type User struct {
 	PreferredRole string
 
 	// SecondFactor lets the user reach a level above the first in a pool with
-	// [Options.Levels]. The page asks for the password alone: it stands for both.
+	// [Options.Levels]. The page asks only for the password, which counts as both factors.
 	//
 	// Optional. Default: false.
 	SecondFactor bool
@@ -140,7 +140,7 @@ func (p *Pool) AllowOrigin(origin string) {
 }
 
 // ClientByID returns a client as it is registered, with the URLs of
-// [Pool.AllowOrigin]. The id "" stands for the pool's first client.
+// [Pool.AllowOrigin]. The ID "" means the pool's first client.
 func (p *Pool) ClientByID(id string) (Client, bool) { return p.client(id) }
 
 // client returns a client with the URLs of AllowOrigin added. The id "" stands
@@ -162,9 +162,9 @@ func (p *Pool) client(id string) (Client, bool) {
 	return client, ok
 }
 
-// SetUser adds a user, or replaces the one with the same Username. Groups and
-// attributes show in tokens issued from now on, so an application that already
-// has tokens learns of them at its next refresh.
+// SetUser adds a user, or replaces the one with the same Username. Changed groups and
+// attributes are in tokens issued from now on, so an application that already has
+// tokens sees them at its next refresh.
 func (p *Pool) SetUser(user User) {
 	if user.Username == "" {
 		panic("userpool: a User needs a Username")
@@ -185,7 +185,7 @@ func (p *Pool) SetUser(user User) {
 }
 
 // RemoveUser deletes a user. Their refresh tokens and their session on the pool's
-// page stop working; setting the user again brings both back.
+// page stop working. If the user is set again, both work again.
 func (p *Pool) RemoveUser(username string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -219,7 +219,7 @@ func (p *Pool) fold(name string) string {
 	return strings.ToLower(name)
 }
 
-// Users returns everybody whom the pool knows, in the order in which they were added.
+// Users returns all users, in the order in which they were added.
 func (p *Pool) Users() []User { return p.allUsers() }
 
 // Clients returns the app clients as they are registered, in the order in which they

@@ -11,24 +11,23 @@ import (
 	"time"
 )
 
-// How to make endpoints misbehave. To get tokens that lie see tamper.go.
+// How to make endpoints fail. For wrong tokens, see tamper.go.
 
-// Fault is a way for an endpoint to misbehave. What it says happens in the
-// order of its fields: it waits, then hangs or answers something else, or lets
-// the endpoint do its work and then loses or changes the answer. The zero Fault
-// changes nothing.
+// Fault describes how an endpoint fails. It acts in the order of its fields: it
+// waits, then hangs or sends another response, or lets the endpoint do its work
+// and then loses or changes the response. The zero Fault changes nothing.
 //
-// Spoilt requests are counted and remembered like all others.
+// Requests with a fault are counted and recorded like all others.
 type Fault struct {
-	// Times is how many requests it spoils.
+	// Times is how many requests it affects.
 	//
-	// Optional. Default: 0, all until [Pool.Heal].
+	// Optional. Default: 0, for all until [Pool.Heal].
 	Times int
 
-	// Match picks the requests. It may be called by several requests at a time,
-	// and may use the pool.
+	// Match selects the requests. It may be called concurrently, and may use the
+	// pool.
 	//
-	// Optional. Default: nil, every request.
+	// Optional. Default: nil, for every request.
 	Match func(Request) bool
 
 	// Delay is how long to wait first, in real time.
@@ -36,52 +35,52 @@ type Fault struct {
 	// Optional. Default: 0.
 	Delay time.Duration
 
-	// Gate is waited for until it is closed: with it a test holds requests at a
-	// point of its choosing, without guessing at durations.
+	// Gate holds requests until it is closed, so that a test can hold requests at a
+	// point that it chooses, without guessing durations.
 	//
-	// Optional. Default: nil, no wait.
+	// Optional. Default: nil, for no wait.
 	Gate <-chan struct{}
 
-	// Hang never answers, until the client leaves or the pool closes.
+	// Hang sends no response, until the client disconnects or the pool closes.
 	//
 	// Optional. Default: false.
 	Hang bool
 
-	// Status is answered instead of doing the work. So are Body and BodySize.
+	// Status is sent instead of doing the work, and so are Body and BodySize.
 	//
 	// Optional. Default: 0, which is 200 with Body or BodySize and otherwise
 	// lets the endpoint do its work.
 	Status int
 
-	// ContentType is the canned answer's.
+	// ContentType is the content type of the replacement response.
 	//
 	// Optional. Default: "application/json".
 	ContentType string
 
-	// Body is the canned answer's body.
+	// Body is the body of the replacement response.
 	//
 	// Optional. Default: "".
 	Body string
 
-	// Header is added to the canned answer.
+	// Header is added to the replacement response.
 	//
 	// Optional. Default: nil.
 	Header http.Header
 
-	// BodySize streams a JSON object of that many bytes as the canned answer,
-	// in place of Body.
+	// BodySize streams a JSON object of this many bytes as the replacement response,
+	// instead of Body.
 	//
-	// Optional. Default: 0, no such object.
+	// Optional. Default: 0, for no such object.
 	BodySize int64
 
-	// LoseAnswer does the work and then cuts the connection, so that a code is
-	// spent or a refresh token rotated and the application does not know.
+	// LoseAnswer does the work and then cuts the connection, so that a code has been
+	// redeemed or a refresh token rotated without the application knowing.
 	//
 	// Optional. Default: false.
 	LoseAnswer bool
 
-	// Rewrite changes a JSON answer after the work, errors included; other
-	// answers stay. Numbers are float64, as package json has them.
+	// Rewrite changes a JSON response after the work, including errors. Other
+	// responses are not changed. Numbers are float64, as in encoding/json.
 	//
 	// Optional. Default: nil.
 	Rewrite func(answer map[string]any)
@@ -98,14 +97,14 @@ type activeFault struct {
 	left int // requests still to spoil; meaningless when Times is 0
 }
 
-// Break makes an endpoint misbehave. Of several faults the oldest one that
-// matches and is not used up spoils a request, so faults can be queued:
+// Break makes an endpoint fail. If there are several faults, the oldest one that
+// matches and is not used up affects a request, so faults can be queued:
 //
-//	// Two failures, then an answer that gets lost, then all is well again.
+//	// Two failures, then a lost response, then everything works again.
 //	pool.Break(userpool.Token, userpool.Fault{Times: 2, Status: 503})
 //	pool.Break(userpool.Token, userpool.Fault{Times: 1, LoseAnswer: true})
 //
-//	// A firewall in front of the pool, for refreshes only.
+//	// A firewall in front of the pool, for the refresh token grant only.
 //	pool.Break(userpool.Token, userpool.Fault{
 //		Match: func(r userpool.Request) bool {
 //			return r.Form.Get("grant_type") == "refresh_token"
@@ -121,8 +120,8 @@ func (p *Pool) Break(endpoint Endpoint, fault Fault) {
 	p.faults.active[endpoint] = append(p.faults.active[endpoint], &activeFault{fault, fault.Times})
 }
 
-// Heal ends the faults of the given endpoints, or of all when none is given.
-// Requests already in a fault's hands stay there.
+// Heal removes the faults of the given endpoints, or of all endpoints if none is
+// given. Requests that a fault already affects are not released.
 func (p *Pool) Heal(endpoints ...Endpoint) {
 	p.faults.mu.Lock()
 	defer p.faults.mu.Unlock()

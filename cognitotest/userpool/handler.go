@@ -4,7 +4,7 @@ import (
 	"net/http"
 )
 
-// Bearer tokens for handler tests that are not about logging in. SignIn goes the
+// Bearer tokens for handler tests that are not about signing in. SignIn goes the
 // whole way and yields a cookie, and As is a middleware that has gone it;
 // Authorize goes none of it.
 

@@ -2,7 +2,7 @@ package userpool
 
 import "fmt"
 
-// Tokens for tests that are not about logging in: of APIs that take a bearer
+// Tokens for tests that are not about signing in: of APIs that take a bearer
 // token, and of everything that looks at claims.
 
 // AccessToken returns a valid access token of a user without any login, with

@@ -92,28 +92,28 @@ type Options struct {
 	// Optional. Default: false.
 	ErrorsWithoutState bool
 
-	// MaxSessions is how many logins a user can have at a time. One more ends the one
-	// that was used least recently. In a pool that tracks sessions it is 20.
+	// MaxSessions is how many logins a user can have at a time. One more ends the least
+	// recently used one. In Cognito pools that track sessions, it is 20.
 	//
-	// Optional. Default: 0, the pool tracks none.
+	// Optional. Default: 0, with which the pool does not track sessions.
 	MaxSessions int
 
 	// ClassicHostedUI makes the pool behave like the older hosted UI, which
 	// ignores prompt and lang and reloads an abandoned form silently.
 	//
-	// Optional. Default: false, managed login.
+	// Optional. Default: false, for managed login.
 	ClassicHostedUI bool
 
-	// Unstyled is managed login without a branding style for its app clients: it shows
-	// no page to sign in, until somebody makes one.
+	// Unstyled is for managed login without a branding style for its app clients: its
+	// sign-in page is unavailable.
 	//
 	// Optional. Default: false.
 	Unstyled bool
 
-	// Levels has tokens say how the user has signed in (acr, amr), and the login page
-	// heed acr_values, as the feature plans Essentials and Plus do. Whoever is asked
-	// for a level above the first, and has a [User.SecondFactor], is asked anew and
-	// reaches urn:cognito:loa:3. The classic hosted UI knows none of that.
+	// Levels makes tokens say how the user has signed in (acr, amr), and the login page
+	// support acr_values, as the feature plans Essentials and Plus do. If a login requests
+	// a level above the first, a user with [User.SecondFactor] is asked again and reaches
+	// urn:cognito:loa:3. The classic hosted UI does not support levels.
 	//
 	// Optional. Default: false.
 	Levels bool
@@ -122,15 +122,16 @@ type Options struct {
 	// /oauth2/register (RFC 7591), as the feature plans Essentials and Plus do, with a
 	// token of client_credentials whose scope is aws.cognito/dcr/register.
 	//
-	// Optional. Default: false, there is no such endpoint.
+	// Optional. Default: false, with which there is no such endpoint.
 	Registration bool
 
-	// OpenRegistration is Registration without a token too, for the code grant alone.
+	// OpenRegistration is Registration that also works without a token, but only for the
+	// authorization code grant.
 	//
 	// Optional. Default: false.
 	OpenRegistration bool
 
-	// RegistrationScopes are the scopes that registered clients may have beside openid,
+	// RegistrationScopes are the scopes that registered clients may have besides openid,
 	// email, phone and profile.
 	//
 	// Optional. Default: none.
@@ -145,8 +146,8 @@ type Options struct {
 
 // Pool is a running user pool. Its methods may be called from any goroutine.
 //
-// Everything is in memory but for [Pool.Save]: a closed pool has forgotten its users, and an
-// application that goes on gets errors from it, as from a pool that is down.
+// Everything is in memory, except what [Pool.Save] returns. A closed pool has forgotten its
+// users, and behaves like a pool that is down for applications that still use it.
 type Pool struct {
 	id, name, url       string
 	classic             bool
@@ -200,19 +201,19 @@ type Pool struct {
 // harmless as a path segment.
 var poolIDPattern = regexp.MustCompile(`^[\w-]+_[0-9a-zA-Z]+$`)
 
-// New starts a pool and returns when it is listening. It panics when it cannot
-// listen or the options make no sense, as a test could do nothing else about it.
+// New starts a pool and returns when it is listening. It panics if it cannot
+// listen or the options are invalid, because a test could do nothing else about it.
 //
-// Call [Pool.Close] at the end, and shut the application down before: it may be
-// waiting for an answer of the pool.
+// Call [Pool.Close] at the end. Shut the application down before that, because it
+// may be waiting for a response from the pool.
 func New(options Options) *Pool {
 	p := NewUnstarted(options)
 	p.Start()
 	return p
 }
 
-// NewUnstarted is New for a pool that listens, but answers only after [Pool.Start] or
-// [Pool.StartTLS]. Until then it has no URL.
+// NewUnstarted is like New, but the pool listens without responding until [Pool.Start]
+// or [Pool.StartTLS]. Until then it has no URL.
 func NewUnstarted(options Options) *Pool {
 	p := &Pool{
 		id:      withDefault(options.UserPoolID, "us-east-1_TestPool1"),
@@ -265,7 +266,7 @@ func NewUnstarted(options Options) *Pool {
 // pool is started.
 func (p *Pool) URL() string { return p.url }
 
-// UserPoolID returns the pool's id.
+// UserPoolID returns the pool's ID.
 func (p *Pool) UserPoolID() string { return p.id }
 
 // withDefault returns value, or fallback when value is empty.

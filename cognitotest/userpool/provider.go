@@ -16,29 +16,30 @@ const (
 	typeSAML = "SAML"
 )
 
-// Provider is an identity provider with which the pool federates: a stand-in that has
-// users and a sign-in page of its own. Whoever signs in there is a user of the pool
-// called Name_ID, without a password in the pool.
+// Provider is a simulated identity provider that the pool federates with. It has its
+// own users and its own sign-in page. Someone who signs in there is a user of the pool
+// with the username Name_ID, and has no password in the pool.
 //
-// The page stands on the pool's listener, but at another origin where there is one:
-// localhost for 127.0.0.1, and the other way round. Between the two travel references to
-// what the provider says and no signed tokens or assertions: an application sees neither.
+// The page is served by the pool's listener, at another origin if there is one: localhost
+// for 127.0.0.1, and the other way round. The pool and the provider exchange references
+// instead of signed tokens or assertions. Applications would see neither.
 type Provider struct {
-	// Name is what an application asks for by identity_provider, with at most 32 letters,
-	// digits, dots and hyphens.
+	// Name is the value of identity_provider that an application sends: at most 32
+	// letters, digits, dots and hyphens.
 	//
 	// Required.
 	Name string
 
 	// Type is "OIDC", "SAML", or for a social provider its name: "Google", "Facebook",
-	// "LoginWithAmazon" or "SignInWithApple". An answer of SAML comes by a form, errors
-	// of SAML reach the application without a state, and login_hint reaches
-	// OIDC and Google alone.
+	// "LoginWithAmazon" or "SignInWithApple". SAML responses are sent with a form, errors
+	// of SAML providers reach the application without a state, and login_hint is passed
+	// only to OIDC and Google.
 	//
 	// Optional. Default: "OIDC".
 	Type string
 
-	// Identifiers are further names of it, for idp_identifier, such as e-mail domains.
+	// Identifiers are further names of the provider, for idp_identifier, such as e-mail
+	// domains.
 	//
 	// Optional. Default: none.
 	Identifiers []string
@@ -48,20 +49,21 @@ type Provider struct {
 	// Optional. Default: none.
 	Users []ProviderUser
 
-	// Mapping names for each attribute of the pool the one of the provider that fills it
-	// in, at every login anew. What the provider does not say stays as it is.
+	// Mapping maps attributes of the pool to the provider's attributes that set them, at
+	// every login. An attribute that the provider does not send is not changed.
 	//
-	// Optional. Default: email, email_verified and name, from those of the same name.
+	// Optional. Default: email, email_verified and name, from the attributes of the same
+	// name.
 	Mapping map[string]string
 
-	// SingleLogout has /logout of a user of this SAML provider lead through the provider,
-	// which ends its own session as well.
+	// SingleLogout makes /logout send users of this SAML provider through the provider,
+	// which also ends its own session.
 	//
 	// Optional. Default: false.
 	SingleLogout bool
 
-	// Unsolicited accepts from a SAML provider logins that began there and not at an
-	// application, which gets a code without a state then.
+	// Unsolicited accepts logins that start at a SAML provider instead of an application.
+	// The application then gets a code without a state.
 	//
 	// Optional. Default: false.
 	Unsolicited bool
@@ -74,12 +76,12 @@ type ProviderUser struct {
 	// Required.
 	ID string
 
-	// Password is what the provider's page asks for.
+	// Password is the password for the provider's page.
 	//
 	// Required.
 	Password string
 
-	// Attributes are what the provider says of them, by its own names.
+	// Attributes are the provider's attributes of the user, by the provider's names.
 	//
 	// Optional. Default: none.
 	Attributes map[string]string
@@ -88,8 +90,8 @@ type ProviderUser struct {
 // providerName keeps a name harmless in a path, and in the name of a cookie.
 var providerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,31}$`)
 
-// SetProvider adds an identity provider, or replaces the one with the same Name. Whoever
-// has signed in through it stays signed in.
+// SetProvider adds an identity provider, or replaces the one with the same Name. Users
+// who have signed in through it stay signed in.
 func (p *Pool) SetProvider(provider Provider) {
 	if err := checkProvider(provider); err != nil {
 		panic("userpool: " + err.Error())
@@ -128,10 +130,10 @@ func checkProvider(provider Provider) error {
 	return nil
 }
 
-// FailProvider makes the next answer of an identity provider reach the application as
-// this error, with the state of the login unless the provider is one of SAML. Empty
-// texts stand for what Cognito says when a provider refuses to answer. Documented, or
-// reported, are invalid_request with
+// FailProvider makes the next response of an identity provider reach the application as
+// this error, with the state of the login unless it is a SAML provider. If the texts are
+// empty, the error is Cognito's for a provider that refuses. Documented, or reported, are
+// invalid_request with
 //
 //	Google Error - 400 error getting token
 //	Timeout occurred in calling IdP token endpoint

@@ -13,7 +13,7 @@ import (
 	"github.com/bar-tech/cognito/internal/storage"
 )
 
-// attemptLife is how long a visitor may take to log in.
+// attemptLife is how long a visitor may take to sign in.
 const attemptLife = 10 * time.Minute
 
 // attempt is one login in flight. It lies in the storage under a hash of the

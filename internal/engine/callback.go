@@ -36,7 +36,7 @@ func (cognitoAnswer) Format(f fmt.State, _ rune) { secret.Hide(f, "answer") }
 type outcome struct {
 	used     bool             // the attempt is used up, and the event told
 	begun    attempt          // as far as it is known
-	again    bool             // logging in once more should succeed
+	again    bool             // signing in again should succeed
 	location string           // where to go
 	session  *session.Session // the new session, or nil
 	err      *fault.Error     // instead of location

@@ -8,8 +8,8 @@ import (
 	"github.com/bar-tech/cognito/internal/fault"
 )
 
-// A browser that logs in time and again within loginLoopLife, and never arrives, is
-// in a loop. Whoever is signed in may log in a few times more: to prove who they are,
+// A browser that signs in time and again within loginLoopLife, and never arrives, is
+// in a loop. Whoever is signed in may sign in a few times more: to prove who they are,
 // or as somebody else.
 const (
 	loginLoopLife      = time.Minute

@@ -12,7 +12,7 @@ import (
 
 // A callback whose attempt is gone is seldom an attack: a login took too long, two
 // instances got the same click, tabs that were restored together overwrote each
-// other's slots. Logging in once more mostly needs no click, since Cognito remembers
+// other's slots. Signing in again mostly needs no click, since Cognito remembers
 // the visitor.
 
 // retryLogin answers a callback whose attempt is gone, though this browser began
@@ -37,8 +37,8 @@ func (a *Engine) retryLogin(r Request, mine ticket, result outcome) error {
 }
 
 // answerUnexpected answers a callback that no login of this browser is waiting
-// for. Whoever is signed in just goes on. Whoever is about to log in does so once
-// more; the other logins stay. Nobody else is sent to log in by such a link: it is a
+// for. Whoever is signed in just goes on. Whoever is about to sign in does so once
+// more; the other logins stay. Nobody else is sent to sign in by such a link: it is a
 // bookmark, the back button, or a login that somebody else began. known is the
 // cause, if there is one already: a ticket that does not open its login.
 func (a *Engine) answerUnexpected(r Request, answer cognitoAnswer, known *fault.Error) error {

@@ -41,7 +41,7 @@ func (a *Engine) waysOn(e *fault.Error, itself string) []fault.Way {
 	return slices.CompactFunc(ways, func(a, b fault.Way) bool { return a.Link == b.Link })
 }
 
-// loginURL is where to log in. A script is told of it to send the browser there, and
+// loginURL is where to sign in. A script is told of it to send the browser there, and
 // must not bring it back to the address of an API. HTMX goes by itself, and back to
 // the page that it was on; so does Inertia.
 func (a *Engine) loginURL(r Request, e *fault.Error, asPage bool) string {

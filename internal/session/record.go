@@ -25,7 +25,7 @@ type Hot struct {
 
 // Moments are the times of a session.
 type Moments struct {
-	Began      moment // when the visitor logged in
+	Began      moment // when the visitor signed in
 	Used       moment // when the idle deadline last moved
 	IdleUntil  moment // moves as the session is used
 	until      moment // never moves

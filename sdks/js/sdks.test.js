@@ -92,7 +92,7 @@ test("aws-jwt-verify accepts the tokens of an AWS issuer, and no others", async 
   }
 });
 
-test("oidc-client-ts finds everything by discovery, and logs in", async () => {
+test("oidc-client-ts finds everything by discovery, and signs in", async () => {
   const store = new WebStorageStateStore({ store: new InMemoryWebStorage() });
   const client = new OidcClient({
     authority: `${url}/${poolID}`, client_id: clientID, redirect_uri: "http://localhost:8021/callback",
