@@ -161,6 +161,21 @@ func TestLevelsAsked(t *testing.T) {
 	}
 }
 
+// TestLevelsOfOtherPlans (FACTS.md §1.1): a pool without levels does not ask again for
+// one, of a user who could reach it either.
+func TestLevelsOfOtherPlans(t *testing.T) {
+	t.Parallel()
+	for _, levels := range []bool{false, true} {
+		p := newParty(t, userpool.Client{}, userpool.Options{Levels: levels, Users: []userpool.User{
+			{Username: "alice", Password: "wonderland", SecondFactor: true},
+		}})
+		page := p.signedIn().Get(p.authorizeURL(map[string]string{"acr_values": "urn:cognito:loa:3"}))
+		if (page.Body == "landed") == levels {
+			t.Errorf("levels %t: acr_values end at %s", levels, page.URL)
+		}
+	}
+}
+
 // TestRememberedThoughChanged (FACTS.md §1.5): new groups and another password are no
 // reason to ask again, and the next tokens have the groups.
 func TestRememberedThoughChanged(t *testing.T) {
@@ -215,8 +230,10 @@ func TestClassicHostedUI(t *testing.T) {
 			t.Errorf("classic %t: lang is %q", classic, spoken)
 		}
 		p.pool.Advance(2 * time.Minute)
-		if page := b.Get(p.authorizeURL(map[string]string{"max_age": "60"})); (page.Body == "landed") != classic {
-			t.Errorf("classic %t: max_age ends at %s", classic, page.URL)
+		for _, age := range []string{"60", "0"} { // 0 is no way to say nothing
+			if page := b.Get(p.authorizeURL(map[string]string{"max_age": age})); (page.Body == "landed") != classic {
+				t.Errorf("classic %t: max_age %s ends at %s", classic, age, page.URL)
+			}
 		}
 		for _, path := range []string{"/signup", "/forgotPassword"} {
 			page := b.Get(strings.Replace(p.authorizeURL(nil), "/oauth2/authorize", path, 1))
