@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -97,10 +98,12 @@ func TestLikeHTTPTest(t *testing.T) {
 	}.Encode(), "alice", "wonderland"); page.URL.Query().Get("code") == "" {
 		t.Errorf("alice ended at %s (%v)", page.URL, page.Err)
 	} else {
-		for _, cookie := range page.Cookies {
-			if cookie.Name == "cognito" && (!cookie.Secure || !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.MaxAge != 3600 || cookie.Path != "/") {
-				t.Errorf("the session's cookie is %v", cookie)
-			}
+		at := slices.IndexFunc(page.Cookies, func(cookie *http.Cookie) bool { return cookie.Name == "cognito" })
+		if at < 0 {
+			t.Fatalf("the cookies are %v, without the session's", page.Cookies)
+		}
+		if cookie := page.Cookies[at]; !cookie.Secure || !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.MaxAge != 3600 || cookie.Path != "/" {
+			t.Errorf("the session's cookie is %v", cookie)
 		}
 	}
 	strangers := x509.NewCertPool()
