@@ -145,4 +145,7 @@ func TestErrorPage(t *testing.T) {
 	if !strings.Contains(page.Body, "must match exactly") || !strings.Contains(page.Body, "https://app.example/typo") {
 		t.Errorf("the honest page says %s", page.Body)
 	}
+	if !slices.ContainsFunc(page.Cookies, func(cookie *http.Cookie) bool { return cookie.Name == "page-data" }) {
+		t.Errorf("the cookies are %v", page.Cookies)
+	}
 }
