@@ -213,6 +213,21 @@ func TestSessionIsNotTokens(t *testing.T) {
 	}
 }
 
+// TestCookieOfTheWayBack (FACTS.md §1.5): who leaves for a provider takes csrf-state along,
+// and who stays does not.
+func TestCookieOfTheWayBack(t *testing.T) {
+	t.Parallel()
+	p := newFederation(t, userpool.Client{}, userpool.Options{})
+	for provider, want := range map[string]bool{"Google": true, "ADFS": true, "COGNITO": false} {
+		page := p.pool.NewBrowser().Get(p.authorizeURL(at(provider)))
+		if got := slices.ContainsFunc(page.Cookies, func(cookie *http.Cookie) bool {
+			return cookie.Name == "csrf-state" && cookie.HttpOnly && cookie.Value != ""
+		}); got != want {
+			t.Errorf("%s: the cookies are %v", provider, page.Cookies)
+		}
+	}
+}
+
 // TestClassicHostedUI (FACTS.md §1.1, §1.4, §9, §12b): what the older pages know, and
 // what managed login alone does.
 func TestClassicHostedUI(t *testing.T) {
