@@ -11,7 +11,7 @@ import (
 	"github.com/gofiber/fiber/v3"
 )
 
-// A middleware for handler tests in which nobody logs in.
+// A middleware for handler tests in which nobody signs in.
 
 // As returns a middleware that takes the place of [cognito.New] in a test: every
 // request that passes it is made by this user, who is signed in already.
