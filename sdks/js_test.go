@@ -30,7 +30,7 @@ func TestJavaScript(t *testing.T) {
 		t.Skip(reason)
 	}
 	const issuer = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_TestPool1"
-	pool := newPool(t, userpool.Options{Issuer: issuer})
+	pool := newPool(t, userpool.Options{Issuer: issuer, MaxSessions: 20})
 	must(newSDK(t, pool).AdminCreateUser(t.Context(), &idp.AdminCreateUserInput{
 		UserPoolId: aws.String(pool.UserPoolID()), Username: aws.String("dave"), TemporaryPassword: aws.String("for now"),
 		UserAttributes: []types.AttributeType{{Name: aws.String("email"), Value: aws.String("dave@example.com")}},

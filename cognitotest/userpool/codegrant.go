@@ -25,6 +25,7 @@ type grant struct {
 	authTime           time.Time // of the login; a refresh does not move it
 	level              int       // that the login reached, 0 outside of one
 	provider           string    // where it was, or "" in the pool
+	browser            string    // the session that it came from, by its name, or ""
 	originJTI          string    // names the login in every token that comes of it
 
 	// eventID is the event_id that the tokens of one answer share.
@@ -45,7 +46,7 @@ func (p *Pool) issueCode(a authorization, visitor session) string {
 	p.codes[code] = grant{
 		clientID: a.client.ID, username: visitor.username,
 		scopes: a.scopes, nonce: a.nonce, resource: a.resource,
-		authTime: visitor.authTime, level: visitor.level, provider: visitor.provider, originJTI: newUUID(),
+		authTime: visitor.authTime, level: visitor.level, provider: visitor.provider, browser: visitor.name, originJTI: newUUID(),
 		redirectURI: a.redirectURI, challenge: a.challenge, codeExpires: now.Add(codeTTL),
 	}
 	return code

@@ -17,6 +17,8 @@ func (p *Pool) operations() map[string]operation {
 		"UpdateUserAttributes":      open(p.updateAttributes),
 		"SignUp":                    open(p.signUp),
 		"ConfirmSignUp":             open(p.confirmSignUp),
+		"ListUserSessions":          open(p.listOwnSessions),
+		"RevokeUserSession":         open(p.revokeOwnSession),
 	}
 	maps.Copy(all, p.userOperations())
 	maps.Copy(all, p.poolOperations())
@@ -37,6 +39,8 @@ func (p *Pool) userOperations() map[string]operation {
 		"AdminDisableUser":          within(p, p.adminEnable(false)),
 		"AdminUpdateUserAttributes": within(p, p.adminUpdateAttributes),
 		"ListUsers":                 within(p, p.listUsers),
+		"AdminListUserSessions":     within(p, p.listUserSessions),
+		"AdminRevokeUserSession":    within(p, p.revokeUserSession),
 		"CreateGroup":               within(p, p.createGroup),
 		"AdminAddUserToGroup":       within(p, p.addToGroup),
 		"AdminRemoveUserFromGroup":  within(p, p.removeFromGroup),

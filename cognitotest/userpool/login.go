@@ -83,7 +83,7 @@ func (p *Pool) submitLogin(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, request, failure)
 		return
 	}
-	started := p.startSession(w, user.Username, request.client.SessionTTL, p.levelOf(user, request))
+	started := p.startSession(w, user.Username, request.client, p.levelOf(user, request))
 	redirectBack(w, r, request, p.grantTo(request, started))
 }
 

@@ -93,7 +93,8 @@ type Options struct {
 	ErrorsWithoutState bool
 
 	// MaxSessions is how many logins a user can have at a time. One more ends the least
-	// recently used one. In Cognito pools that track sessions, it is 20.
+	// recently used one. In Cognito pools that track sessions, it is 20. With it the API
+	// lists and revokes them (ListUserSessions, AdminRevokeUserSession).
 	//
 	// Optional. Default: 0, with which the pool does not track sessions.
 	MaxSessions int

@@ -17,6 +17,7 @@ type family struct {
 	grant
 	expires time.Time // of every refresh token in it; rotation does not extend it
 	revoked bool
+	created time.Time
 	used    time.Time // last, by a login or a refresh
 	newest  *ticket   // nil in a family made by AccessToken or IDToken
 }
@@ -40,7 +41,8 @@ func (p *Pool) startFamily(g grant, ttl time.Duration) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.evict(g.username)
-	born := &family{grant: g, expires: p.Now().Add(ttl), used: p.Now()}
+	now := p.Now()
+	born := &family{grant: g, expires: now.Add(ttl), created: now, used: now}
 	p.families[g.originJTI] = born
 	token := p.addTicket(born)
 	born.newest.original = true

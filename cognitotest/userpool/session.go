@@ -16,6 +16,8 @@ const sessionCookie = "cognito"
 // session is a visitor who has signed in.
 type session struct {
 	username string
+	name     string    // for the API; "" when no browser keeps it
+	clientID string    // of the client that the sign-in was for
 	provider string    // where, or "" on the login page
 	authTime time.Time // when the password was given
 	level    int       // that was reached: 1, or 3 with a second factor
@@ -24,18 +26,19 @@ type session struct {
 
 // startSession remembers a visitor and gives them the cookie. The auth_time of codes
 // given out while it lasts is that of its start.
-func (p *Pool) startSession(w http.ResponseWriter, username string, ttl time.Duration, level int) session {
-	return p.startSessionFrom(w, "", username, ttl, level)
+func (p *Pool) startSession(w http.ResponseWriter, username string, client Client, level int) session {
+	return p.startSessionFrom(w, "", username, client, level)
 }
 
 // startSessionFrom is startSession for a visitor who has signed in at a provider.
-func (p *Pool) startSessionFrom(w http.ResponseWriter, provider, username string, ttl time.Duration, level int) session {
-	now := p.Now()
-	started := session{username: username, provider: provider, authTime: now, level: level, expires: now.Add(ttl)}
+func (p *Pool) startSessionFrom(w http.ResponseWriter, provider, username string, client Client, level int) session {
+	now, ttl := p.Now(), client.SessionTTL
+	started := session{username: username, clientID: client.ID, provider: provider, authTime: now, level: level, expires: now.Add(ttl)}
 	if ttl <= 0 {
 		return started // the client wants no single sign-on
 	}
 	id := randomText(32)
+	started.name = sessionName(sessionOfBrowser, id)
 	p.mu.Lock()
 	dropExpired(p.sessions, func(s session) bool { return !now.Before(s.expires) })
 	p.sessions[id] = started

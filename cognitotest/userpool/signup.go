@@ -190,7 +190,7 @@ func (p *Pool) submitConfirm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.SetUser(one.user)
-	started := p.startSession(w, one.user.Username, request.client.SessionTTL, levelPassword)
+	started := p.startSession(w, one.user.Username, request.client, levelPassword)
 	redirectBack(w, r, request, p.grantTo(request, started))
 }
 

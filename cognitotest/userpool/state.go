@@ -39,8 +39,9 @@ type savedFamily struct {
 	Scopes             []string
 	Nonce, Resource    string
 	AuthTime           time.Time
-	OriginJTI          string
+	OriginJTI, Browser string
 	Expires, Used      time.Time
+	Created            time.Time
 	Revoked            bool
 	Newest             string // ticket id, or ""
 	Tickets            map[string]savedTicket
@@ -52,8 +53,8 @@ type savedTicket struct {
 }
 
 type savedSession struct {
-	Username, Provider string
-	AuthTime, Expires  time.Time
+	Username, ClientID, Provider string
+	AuthTime, Expires            time.Time
 }
 
 // Save returns what [Pool.Restore] needs: users, clients and identity providers, clock, signing keys, and
@@ -84,7 +85,7 @@ func (p *Pool) Save() ([]byte, error) {
 	}
 	for id, s := range p.sessions {
 		if now.Before(s.expires) {
-			saved.Sessions[id] = savedSession{s.username, s.provider, s.authTime, s.expires}
+			saved.Sessions[id] = savedSession{s.username, s.clientID, s.provider, s.authTime, s.expires}
 		}
 	}
 	return json.Marshal(saved)
@@ -117,7 +118,7 @@ func (p *Pool) savedFamilies(now time.Time) []savedFamily {
 		}
 		saved = append(saved, savedFamily{
 			ClientID: f.clientID, Username: f.username, Scopes: f.scopes, Nonce: f.nonce, Resource: f.resource,
-			AuthTime: f.authTime, OriginJTI: f.originJTI, Expires: f.expires, Used: f.used, Revoked: f.revoked,
+			AuthTime: f.authTime, OriginJTI: f.originJTI, Browser: f.browser, Created: f.created, Expires: f.expires, Used: f.used, Revoked: f.revoked,
 			Newest: newest[f], Tickets: tickets[f],
 		})
 	}
@@ -159,7 +160,10 @@ func (p *Pool) Restore(text []byte) error {
 		}
 	}
 	for id, s := range saved.Sessions {
-		p.sessions[id] = session{username: s.Username, provider: s.Provider, authTime: s.AuthTime, expires: s.Expires}
+		p.sessions[id] = session{
+			username: s.Username, name: sessionName(sessionOfBrowser, id), clientID: s.ClientID,
+			provider: s.Provider, authTime: s.AuthTime, expires: s.Expires,
+		}
 	}
 	return nil
 }
@@ -190,9 +194,9 @@ func (p *Pool) restoreFamily(s savedFamily) error {
 	f := &family{
 		grant: grant{
 			clientID: s.ClientID, username: s.Username, scopes: s.Scopes, nonce: s.Nonce, resource: s.Resource,
-			authTime: s.AuthTime, originJTI: s.OriginJTI,
+			authTime: s.AuthTime, originJTI: s.OriginJTI, browser: s.Browser,
 		},
-		expires: s.Expires, used: s.Used, revoked: s.Revoked,
+		expires: s.Expires, created: s.Created, used: s.Used, revoked: s.Revoked,
 	}
 	p.families[s.OriginJTI] = f
 	for name, t := range s.Tickets {

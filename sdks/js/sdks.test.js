@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import {
-  CognitoIdentityProviderClient, GetUserCommand, InitiateAuthCommand,
+  CognitoIdentityProviderClient, GetUserCommand, InitiateAuthCommand, ListUserSessionsCommand, RevokeUserSessionCommand,
 } from "@aws-sdk/client-cognito-identity-provider";
 import { Amplify } from "aws-amplify";
 import { fetchAuthSession, fetchUserAttributes, signIn, signOut } from "aws-amplify/auth";
@@ -24,6 +24,14 @@ test("the AWS SDK signs in, reads the user and reports errors", async () => {
   const { AuthenticationResult: got } = await ask("wonderland");
   const user = await sdk.send(new GetUserCommand({ AccessToken: got.AccessToken }));
   assert.equal(user.Username, "alice");
+
+  await ask("wonderland"); // on another device
+  const list = async () => (await sdk.send(new ListUserSessionsCommand({ AccessToken: got.AccessToken }))).Sessions;
+  const before = await list();
+  const another = before.find((session) => !session.IsCurrentSession && session.SessionType === "TOKEN");
+  assert.ok(another.CreateDate instanceof Date && another.ClientId === clientID);
+  await sdk.send(new RevokeUserSessionCommand({ AccessToken: got.AccessToken, SessionId: another.SessionId }));
+  assert.equal((await list()).length, before.length - 1);
   sdk.destroy();
 });
 
