@@ -90,10 +90,10 @@ func (p *Pool) supportedBy(c Client) []string {
 // providerLink is a button of the login page.
 type providerLink struct{ Name, Address string }
 
-// providerLinks lead to the providers of a client. Each begins the login anew, under the same state.
+// providerLinks lead to the providers of a client. Each begins the login anew, under the
+// same state; identity_provider goes before an idp_identifier that may be there.
 func (p *Pool) providerLinks(c Client, q url.Values) []providerLink {
 	var links []providerLink
-	q.Del("idp_identifier")
 	for _, name := range p.supportedBy(c) {
 		if _, known := p.provider(name); known {
 			q.Set("identity_provider", name)

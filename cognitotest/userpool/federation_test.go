@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bar-tech/cognito/cognitotest/userpool"
 )
@@ -101,7 +102,11 @@ func TestIdentities(t *testing.T) {
 			t.Errorf("userInfo says %s", info.body)
 		}
 	}
-	user := p.api("AdminGetUser", `{"UserPoolId":"`+p.pool.UserPoolID()+`","Username":"Google_123"}`, nil).body
+	told := p.api("AdminGetUser", `{"UserPoolId":"`+p.pool.UserPoolID()+`","Username":"Google_123"}`, nil)
+	user := told.body
+	if created, _ := told.members["UserCreateDate"].(float64); created < 1e9 {
+		t.Errorf("the user is of %v", created)
+	}
 	if !strings.Contains(user, `"UserStatus":"EXTERNAL_PROVIDER"`) || !strings.Contains(user, `\"providerName\":\"Google\"`) {
 		t.Errorf("the API says %s", user)
 	}
@@ -135,6 +140,18 @@ func TestAttributesAreMappedAtEveryLogin(t *testing.T) {
 	second := login()
 	if second["email"] != "c@new.example" || second["name"] != "Admin's" || second["sub"] != first["sub"] || !slices.Equal(second["cognito:groups"].([]any), []any{"staff"}) {
 		t.Errorf("the second login says %v", second)
+	}
+	delete(said, "mail")
+	p.pool.Advance(time.Hour)
+	third := login()
+	if third["email"] != "c@new.example" {
+		t.Errorf("what the provider leaves out: %v", third)
+	}
+	since := func(claims map[string]any) any {
+		return claims["identities"].([]any)[0].(map[string]any)["dateCreated"]
+	}
+	if since(third) != since(first) {
+		t.Errorf("the identity is of %v, want of %v", since(third), since(first))
 	}
 }
 

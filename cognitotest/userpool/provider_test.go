@@ -85,6 +85,9 @@ func TestForgedProviderAnswer(t *testing.T) {
 		t.Errorf("the answer of another provider ends at %s", page.URL)
 	}
 	provider := p.pool.NewBrowser().Get(p.authorizeURL(at("Google"))).URL
+	if page := victim.Get(strings.Replace(provider.String(), "/providers/Google", "/providers/Okta", 1)); page.Status != http.StatusBadRequest {
+		t.Errorf("a visit of one provider works at another: %d %s", page.Status, page.URL)
+	}
 	if page := victim.Post(provider.String(), url.Values{"username": {"123"}, "password": {"lutwidge"}}); page.Status != http.StatusForbidden {
 		t.Errorf("a forged form signs the victim in at the provider: %d %s", page.Status, page.URL)
 	}
@@ -125,9 +128,28 @@ func TestProviderRemembersTheVisitor(t *testing.T) {
 	if asked.URL.Path != "/providers/Okta" || !strings.Contains(asked.Body, `value="carol"`) {
 		t.Errorf("prompt=login ends at %s", asked.URL)
 	}
-	hinted := p.pool.NewBrowser().Get(p.authorizeURL(map[string]string{"identity_provider": "ADFS", "login_hint": "carol"}))
-	if strings.Contains(hinted.URL.RawQuery, "carol") {
-		t.Errorf("SAML was told the hint: %s", hinted.URL)
+	// Applications have cookies on that host too.
+	if cookies := b.Cookies("http://" + asked.URL.Host + "/"); len(cookies) > 0 {
+		t.Errorf("the provider's cookies are everybody's: %v", cookies)
+	}
+	other := p.pool.NewBrowser()
+	foreign, _ := http.NewRequest(http.MethodGet, other.Get(p.authorizeURL(at("Google"))).URL.String(), nil)
+	for _, cookie := range b.Cookies(asked.URL.String()) {
+		foreign.AddCookie(cookie)
+	}
+	if page := p.do(foreign); page.status != http.StatusOK {
+		t.Errorf("the session of one provider is one of another: %d", page.status)
+	}
+	p.pool.SetProvider(userpool.Provider{Name: "Facebook", Type: "Facebook"})
+	for name, told := range map[string]bool{"ADFS": false, "Facebook": false, "Google": true, "Okta": true} {
+		hinted := p.pool.NewBrowser().Get(p.authorizeURL(map[string]string{"identity_provider": name, "login_hint": "carol"}))
+		if strings.Contains(hinted.URL.RawQuery, "carol") != told {
+			t.Errorf("%s was asked %s", name, hinted.URL)
+		}
+	}
+	both := p.pool.NewBrowser().Get(strings.Replace(p.authorizeURL(map[string]string{"identity_provider": "Okta", "prompt": "none consent"}), "/oauth2/authorize", "/login", 1))
+	if both.URL.Query().Get("prompt") != "consent" {
+		t.Errorf("the provider is asked %s, want all but none", both.URL)
 	}
 	if page := p.pool.NewBrowser().Get(p.authorizeURL(map[string]string{"identity_provider": "Okta", "prompt": "none"})); page.URL.Query().Get("error") != "login_required" {
 		t.Errorf("prompt=none ends at %s", page.URL)
@@ -136,72 +158,6 @@ func TestProviderRemembersTheVisitor(t *testing.T) {
 
 func (p *party) logoutURL() string {
 	return p.pool.URL() + "/logout?client_id=" + p.client.ID + "&logout_uri=" + url.QueryEscape(p.origin+"/")
-}
-
-// TestSingleLogout: /logout of a visitor from SAML goes on to the provider, which forgets
-// them and posts them back; the session ends there, whatever cookies the form brings.
-func TestSingleLogout(t *testing.T) {
-	t.Parallel()
-	p := newFederation(t, userpool.Client{}, userpool.Options{})
-	b := p.pool.NewBrowser()
-	b.LoginAt("ADFS", p.authorizeURL(at("ADFS")), "123", "lutwidge")
-	session := sessionOf(b, p.pool.URL())
-	page := b.Get(p.logoutURL())
-	trail := strings.Join(page.Trail, " ")
-	if page.Body != "landed" || page.URL.Path != "/" || !strings.Contains(trail, "/providers/ADFS/logout?") || p.pool.Calls(userpool.SAMLLogout) != 1 {
-		t.Errorf("the logout went by %v", page.Trail)
-	}
-	if sessionOf(b, p.pool.URL()) != "" {
-		t.Error("the browser keeps the pool's cookie")
-	}
-	copied, _ := http.NewRequest(http.MethodGet, p.authorizeURL(nil), nil)
-	copied.AddCookie(&http.Cookie{Name: "cognito", Value: session})
-	if where, _ := splitLocation(t, p.do(copied)); where != "/login" {
-		t.Errorf("a copied cookie still leads to %s", where)
-	}
-	if page := b.Get(p.authorizeURL(at("ADFS"))); page.URL.Path != "/providers/ADFS" || page.Status != http.StatusOK {
-		t.Errorf("the provider still knows the visitor: %s", page.URL)
-	}
-	if page := b.Post(p.pool.URL()+"/saml2/logout", url.Values{"RelayState": {"guessed"}}); page.Status != http.StatusBadRequest {
-		t.Errorf("a forged answer ends at %s with %d", page.URL, page.Status)
-	}
-	b.Login(p.authorizeURL(nil), "alice", "wonderland")
-	if page := b.Get(p.logoutURL()); page.Body != "landed" || p.pool.Calls(userpool.SAMLLogout) != 2 {
-		t.Errorf("alice's logout went by %v", page.Trail)
-	}
-}
-
-func sessionOf(b *userpool.Browser, address string) string {
-	for _, cookie := range b.Cookies(address) {
-		if cookie.Name == "cognito" {
-			return cookie.Value
-		}
-	}
-	return ""
-}
-
-// TestLoginThatTheProviderBegan: a SAML provider may send a visitor who was never at the
-// application, which gets a code without a state, if the pool accepts that.
-func TestLoginThatTheProviderBegan(t *testing.T) {
-	t.Parallel()
-	p := newFederation(t, userpool.Client{CallbackURLs: []string{"http://localhost:1/callback"}}, userpool.Options{})
-	start := p.pool.URL() + "/providers/ADFS?redirect_uri=" + url.QueryEscape(p.redirectURI())
-	page := p.pool.NewBrowser().LoginAt("ADFS", start, "123", "lutwidge")
-	if q := page.URL.Query(); page.Body != "landed" || q.Get("code") == "" || q.Has("state") {
-		t.Errorf("the provider's login ends at %s", page.URL)
-	}
-	foreign := p.pool.NewBrowser().LoginAt("ADFS", p.pool.URL()+"/providers/ADFS?redirect_uri=https://evil.example/", "123", "lutwidge")
-	if foreign.URL.Path != "/error" {
-		t.Errorf("a stranger's redirect URI ends at %s", foreign.URL)
-	}
-	quiet := adfs
-	quiet.Unsolicited = false
-	p.pool.SetProvider(quiet)
-	for _, name := range []string{"ADFS", "Google", "Nobody"} {
-		if page := p.pool.NewBrowser().Get(p.pool.URL() + "/providers/" + name); page.Status != http.StatusBadRequest {
-			t.Errorf("%s begins a login: %d %s", name, page.Status, page.URL)
-		}
-	}
 }
 
 // TestFederationOutlivesTheProcess: users, their identities and providers are saved.
