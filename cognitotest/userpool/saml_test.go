@@ -43,6 +43,49 @@ func TestSingleLogout(t *testing.T) {
 	}
 }
 
+// TestSingleLogoutForm: the form that ends the session comes from another site and may
+// bring no cookie; it works once, for five minutes, and for the logout that it answers.
+func TestSingleLogoutForm(t *testing.T) {
+	t.Parallel()
+	p := newFederation(t, userpool.Client{}, userpool.Options{})
+	// leave is a visitor on the way out, who has not come back from the provider.
+	leave := func() (session string, form url.Values) {
+		b := p.pool.NewBrowser()
+		b.LoginAt("ADFS", p.authorizeURL(at("ADFS")), "123", "lutwidge")
+		p.pool.Break(userpool.SAMLLogout, userpool.Fault{Times: 1, Status: http.StatusTeapot})
+		b.Get(p.logoutURL())
+		sent := p.pool.Requests(userpool.SAMLLogout)
+		return sessionOf(b, p.pool.URL()), sent[len(sent)-1].Form
+	}
+	alive := func(session string) bool {
+		r, _ := http.NewRequest(http.MethodGet, p.authorizeURL(nil), nil)
+		r.AddCookie(&http.Cookie{Name: "cognito", Value: session})
+		where, _ := splitLocation(t, p.do(r))
+		return where == p.redirectURI()
+	}
+	session, form := leave()
+	_, other := leave()
+	mixed := url.Values{"RelayState": form["RelayState"], "SAMLResponse": other["SAMLResponse"]}
+	if a := p.post("/saml2/logout", mixed); a.status != http.StatusBadRequest || !alive(session) {
+		t.Errorf("the answer to another logout: %d", a.status)
+	}
+	session, form = leave()
+	if !alive(session) {
+		t.Error("the session ends before the provider's")
+	}
+	if a := p.post("/saml2/logout", form); a.header.Get("Location") != p.origin+"/" || alive(session) {
+		t.Errorf("the form without a cookie: %d to %q", a.status, a.header.Get("Location"))
+	}
+	if a := p.post("/saml2/logout", form); a.status != http.StatusBadRequest {
+		t.Errorf("the form twice: %d", a.status)
+	}
+	session, form = leave()
+	p.pool.Advance(5 * time.Minute)
+	if a := p.post("/saml2/logout", form); a.status != http.StatusBadRequest || !alive(session) {
+		t.Errorf("the form too late: %d", a.status)
+	}
+}
+
 func sessionOf(b *userpool.Browser, address string) string {
 	for _, cookie := range b.Cookies(address) {
 		if cookie.Name == "cognito" {
