@@ -237,6 +237,9 @@ func TestSupportedIdentityProviders(t *testing.T) {
 	other := p.client
 	other.ID, other.SupportedIdentityProviders = "other", nil
 	p.pool.SetClient(other)
+	if page := b.Get(p.authorizeURL(map[string]string{"client_id": "other", "identity_provider": "Nobody"})); page.URL.Path != "/login" || !strings.Contains(page.Body, "not available") {
+		t.Errorf("a client of all providers is sent to nobody's: %s", page.URL)
+	}
 	form := b.Get(p.authorizeURL(map[string]string{"client_id": "other"}))
 	forged := strings.Replace(form.URL.String(), "client_id=other", "client_id="+p.client.ID, 1)
 	form.URL, _ = url.Parse(forged)
