@@ -207,14 +207,27 @@ func announce(pool *userpool.Pool, flags poolFlags, stdout, stderr io.Writer) {
 			_, _ = fmt.Fprintf(stdout, "# callback %s\n", address)
 		}
 	}
-	_, _ = fmt.Fprintln(stdout, "\nUsers (name / password):")
-	for _, user := range pool.Users() {
-		_, _ = fmt.Fprintf(stdout, "  %s / %s\n", user.Username, user.Password)
-	}
+	announceUsers(pool, stdout)
 	if flags.control {
 		_, _ = fmt.Fprintf(stdout, "\nControl page: %s/   Control API: %s/_control/\n", pool.URL(), pool.URL())
 	}
 	_, _ = fmt.Fprintf(stdout, "\nHealth: %s/health   Keys: %s/.well-known/jwks.json\n", pool.URL(), pool.Home())
+}
+
+// announceUsers prints who can sign in, and where.
+func announceUsers(pool *userpool.Pool, stdout io.Writer) {
+	_, _ = fmt.Fprintln(stdout, "\nUsers (name / password):")
+	for _, user := range pool.Users() {
+		if user.Password != "" {
+			_, _ = fmt.Fprintf(stdout, "  %s / %s\n", user.Username, user.Password)
+		}
+	}
+	for _, provider := range pool.Providers() {
+		_, _ = fmt.Fprintf(stdout, "Users at %s (ID / password):\n", provider.Name)
+		for _, user := range provider.Users {
+			_, _ = fmt.Fprintf(stdout, "  %s / %s\n", user.ID, user.Password)
+		}
+	}
 }
 
 // isLoopback reports whether a host is this machine alone, whatever a resolver says.

@@ -97,15 +97,29 @@ func (c *control) stopTampering(*http.Request) (any, error) {
 	return nil, nil //nolint:nilnil // nothing to say
 }
 
-// failNextLogin makes the next right password end as a failing trigger does.
+// failNextLogin makes the next right password end as a failing trigger does, or the next
+// answer of an identity provider.
 func (c *control) failNextLogin(r *http.Request) (any, error) {
 	var body struct {
 		Error       string `json:"error"`
 		Description string `json:"description"`
+		Provider    string `json:"provider"`
 	}
 	if _, err := readBody(r, &body); err != nil {
 		return nil, err
 	}
+	if body.Provider != "" {
+		return nil, c.failProvider(body.Provider, body.Error, body.Description)
+	}
 	c.pool.FailNextLogin(orElse(body.Error, "invalid_request"), body.Description)
 	return nil, nil //nolint:nilnil // nothing to say
+}
+
+func (c *control) failProvider(name, code, description string) error {
+	known := c.pool.Providers()
+	if !slices.ContainsFunc(known, func(p userpool.Provider) bool { return p.Name == name }) {
+		return fmt.Errorf("provider: is %q, and the pool has %d others", name, len(known))
+	}
+	c.pool.FailProvider(name, code, description)
+	return nil
 }
