@@ -248,3 +248,23 @@ func TestSupportedIdentityProviders(t *testing.T) {
 		t.Errorf("a password for a client without COGNITO ends at %s", page.URL)
 	}
 }
+
+// TestProvidersOfAClientByTheAPI: a client that the API makes has the providers that it names, if there are such.
+func TestProvidersOfAClientByTheAPI(t *testing.T) {
+	t.Parallel()
+	p := newFederation(t, userpool.Client{}, userpool.Options{})
+	create := func(provider string) answer {
+		return p.api("CreateUserPoolClient", `{"UserPoolId":"`+p.pool.UserPoolID()+`","ClientName":"x","SupportedIdentityProviders":["COGNITO","`+provider+`"]}`, nil)
+	}
+	create("Nobody").wantAPIError(t, http.StatusBadRequest, "InvalidParameterException")
+	made := create("Okta")
+	made.wantOK(t)
+	if !strings.Contains(made.body, `"SupportedIdentityProviders":["COGNITO","Okta"]`) {
+		t.Errorf("the client is %s", made.body)
+	}
+	id, _ := made.members["UserPoolClient"].(map[string]any)["ClientId"].(string)
+	page := p.pool.NewBrowser().Get(p.authorizeURL(map[string]string{"client_id": id, "identity_provider": "Google"}))
+	if page.URL.Path != "/login" || !strings.Contains(page.Body, "Continue with Okta") || strings.Contains(page.Body, "Continue with Google") {
+		t.Errorf("its login page is at %s: %s", page.URL, page.Body)
+	}
+}

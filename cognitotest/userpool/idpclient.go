@@ -16,7 +16,7 @@ type clientRequest struct {
 	ClientID, ClientName, ClientSecret                              string
 	GenerateSecret                                                  bool
 	CallbackURLs, LogoutURLs, AllowedOAuthFlows, AllowedOAuthScopes []string
-	ReadAttributes                                                  []string
+	ReadAttributes, SupportedIdentityProviders                      []string
 	AccessTokenValidity, IDTokenValidity, RefreshTokenValidity      int
 	TokenValidityUnits                                              struct{ AccessToken, IDToken, RefreshToken string }
 	EnableTokenRevocation                                           *bool
@@ -48,6 +48,9 @@ func (p *Pool) createClient(in clientRequest) (any, error) {
 		return nil, missing("ClientName")
 	}
 	client, err := clientOf(in)
+	if err == nil {
+		err = p.checkProviders(in.SupportedIdentityProviders)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -64,9 +67,10 @@ func clientOf(in clientRequest) (Client, error) {
 	client := Client{
 		ID: newClientID(), Secret: in.ClientSecret, CallbackURLs: in.CallbackURLs, LogoutURLs: in.LogoutURLs,
 		Scopes: in.AllowedOAuthScopes, Grants: in.AllowedOAuthFlows, ReadAttributes: in.ReadAttributes,
-		RevocationOff:       in.EnableTokenRevocation != nil && !*in.EnableTokenRevocation,
-		RotateRefreshTokens: in.RefreshTokenRotation.Feature == "ENABLED",
-		RotationGrace:       time.Duration(in.RefreshTokenRotation.RetryGracePeriodSeconds) * time.Second,
+		SupportedIdentityProviders: in.SupportedIdentityProviders,
+		RevocationOff:              in.EnableTokenRevocation != nil && !*in.EnableTokenRevocation,
+		RotateRefreshTokens:        in.RefreshTokenRotation.Feature == "ENABLED",
+		RotationGrace:              time.Duration(in.RefreshTokenRotation.RetryGracePeriodSeconds) * time.Second,
 	}
 	if in.GenerateSecret {
 		client.Secret = randomText(38)
@@ -105,6 +109,16 @@ func checkGrants(client Client) error {
 	}
 	if slices.Contains(client.Grants, grantMachine) && (len(client.Grants) > 1 || client.Secret == "") {
 		return refused("InvalidOAuthFlowException", "client_credentials needs a secret, and no other grant beside it")
+	}
+	return nil
+}
+
+// checkProviders refuses what nobody could sign in at.
+func (p *Pool) checkProviders(names []string) error {
+	for _, name := range names {
+		if _, known := p.provider(name); !known && name != ownDirectory {
+			return refused("InvalidParameterException", "The provider "+name+" does not exist for User Pool "+p.id)
+		}
 	}
 	return nil
 }
