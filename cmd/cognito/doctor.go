@@ -36,6 +36,8 @@ type doctorReport struct {
 	Domain   string            `json:"domain"`
 	ClientID string            `json:"client_id"`
 	Findings []cognito.Finding `json:"findings"`
+
+	address, app bool // whether the app's address was known, and the app was asked
 }
 
 // doctorFlags are what the command line says beside settings.
@@ -45,7 +47,7 @@ type doctorFlags struct {
 	learned bool   // the settings are those of the app
 }
 
-// runDoctor prints a line for each finding. The status is 1 if one of them breaks
+// runDoctor prints a line for each question. The status is 1 if one of them breaks
 // something, and 2 if nothing could be asked.
 func runDoctor(args []string, stdout, stderr io.Writer) int {
 	flags, err := readDoctorFlags(args, stderr)
@@ -142,7 +144,9 @@ func diagnose(flags doctorFlags) (doctorReport, error) {
 	if app != "" {
 		found = append(found, askApp(ctx, app, config)...)
 	}
-	return doctorReport{Domain: config.UserPoolDomain, ClientID: config.ClientID, Findings: found}, nil
+	return doctorReport{
+		Domain: config.UserPoolDomain, ClientID: config.ClientID, Findings: found, address: config.BaseURL != "", app: app != "",
+	}, nil
 }
 
 // addressed takes the running app's address for BaseURL where that is not set, so that the
@@ -181,19 +185,4 @@ func withNotAsked(found []cognito.Finding, config cognito.Config, flags doctorFl
 		}
 	}
 	return found
-}
-
-func (r doctorReport) print(out io.Writer) {
-	if len(r.Findings) == 0 {
-		_, _ = fmt.Fprintf(out, "Nothing is wrong with app client %s at %s.\n", r.ClientID, r.Domain)
-		return
-	}
-	for _, f := range r.Findings {
-		mark := "note "
-		if f.Breaks {
-			mark = "WRONG"
-		}
-		_, _ = fmt.Fprintf(out, "%s  %s\n       %s %q: %s\n       %s\n", mark, f.Code, f.Field, f.Value, f.Problem, f.Remedy)
-	}
-	_, _ = fmt.Fprint(out, doctorEnd)
 }

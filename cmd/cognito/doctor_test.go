@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"net"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -147,5 +149,57 @@ func TestDoctorLearnsFromTheApp(t *testing.T) {
 	}
 	if status := run([]string{"doctor", "http://127.0.0.1:1", "http://127.0.0.1:2"}, &out, &out); status != 2 || !strings.Contains(out.String(), "unexpected") {
 		t.Errorf("two apps end with %d: %s", status, &out)
+	}
+}
+
+// TestDoctorAsksForEveryCode: each finding that there can be answers a question of those
+// that are listed, or has a reason to stand outside.
+func TestDoctorAsksForEveryCode(t *testing.T) {
+	t.Parallel()
+	outside := []string{"not_asked", "storage_fails", "storage_keeps_no_lifetimes"} // of the app's own process
+	var asked []string
+	for _, q := range doctorQuestions {
+		asked = append(asked, q.codes...)
+	}
+	found := 0
+	for _, file := range []string{"../../internal/doctor/judge.go", "../../internal/engine/check.go", "doctorapp.go"} {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, code := range regexp.MustCompile(`(?:\bcode\w+ += |finding\(|return )"([a-z]+_[a-z_]+)"`).FindAllSubmatch(source, -1) {
+			found++
+			if name := string(code[1]); slices.Contains(asked, name) == slices.Contains(outside, name) {
+				t.Errorf("%s is asked for by no question, or is one that stands outside", name)
+			}
+		}
+	}
+	if found < 25 {
+		t.Errorf("only %d codes were found", found)
+	}
+}
+
+// TestDoctorSaysWhatItCouldNotAsk: a mistake hides others, and is not praise for them.
+func TestDoctorSaysWhatItCouldNotAsk(t *testing.T) {
+	t.Parallel()
+	for code, test := range map[string]struct{ ok, unknown int }{
+		"": {18, 0}, "client_unknown": {9, 8}, "callback_not_registered": {13, 4}, "domain_unreachable": {3, 14},
+		"issuer_differs": {15, 2}, "secret_not_asked": {17, 1}, "app_cookie_lost": {16, 1}, "not_asked": {0, 1},
+	} {
+		report := doctorReport{address: true, app: true}
+		if code != "" {
+			report.Findings = []cognito.Finding{{Code: code}}
+		}
+		var out bytes.Buffer
+		report.print(&out)
+		ok, unknown := strings.Count(out.String(), "ok     "), strings.Count(out.String(), "?      ")
+		if ok != test.ok || unknown != test.unknown {
+			t.Errorf("%q: %d are right and %d unknown, want %d and %d:\n%s", code, ok, unknown, test.ok, test.unknown, &out)
+		}
+	}
+	var out bytes.Buffer
+	doctorReport{}.print(&out) // without the app's address
+	if said := out.String(); strings.Contains(said, "ok     the callback") || !strings.Contains(said, "?      not checked whether the callback URL is registered") {
+		t.Errorf("without an address it says\n%s", said)
 	}
 }
