@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// Login opens startURL, expects to be led to the pool's login page, submits the
-// form there and returns the page this ends on. With a wrong password that is
-// the login page again, with status 200.
+// Login opens startURL, expects redirects to the pool's login page, submits the form
+// there and returns the page that this ends on. With a wrong password, that is the
+// login page again, with status 200.
 //
-// If the way does not lead to the login page, because the pool still knows the
-// visitor or the application has failed, Login returns the page it did lead to.
+// If startURL does not lead to the login page, because the pool remembers the visitor
+// or the application has failed, Login returns the page that it leads to.
 func (b *Browser) Login(startURL, username, password string) *Page {
 	// A person sees an address before typing a password into a page. So does
 	// Login: a form that only looks like the pool's is left alone.

@@ -8,23 +8,23 @@ import (
 // whole way and yields a cookie, and As is a middleware that has gone it;
 // Authorize goes none of it.
 
-// Authorize makes a request one of a user who is signed in, without any login:
-// it sets the Authorization header to a fresh access token of the pool's first
-// client. The given claims replace the usual ones, as in [Pool.AccessToken]. The
-// application must accept bearer tokens, by Config.Bearer.
+// Authorize makes a request a signed-in user's, without any login: it sets the
+// Authorization header to a new access token of the pool's first client. The given
+// claims replace the usual ones, as in [Pool.AccessToken]. The application must
+// accept bearer tokens, with Config.Bearer.
 //
 //	request := httptest.NewRequest("GET", "/admin", nil)
 //	pool.Authorize(request, "bob", map[string]any{"cognito:groups": []string{"admin"}})
 //	response, err := app.Test(request, -1)
 //
-// The username "" stands for no user but a machine client, as after a
-// client_credentials grant. It has the scopes of the client that are not about a
-// user; name others in claims:
+// The username "" means a machine client without a user, as after a
+// client_credentials grant. It has the client's scopes that are not about a user;
+// set others in claims:
 //
 //	pool.Authorize(request, "", map[string]any{"scope": "orders/read"})
 //
-// An access token says less than a session: nothing about e-mail or name. For
-// handlers that want these, use [Pool.SignIn].
+// An access token has fewer claims than a session: no e-mail address and no name. For
+// handlers that need these, use [Pool.SignIn].
 func (p *Pool) Authorize(r *http.Request, username string, claims map[string]any) {
 	token := ""
 	if username == "" {

@@ -63,9 +63,9 @@ func (p *Pool) identitiesText(username string) string {
 	return string(text)
 }
 
-// Federate signs a user of an identity provider in without a page: the pool then
-// knows them as after their first login, under the name that is returned. It is for
-// tests that go on with [Pool.SignIn], [Pool.AccessToken] or groups.
+// Federate signs a user of an identity provider in without a page, and returns the
+// user as the pool has them after their first login. Use it before [Pool.SignIn] or
+// [Pool.AccessToken], or to set groups.
 func (p *Pool) Federate(provider, id string) User {
 	from, ok := p.provider(provider)
 	if !ok {

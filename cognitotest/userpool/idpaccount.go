@@ -61,8 +61,8 @@ func (p *Pool) setAccount(username, status string) {
 	p.idp.accounts[key] = kept
 }
 
-// ConfirmationCode returns the code that a pool would have sent to a user who has
-// signed up by the API, and "" when none is awaited.
+// ConfirmationCode returns the code that Cognito would have sent to a user who has
+// signed up with the API, or "" if there is none.
 func (p *Pool) ConfirmationCode(username string) string { return p.accountOf(username).code }
 
 type signUpRequest struct {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// The pool and its domain by the API. There is one pool in the box: whoever creates
+// The pool and its domain by the API. There is one local pool: whoever creates
 // one gets this, and whoever creates two is told.
 
 type poolRequest struct {

@@ -11,8 +11,8 @@ import (
 // One pool, several issuers: Cognito's owners can switch a pool from one form of the
 // issuer to the other, and a replicated pool goes on in another Region. The keys stay.
 
-// Issuer returns the iss of the pool's tokens. Discovery and keys live below
-// it, at /.well-known/openid-configuration and /.well-known/jwks.json.
+// Issuer returns the iss of the pool's tokens. Discovery and keys are under it, at
+// /.well-known/openid-configuration and /.well-known/jwks.json.
 func (p *Pool) Issuer() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -22,28 +22,28 @@ func (p *Pool) Issuer() string {
 	return p.Home()
 }
 
-// Home is the issuer at the pool's own address, below which its keys can be had
-// whatever the tokens say.
+// Home is the issuer at the pool's own address. The keys are always under it, whatever
+// the iss of the tokens is.
 func (p *Pool) Home() string { return p.url + "/" + p.id }
 
-// SetIssuer lets the pool issue its next tokens under another name, also those of a
-// refresh, as after a switch of the issuer's form in the AWS console, or when another
-// Region has taken over. "" brings the first one back.
+// SetIssuer sets the iss of the tokens that the pool issues from now on, also at a
+// refresh. This is what happens when the form of the issuer is switched in the AWS
+// console, or when another Region takes over. "" restores the first issuer.
 //
 //	pool.SetIssuer("https://issuer-cognito-idp.us-east-1.amazonaws.com/" + pool.UserPoolID())
 //
-// The application finds the keys there by way of [Pool.Transport].
+// The application can fetch the keys from there through [Pool.Transport].
 func (p *Pool) SetIssuer(issuer string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.issuer = withDefault(issuer, p.firstIssuer)
 }
 
-// FirstIssuer is what the tokens said at the start, and what an application was told.
+// FirstIssuer is the iss of the tokens at the start, which applications are configured
+// with.
 func (p *Pool) FirstIssuer() string { return withDefault(p.firstIssuer, p.Home()) }
 
-// SetRegionDown puts a Region out of reach for what goes through [Pool.Transport], or
-// back in reach.
+// SetRegionDown makes a Region unreachable through [Pool.Transport], or reachable again.
 func (p *Pool) SetRegionDown(region string, down bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -53,9 +53,9 @@ func (p *Pool) SetRegionDown(region string, down bool) {
 // hostOfAmazon is where a pool's keys are published, in any Region and partition.
 var hostOfAmazon = regexp.MustCompile(`^(?:issuer-)?cognito-idp(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.[a-z.]+$`)
 
-// Transport carries an application's calls to this pool, also those that are meant for
-// Cognito's own hosts. So an application can be configured without Issuer, as in
-// production:
+// Transport returns a transport that sends an application's calls to this pool, even
+// calls to Cognito's own hosts. So an application can be configured without Issuer, as
+// in production:
 //
 //	config := pool.Config()
 //	config.Issuer, config.HTTPClient = "", &http.Client{Transport: pool.Transport()}

@@ -78,10 +78,9 @@ func newKeyID() string {
 	}
 }
 
-// RotateKeys makes new signing keys, which every token from now on is signed
-// with. The old ones stay published until [Pool.DropOldKeys], so that a careful
-// application notices nothing. It takes as long as making two RSA keys does,
-// some seconds under the race detector.
+// RotateKeys creates new signing keys for all tokens from now on. The old keys stay
+// published until [Pool.DropOldKeys], so a well-written application notices nothing.
+// Creating two RSA keys can take some seconds under the race detector.
 func (p *Pool) RotateKeys() {
 	// Made without the lock, lest the pool stand still meanwhile.
 	fresh := named(makeKeyPair())
@@ -91,8 +90,8 @@ func (p *Pool) RotateKeys() {
 	p.keys.current = fresh
 }
 
-// DropOldKeys ends the publication of all keys but the current two. Tokens that
-// the old ones have signed are then forgeries to whoever asks for the keys.
+// DropOldKeys stops publishing all keys except the current two. An application that
+// then fetches the keys refuses tokens that an old key has signed.
 func (p *Pool) DropOldKeys() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -102,8 +101,8 @@ func (p *Pool) DropOldKeys() {
 // SigningKey returns the key that signs tokens of the given use, "id" or
 // "access", so that a test can sign what the pool never would.
 //
-// Pools of one process share their first keys. For a key that is foreign to
-// this pool, make one, or call RotateKeys on the other pool first.
+// Pools of one process share their first keys. For a key that is not this pool's,
+// create one, or call RotateKeys on the other pool first.
 func (p *Pool) SigningKey(use string) *rsa.PrivateKey {
 	return p.signingKey(use).PrivateKey
 }

@@ -16,8 +16,8 @@ func (p *Pool) AccessToken(clientID, username string, claims map[string]any) str
 	return p.sign(useAccess, "", merged(p.accessClaims(g, client, user), claims))
 }
 
-// IDToken returns a valid ID token like [Pool.AccessToken]. It has neither nonce
-// nor at_hash unless the claims say so.
+// IDToken returns a valid ID token, like [Pool.AccessToken]. It has no nonce and no
+// at_hash unless they are given in claims.
 func (p *Pool) IDToken(clientID, username string, claims map[string]any) string {
 	g, client, user := p.mintGrant(clientID, username)
 	return p.sign(useID, "", merged(p.idClaims(g, client, user), claims))

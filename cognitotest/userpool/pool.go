@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Options says what pool to start. The zero value is a complete pool: one
+// Options are the options of a pool. The zero value is a complete pool: one
 // public client for an application on http://localhost:8021, and two users.
 type Options struct {
 	// Addr is where to listen. Only loopback addresses are accepted, because

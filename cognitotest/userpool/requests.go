@@ -15,11 +15,11 @@ import (
 // Endpoint names one of the pool's endpoints.
 type Endpoint string
 
-// The endpoints of a pool. Login is the page on which visitors sign in, both
-// when it is shown and when it is submitted. IDP is the JSON API of SDKs, whose
-// header X-Amz-Target names the operation. IDPResponse, SAMLResponse and SAMLLogout are
-// where identity providers send their visitors back, and ProviderPage is theirs.
-// Register is there with [Options.Registration].
+// The endpoints of a pool. Login is the page where visitors sign in, both when it
+// is shown and when it is submitted. IDP is the JSON API for SDKs, whose header
+// X-Amz-Target names the operation. IDPResponse, SAMLResponse and SAMLLogout are where
+// identity providers send visitors back to, and ProviderPage is a provider's own page.
+// Register exists with [Options.Registration].
 const (
 	Authorize Endpoint = "authorize"
 	Login     Endpoint = "login"
@@ -41,7 +41,7 @@ const (
 	ProviderPage Endpoint = "provider"
 )
 
-// Request is what an endpoint was sent. Secrets are in it as they came.
+// Request is a request that an endpoint received. It contains secrets in clear.
 type Request struct {
 	Method string
 	Query  url.Values
@@ -77,17 +77,17 @@ func (t *traffic) add(endpoint Endpoint, request Request) {
 	t.latest[endpoint] = kept
 }
 
-// Calls returns how many requests the endpoint has seen, spoilt ones included.
-// A request counts from the moment it has been read, so that a test can wait for
-// one that a fault holds.
+// Calls returns how many requests the endpoint has received, including those that
+// a fault affects. A request counts as soon as it has been read, so a test can wait
+// for one that a fault holds.
 func (p *Pool) Calls(endpoint Endpoint) int {
 	p.traffic.mu.Lock()
 	defer p.traffic.mu.Unlock()
 	return p.traffic.calls[endpoint]
 }
 
-// Requests returns what the endpoint was sent, oldest first, and at most the
-// last 1000 requests. Their maps are shared with later callers: read them only.
+// Requests returns the endpoint's last requests, at most 1000, oldest first. Later
+// callers share their maps, so do not change them.
 func (p *Pool) Requests(endpoint Endpoint) []Request {
 	p.traffic.mu.Lock()
 	defer p.traffic.mu.Unlock()

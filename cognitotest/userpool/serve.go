@@ -35,11 +35,11 @@ func listen(addr string, anyAddr bool) net.Listener {
 	return listener
 }
 
-// Start begins to serve a pool of [NewUnstarted] over plain HTTP.
+// Start starts a pool of [NewUnstarted] over plain HTTP.
 func (p *Pool) Start() { p.start("http://", nil) }
 
-// StartTLS begins to serve a pool of [NewUnstarted] over TLS, with a certificate made
-// for it. Visitors of [Pool.NewBrowser] and [Pool.Transport] trust it; others need
+// StartTLS starts a pool of [NewUnstarted] over TLS, with a certificate created for it.
+// Browsers of [Pool.NewBrowser] and [Pool.Transport] trust it; others need
 // [Pool.Certificate].
 func (p *Pool) StartTLS() {
 	key := newCertificate(p.publicURL)
@@ -47,7 +47,7 @@ func (p *Pool) StartTLS() {
 	p.start("https://", &tls.Config{Certificates: []tls.Certificate{key}, MinVersion: tls.VersionTLS12})
 }
 
-// Certificate returns what the pool shows after [Pool.StartTLS], else nil.
+// Certificate returns the pool's certificate after [Pool.StartTLS], and nil otherwise.
 func (p *Pool) Certificate() *x509.Certificate { return p.certificate }
 
 // start serves on the socket.
@@ -132,9 +132,8 @@ func (p *Pool) countConn(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// Release lets requests that hang in a [Fault] go, those of the future included, and
-// leaves the pool serving. Whoever waits for calls in flight does so between Release
-// and [Pool.Close].
+// Release releases requests that hang in a [Fault], now and in the future, while the pool
+// keeps serving. To wait for calls in flight, do so between Release and [Pool.Close].
 func (p *Pool) Release() { p.quit() }
 
 // Close stops the pool, cuts its connections, releases requests that hang in a

@@ -18,11 +18,11 @@ import (
 //
 // It opens the application's login path ("/login" unless another is given) in
 // process, with the host of the first client's first callback URL, and follows
-// it to the pool and back. The pool's page is skipped, and so is what is only
-// seen there: FailNextLogin, calls to the authorization endpoint and the login page,
-// a password. SignIn panics when the application does not play along.
+// the login to the pool and back. It skips the pool's page, and with it
+// FailNextLogin, calls to the authorization endpoint and the login page, and the
+// password. SignIn panics if the application does not complete the login.
 //
-// Later requests may need the same host, if the application looks at it.
+// If the application checks the host, later requests need the same one.
 func (p *Pool) SignIn(app http.Handler, username string, loginPath ...string) []*http.Cookie {
 	client, _ := p.client("")
 	if len(client.CallbackURLs) == 0 {
@@ -47,9 +47,9 @@ func (p *Pool) SignIn(app http.Handler, username string, loginPath ...string) []
 	})
 }
 
-// SignInAt is SignIn for an application that the client was not registered for: login
-// is the whole address of its login page, and nobody asks whether its callback URL is
-// one of the client's. A stand-in for an application's middleware begins this way.
+// SignInAt is SignIn for an application whose callback URL is not registered for the
+// client: login is the full address of its login page, and the callback URL is not
+// checked. Use it for a replacement of an application's middleware.
 func (p *Pool) SignInAt(app http.Handler, login, username string) []*http.Cookie {
 	visit := appVisit{app: app, helper: "SignInAt"}
 	return visit.signIn(p, login, username, func(q url.Values) authorization {

@@ -57,9 +57,9 @@ type savedSession struct {
 	AuthTime, Expires            time.Time
 }
 
-// Save returns what [Pool.Restore] needs: users, clients and identity providers, clock, signing keys, and
-// the sign-ins that can still be refreshed. Whoever has it can sign as the pool, and
-// reads passwords in it.
+// Save returns what [Pool.Restore] needs: users, clients, identity providers, the clock,
+// signing keys, and the sign-ins that can still be refreshed. It contains passwords, and
+// whoever has it can sign tokens as the pool.
 func (p *Pool) Save() ([]byte, error) {
 	users, clients, providers, now := p.Users(), p.Clients(), p.Providers(), p.Now()
 	p.mu.Lock()
@@ -125,8 +125,8 @@ func (p *Pool) savedFamilies(now time.Time) []savedFamily {
 	return saved
 }
 
-// Restore takes up what [Pool.Save] has returned, of a pool with the same id. Users and
-// clients that the pool has already stay as they are. Call it before [Pool.Start].
+// Restore loads what [Pool.Save] has returned, for a pool with the same ID. It does not
+// change users and clients that the pool already has. Call it before [Pool.Start].
 func (p *Pool) Restore(text []byte) error {
 	var saved savedPool
 	if err := json.Unmarshal(text, &saved); err != nil {

@@ -2,9 +2,9 @@ package userpool
 
 import "crypto/rsa"
 
-// How to get tokens that lie. To make the endpoints misbehave see fault.go.
+// How to get wrong tokens. To make endpoints fail, see fault.go.
 
-// UnsignedToken is a token about to be signed, for [Pool.Tamper] to spoil.
+// UnsignedToken is a token about to be signed, which [Pool.Tamper] can change.
 type UnsignedToken struct {
 	// Use is "id" or "access". Changing it has no effect; change the token_use
 	// claim for that.
@@ -21,8 +21,8 @@ type UnsignedToken struct {
 	Sign func(header, claims map[string]any) (string, error)
 }
 
-// Tamper has hook called for each token about to be signed, in the goroutine of
-// the request that asked for it. A nil hook clears it.
+// Tamper calls hook for each token about to be signed, in the goroutine of the
+// request that asked for it. A nil hook removes it.
 //
 //	pool.Tamper(func(t *userpool.UnsignedToken) {
 //		if t.Use == "id" {
@@ -30,19 +30,19 @@ type UnsignedToken struct {
 //		}
 //	})
 //
-// For a token by another hand set Key, for one under an unknown name
-// Header["kid"], and for anything that is not RS256 set Sign.
+// For a token that another key has signed, set Key. For an unknown key ID, set
+// Header["kid"]. For any algorithm other than RS256, set Sign.
 func (p *Pool) Tamper(hook func(*UnsignedToken)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tamper = hook
 }
 
-// FailNextLogin makes the next submission of a right password end as a failing
-// pool trigger does: back at the redirect URI with this error and description
-// instead of a code. Cognito says invalid_request and "PreSignUp failed with
-// error …", or "Already found an entry for username google_…" when it has just
-// linked an account.
+// FailNextLogin makes the next login with a right password fail, as if a trigger of
+// the pool had failed: the browser returns to the redirect URI with this error and
+// description instead of a code. Cognito reports invalid_request and "PreSignUp
+// failed with error …", or "Already found an entry for username google_…" if it has
+// just linked an account.
 func (p *Pool) FailNextLogin(errorCode, description string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
