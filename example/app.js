@@ -32,7 +32,7 @@ async function call(request, show) {
   } else if (answer.status === 401) {
     showSignedOut(answer.body);
   } else if (answer.status === 503) {
-    showTrouble(`${answer.body.title}. ${answer.body.detail} This page does so by itself.`);
+    showTrouble(`${answer.body.title}. ${answer.body.detail} This page will try again automatically.`);
     next = { at: Date.now() + 1000 * answer.retryAfter, again: () => call(request, show) };
   } else {
     showTrouble(`${answer.body.title}. ${answer.body.detail}`);
@@ -85,7 +85,7 @@ function showSignedOut(problem) {
 
 // showTrouble keeps on the page what is there: nobody has been signed out.
 function showTrouble(text) {
-  if (!known) page.name.textContent = "Who you are is not known right now";
+  if (!known) page.name.textContent = "We can’t tell who you are right now";
   say(text, true);
 }
 

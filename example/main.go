@@ -1,11 +1,11 @@
-// The example is a complete app with a login: a home page that says who you
-// are, pages that only a signed-in user or only an admin sees, an API, and a
-// page whose script calls it for longer than a token lives.
+// The example is a complete app with a login: a home page that shows who you are,
+// pages for signed-in users and for admins only, an API, and a page whose script
+// keeps calling the API after its tokens have expired.
 //
 //	go run ./example
 //
-// starts it together with a user pool of its own, so that nothing needs to be
-// set up. To use a real pool, name it:
+// starts it together with a local user pool, so that nothing needs to be set up. To
+// use a real pool, set its values:
 //
 //	COGNITO_USER_POOL_DOMAIN=https://auth.example.com \
 //	COGNITO_CLIENT_ID=1example23456789 \
@@ -13,15 +13,15 @@
 //	go run ./example
 //
 // Its app client needs the callback URL http://localhost:8021/login/redirect
-// and the sign-out URL http://localhost:8021/. Further settings are all of
-// cognito.FromEnv, such as COGNITO_CLIENT_SECRET and BASE_URL (the public address,
-// without which only localhost can sign in), ADDR (where to listen, ":8021"), and
-// REDIS_URL (keep the sessions in Redis, so that they outlive the process and several
-// can share them) with COGNITO_KEYS or SESSION_KEYS (the secrets that they share, from
-// "openssl rand -base64 32").
+// and the sign-out URL http://localhost:8021/. The example also reads all other
+// variables of cognito.FromEnv, such as COGNITO_CLIENT_SECRET and BASE_URL (the public
+// address, without which only localhost can sign in), ADDR (the address to listen on,
+// ":8021" by default), and REDIS_URL (keeps the sessions in Redis, so that they outlive
+// the process and several processes can share them) with COGNITO_KEYS or SESSION_KEYS
+// (the secrets that the processes share, from "openssl rand -base64 32").
 //
-// settings.go reads the environment, pages.go is the app proper, sessions.go the
-// page on which users end their sessions, and app.js what runs in the browser.
+// settings.go reads the environment, pages.go is the app itself, sessions.go is the
+// page where users end their sessions, and app.js runs in the browser.
 package main
 
 import (
@@ -99,7 +99,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 func listen(addr string) (net.Listener, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf(`cannot listen on ADDR %q: %w; name a free port, like ":8021" or "127.0.0.1:8021"`, addr, err)
+		return nil, fmt.Errorf(`cannot listen on ADDR %q: %w; use a free port, such as ":8021" or "127.0.0.1:8021"`, addr, err)
 	}
 	return listener, nil
 }

@@ -37,13 +37,13 @@ func readSettings() (settings, error) {
 	}
 	var err error
 	if s.config, err = cognito.FromEnv(); err != nil {
-		return s, fmt.Errorf("%w\n\nCorrect what is wrong, or unset every COGNITO_ variable to try the app with a local pool", err)
+		return s, fmt.Errorf("%w\n\nCorrect these variables, or unset every COGNITO_ variable to try the app with a local pool", err)
 	}
 	if len(s.config.Keys) == 0 {
 		s.config.Keys = strings.Fields(strings.ReplaceAll(variable("SESSION_KEYS"), ",", " "))
 	}
 	if s.redisURL != "" && len(s.config.Keys) == 0 {
-		return s, errors.New("COGNITO_KEYS is required with REDIS_URL: make one with openssl rand -base64 32, and give all instances the same")
+		return s, errors.New("COGNITO_KEYS is required with REDIS_URL: generate one with openssl rand -base64 32, and give all instances the same value")
 	}
 	s.config = furnished(s.config)
 	return s, nil
@@ -75,7 +75,7 @@ func notLocal(baseURL string) error {
 	if baseURL == "" || err == nil && (strings.EqualFold(u.Hostname(), "localhost") || net.ParseIP(u.Hostname()).IsLoopback()) {
 		return nil
 	}
-	return fmt.Errorf("BASE_URL %q: the local test pool works for localhost only; name a real pool by COGNITO_USER_POOL_DOMAIN, COGNITO_CLIENT_ID and COGNITO_USER_POOL_ID, or unset BASE_URL", baseURL)
+	return fmt.Errorf("BASE_URL %q: the local test pool works for localhost only; set COGNITO_USER_POOL_DOMAIN, COGNITO_CLIENT_ID and COGNITO_USER_POOL_ID to use a real pool, or unset BASE_URL", baseURL)
 }
 
 // origin is the address under which browsers see the app. It is localhost,

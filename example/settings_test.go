@@ -156,7 +156,7 @@ func TestAddressOfTheLocalPool(t *testing.T) {
 		setEnvironment(t, map[string]string{"BASE_URL": address})
 		_, err := readSettings()
 		want := fmt.Sprintf("BASE_URL %q: the local test pool works for localhost only; "+
-			"name a real pool by COGNITO_USER_POOL_DOMAIN, COGNITO_CLIENT_ID and COGNITO_USER_POOL_ID, or unset BASE_URL", address)
+			"set COGNITO_USER_POOL_DOMAIN, COGNITO_CLIENT_ID and COGNITO_USER_POOL_ID to use a real pool, or unset BASE_URL", address)
 		if err == nil || err.Error() != want {
 			t.Errorf("the error is\n%v, want\n%s", err, want)
 		}

@@ -17,7 +17,7 @@ func openRedis(address string) (*redisstorage.Storage, error) {
 	options, err := redis.ParseURL(address)
 	if err != nil {
 		// The cause would quote the URL, and that may hold a password.
-		return nil, errors.New("REDIS_URL is not usable: write it like redis://localhost:6379/0")
+		return nil, errors.New("REDIS_URL is invalid: use a URL such as redis://localhost:6379/0")
 	}
 	// What fails comes back as an error, and the middleware logs it.
 	logging.Disable()

@@ -38,11 +38,11 @@ func newTelemetry(exporter sdktrace.SpanExporter, logger *slog.Logger) *telemetr
 		// a dashboard would see who signs in when. The log is the place for it.
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cognito_events_total",
-			Help: "What happened: logins, refreshes, logouts, refusals.",
+			Help: "Events: logins, renewals, sign-outs, refusals.",
 		}, []string{"kind", "outcome", "reason"}),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "cognito_event_duration_seconds",
-			Help: "How long logins and refreshes took, most of it waiting for Cognito.",
+			Help: "Duration of logins and renewals, most of it waiting for Cognito.",
 		}, []string{"kind"}),
 		spans:     sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter)),
 		transport: http.DefaultTransport.(*http.Transport).Clone(),

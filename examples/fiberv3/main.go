@@ -33,7 +33,7 @@ func newApp(pool *cognitotest.Pool) *fiber.App {
 			return c.SendString(`<p>Nobody is signed in.</p><p><a href="/login">Sign in</a></p>`)
 		}
 		return c.SendString(`<p>Hello ` + html.EscapeString(user.Name()) + `.</p>` +
-			`<p><a href="/account">What the pool says of you</a></p>` +
+			`<p><a href="/account">What the pool says about you</a></p>` +
 			`<form method="post" action="/logout"><button>Sign out</button></form>`)
 	})
 	app.Get("/account", cognito.RequireUser(), func(c fiber.Ctx) error { return c.JSON(c.Locals("user")) })
