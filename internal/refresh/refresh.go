@@ -13,17 +13,16 @@
 //	 ├─────────── ended: they are revoked ◀──── its records are gone ──┤
 //	 └────────────────────────── they stand in the storage ◀───────────┘
 //
-// A flight is one renewal (renewal.go). Several instances take turns by a lease
-// (lease.go). Settling is one loop (settle.go), until the storage has what Cognito
-// has issued. Candidates (candidates.go) are how a session survives that two renew
-// it at once. The living refresh token is always in the storage, or in the loop of
-// some instance.
+// A flight is one renewal (renewal.go), whose tokens are verified and stored
+// (accept.go). Several instances take turns by a lease (lease.go). Settling is one
+// loop (settle.go), until the storage has what Cognito has issued. Candidates
+// (candidates.go) are how a session survives that two renew it at once. The living
+// refresh token is always in the storage, or in the loop of some instance.
 package refresh
 
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -105,23 +104,6 @@ func New(n Needs) *Renewals {
 		observer: n.Observer, tasks: n.Tasks, endpoint: n.Endpoint, verifier: n.Verifier, sessions: n.Sessions,
 		now: n.Now, alone: n.Alone, unseen: n.Unseen, hurried: n.Hurried, states: map[string]*state{},
 	}
-}
-
-// state is what this process has in mind of one session, by its name. Most
-// sessions have none.
-type state struct {
-	flight   *flight // under way, or nil
-	failures int     // of renewals in a row
-	paused   time.Time
-	tokens   *tokens // to be settled, or nil
-	settling bool    // there is a loop for that
-}
-
-// flight is one renewal, with any number of requests waiting for it.
-type flight struct {
-	done    chan struct{}
-	session *session.Session // the session with its new tokens
-	err     error
 }
 
 // Ahead renews in the background. A quarter of the tokens' life is left then,
@@ -249,70 +231,4 @@ func (r *Renewals) run(s *session.Session, f *flight, asked bool) {
 		r.observer.Renewed(s, f.session, f.err, time.Since(began))
 	}()
 	f.session, f.err = r.renew(ctx, s)
-}
-
-// landed is a flight that is over already.
-func landed(session *session.Session) *flight {
-	f := &flight{done: make(chan struct{}), session: session}
-	close(f.done)
-	return f
-}
-
-// finish records how a flight ended and releases those who wait.
-func (r *Renewals) finish(name string, f *flight, asked bool) {
-	now := r.now()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	st := r.state(name, now)
-	st.flight = nil
-	r.flights--
-	switch unsaved := st.tokens != nil && !st.tokens.stored; {
-	case !fault.IsUnknown(f.err) && !unsaved:
-		st.failures, st.paused = 0, time.Time{}
-	case asked: // the session is kept
-		st.pause(now)
-	}
-	r.forgetIfIdle(name)
-	close(f.done)
-}
-
-// pause doubles the pause, with jitter so that sessions that failed together do
-// not return together.
-func (st *state) pause(now time.Time) {
-	length := min(firstPause<<min(st.failures, 10), longestPause)
-	st.failures++
-	st.paused = now.Add(length/2 + rand.N(length/2))
-}
-
-// state is what is in mind of a session, from now on at least. The caller holds
-// mu.
-func (r *Renewals) state(name string, now time.Time) *state {
-	st := r.states[name]
-	if st == nil {
-		r.forgetOldPauses(now)
-		st = &state{}
-		r.states[name] = st
-	}
-	return st
-}
-
-// forgetIfIdle drops a state with nothing in it. The caller holds mu.
-func (r *Renewals) forgetIfIdle(name string) {
-	if st := r.states[name]; st != nil && *st == (state{}) {
-		delete(r.states, name)
-	}
-}
-
-// forgetOldPauses makes room for sessions that still call, at most once a second.
-// The caller holds mu.
-func (r *Renewals) forgetOldPauses(now time.Time) {
-	if len(r.states) < statesKept || now.Sub(r.swept) < time.Second {
-		return
-	}
-	r.swept = now
-	for name, st := range r.states {
-		if st.flight == nil && st.tokens == nil && !st.settling && now.After(st.paused) {
-			delete(r.states, name)
-		}
-	}
 }
