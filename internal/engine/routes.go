@@ -1,0 +1,67 @@
+package engine
+
+import (
+	"net/http"
+	"slices"
+)
+
+// route is one of our own paths.
+type route struct {
+	field   string // the setting
+	path    string
+	methods []string
+	serve   func(Request) error
+}
+
+// reportTaken finds routes of ours that another middleware further up answers:
+// its visitors would come back signed in there and not here, and be sent to log
+// in again without end.
+func (a *Engine) reportTaken(above *Engine) {
+	for _, r := range a.routes {
+		if above.Serves(r.path) {
+			a.settings.Logger.Error("cognito: a route is unreachable: another middleware, registered earlier, answers there; give each middleware its own paths",
+				"field", r.field, "path", r.path, "client", a.settings.ClientID, "above", above.settings.ClientID)
+		}
+	}
+}
+
+// mountRoutes lists every path that the middleware answers itself.
+func (a *Engine) mountRoutes() {
+	a.routes = []route{
+		{"LoginPath", a.settings.LoginPath, []string{http.MethodGet}, a.serveLogin},
+		{"RedirectPath", a.settings.RedirectPath, []string{http.MethodGet}, a.serveCallback},
+		{"LogoutPath", a.settings.LogoutPath, []string{http.MethodGet, http.MethodPost}, a.serveLogout},
+		{"RefreshPath", a.settings.RefreshPath, []string{http.MethodPost}, a.serveRefresh},
+	}
+	if a.settings.UserPath != "" {
+		a.routes = append(a.routes,
+			route{"UserPath", a.settings.UserPath, reading, a.serveUser},
+			route{"UserPath", ScriptPath(a.settings.UserPath), reading, newScript(a.settings, a.pathPrefix).serve})
+	}
+	if a.resource != nil {
+		a.routes = append(a.routes, route{"Audience", a.resource.path, slices.Concat(reading, []string{http.MethodOptions}), a.resource.serve})
+	}
+}
+
+// Paths are all that the middleware answers itself.
+func (a *Engine) Paths() []string {
+	paths := make([]string, len(a.routes))
+	for i, r := range a.routes {
+		paths[i] = r.path
+	}
+	return paths
+}
+
+// route finds our route for a path, or nil. They are so few that a map would
+// cost every request more.
+func (a *Engine) route(path string) *route {
+	for i := range a.routes {
+		if a.routes[i].path == path {
+			return &a.routes[i]
+		}
+	}
+	return nil
+}
+
+// Serves reports whether a path is one of ours.
+func (a *Engine) Serves(path string) bool { return a.route(path) != nil }
