@@ -3,8 +3,6 @@ package lab
 import (
 	"context"
 	"errors"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -208,82 +206,6 @@ func WithKeys(keys ...string) func(*cognito.Config) {
 	return func(c *cognito.Config) { c.Keys = keys }
 }
 
-// Session is one that a test got by raw requests.
-type Session struct {
-	Cookie    *http.Cookie
-	Hot, Cold string // keys of its records
-}
-
-// Answered is a login that the pool has answered for a user.
-func (s *Site) Answered(user string) *PendingLogin {
-	s.Helper()
-	begun := s.Begin()
-	browser := s.Pool.NewBrowser()
-	stop := &StopAt{Prefix: begun.Query.Get("redirect_uri"), Next: browser.Client.Transport}
-	browser.Client.Transport = stop
-	browser.Login(s.Pool.URL()+"/oauth2/authorize?"+begun.Query.Encode(), user, PasswordOf(user))
-	if stop.Landed == "" {
-		s.Fatalf("the pool did not send %s back to the app", user)
-	}
-	landed, err := url.Parse(stop.Landed)
-	if err != nil {
-		s.Fatal(err)
-	}
-	begun.Callback = landed.RequestURI()
-	return begun
-}
-
-// StopAt keeps a browser from reaching addresses with a prefix, and remembers
-// where it was going.
-type StopAt struct {
-	Prefix, Landed string
-	Next           http.RoundTripper
-}
-
-func (s *StopAt) RoundTrip(r *http.Request) (*http.Response, error) {
-	if !strings.HasPrefix(r.URL.String(), s.Prefix) {
-		return s.Next.RoundTrip(r)
-	}
-	s.Landed = r.URL.String()
-	return &http.Response{StatusCode: http.StatusNoContent, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
-}
-
-// CloseIdleConnections lets the pool close the browser's connections.
-func (s *StopAt) CloseIdleConnections() {
-	s.Next.(interface{ CloseIdleConnections() }).CloseIdleConnections()
-}
-
-// NewSession signs a user in and finds the records that this made.
-func (s *Site) NewSession(storage *Store, user string) Session {
-	s.Helper()
-	before := storage.Dump()
-	res := s.Finish(s.Answered(user))
-	cookie := res.Cookie(IsSessionCookie)
-	hot, cold := storage.added(before, HotPrefix), storage.added(before, ColdPrefix)
-	if cookie == nil || len(hot) != 1 || len(cold) != 1 {
-		s.Fatalf("the login answered %d and left records %q and %q", res.StatusCode, hot, cold)
-	}
-	return Session{cookie, hot[0], cold[0]}
-}
-
-// Me asks for /me as a script does, which never redirects.
-func (s *Site) Me(cookies ...*http.Cookie) *Answer {
-	s.Helper()
-	return s.Send(Request{Path: "/me", Cookies: cookies, Header: map[string]string{"Accept": "application/json"}})
-}
-
-// MustBe asks who a cookie signs in. "" stands for nobody.
-func (s *Site) MustBe(user string, cookie *http.Cookie) {
-	s.Helper()
-	res := s.Me(cookie)
-	switch {
-	case user == "" && res.StatusCode != http.StatusUnauthorized:
-		s.Errorf("/me answered %s, want 401", StatusLine(res))
-	case user != "" && (res.StatusCode != http.StatusOK || Decode(s.T, res.Text)["email"] != user+"@example.com"):
-		s.Errorf("/me answered %s, want %s", StatusLine(res), user)
-	}
-}
-
 // ErrDown is what a driver says whose server is gone.
 var ErrDown = errors.New("dial tcp 10.1.2.3:6379: connection refused")
 
@@ -292,24 +214,6 @@ func Hang(t *testing.T) *StoreFault {
 	gate := make(chan struct{})
 	t.Cleanup(func() { close(gate) })
 	return &StoreFault{gate: gate, Err: ErrDown}
-}
-
-// MustBeUnavailable wants a 503 that keeps the cookies and the cause.
-func (s *Site) MustBeUnavailable(r Request) {
-	res, err := s.TrySend(r)
-	if err != nil {
-		s.Error(err)
-		return
-	}
-	if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
-		s.Errorf("%s %s answered %s, Retry-After %q; want 503 with it", r.Method, r.Path, StatusLine(res), res.Header.Get("Retry-After"))
-	}
-	if len(res.Cookies()) > 0 {
-		s.Errorf("%s %s touched cookies: %v", r.Method, r.Path, res.Cookies())
-	}
-	if strings.Contains(res.Text, "10.1.2.3") || strings.Contains(res.Text, "nil map") {
-		s.Errorf("%s %s tells a stranger the cause: %s", r.Method, r.Path, res.Text)
-	}
 }
 
 // Eventually waits for what happens in the background.
