@@ -13,40 +13,38 @@ import (
 
 // A middleware for handler tests in which nobody signs in.
 
-// As returns a middleware that takes the place of [cognito.New] in a test: every
-// request that passes it is made by this user, who is signed in already.
+// As returns a middleware that replaces [cognito.New] in a test: every request that
+// passes it is this user's, who is already signed in.
 //
 //	app.Use(pool.As("alice"))
 //	app.Get("/admin", cognito.RequireGroup("admin"), handler)
 //	response, err := app.Test(httptest.NewRequest("GET", "/admin", nil), fiber.TestConfig{Timeout: 0})
 //
-// The session is a real one of the real middleware, begun when As is called and
-// kept in a storage of its own. [cognito.UserFrom] knows the e-mail address, the
-// groups and the custom attributes, [cognito.PayloadFrom] has every scope of the
-// client, [cognito.AccessToken] is a token that the pool accepts, and guards
-// decide as they always do. The client is the pool's first unless a clientID is
-// given. It must have the scope openid; callback URLs do not matter.
+// The session is a real session of the real middleware. It begins when As is called,
+// and has its own storage. [cognito.UserFrom] has the e-mail address, the groups and
+// the custom attributes, [cognito.PayloadFrom] has every scope of the client,
+// [cognito.AccessToken] returns a token that the pool accepts, and guards work as
+// usual. The client is the pool's first unless a clientID is given. It must have the
+// scope openid; callback URLs do not matter.
 //
 // The session also ends like a real one: after a request to "/logout", when
-// [Pool.Advance] takes it past a time-out, or when the pool refuses to refresh
-// its tokens. Call As once more for a new one, or for another user beside this
-// one:
+// [Pool.Advance] exceeds a timeout, or when the pool refuses to refresh its tokens.
+// Call As again for a new session, or for another user in the same app:
 //
 //	app.Group("/theirs", pool.As("alice"))
 //	app.Group("/ours", pool.As("bob"))
 //
-// Requests may come from any host and carry other cookies; only the session's is
-// replaced. The middleware answers its own routes under their default paths, and
-// takes the app to be where the client's first callback
-// URL on loopback is, or else at http://localhost. It reports no events.
+// Requests may come from any host and have other cookies; only the session cookie is
+// replaced. The middleware answers its own routes at their default paths. Its BaseURL
+// is that of the client's first callback URL on loopback, or else http://localhost. It
+// emits no events.
 //
-// Use [Pool.SignIn] where a test is about the app's own middleware: its
-// [cognito.Config], its hooks, visitors who are not signed in, or an app with
-// several pools, since the guards of one [cognito.Auth] do not see the user of
-// another.
+// Use [Pool.SignIn] if a test is about the app's own middleware: its
+// [cognito.Config], its hooks, visitors who are not signed in, or several pools,
+// because the guards of one [cognito.Auth] do not see the user of another.
 //
-// As is for tests only: it lets everybody in. It works until the pool is closed,
-// and panics when the pool has no such user.
+// As is for tests only: it signs everybody in. It works until the pool is closed,
+// and panics if the pool has no such user.
 func (p *Pool) As(username string, clientID ...string) fiber.Handler {
 	config := p.Config(clientID...)
 	client, _ := p.ClientByID(config.ClientID)

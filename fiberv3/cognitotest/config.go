@@ -10,12 +10,12 @@ import (
 )
 
 // Config returns the configuration of an application that uses this pool, with
-// one of its clients: the given one, or the first. Fill in the rest as in
+// one of its clients: the given one, or the first. Set the other fields as in
 // production.
 //
-// Issuer is part of it, as it cannot be derived from the pool's id here, and so
-// is Now: an application with another clock would take tokens for expired, or
-// not, at other times than the pool after an Advance.
+// It includes Issuer, which cannot be derived from the pool's ID here, and Now, so
+// that the application has the pool's clock: after an Advance, both agree on which
+// tokens have expired.
 func (p *Pool) Config(clientID ...string) cognito.Config {
 	id := ""
 	if len(clientID) > 0 {

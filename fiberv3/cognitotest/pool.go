@@ -12,27 +12,27 @@ import (
 // What fills a pool and what it hands out. See package userpool, where the pool
 // itself is.
 type (
-	// Options says what pool to start. The zero value is a complete pool.
+	// Options are the options of a pool. The zero value is a complete pool.
 	Options = userpool.Options
 	// Client is an app client of the pool.
 	Client = userpool.Client
 	// User is somebody who can sign in.
 	User = userpool.User
-	// Provider is an identity provider's stand-in.
+	// Provider is a simulated identity provider.
 	Provider = userpool.Provider
 	// ProviderUser is somebody who can sign in there.
 	ProviderUser = userpool.ProviderUser
-	// Fault is a way for an endpoint to misbehave.
+	// Fault describes how an endpoint fails.
 	Fault = userpool.Fault
-	// UnsignedToken is a token about to be signed, for Tamper to spoil.
+	// UnsignedToken is a token about to be signed, which Tamper can change.
 	UnsignedToken = userpool.UnsignedToken
 	// Endpoint names one of the pool's endpoints.
 	Endpoint = userpool.Endpoint
-	// Request is what an endpoint was sent.
+	// Request is a request that an endpoint received.
 	Request = userpool.Request
 	// Browser is a visitor.
 	Browser = userpool.Browser
-	// Page is where a visitor ended up.
+	// Page is the page that a visitor has reached.
 	Page = userpool.Page
 )
 
@@ -58,8 +58,8 @@ const (
 	ProviderPage = userpool.ProviderPage
 )
 
-// Pool is a running user pool, with what an application of Fiber's needs of it. Its
-// methods may be called from any goroutine.
+// Pool is a running user pool, with what a Fiber application needs. Its methods may
+// be called from any goroutine.
 type Pool struct {
 	*userpool.Pool
 
@@ -67,18 +67,19 @@ type Pool struct {
 	auths []*cognito.Auth // those of As
 }
 
-// New starts a pool and returns when it is listening. It panics when it cannot
-// listen or the options make no sense, as a test could do nothing else about it.
+// New starts a pool and returns when it is listening. It panics if it cannot
+// listen or the options are invalid, because a test could do nothing else about it.
 //
-// Call [Pool.Close] at the end, and shut the application down before: it may be
-// waiting for an answer of the pool.
+// Call [Pool.Close] at the end. Shut the application down before that, because it
+// may be waiting for a response from the pool.
 func New(options Options) *Pool { return &Pool{Pool: userpool.New(options)} }
 
-// NewUnstarted is New for a pool that listens, but answers only after Start or StartTLS.
+// NewUnstarted is like New, but the pool listens without responding until Start or
+// StartTLS.
 func NewUnstarted(options Options) *Pool { return &Pool{Pool: userpool.NewUnstarted(options)} }
 
-// Close stops the pool, as [userpool.Pool.Close] does, and the middleware of
-// [Pool.As] before.
+// Close closes the middleware of [Pool.As] and then stops the pool, as
+// [userpool.Pool.Close] does.
 func (p *Pool) Close() {
 	// After Release, so that no fault holds their last refresh, and before the
 	// server goes, which answers it.

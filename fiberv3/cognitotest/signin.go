@@ -21,11 +21,11 @@ import (
 //
 // It opens the application's login path ("/login" unless another is given) in
 // process, with the host of the first client's first callback URL, and follows
-// it to the pool and back. The pool's page is skipped, and so is what is only
-// seen there: FailNextLogin, calls to the authorization endpoint and the login page,
-// a password. SignIn panics when the application does not play along.
+// the login to the pool and back. It skips the pool's page, and with it
+// FailNextLogin, calls to the authorization endpoint and the login page, and the
+// password. SignIn panics if the application does not complete the login.
 //
-// Later requests may need the same host, if the application looks at it: set
+// If the application checks the host, later requests need the same one: set
 // request.Host to that of the callback URL.
 func (p *Pool) SignIn(app any, username string, loginPath ...string) []*http.Cookie {
 	switch app := app.(type) {
