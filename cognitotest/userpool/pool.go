@@ -246,21 +246,26 @@ func NewUnstarted(options Options) *Pool {
 
 		federation: newFederation(),
 	}
+	p.mustBeNamed()
+	p.fill(options)
+	p.listener = listen(withDefault(options.Addr, "127.0.0.1:0"), options.AnyAddr)
+	// The parent of every request's context, so that Close can wake those that
+	// a fault has put to sleep.
+	p.context, p.quit = context.WithCancel(context.Background())
+	return p
+}
+
+// mustBeNamed ends a test with names for the pool that cannot be.
+func (p *Pool) mustBeNamed() {
 	if !poolIDPattern.MatchString(p.id) {
 		panic(fmt.Sprintf("userpool: UserPoolID %q is not of the form region_id", p.id))
 	}
 	if p.firstIssuer != "" && !strings.HasSuffix(p.firstIssuer, "/"+p.id) {
 		panic(fmt.Sprintf("userpool: Issuer %q does not end in the UserPoolID %q", p.firstIssuer, p.id))
 	}
-	p.fill(options)
 	if p.publicURL != "" && siteOf(p.publicURL) != p.publicURL {
 		panic(fmt.Sprintf("userpool: PublicURL %q is not an origin: it must be a scheme and a host only", p.publicURL))
 	}
-	p.listener = listen(withDefault(options.Addr, "127.0.0.1:0"), options.AnyAddr)
-	// The parent of every request's context, so that Close can wake those that
-	// a fault has put to sleep.
-	p.context, p.quit = context.WithCancel(context.Background())
-	return p
 }
 
 // URL returns the user pool domain, such as "http://127.0.0.1:40123", and "" before the

@@ -19,6 +19,20 @@ type route struct {
 // routes lists the whole surface of the pool. CORS is open where Cognito opens it,
 // which is where scripts of other origins call, and cannot be configured there either.
 func (p *Pool) routes() http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range p.endpoints() {
+		mux.Handle(r.path, p.serve(r))
+	}
+	api := p.serve(route{IDP, "/", map[string]http.HandlerFunc{http.MethodPost: p.serveIDP()}, true})
+	mux.HandleFunc("POST /{$}", api)
+	mux.HandleFunc("OPTIONS /{$}", api)
+	mux.HandleFunc("GET /{$}", p.serveFront)
+	mux.HandleFunc("GET /error", p.serveError)
+	return mux
+}
+
+// endpoints are those with a path of their own.
+func (p *Pool) endpoints() []route {
 	get := func(h http.HandlerFunc) map[string]http.HandlerFunc {
 		return map[string]http.HandlerFunc{http.MethodGet: h}
 	}
@@ -29,9 +43,7 @@ func (p *Pool) routes() http.Handler {
 		return map[string]http.HandlerFunc{http.MethodGet: show, http.MethodPost: submit}
 	}
 	wellKnown := "/" + p.id + "/.well-known/"
-
-	mux := http.NewServeMux()
-	for _, r := range []route{
+	routes := []route{
 		{Authorize, "/oauth2/authorize", get(p.serveAuthorize), false},
 		{Login, "/login", form(p.showLogin, p.submitLogin), false},
 		{SignUp, "/signup", form(p.showSignUp, p.submitSignUp), false},
@@ -48,18 +60,11 @@ func (p *Pool) routes() http.Handler {
 		{Logout, "/logout", get(p.serveLogout), false},
 		{JWKS, wellKnown + "jwks.json", get(p.serveJWKS), true},
 		{Discovery, wellKnown + "openid-configuration", get(p.serveDiscovery), true},
-	} {
-		mux.Handle(r.path, p.serve(r))
 	}
 	if p.clientRegistration.on {
-		mux.Handle("/oauth2/register", p.serve(route{Register, "/oauth2/register", post(p.serveRegister), false}))
+		routes = append(routes, route{Register, "/oauth2/register", post(p.serveRegister), false})
 	}
-	api := p.serve(route{IDP, "/", post(p.serveIDP()), true})
-	mux.HandleFunc("POST /{$}", api)
-	mux.HandleFunc("OPTIONS /{$}", api)
-	mux.HandleFunc("GET /{$}", p.serveFront)
-	mux.HandleFunc("GET /error", p.serveError)
-	return mux
+	return routes
 }
 
 // serve wraps an endpoint in what all have in common: it remembers the request,
@@ -73,12 +78,7 @@ func (p *Pool) serve(to route) http.HandlerFunc {
 		// A preflight is the browser's question, not the application's, and
 		// so is neither counted nor spoilt.
 		if to.cors && r.Method == http.MethodOptions {
-			w.Header().Set("Access-Control-Allow-Methods", strings.Join(allowed, ", "))
-			// Whatever the client sends: Amplify adds x-amz-user-agent.
-			if wanted := r.Header.Get("Access-Control-Request-Headers"); wanted != "" {
-				w.Header().Set("Access-Control-Allow-Headers", wanted)
-			}
-			w.WriteHeader(http.StatusNoContent)
+			answerPreflight(w, r, allowed)
 			return
 		}
 		// Read before a fault may hang: the server only notices that a client
@@ -104,6 +104,16 @@ func (p *Pool) serve(to route) http.HandlerFunc {
 		}
 		work(w, r)
 	}
+}
+
+// answerPreflight allows what an endpoint takes.
+func answerPreflight(w http.ResponseWriter, r *http.Request, methods []string) {
+	w.Header().Set("Access-Control-Allow-Methods", strings.Join(methods, ", "))
+	// Whatever the client sends: Amplify adds x-amz-user-agent.
+	if wanted := r.Header.Get("Access-Control-Request-Headers"); wanted != "" {
+		w.Header().Set("Access-Control-Allow-Headers", wanted)
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // writeJSON answers with a JSON object that no cache may keep.
