@@ -23,9 +23,9 @@ func TestTokenAnswer(t *testing.T) {
 	if len(a.members) != 5 {
 		t.Errorf("got %d members, want 5 and no scope: %s", len(a.members), a.body)
 	}
-	jwe := regexp.MustCompile(`^eyJjdHkiOiJKV1Qi[\w-]+\.[\w-]{342}\.[\w-]{16}\.[\w-]+\.[\w-]{22}$`)
-	if token, _ := a.members["refresh_token"].(string); !jwe.MatchString(token) {
-		t.Errorf("refresh token %q does not look like a JWE", token)
+	jwe := regexp.MustCompile(`^eyJjdHkiOiJKV1QiLCJlbmMiOiJBMjU2R0NNIiwiYWxnIjoiUlNBLU9BRVAifQ\.[\w-]{342}\.[\w-]{16}\.[\w-]+\.[\w-]{22}$`)
+	if token, _ := a.members["refresh_token"].(string); !jwe.MatchString(token) || len(token) < 1700 {
+		t.Errorf("refresh token %q does not look like a JWE of 1.8 kB", token)
 	}
 	if !strings.Contains(a.header.Get("Cache-Control"), "no-store") {
 		t.Errorf("Cache-Control %q lets tokens be cached", a.header.Get("Cache-Control"))
