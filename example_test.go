@@ -293,7 +293,7 @@ func ExampleAuth_VerifyAccessToken() {
 	receive(pool.IDToken("", "alice", nil))
 	// Output:
 	// welcome alice
-	// refused: cognito: invalid_token: access token: token was issued to another client: client_id is "another", neither ClientID nor among BearerClientIDs; add it to them if its tokens are to count
+	// refused: cognito: invalid_token: access token: token was issued to another client: client_id is "another", neither ClientID nor in BearerClientIDs; to accept its tokens, add it to BearerClientIDs
 	// refused: cognito: invalid_token: access token: token is of the wrong kind: token_use is not "access"
 }
 

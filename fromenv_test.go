@@ -104,7 +104,7 @@ func TestFromEnvSaysAllThatIsWrong(t *testing.T) {
 		`COGNITO_USERPOOL_ID "[redacted]": is unknown; rename it to COGNITO_USER_POOL_ID, or unset it`,
 		`COGNITO_CLIENTSECRET "[redacted]": is unknown; rename it to COGNITO_CLIENT_SECRET, or unset it`,
 		`COGNITO_KEY "[redacted]": is unknown; rename it to COGNITO_KEYS, or unset it`,
-		`COGNITO_STORAGE "[redacted]": stands for a field that is no text; unset it, and set Storage of the Config in Go`,
+		`COGNITO_STORAGE "[redacted]": is for a field that has no environment variable; unset it, and set Config.Storage in Go`,
 		`COGNITO_BEARER "perhaps": must be 1 or 0`, `COGNITO_IDLE_TIMEOUT "90": must be a duration with its unit; use a value such as 90m`,
 		`COGNITO_MAX_SESSIONS "many": must be a whole number`, `COGNITO_CLIENT_ID "a b": must be letters`, `BASE_URL "ftp://x": must be`,
 		`COGNITO_USER_POOL_ID "": is required`, `COGNITO_USER_POOL_DOMAIN "": is required`, `COGNITO_CLIENT_SECRET "[redacted]"`, `COGNITO_KEYS "[redacted]"`,

@@ -45,7 +45,7 @@ func InGroup(anyOf []string) Demand {
 		if slices.ContainsFunc(anyOf, func(group string) bool { return id.User.Contains("cognito:groups", group) }) {
 			return nil
 		}
-		return fault.Because(fault.ErrForbidden, "the user is not in any of the groups %q; add them to one at Cognito, letter case counts", anyOf)
+		return fault.Because(fault.ErrForbidden, "the user is not in any of the groups %q; add the user to one in the pool (names are case-sensitive)", anyOf)
 	}
 }
 
@@ -56,7 +56,7 @@ func WithScope(allOf []string) Demand {
 	return func(id *session.Identity, _ func() time.Time) *fault.Error {
 		for _, scope := range allOf {
 			if !id.Payload.HasScope(scope) {
-				e := fault.Because(fault.ErrForbidden, "the access token lacks the scope %q; name it in Scopes, or let the program ask for it, and allow it for the app client", scope)
+				e := fault.Because(fault.ErrForbidden, "the access token lacks the scope %q; add it to Scopes, or have the program request it, and allow it for the app client", scope)
 				fault.Of(e).Scope = strings.Join(allOf, " ")
 				return e
 			}

@@ -65,7 +65,7 @@ func (a *Engine) origins(r Request) []string {
 // be, and else a page of the app's own under an address that BaseURL does not have: then
 // its author needs to know what was seen.
 func (a *Engine) foreign(r Request) *fault.Error {
-	return fault.Because(fault.ErrCrossOrigin, "the request has %s, and the app's own pages are at %q; if the page is yours, name its origin in AllowedOrigins, or set BaseURL to what browsers see",
+	return fault.Because(fault.ErrCrossOrigin, "the request has %s, and the app's own pages are at %q; if the page is yours, add its origin to AllowedOrigins, or set BaseURL to the address that browsers use",
 		r.asking().Sender(), a.origins(r))
 }
 

@@ -211,7 +211,7 @@ func bearerRules(s Settings) []Rule {
 func ruleClientAmong(clients []string) Rule {
 	return func(_ *Verifier, t *Token) error {
 		if !slices.Contains(clients, t.Text("client_id")) {
-			return fmt.Errorf("%w: client_id is %s, neither ClientID nor among BearerClientIDs; add it to them if its tokens are to count", ErrTokenClient, quoted(t.Text("client_id")))
+			return fmt.Errorf("%w: client_id is %s, neither ClientID nor in BearerClientIDs; to accept its tokens, add it to BearerClientIDs", ErrTokenClient, quoted(t.Text("client_id")))
 		}
 		return nil
 	}
@@ -234,10 +234,10 @@ func ruleResource(want string) Rule {
 			audience = list[0]
 		}
 		if audience == nil {
-			return fmt.Errorf("%w: there is no aud, and Audience is %s; the client has to ask for that as its resource", ErrTokenAudience, want)
+			return fmt.Errorf("%w: aud is missing, but Audience is %s; the client must request that as its resource", ErrTokenAudience, want)
 		}
 		if audience != want {
-			return fmt.Errorf("%w: aud is %s, and Audience %s; the client has to ask for that as its resource", ErrTokenAudience, quoted(fmt.Sprint(audience)), want)
+			return fmt.Errorf("%w: aud is %s, but Audience is %s; the client must request that as its resource", ErrTokenAudience, quoted(fmt.Sprint(audience)), want)
 		}
 		return nil
 	}
