@@ -151,7 +151,7 @@ func (e environment) unknown() (problems []ConfigProblem) {
 			remedy = "rename it to " + meant + ", or unset it"
 		}
 		if field := fieldOf(name); field != "" {
-			rule, remedy = "stands for a field that is no text", "unset it, and set "+field+" of the Config in Go"
+			rule, remedy = "is for a field that has no environment variable", "unset it, and set Config."+field+" in Go"
 		}
 		problems = append(problems, ConfigProblem{Field: name, Value: secret.Redacted, Rule: rule, Remedy: remedy})
 	}
