@@ -83,6 +83,9 @@ func TestKeyMembers(t *testing.T) {
 	if err := json.Unmarshal([]byte(a.body), &set); err != nil || len(set.Keys) != 2 {
 		t.Fatalf("the keys are %s (%v)", a.body, err)
 	}
+	if set.Keys[0]["n"] == set.Keys[1]["n"] {
+		t.Error("the two are one")
+	}
 	for _, key := range set.Keys {
 		modulus, err := base64.RawURLEncoding.DecodeString(key["n"])
 		if err != nil || len(modulus) != 256 || key["kty"] != "RSA" || key["e"] != "AQAB" || len(key) != 6 {

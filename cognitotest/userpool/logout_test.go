@@ -95,4 +95,13 @@ func TestLogoutToLogin(t *testing.T) {
 	if q := page.URL.Query(); page.Body != "landed" || q.Get("state") != "after" || q.Get("code") == "" {
 		t.Errorf("ended at %s, want the application with a code and the state", page.URL)
 	}
+	form := p.codeForm(page.URL.Query().Get("code"))
+	form.Del("code_verifier")
+	a := p.post("/oauth2/token", form)
+	a.wantOK(t)
+	_, id := decode(t, a.members["id_token"])
+	_, access := decode(t, a.members["access_token"])
+	if id["nonce"] != "n" || access["scope"] != "openid" {
+		t.Errorf("the tokens say nonce %v, scope %v, want those of the logout", id["nonce"], access["scope"])
+	}
 }

@@ -58,6 +58,8 @@ func TestRevokeRotated(t *testing.T) {
 				p.refresh(chain[2]).wantOK(t)
 				return
 			}
+			// Not even one that is in its grace.
+			p.refresh(chain[1]).wantError(t, http.StatusBadRequest, "invalid_grant")
 			p.refresh(chain[2]).wantError(t, http.StatusBadRequest, "invalid_grant")
 		})
 	}
