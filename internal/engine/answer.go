@@ -22,8 +22,8 @@ type problem struct {
 	LoginURL  string `json:"login_url,omitempty"`
 }
 
-// sealResponse keeps an answer of ours out of every cache and out of the
-// Referer of what the visitor opens next.
+// sealResponse keeps a response of ours out of every cache, and its address out of the
+// Referer of the page that the visitor opens next.
 func sealResponse(r Request) {
 	r.Response.Header.Set("Cache-Control", "no-store")
 	r.Response.Header.Set("Referrer-Policy", "no-referrer")
@@ -38,7 +38,7 @@ func (a *Engine) refuse(r Request, e *fault.Error) error {
 	return a.tell(r, e)
 }
 
-// tell is refuse for what an event has told already.
+// tell is refuse for an error that already has its event.
 func (a *Engine) tell(r Request, e *fault.Error) error {
 	if a.leavesForm(r, e) {
 		return a.leaveForm(r, e)
@@ -62,8 +62,8 @@ func (a *Engine) announce(r Request, e *fault.Error) {
 	}
 }
 
-// answered works out how to answer for an error. From then on it needs neither the
-// request nor the engine.
+// answered decides how to answer an error. Afterwards, neither the request nor the
+// engine is needed.
 func (a *Engine) answered(r Request, e *fault.Error) *fault.Error {
 	how := fault.Answer{AsPage: a.wantsPage(r), AppName: a.settings.AppName, Ways: a.waysOn(e, a.itself(r, e))}
 	if e.Status() == http.StatusUnauthorized {

@@ -10,11 +10,11 @@ import (
 
 // Leg 3 of the journey, on every request: the app asks who is there.
 
-// The keys under which an identity travels with a request: each middleware has
-// a key of its own, and the nearest is known. Their types are unexported, so no
-// other middleware can forge a user by setting Locals("user"). What is nearest is
-// kept as its key and not as the engine: fasthttp closes every value of a request
-// that has a Close method.
+// The keys under which a request carries an identity. Each middleware has its own
+// key, and a further one says which middleware is the nearest. Their types are
+// unexported, so no other middleware can forge a user by setting Locals("user"). The
+// nearest is stored as its key, not as the engine, because fasthttp closes every
+// value of a request that has a Close method.
 type (
 	nearestKey  struct{}
 	identityKey struct{ of *Engine }
@@ -50,8 +50,8 @@ func Nearest(r Request) *Engine {
 	return nearest.of
 }
 
-// Identity is what was found out about a request, for a handler that asks who is
-// there, or nil: a nil engine, or one that has not seen the request, knows nobody.
+// Identity is what is known about the sender of a request, for handlers, or nil: a nil
+// engine, or one that has not seen the request, knows nobody.
 func (a *Engine) Identity(r Request) *session.Identity {
 	if a == nil {
 		return nil
@@ -134,8 +134,8 @@ func (a *Engine) sessionOf(r Request) (*session.Session, error) {
 	return id.Session, nil
 }
 
-// Refresh renews the tokens of whoever is signed in now, and makes what they say this
-// request's.
+// Refresh renews the signed-in user's tokens now, and gives this request the new
+// claims.
 func (a *Engine) Refresh(r Request) error {
 	current, err := a.sessionOf(r)
 	if err != nil {
@@ -158,8 +158,8 @@ func (a *Engine) SessionID(r Request) string {
 	return current.Name()
 }
 
-// checkBearerExpiry is exact, unlike the verification before: what is handed
-// on must not be refused at its destination.
+// checkBearerExpiry is exact, without the leeway of the verification before: a token
+// that is passed on must not be refused at its destination.
 func checkBearerExpiry(id *session.Identity, now time.Time) error {
 	if now.Before(id.Payload.Time("exp")) {
 		return nil

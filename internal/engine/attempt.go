@@ -16,10 +16,10 @@ import (
 // attemptLife is how long a visitor may take to sign in.
 const attemptLife = 10 * time.Minute
 
-// attempt is one login in flight. It lies in the storage under a hash of the
-// state, sealed with a key that only the browser that began it has, in a
-// cookie: so nobody else can finish it (login CSRF), and two tabs do not disturb
-// each other. When too many are in flight it travels in the cookie itself.
+// attempt is one login in progress. It is stored under a hash of the state, sealed
+// with a key that only the browser that started it has, in a cookie. So nobody else
+// can finish it (login CSRF), and two tabs do not interfere with each other. If too
+// many are in progress, the attempt is kept in the cookie itself.
 type attempt struct {
 	Verifier string
 	Nonce    string
@@ -81,8 +81,8 @@ func (a *attempts) ring(t ticket) (secret.Keyring, bool) {
 	return ringOf(t.secret, a.rings)
 }
 
-// ringHere is what an attempt in a cookie is sealed with. Its browser must not
-// read or write it, so besides the state it takes a secret of the server.
+// ringHere seals an attempt in a cookie. The browser must not be able to read or
+// change it, so the key depends on a secret of the server in addition to the state.
 func (a *attempts) ringHere(state string) (secret.Keyring, bool) {
 	return ringOf(state, a.inCookies)
 }
@@ -95,9 +95,9 @@ func ringOf(random string, from *secret.Deriver) (secret.Keyring, bool) {
 	return from.Ring(bytes[:]), true
 }
 
-// begin notes an attempt and returns its state and the browser's ticket. It is
-// stored, unless strangers have filled the room for that: then it travels in the
-// cookie, so that a flood fills no storage and locks nobody out.
+// begin records an attempt and returns its state and the browser's ticket. The attempt
+// is stored, unless strangers have used up the limit: then it is kept in the cookie, so
+// that a flood neither fills the storage nor locks anybody out.
 func (a *attempts) begin(begun attempt, again int) (state string, t ticket, err error) {
 	state = secret.Random()
 	now := a.now()
@@ -139,10 +139,9 @@ func (a *attempts) sealInto(state string, t ticket, begun attempt) string {
 	return t.sealed
 }
 
-// open reads an attempt with the browser's ticket. The error is
-// ErrAttemptExpired if it is gone, ErrStateMismatch if the ticket does not
-// open it, and ErrUnavailable if that cannot be known. What is known of an
-// attempt that has expired is returned all the same.
+// open reads an attempt with the browser's ticket. The error is ErrAttemptExpired if
+// it is gone, ErrStateMismatch if the ticket does not open it, and ErrUnavailable if
+// that cannot be known. For an expired attempt, what is known of it is returned too.
 func (a *attempts) open(state string, t ticket) (attempt, error) {
 	plain, err := a.unseal(state, t)
 	if err != nil {
@@ -207,7 +206,7 @@ func openAny(ring secret.Keyring, from *secret.Deriver, random, name string, sea
 	return plain, err
 }
 
-// consume makes sure that an attempt serves once.
+// consume makes sure that an attempt is used only once.
 func (a *attempts) consume(state string, t ticket) error {
 	key := attemptKey(state)
 	if t.sealed != "" {

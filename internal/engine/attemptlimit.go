@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// What strangers can make one process keep in any storage: logins in progress, and
-// their bytes together.
+// The limits on what strangers can make one process store: the number of logins in
+// progress, and their total size.
 const (
 	attemptsStored     = 4096
 	attemptBytesStored = 6 << 20
 )
 
-// attemptLimit counts the logins in progress that this process has in the storage,
-// so that strangers who begin logins without end cannot fill it: a shared one
-// would drop other people's sessions to make room. A full limit admits no new
-// ones: throwing out an old one would let a flood break the logins of others.
+// attemptLimit counts the logins in progress that this process has in the storage, so
+// that strangers who start endless logins cannot fill it: a shared storage would evict
+// other people's sessions. When the limit is reached, no new login is stored. If old
+// ones were removed instead, a flood would break the logins of others.
 type attemptLimit struct {
 	most, mostBytes int
 
@@ -71,9 +71,9 @@ func (l *attemptLimit) forget(key string) {
 	delete(l.live, key)
 }
 
-// spentAttempts remembers which attempts in cookies were used, which no storage
-// can: the newest, for attemptLife unless a flood pushes them out. Then Cognito's
-// code, which serves once too, decides.
+// spentAttempts remembers which attempts in cookies were used, because no storage does:
+// the newest ones, for attemptLife, unless a flood displaces them. In that case
+// Cognito's code decides, since it also works only once.
 type spentAttempts struct {
 	mu             sync.Mutex // guards all below
 	latest, before map[string]struct{}

@@ -18,11 +18,11 @@ import (
 	"github.com/bar-tech/cognito/internal/verify"
 )
 
-// Requests of programs bring an access token instead of a cookie (RFC 6750).
-// They get the same User and Payload.
+// Requests of programs have an access token instead of a cookie (RFC 6750). They get
+// the same User and Payload.
 
-// bearerMemory bounds how long a verified token is taken for granted. It is
-// also what a key that the pool withdraws is still honoured for, at most.
+// bearerMemory is how long a verified token is accepted without verifying it again. It
+// is also how long, at most, a key that the pool has withdrawn is still accepted.
 const bearerMemory = 5 * time.Minute
 
 // verifiedToken is a bearer token that was verified in full. A token is
@@ -40,8 +40,8 @@ func (verifiedToken) Format(f fmt.State, _ rune) { secret.Hide(f, "token") }
 
 // bearerOf returns the token of a request's Authorization header, which may be
 // a view into the request. sent is false if the request brings no bearer token
-// at all. A header that occurs twice, or holds more than one token, is
-// malformed: whoever reads the other one would see another user.
+// at all. A header that occurs twice, or has more than one token, is malformed: another
+// program that reads the other token would see another user.
 func bearerOf(r Request) (token []byte, sent bool, err error) {
 	// Not Peek: it returns nil for an empty header too, now and then.
 	headers := r.headers().PeekAll("Authorization")
@@ -115,8 +115,7 @@ func (a *Engine) identifyBearer(raw []byte, now time.Time) *session.Identity {
 	return &entry.Value.identity
 }
 
-// forProgram words the refusal of a token for whoever sent it, who has no login
-// to repeat.
+// forProgram words the refusal of a token for a program, which has no login to repeat.
 func forProgram(err error) error {
 	refused := *fault.From(err)
 	if fault.Of(&refused).Reason == fault.ErrInvalidToken {
@@ -171,7 +170,7 @@ func (a *Engine) challenge(r Request, e *fault.Error) {
 	r.Response.Header.Set("WWW-Authenticate", a.resource.named(value))
 }
 
-// challengeUnheard tells a program that its token is not even looked at.
+// challengeUnheard tells a program that its token is ignored.
 func (a *Engine) challengeUnheard(r Request, e *fault.Error) {
 	if e.Status() != http.StatusUnauthorized {
 		return

@@ -12,13 +12,13 @@ import (
 	"github.com/bar-tech/cognito/internal/session"
 )
 
-// Leg 2 of the journey: Cognito sends the browser back to RedirectPath. We
-// match the answer to the attempt that this browser began, trade the code for
-// tokens, verify them, start the session and send the browser home.
+// Leg 2 of the journey: Cognito redirects the browser to RedirectPath. We match the
+// response to the attempt that this browser started, exchange the code for tokens,
+// verify them, start the session and redirect the browser home.
 
-// linkedJustNow is how Cognito reports the first login of a federated user
-// whose account a Lambda trigger has just linked. The link is made, so logging
-// in once more succeeds.
+// linkedJustNow is how Cognito reports the first login of a federated user whose
+// account a Lambda trigger has just linked. The account is linked now, so signing in
+// again succeeds.
 var linkedJustNow = regexp.MustCompile(`(?i)already found an entry for username`)
 
 // cognitoAnswer is the query of a callback (RFC 6749 section 4.1.2).
@@ -31,8 +31,8 @@ type cognitoAnswer struct {
 // Format prints no secret.
 func (cognitoAnswer) Format(f fmt.State, _ rune) { secret.Hide(f, "answer") }
 
-// outcome is what dealing with a callback came to. It holds all that is needed
-// to answer further requests of a double click.
+// outcome is the result of a callback. It holds all that is needed to answer the other
+// requests of a double click.
 type outcome struct {
 	used     bool             // the attempt is used up, and the event told
 	begun    attempt          // as far as it is known
@@ -79,10 +79,9 @@ const (
 	longestCode  = 2048
 )
 
-// readAnswer reads the query strictly: a parameter that occurs twice, or a code
-// outside the protocol's alphabet, is an attack or a mistake (RFC 6749 section
-// 3.1 and appendix A.11), and guessing which value counts would let the two be
-// confused.
+// readAnswer reads the query strictly: a repeated parameter, or a code with characters
+// that the protocol does not allow, is an attack or a mistake (RFC 6749 section 3.1 and
+// appendix A.11). If we guessed which value counts, an attacker could confuse the two.
 func (a *Engine) readAnswer(r Request) (cognitoAnswer, error) {
 	values := map[string]string{}
 	for _, name := range []string{"state", "code", "error", "error_description", "iss"} {
@@ -119,8 +118,8 @@ func printable(s string) bool {
 	return true
 }
 
-// errLoginAgain asks for one more login without a word to the visitor, even if
-// somebody is signed in.
+// errLoginAgain asks for another login without telling the visitor, even if somebody is
+// signed in.
 var errLoginAgain = errors.New("signing in again should succeed")
 
 // finish deals with an answer of Cognito that belongs to this browser.
@@ -152,11 +151,11 @@ func (a *Engine) finish(r Request, answer cognitoAnswer, mine ticket) outcome {
 	return result
 }
 
-// judgeSignIn decides what the visitor of a used attempt gets: the page wanted,
-// signed in or, after a silent login (prompt=none), as asked, not; else the cause.
-// In a storage that instances share, two of them may take the same attempt at the
-// same moment, for fiber.Storage cannot get and delete at once. Then Cognito's code,
-// which serves once, decides, and whoever loses has lost nothing but a round trip.
+// judgeSignIn decides what the visitor of a used attempt gets: the requested page,
+// either signed in or, after a silent login (prompt=none), not signed in; otherwise the
+// cause. Two instances that share a storage may use the same attempt at the same moment,
+// because fiber.Storage has no atomic get-and-delete. Then Cognito's code decides, since
+// it works only once, and the loser has only lost a round trip.
 func judgeSignIn(begun attempt, opened *session.Session, err error, shared bool) outcome {
 	switch {
 	case err == nil:
@@ -170,8 +169,8 @@ func judgeSignIn(begun attempt, opened *session.Session, err error, shared bool)
 	return outcome{used: true, begun: begun, again: again, err: &failed}
 }
 
-// answerError sorts the errors that come through the browser. Whoever sends a
-// browser here can write one, so none is more than hearsay.
+// answerError classifies the errors that come through the browser. Anybody who sends a
+// browser here can write them, so they are never more than hearsay.
 func answerError(reported *fault.ProviderError) error {
 	because := func(reason *fault.Reason, remedy string) error {
 		return fault.Because(reason, "%w%s; %w", reported, remedy, fault.ErrHearsay)
@@ -192,8 +191,8 @@ func answerError(reported *fault.ProviderError) error {
 	return because(fault.ErrProvider, "")
 }
 
-// replace ends the session that the browser came with: its cookie is about to
-// be overwritten, and a session that nobody can use should not linger.
+// replace ends the session that the browser had before: its cookie is about to be
+// overwritten, and a session that nobody can use should not remain.
 func (a *Engine) replace(r Request, opened *session.Session) {
 	old := a.sessionID(r)
 	if old == nil || string(old) == string(opened.ID[:]) {

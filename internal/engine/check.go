@@ -11,8 +11,8 @@ import (
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
-// checkLife is how long the answers are as good as new: a readiness probe asks every few
-// seconds, and Cognito counts calls.
+// checkLife is how long results are cached: a readiness probe asks every few seconds,
+// and Cognito limits calls.
 const checkLife = 30 * time.Second
 
 // checks keeps what was found last. Whoever asks meanwhile waits for the same answers.

@@ -51,10 +51,10 @@ func newCookies(c Settings) cookies {
 	}
 }
 
-// mayBeIn reports whether the session's name occurs in a request at all. It costs
-// the visitors who carry nothing but other apps' cookies far less than read. The
-// name is looked for in the headers as they were sent, and in the cookies as
-// another handler may have changed them.
+// mayBeIn reports whether the session cookie's name occurs in a request at all. For
+// visitors who have only cookies of other apps, it costs far less than read. It looks in
+// the headers as they were sent, and in the cookies, which another handler may have
+// changed.
 func (k *cookies) mayBeIn(header *fasthttp.RequestHeader) bool {
 	first := header.PeekBytes(headerCookie)
 	if len(first) == 0 {
@@ -67,11 +67,11 @@ func (k *cookies) mayBeIn(header *fasthttp.RequestHeader) bool {
 	return len(raw) == 0 || bytes.Contains(raw, k.session)
 }
 
-// read returns the value of the cookie with this name, or nil if there is
-// none. Two cookies of one name that differ are none: the second was tossed in by
-// someone who may write cookies for a parent domain (RFC 6265bis section 8.6), and
-// nothing tells which. Equal ones count once, for an adaptor of net/http in front
-// doubles the header. The value is a view into the request.
+// read returns the value of the cookie with this name, or nil if there is none. Two
+// different cookies with the same name count as none: one was set by somebody who can
+// write cookies for a parent domain (cookie tossing, RFC 6265bis section 8.6), and
+// nothing tells which one. Equal cookies count once, because an adaptor for net/http
+// duplicates the header. The value is a view into the request.
 func (k *cookies) read(r Request, name []byte) []byte {
 	header := &r.Request.Header
 	first := header.PeekBytes(headerCookie)
@@ -131,12 +131,12 @@ func cookieIn(header, name []byte) (value []byte, found int) {
 	return value, found
 }
 
-// inRaw counts the places where name stands in the headers as they were sent.
-// It also reports whether there is a cookie without a name whose value is
-// "name=…". Once another handler has read the cookies, fasthttp writes such a
-// one like a cookie of that name; only the raw headers tell them apart. Other
-// headers do not count, or a link that ends in ";=name=" would sign its visitors
-// out as their Referer.
+// inRaw counts the occurrences of name in the headers as they were sent. It also
+// reports whether there is a cookie without a name whose value is "name=…". Once
+// another handler has read the cookies, fasthttp writes such a cookie like one with
+// that name, and only the raw headers distinguish them. Other headers do not count.
+// Otherwise a link that ends in ";=name=" would sign visitors out, through their
+// Referer.
 func inRaw(raw, name []byte) (times int, nameless bool) {
 	for {
 		i := bytes.Index(raw, name)

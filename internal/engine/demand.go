@@ -17,8 +17,7 @@ import (
 // ScopePattern is what a scope may look like (RFC 6749 section 3.3).
 var ScopePattern = regexp.MustCompile(`^[!#-\[\]-~]+$`)
 
-// A Demand is what a guard asks of an identity that passed the first hurdle. It
-// only judges.
+// A Demand is what a guard requires of an identity. It only decides.
 type Demand func(id *session.Identity, now func() time.Time) *fault.Error
 
 // HasUser wants somebody to be signed in.
@@ -65,7 +64,7 @@ func WithScope(allOf []string) Demand {
 	}
 }
 
-// mustName refuses a guard that would let everybody pass, or nobody.
+// mustName panics for a guard that would let everybody pass, or nobody.
 func mustName(guard, what string, names []string) {
 	if len(names) == 0 {
 		panic(fmt.Sprintf("cognito: %s needs at least one %s", guard, what))

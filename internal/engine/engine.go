@@ -1,6 +1,6 @@
 // Package engine signs visitors in with one app client of one user pool, keeps them
-// signed in, and signs them out for good. It stands on fasthttp, and knows no Fiber: a
-// face calls it for every request, and says what the app wants by hooks.
+// signed in, and signs them out completely. It uses fasthttp and does not depend on
+// Fiber: a face calls it for every request, and gives it hooks into the app.
 package engine
 
 import (
@@ -115,8 +115,8 @@ type Settings struct {
 	OwnClock   bool // Now is time.Now
 }
 
-// Hooks are how a face tells the app, and the app's author, what happens. None may
-// be nil. What they get first is Request.App.
+// Hooks are how the engine tells the app, and the app's author, what happens. None may
+// be nil. Their first argument is Request.App.
 type Hooks struct {
 	// Context is what the app's handlers have put into the request's context.
 	Context func(app any) context.Context
@@ -183,8 +183,8 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 	return a, nil
 }
 
-// Enter begins a request: it answers one for a route of ours, and of every other one
-// it finds out who sent it, for the handlers that come next.
+// Enter begins a request. It answers requests for our own routes. For every other
+// request it finds out who sent it, for the handlers that come next.
 func (a *Engine) Enter(r Request) (id *session.Identity, answered bool, err error) {
 	if r.AnyCase {
 		r.Request.Header.Cookie("") // makes fasthttp look for "cookie" in any case, for all that follows
@@ -198,8 +198,8 @@ func (a *Engine) Enter(r Request) (id *session.Identity, answered bool, err erro
 		return nil, true, err
 	}
 	id = session.Anonymous
-	// Without a cookie of ours there is nobody to identify, and no need for a net
-	// under it.
+	// Without a cookie of ours there is nobody to identify, so there is no panic to
+	// recover from.
 	if a.settings.Bearer || a.cookies.mayBeIn(&r.Request.Header) {
 		var failed *fault.Error
 		if id, failed = a.identifySafely(r); failed != nil {
@@ -229,9 +229,9 @@ func (a *Engine) Leave(r Request, id *session.Identity) {
 	a.carry(r)
 }
 
-// finishTasks waits for what the request has begun, where the process may be frozen
-// as soon as it is answered: a renewal under way would get its answer long after
-// Cognito has given up the old token (F9).
+// finishTasks waits for the tasks that the request has started, if the process may be
+// frozen as soon as the request is answered. Otherwise a renewal in progress would get
+// its response long after Cognito has invalidated the old token (F9).
 func (a *Engine) finishTasks() {
 	if a.settings.RenewInRequest {
 		a.tasks.Wait(pool.LongestWait)

@@ -45,8 +45,8 @@ func (e Event) failed(err error) Event {
 	return e
 }
 
-// event tells of something that happened in a request. Its path has no query, which
-// may hold codes and states.
+// event is an event of a request. Its path has no query, which may contain codes and
+// states.
 func (a *Engine) event(r Request, e Event) {
 	e.Method, e.Path, e.IP = heard(r.Method), heard(r.Path), heard(a.hooks.IP(r.App))
 	e.UserAgent, e.RequestID = heard(r.header("User-Agent")), requestID(r)
@@ -61,17 +61,17 @@ func (a *Engine) happened(ctx context.Context, e Event) {
 }
 
 const (
-	// longestHeard bounds what an event repeats of a request's own words, which a
-	// stranger writes: a flood of them fills the log no faster than others would.
+	// longestHeard limits each value that an event repeats from a request, which a
+	// stranger may have written: long values must not fill the log faster.
 	longestHeard     = 512
 	longestRequestID = 128
 )
 
-// heard is a copy of a request's words, fit for a log.
+// heard is a copy of a value from a request, safe for a log.
 func heard(text string) string { return web.Printable(text, longestHeard) }
 
-// requestID is what Fiber's requestid middleware calls a request, in its default
-// header or its default local. Clients may choose it, so it is bounded.
+// requestID is the ID that Fiber's requestid middleware gives a request, in its default
+// header or its default local. Clients can choose it, so its length is limited.
 func requestID(r Request) string {
 	id := string(r.Response.Header.Peek("X-Request-ID"))
 	if id == "" {
@@ -80,15 +80,15 @@ func requestID(r Request) string {
 	return web.Printable(id, longestRequestID)
 }
 
-// observer hears what happens to sessions apart from any request.
+// observer is told what happens to sessions outside of requests.
 type observer struct{ *Engine }
 
-// Tampered hears of a record that did not open.
+// Tampered is told of a record that could not be opened.
 func (a observer) Tampered(cause error) {
 	a.happened(context.Background(), Event{Kind: EventTamper}.failed(fault.New(fault.Details{Reason: fault.ErrSessionEnded, Cause: cause})))
 }
 
-// NotProlonged hears of a session in use whose idle deadline did not move.
+// NotProlonged is told of a session in use whose idle timeout was not extended.
 func (a observer) NotProlonged(cause error) {
 	a.settings.Logger.Warn("cognito: the idle timeout of a session in use could not be extended", "error", cause)
 }
@@ -106,12 +106,12 @@ func (a observer) Renewed(before, after *session.Session, err error, took time.D
 	}
 }
 
-// Unsaved hears of new tokens that exist in memory alone.
+// Unsaved is told of new tokens that exist only in memory.
 func (a observer) Unsaved(session string, cause error) {
 	a.settings.Logger.Error("cognito: renewed tokens may not have been stored; they are kept in memory until the storage accepts them", "session", session[:8], "error", cause)
 }
 
-// NotRevoked hears of a refresh token that Cognito was not told of.
+// NotRevoked is told of a refresh token that could not be revoked.
 func (a observer) NotRevoked(cause error) {
 	a.settings.Logger.Warn("cognito: a refresh token could not be revoked", "error", cause)
 }

@@ -11,8 +11,8 @@ import (
 // Errors that come back from the app: what its handlers return reaches its own error
 // handler, and that one may fall back on our answer.
 
-// Adopt makes ready for the app's own error handler what a handler has returned of
-// our errors: those of accessors have been told to nobody, and know no way on.
+// Adopt prepares an error of ours that a handler has returned for the app's own error
+// handler: an accessor's error has had no event yet, and has no links that lead on.
 func (a *Engine) Adopt(r Request, e *fault.Error) *fault.Error {
 	if fault.Of(e).Answer != nil || r.LastTimeoutErrorResponse() != nil {
 		return e
@@ -43,8 +43,8 @@ func Answer(r Request, e *fault.Error) error {
 	return answer(r, e)
 }
 
-// AnswerForeign answers for an error that is none of ours. If it is the app's fault,
-// its cause goes to the log, since nobody else is told.
+// AnswerForeign answers an error that is not ours. If it is the app's fault, its cause
+// is logged, because nobody else is told.
 func AnswerForeign(r Request, status int, cause error) error {
 	e, a, logger := fault.Referenced(fault.Foreign(status, cause)), Nearest(r), slog.Default()
 	if a != nil {

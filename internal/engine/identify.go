@@ -98,7 +98,7 @@ func (a *Engine) identifyCookie(r Request) *session.Identity {
 	return a.renewExpired(s, now)
 }
 
-// renewAhead has tokens renewed that are valid yet.
+// renewAhead renews tokens that are still valid.
 func (a *Engine) renewAhead(s *session.Session) *session.Session {
 	if a.sealed != nil {
 		return a.renewals.AheadFor(s, carryPatience)
@@ -140,8 +140,8 @@ func unidentified(err error) *session.Identity {
 	return session.StaleCookie
 }
 
-// markPersonal keeps answers that depend on who is there out of shared caches,
-// unless the app has decided on that itself.
+// markPersonal keeps responses that depend on the user out of shared caches, unless
+// the app has set its own Cache-Control.
 func markPersonal(r Request, id *session.Identity) {
 	header := &r.Response.Header
 	by := headerCookie

@@ -2,10 +2,10 @@ package engine
 
 import "net/http"
 
-// Inertia's client fetches pages by script and puts them together itself. A redirect to
-// a login page, let alone to Cognito, is nothing that it can show, and browsers would not
-// let it follow there. So it is told to leave: by a 409 with the address, which it opens
-// as a page of its own (https://inertiajs.com/redirects#external-redirects).
+// Inertia's client fetches pages by script and renders them itself. It cannot show a
+// login page, and browsers would not let it follow a redirect to Cognito. So it gets a
+// 409 with the address, which it opens as a new page
+// (https://inertiajs.com/redirects#external-redirects).
 
 // isInertia reports whether Inertia's client sent a request.
 func (r Request) isInertia() bool { return r.header("X-Inertia") != "" }
@@ -17,8 +17,8 @@ func (r Request) leaveInertia(location string) error {
 	return nil
 }
 
-// inertiaPage is where a login leads back to that a visit of Inertia took: to the page
-// that was to be opened, or else the one that sent something.
+// inertiaPage is where a login that Inertia started returns to: the page that was to be
+// opened, or the page that sent the request.
 func (a *Engine) inertiaPage(r Request) string {
 	switch {
 	case r.Path == a.settings.LoginPath:

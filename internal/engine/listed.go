@@ -8,11 +8,11 @@ import (
 	"github.com/bar-tech/cognito/internal/web"
 )
 
-// What a user, or whoever helps them, sees of their sessions, and can end.
+// How users, or those who help them, list sessions and end them.
 
 type descriptionKey struct{}
 
-// longestDescription bounds what is kept of an app's words for a session.
+// longestDescription limits an app's description of a session.
 const longestDescription = 256
 
 // Describe notes what the app wants to show of the session that is about to begin.
@@ -69,8 +69,8 @@ func (a *Engine) endFor(ctx context.Context, subject, name string) error {
 	return err
 }
 
-// makeRoom ends the sessions that are too many beside one that begins. What fails is
-// tried at the next login.
+// makeRoom ends the sessions that exceed the limit when another one begins. If that
+// fails, it is tried again at the next login.
 func (a *Engine) makeRoom(r Request, subject string, tooMany []string) {
 	for _, name := range tooMany {
 		if a.endListed(name) == nil {

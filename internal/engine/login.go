@@ -58,9 +58,9 @@ func (a *Engine) Login(r Request, wishes Wishes) error {
 	return a.login(r, a.returnPath(wishes.ReturnTo), wishes)
 }
 
-// login begins a login that somebody has asked for. Scripts and HTMX come this way to a
-// fresh login, too (ways.go). What was asked for must come of it, for Cognito may ignore
-// it, and an element that asks again would do so without end.
+// login starts a login that somebody has asked for. Scripts and HTMX also reach a fresh
+// login this way (ways.go). The callback checks that the login was as requested: Cognito
+// may ignore the request, and an element that repeats it would do so endlessly.
 func (a *Engine) login(r Request, returnTo string, wishes Wishes) error {
 	begun := attempt{MaxAge: int64(wishes.MaxAge / time.Second), Levels: levelMarks(wishes.Levels)}
 	if slices.Contains(strings.Fields(wishes.Prompt), "login") {
@@ -72,12 +72,12 @@ func (a *Engine) login(r Request, returnTo string, wishes Wishes) error {
 	return a.sendToCognito(r, returnTo, wishes, begun, 0)
 }
 
-// framed refuses a login inside of another page. Frames of a sibling subdomain
-// could begin so many that the visitor's own falls out of its slot.
+// framed refuses a login in a frame of another page. Frames of a sibling subdomain
+// could start so many logins that the visitor's own loses its slot.
 var framed = fault.Because(fault.ErrNotNavigation, "the login was opened in a frame; it must be opened at the top level of a window, or in a frame on one of the app's own pages")
 
-// requireFreshLogin is an attempt in which a user who is signed in has to show anew
-// who they are.
+// requireFreshLogin is an attempt in which a signed-in user has to enter their
+// credentials again.
 func requireFreshLogin(user *claims.Set) attempt {
 	return attempt{Fresh: true, Proved: user.Time("auth_time").Unix(), Whose: whose(user.Sub())}
 }
@@ -114,8 +114,8 @@ func (a *Engine) sendToCognito(r Request, returnTo string, wishes Wishes, begun 
 	return r.redirect(pool.WithQuery(wishes.page(a.endpoints), a.authorization(wishes, begun, state)), status)
 }
 
-// authorization is what Cognito is asked for. Ours comes last: neither a link nor the
-// config sets what protects the login.
+// authorization is the query for the authorization endpoint. Our own parameters are set
+// last, so neither a link nor the config can set a parameter that protects the login.
 func (a *Engine) authorization(wishes Wishes, begun attempt, state string) url.Values {
 	parameters := wishes.parameters()
 	for name, value := range a.settings.LoginParameters {

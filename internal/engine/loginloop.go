@@ -8,8 +8,8 @@ import (
 	"github.com/bar-tech/cognito/internal/fault"
 )
 
-// A browser that signs in time and again within loginLoopLife, and never arrives, is
-// in a loop. Whoever is signed in may sign in a few times more: to prove who they are,
+// A browser that signs in repeatedly within loginLoopLife, and never arrives, is in a
+// loop. Signed-in users may sign in a few more times: to enter their credentials again,
 // or as somebody else.
 const (
 	loginLoopLife      = time.Minute
@@ -17,9 +17,9 @@ const (
 	mostLoginsSignedIn = 6
 )
 
-// judgeLoop stops a browser in a loop. It either loses its session, or keeps it and
-// is sent here all the same: by a guard of another app client, whose login is out
-// of reach behind ours.
+// judgeLoop stops a browser in a loop. Either it loses its session, or it keeps the
+// session and is sent here nevertheless, by a guard of another app client whose login
+// path our middleware answers.
 func (a *Engine) judgeLoop(r Request) *fault.Error {
 	count := a.loginLoop(r)
 	if count < mostLogins {

@@ -31,8 +31,8 @@ func (a *Engine) serveLogout(r Request) error {
 	case logoutByScript:
 		return a.refuse(r, fault.Plain(fault.ErrNotNavigation))
 	case logoutOfNobody:
-		// The cookie may be there all the same, and only not sent with a form of
-		// another site: what follows brings it.
+		// There may be a cookie nevertheless, which browsers do not send with a form
+		// of another site. They send it after the redirect.
 		sealResponse(r)
 		return r.redirect(a.logoutAddress(r), http.StatusSeeOther)
 	}
@@ -55,8 +55,8 @@ const (
 	logoutOfNobody                     // a form that nothing is known of, neither who sent it nor for whom
 )
 
-// judgeLogout decides whether a visitor is asked first. Nobody may be signed out by
-// another site, so a GET counts at once only from a link of the app's own pages.
+// judgeLogout decides whether a visitor is asked first. Another site must not sign
+// anybody out, so a GET signs out at once only from a link on the app's own pages.
 func judgeLogout(asking web.Asking, own []string, hasCookie bool) logoutAnswer {
 	switch {
 	case asking.IsForeign(own):
@@ -71,9 +71,9 @@ func judgeLogout(asking web.Asking, own []string, hasCookie bool) logoutAnswer {
 	return logoutAsks
 }
 
-// Logout ends the session, for LogoutPath and for handlers with a route of their own.
-// If cookies were tossed in beside the visitor's, nothing tells which session is
-// theirs, so all end.
+// Logout ends the session, for LogoutPath and for handlers with their own route. If
+// somebody has added cookies to the visitor's (cookie tossing), nothing tells which
+// session is the visitor's, so all of them end.
 func (a *Engine) Logout(r Request, to string) error {
 	a.signOut(r, a.sessionIDs(r), nil)
 	a.clearSession(r)
@@ -91,10 +91,10 @@ func (a *Engine) Logout(r Request, to string) error {
 	}), http.StatusSeeOther)
 }
 
-// signOut ends sessions and tells the app who is leaving. Of a session that does not
-// exist nothing is written, or made-up cookies would fill the storage with
-// tombstones, and nothing is told. Once the storage was slow, the visitor has waited
-// enough, and the rest is done later.
+// signOut ends sessions and tells the app who signs out. For a session that does not
+// exist, nothing is written and nothing is told: otherwise invented cookies would fill
+// the storage with tombstones. If the storage is slow, the visitor does not wait again,
+// and the rest is done later.
 func (a *Engine) signOut(r Request, ids [][]byte, slow error) {
 	if len(ids) == 0 {
 		return
@@ -136,9 +136,9 @@ func (a *Engine) mayExist(handle *session.Handle) bool {
 	return exists || err != nil
 }
 
-// endNow ends a session here and then at Cognito, and reports whether the storage was told. A storage that is out of
-// reach is told as soon as it is back, since whoever holds a copy of the cookie
-// is let in until then.
+// endNow ends a session here and then at Cognito, and reports whether the storage has
+// recorded it. A storage that cannot be reached is told as soon as it is back, because
+// until then a copy of the cookie still works.
 func (a *Engine) endNow(handle *session.Handle) (told bool) {
 	known := a.sessions.Recent.Get(handle.ID) != nil
 	err := a.sessions.MarkEnded(handle)
@@ -153,8 +153,8 @@ func (a *Engine) endNow(handle *session.Handle) (told bool) {
 	return err == nil
 }
 
-// endLater keeps at ending a session that the storage could not be told to end.
-// What takes no storage is done at once.
+// endLater keeps trying to end a session whose end the storage could not record. What
+// needs no storage is done at once.
 func (a *Engine) endLater(handle *session.Handle, known bool, cause error) {
 	held := a.renewals.Forget(handle.Name())
 	a.renewals.RevokeLater(held.All()...)
@@ -194,10 +194,10 @@ func (a *Engine) keepEnding(handle *session.Handle, closing <-chan struct{}) {
 	}
 }
 
-// pendingLogouts are the sessions that a storage out of reach has not been told to end
-// yet, by name. While it is, nobody can tell a session's cookie from one that a
-// stranger has made up, and strangers could fill any list. So there is room of
-// its own for sessions that this process has seen lately.
+// pendingLogouts are the sessions whose end the storage has not recorded yet, by name.
+// While the storage cannot be reached, a session's cookie looks the same as one that a
+// stranger has invented, and strangers could fill any list. So sessions that this
+// process has seen recently have their own limit.
 type pendingLogouts struct {
 	mu        sync.Mutex
 	known     map[string]bool

@@ -13,8 +13,8 @@ import (
 // answerLife is how long a finished callback is kept for its duplicates.
 const answerLife = 10 * time.Second
 
-// callback is one answer of Cognito being dealt with. A double click sends it
-// twice; the second request gets what the first one earned.
+// callback is one response of Cognito that is being processed. A double click sends it
+// twice; the second request gets the result of the first one.
 type callback struct {
 	key      string
 	done     chan struct{}
@@ -29,9 +29,9 @@ func (*callback) Format(f fmt.State, _ rune) { secret.Hide(f, "callback") }
 // ticket, and gives its outcome to all. An outcome that did not use up the
 // attempt is shared with those who already wait, and then forgotten.
 //
-// A duplicate may set out before the answer exists and arrive after it. It is
-// recognised by its connection, which was made before the answer was: any
-// later request finds the attempt used, as it should.
+// A duplicate may be sent before the result exists and arrive after it. It is
+// recognised by its connection, which was opened before there was a result. Any later
+// request finds the attempt used, as it should.
 func (a *attempts) once(r Request, state string, t ticket, work func() outcome) outcome {
 	sum := sha256.Sum256([]byte(state + "\x00" + t.value(a.mark)))
 	key := string(sum[:])

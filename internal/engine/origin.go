@@ -19,17 +19,17 @@ var (
 	errBehindProxy = baseURLMissing("a proxy forwarded the request; set BaseURL to the address that browsers use")
 )
 
-// baseURLMissing is ErrMisconfigured with words that help a newcomer, whose
-// first look is at the browser.
+// baseURLMissing is ErrMisconfigured with a text that helps newcomers, who look at the
+// browser first.
 func baseURLMissing(cause string) *fault.Error {
 	e := fault.Because(fault.ErrMisconfigured, "BaseURL is empty and %s", cause)
 	fault.Of(e).Message = "This app was opened at a public address, but its BaseURL setting is empty. Set BaseURL to that address."
 	return e
 }
 
-// baseURL is the app's public origin, with its path prefix. Without a BaseURL
-// it is the visitor's own machine or nothing: a proxy in front talks to us as
-// 127.0.0.1 too, and then only the operator knows the public name.
+// baseURL is the app's public origin, with its path prefix. Without a BaseURL, it is
+// the visitor's own machine or an error: a proxy also connects to us at 127.0.0.1, and
+// then only the operator knows the public name.
 func (a *Engine) baseURL(r Request) (string, error) {
 	if a.settings.BaseURL != "" {
 		return a.settings.BaseURL, nil
@@ -61,9 +61,9 @@ func (a *Engine) origins(r Request) []string {
 	return append(slices.Clip(a.trusted), base)
 }
 
-// foreign is the refusal of what another site may have sent. Mostly it is what it should
-// be, and else a page of the app's own under an address that BaseURL does not have: then
-// its author needs to know what was seen.
+// foreign is the refusal of a request that another site may have sent. Usually it is
+// right. Otherwise the request came from the app's own page at an address that does not
+// match BaseURL, and then its author needs to know what the request said.
 func (a *Engine) foreign(r Request) *fault.Error {
 	return fault.Because(fault.ErrCrossOrigin, "the request has %s, and the app's own pages are at %q; if the page is yours, add its origin to AllowedOrigins, or set BaseURL to the address that browsers use",
 		r.asking().Sender(), a.origins(r))
@@ -84,9 +84,10 @@ func (a *Engine) crossOrigin(r Request) bool {
 	return web.MayChange(r.Method, r.headers()) && r.asking().IsForeign(a.origins(r))
 }
 
-// framedByStranger reports whether a login runs in a frame that it must not run in:
-// a sibling's frames would take up the slots of the visitor's own logins (row P15).
-// With SameSite=None a frame of another site is let in, for its cookies are its own.
+// framedByStranger reports whether a login runs in a frame where it must not run: frames
+// of a sibling subdomain would use up the slots of the visitor's own logins (row P15).
+// With SameSite=None, frames on other sites are allowed, because they have separate
+// cookies.
 func (a *Engine) framedByStranger(r Request) bool {
 	asking := r.asking()
 	return asking.IsFramed() && !(a.settings.Embedded && asking.Site == "cross-site")

@@ -7,10 +7,9 @@ import (
 	"github.com/bar-tech/cognito/internal/web"
 )
 
-// returnPath is where a visitor goes after a login that was asked to return
-// to raw: raw itself, rebuilt as a path of this app, or AfterLogin when it is
-// anything else. A login never returns to a route of ours, which would only
-// begin the journey again.
+// returnPath is where a visitor goes after a login that was asked to return to raw: raw
+// itself, rebuilt as a path of this app, or AfterLogin if raw is anything else. A login
+// never returns to a route of ours, which would only start the journey again.
 func (a *Engine) returnPath(raw string) string {
 	if clean, ok := a.ownPath(raw); ok {
 		return clean

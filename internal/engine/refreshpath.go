@@ -40,8 +40,8 @@ func (a *Engine) serveRefresh(r Request) error {
 	return tellExpiry(r, renewed)
 }
 
-// youngFor is how long tokens are as good as new. A script may post in a loop, and
-// each call would take a place from somebody whose tokens are due (P11).
+// youngFor is how long tokens count as new. A script may post in a loop, and each call
+// would delay somebody whose tokens are due for renewal (P11).
 const youngFor = 30 * time.Second
 
 // isYoung reports whether a session's tokens were issued just now, and are not due

@@ -10,11 +10,11 @@ import (
 	"github.com/bar-tech/cognito/internal/pool"
 )
 
-// A form that is refused is not answered at its own address. A page there could be
-// reloaded, by the visitor or by a script of the app's own error page, and browsers
-// then send the form once more, this time as the app's own: same-origin, with the
-// cookies that were held back (row P3). So the browser is sent on by GET to a page
-// of ours that says what happened and leads on.
+// A refused form is not answered at its own address. A page there could be reloaded, by
+// the visitor or by a script of the app's own error page. Browsers would then send the
+// form again, this time as the app's own: same-origin, and with the cookies that they
+// had withheld (row P3). So the browser is redirected to a page of ours that says what
+// happened and offers a way on.
 
 // refusedWord is the query parameter of LoginPath that asks for that page.
 const refusedWord = "refused"
@@ -22,15 +22,15 @@ const refusedWord = "refused"
 // referenceWord is the one that holds the refusal's reference.
 const referenceWord = "reference"
 
-// refusedReasons are what the page may speak of. Its texts are ours: a stranger
-// who makes up an address gets one of these, and nothing of what they wrote.
+// refusedReasons are the reasons that the page can show. Its texts are ours: a stranger
+// who invents an address gets one of these, and nothing that the stranger wrote.
 var refusedReasons = []*fault.Reason{
 	fault.ErrNotSignedIn, fault.ErrSessionEnded, fault.ErrStaleLogin, fault.ErrForbidden, fault.ErrCrossOrigin,
 	fault.ErrUnavailable, fault.ErrBusy, fault.ErrMisconfigured, fault.ErrInternal,
 }
 
-// leavesForm reports whether a refusal has to be told elsewhere. A wrong method and a
-// wrong path stay where they are: nothing is ever done there.
+// leavesForm reports whether a refusal has to be answered at another address. A wrong
+// method or path is answered where it is: a reload cannot do anything there.
 func (a *Engine) leavesForm(r Request, e *fault.Error) bool {
 	return r.Method == http.MethodPost && !errors.Is(e, fault.ErrMethod) && !errors.Is(e, fault.ErrAmbiguousPath) &&
 		!a.bringsToken(r) && r.asking().SubmitsForm()
@@ -49,8 +49,8 @@ func (a *Engine) leaveForm(r Request, e *fault.Error) error {
 	return r.redirect(pool.WithQuery(a.address(a.settings.LoginPath), query), http.StatusSeeOther)
 }
 
-// formPage is the page that a form stands on, if it says so and is the app's own,
-// else the address it was sent to, which often is the same.
+// formPage is the page with the form, if the request says so and it is the app's own.
+// Otherwise it is the address that the form was sent to, which is often the same.
 func (a *Engine) formPage(r Request) string {
 	referer, err := url.Parse(r.header("Referer"))
 	base, unknown := a.baseURL(r)

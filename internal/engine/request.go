@@ -27,7 +27,7 @@ func (r Request) headers() web.Headers {
 	return web.Headers{RequestHeader: &r.Request.Header, AnyCase: r.AnyCase}
 }
 
-// asking is what the request says of who sent it, and what for.
+// asking is what the request says about who sent it, and for what purpose.
 func (r Request) asking() web.Asking { return web.Ask(r.Method, r.headers()) }
 
 // originalURL is the request's target as it was sent.

@@ -9,9 +9,9 @@ import (
 	"github.com/bar-tech/cognito/internal/web"
 )
 
-// Agents, and other programs that were not written for this app, find out by themselves
-// where to get a token for it: the challenge names a document, and that names the pool
-// (RFC 9728).
+// AI agents, and other programs that were not written for this app, can find out where
+// to get a token for it: the challenge names a document (the protected resource
+// metadata), which names the pool (RFC 9728).
 
 const wellKnownResource = "/.well-known/oauth-protected-resource"
 
@@ -26,10 +26,10 @@ type resource struct {
 // plainPath is one that is sent as it is written.
 var plainPath = regexp.MustCompile(`^(/[0-9A-Za-z._~-]+)*/?$`)
 
-// newResource is for an API whose tokens are bound to it. Its name for itself is the
-// Audience, since that is what a program has to ask for, and what it gets a token for.
-// The document stands where the name's path says (RFC 9728 section 3.1), before the
-// path of BaseURL and not behind it.
+// newResource is for an API whose tokens are bound to it. Its identifier is the
+// Audience, since that is the resource that programs have to request a token for. The
+// path of the identifier determines where the document is (RFC 9728 section 3.1): at the
+// root of the host, not under the path of BaseURL.
 func newResource(s Settings, issuer string) *resource {
 	base, err := url.Parse(s.BaseURL)
 	name, invalid := url.Parse(s.Audience)
@@ -54,8 +54,8 @@ func newResource(s Settings, issuer string) *resource {
 	return &resource{path, web.OriginOf(base) + path, document}
 }
 
-// serve answers with the document. It is for everybody, scripts of any origin included,
-// which may ask first because of a header of theirs.
+// serve answers with the document. Everybody may read it, including scripts of any
+// origin, which send a preflight request first if they set a header.
 func (o *resource) serve(r Request) error {
 	header := &r.Response.Header
 	header.Set("Access-Control-Allow-Origin", "*")

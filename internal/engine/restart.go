@@ -15,8 +15,8 @@ import (
 // other's slots. Signing in again mostly needs no click, since Cognito remembers
 // the visitor.
 
-// retryLogin answers a callback whose attempt is gone, though this browser began
-// it. The ticket counts, so that it happens once.
+// retryLogin answers a callback whose attempt is gone, although this browser started
+// it. The ticket counts the retries, so that there is only one.
 func (a *Engine) retryLogin(r Request, mine ticket, result outcome) error {
 	id := a.identify(r)
 	switch {
@@ -36,11 +36,12 @@ func (a *Engine) retryLogin(r Request, mine ticket, result outcome) error {
 	return a.startOver(r, result.begun)
 }
 
-// answerUnexpected answers a callback that no login of this browser is waiting
-// for. Whoever is signed in just goes on. Whoever is about to sign in does so once
-// more; the other logins stay. Nobody else is sent to sign in by such a link: it is a
-// bookmark, the back button, or a login that somebody else began. known is the
-// cause, if there is one already: a ticket that does not open its login.
+// answerUnexpected answers a callback that no login of this browser is waiting for. A
+// visitor who is signed in is redirected home. A visitor with a login in progress
+// starts that login again; their other logins stay. Such a link sends nobody else to
+// sign in, because it is a bookmark, the back button, or a login that somebody else
+// started. known is the cause if there already is one: a ticket that does not open its
+// login.
 func (a *Engine) answerUnexpected(r Request, answer cognitoAnswer, known *fault.Error) error {
 	switch id := a.identify(r); {
 	case id.User != nil:

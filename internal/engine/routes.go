@@ -13,9 +13,9 @@ type route struct {
 	serve   func(Request) error
 }
 
-// reportTaken finds routes of ours that another middleware further up answers:
-// its visitors would come back signed in there and not here, and be sent to log
-// in again without end.
+// reportTaken finds routes of ours that an earlier middleware answers: visitors
+// would come back signed in there but not here, and would be sent to sign in again
+// and again.
 func (a *Engine) reportTaken(above *Engine) {
 	for _, r := range a.routes {
 		if above.Serves(r.path) {

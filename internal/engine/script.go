@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// What pages with scripts would all write by themselves is served beside UserPath. It
-// is the same for everybody, so unlike all other answers of ours it may be kept.
+// The script that pages would otherwise all write themselves. It is the same for
+// everybody, so unlike all our other responses it may be cached.
 
 //go:embed auth.js
 var scriptText string
@@ -23,8 +23,8 @@ type script struct {
 	tag  string // its ETag
 }
 
-// newScript fills in the paths. They hold nothing that a JavaScript text would take
-// for more (Config.Validate).
+// newScript fills in the paths. They contain nothing that has a meaning in a JavaScript
+// string (Config.Validate).
 func newScript(s Settings, pathPrefix string) script {
 	text := strings.NewReplacer(
 		"{base}", pathPrefix, "{user}", s.UserPath, "{refresh}", s.RefreshPath, "{login}", s.LoginPath, "{logout}", s.LogoutPath,

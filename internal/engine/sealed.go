@@ -16,10 +16,10 @@ import (
 	"github.com/bar-tech/cognito/internal/storage"
 )
 
-// With CookieSessions a session travels in its cookie. While it is in use its records
-// stand in this process's memory as well, and all that is done to a session is done
-// there: so everything but these lines is the same with and without a storage. What
-// has changed by the time a response leaves goes along in a new cookie.
+// With CookieSessions, a session is kept in its cookie. While it is in use, its records
+// are also in this process's memory, and everything that happens to a session happens
+// there. So all other code is the same with and without a storage. If the session has
+// changed when a response is sent, the response sets a new cookie.
 
 const (
 	// mostInCookie is what browsers take of a cookie's name and value together
@@ -28,9 +28,9 @@ const (
 	// mostCookies carry a session. More than that many servers and proxies refuse.
 	mostCookies = 2
 	// carryPatience is how long a request waits for tokens that are renewed ahead of
-	// time, so that its response can carry them. Else the next one does, and if that
-	// is at another instance, which knows nothing of them, the session is lost to
-	// rotation.
+	// time, so that its response can carry them. Otherwise the next response does. But
+	// if the next request goes to another instance, which does not know the new tokens,
+	// the session is lost because of rotation.
 	carryPatience = 2 * time.Second
 	// recordsOfASession stand in memory: hot, cold, and now and then a tombstone.
 	recordsOfASession = 3
@@ -42,8 +42,8 @@ type sealed struct {
 	names  [mostCookies][]byte
 	opened *cache.Cache[openedKey, carried]
 	sent   *cache.Cache[session.ID, sentCookie]
-	// sealing are held, by session, while a cookie is made: requests that come at
-	// once get the same one.
+	// sealing are locks, by session, that are held while a cookie is made, so that
+	// concurrent requests get the same one.
 	sealing [64]sync.Mutex
 }
 
@@ -94,8 +94,8 @@ func memoryOfSealed(now func() time.Time) storage.Driver {
 	return storage.NewBounded(recordsOfASession*cache.Limit, now)
 }
 
-// sessionID is the session that a request's cookie is about: its id, nil without such
-// a cookie, and no id at all if the cookie is none of ours.
+// sessionID is the session in a request's cookie: its ID, nil without such a cookie, and
+// no ID at all if the cookie is not ours.
 func (a *Engine) sessionID(r Request) []byte {
 	value := a.cookies.read(r, a.cookies.session)
 	if value == nil || a.sealed == nil {
@@ -174,12 +174,12 @@ func (a *Engine) takeIn(value []byte) *carried {
 	}
 }
 
-// errRefusedHere is for a cookie whose session cannot be renewed, and may go on in a
-// cookie that another instance has sent.
+// errRefusedHere is for a cookie whose session cannot be renewed here, but may continue
+// in a cookie that another instance has sent.
 var errRefusedHere = errors.New("the refresh token was refused; another instance may have renewed the session")
 
-// readSession finds the session of an id. One that is carried may have been forgotten
-// here, and is taken in again.
+// readSession finds the session with an ID. If it came in a cookie and has been
+// forgotten here, it is taken from the cookie again.
 func (a *Engine) readSession(r Request, id []byte, now time.Time) (*session.Session, error) {
 	s, err := a.sessions.Read(id, now)
 	if err == nil || a.sealed == nil || fault.IsUnknown(err) {
@@ -209,8 +209,8 @@ func (a *Engine) readAgain(found *carried, now time.Time) (*session.Session, err
 	return a.sessions.Read(id, now)
 }
 
-// carry sends the cookie of a session along that has changed since the request's
-// cookie was sent.
+// carry sets the cookie of a session that has changed since the request's cookie was
+// sent.
 func (a *Engine) carry(r Request) {
 	if a.sealed == nil {
 		return

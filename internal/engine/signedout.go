@@ -11,9 +11,9 @@ import (
 	"github.com/bar-tech/cognito/internal/web"
 )
 
-// Cognito sends whoever has signed out to an address that it knows, letter by letter:
-// AfterLogout. A handler that wants them elsewhere in the app has that noted in a cookie,
-// which is read there once.
+// After a sign-out, Cognito redirects only to a registered address, which must match
+// exactly: AfterLogout. If a handler wants the visitor elsewhere in the app, the path is
+// kept in a cookie, which is read at AfterLogout, once.
 
 // whereToLife is how long the way by Cognito, and by a SAML provider, may take.
 const whereToLife = 5 * time.Minute
@@ -24,9 +24,9 @@ func (a *Engine) noteWhereTo(r Request, to string) {
 	}
 }
 
-// whereTo is where a visitor of AfterLogout is to go on, or "". Whoever can write such a
-// cookie leads a stranger to another page of the app, and to nothing else: it is judged
-// like a link.
+// whereTo is where a visitor of AfterLogout is redirected to, or "". Somebody who can
+// write this cookie can lead a visitor to another page of the app, and nowhere else: the
+// path is checked like the path in a link.
 func (a *Engine) whereTo(r Request) string {
 	if r.Path != a.afterLogoutPath || r.Method != http.MethodGet || !r.asking().VisitsPage() {
 		return ""

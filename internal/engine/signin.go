@@ -13,9 +13,9 @@ import (
 	"github.com/bar-tech/cognito/internal/verify"
 )
 
-// signIn turns the answer into a session. Everything is verified before
-// anything is stored. Once the code is spent, nothing of this can be repeated,
-// so it does not hang on the request's fate.
+// signIn turns the response into a session. Everything is verified before anything is
+// stored. Once the code is redeemed, none of this can be repeated, so it continues even
+// if the request is cancelled.
 func (a *Engine) signIn(r Request, answer cognitoAnswer, begun attempt) (*session.Session, error) {
 	if answer.err != nil {
 		return nil, answerError(answer.err)
@@ -81,8 +81,8 @@ func (a *Engine) admit(ctx context.Context, r Request, granted pool.Grant, begun
 	return a.begin(r, record, session.Cold{Access: granted.Access, ID: granted.ID, Nonce: secret.Text(begun.Nonce), Refresh: session.NewCandidates(granted.Refresh)})
 }
 
-// provedAnew reports whether the visitor has shown who they are since the
-// attempt began, and not only been waved through.
+// provedAnew reports whether the visitor has entered their credentials since the
+// attempt started, instead of being signed in by Cognito's session.
 func provedAnew(id *verify.Token, begun attempt) bool {
 	proved, _ := id.Moment("auth_time")
 	later := proved.Unix() > begun.Proved || whose(id.Text("sub")) != begun.Whose

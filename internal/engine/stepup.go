@@ -14,9 +14,9 @@ import (
 	"github.com/bar-tech/cognito/internal/verify"
 )
 
-// Step-up: a page wants more of a login than that there was one. Its guard sends the
-// visitor to Cognito with that wish. Cognito may ignore it, so what came of it is judged
-// when the visitor is back: else the guard would send them on and on.
+// Step-up: a page requires more than just a login. Its guard sends the visitor to
+// Cognito with that requirement. Cognito may ignore it, so the result is checked when
+// the visitor comes back. Otherwise the guard would redirect them endlessly.
 
 // mostLevels bounds what an attempt has to hold.
 const mostLevels = 8
@@ -91,7 +91,7 @@ func levelAmong(level, marks string) bool {
 	return false
 }
 
-// judgeProof finds what a login was begun for and the ID token does not show.
+// judgeProof checks whether the ID token shows what the login was started for.
 func (a *Engine) judgeProof(id *verify.Token, begun attempt) *fault.Error {
 	proved, _ := id.Moment("auth_time")
 	switch {
@@ -110,8 +110,8 @@ func (a *Engine) judgeProof(id *verify.Token, begun attempt) *fault.Error {
 	return nil
 }
 
-// notReached refuses a login that did not reach what it was begun for. A pool that
-// never says how users have signed in is the operator's turn.
+// notReached refuses a login that did not reach the level that it was started for. If
+// the pool never reports how users have signed in, the operator has to act.
 func (a *Engine) notReached(said *claims.Set, claim string) *fault.Error {
 	if said.Parsed()[claim] != nil {
 		return fault.Because(fault.ErrLevelNotReached, "Cognito did not bring the visitor to the level that the page requires: acr is %.60q", said.Text("acr"))

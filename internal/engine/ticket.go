@@ -20,9 +20,8 @@ const (
 	// slots bounds the cookies of logins in progress: their names are fixed, so
 	// no number of tabs grows the Cookie header.
 	slots = 8
-	// longestTicket bounds each of them, so that eight of the longest, the
-	// session and a browser's other headers fit into the 4 KB that Fiber reads
-	// headers into.
+	// longestTicket limits each of them, so that eight of the longest, the session
+	// and a browser's other headers fit into Fiber's 4 KB for request headers.
 	longestTicket = 256
 	// ticketKey is how much of an attempt's name tells the tickets of one
 	// browser apart. It protects nothing.
@@ -74,9 +73,8 @@ func parseTicket(name, mark, value string) (ticket, bool) {
 	return t, err == nil && len(t.secret) == 43
 }
 
-// slotCookies are the slots that a request brings, by name. One that comes twice
-// is none of ours, unless both say the same: adaptors of net/http double the
-// header.
+// slotCookies are the slots in a request, by name. A slot that occurs twice is ignored,
+// unless both have the same value: adaptors for net/http duplicate the header.
 func (a *attempts) slotCookies(r Request) map[string]string {
 	var found map[string]string
 	for name, value := range r.Request.Header.Cookies() {
@@ -128,9 +126,9 @@ func (a *attempts) ticketFor(r Request, state string) (ticket, bool) {
 	return ticket{}, false
 }
 
-// slotFor is the name of the cookie for one more login: a free slot, or else that
-// of the oldest. Among free ones chance decides, for tabs that are restored
-// together all bring the same cookies, or none.
+// slotFor is the name of the cookie for another login: a free slot, or else the oldest
+// one. Among free slots it is chosen at random, because tabs that are restored together
+// all send the same cookies, or none.
 func (a *attempts) slotFor(r Request) string {
 	taken := a.slotCookies(r)
 	var free []string

@@ -9,10 +9,10 @@ import (
 	"github.com/bar-tech/cognito/internal/session"
 )
 
-// Leg 3 of the journey, for a page that has scripts: who is there, in one answer that
-// may be asked for as often as a script likes.
+// Leg 3 of the journey, for a page with scripts: who is signed in, in one response that
+// a script may request as often as it likes.
 
-// reading are the methods of what changes nothing.
+// reading are the methods that change nothing.
 var reading = []string{http.MethodGet, http.MethodHead}
 
 // whoIsThere is the answer of UserPath.
@@ -35,14 +35,14 @@ func (a *Engine) serveUser(r Request) error {
 	}
 	sealResponse(r)
 	a.varyIfAnonymous(r, session.Anonymous)
-	// For browsers that would show other sites how long the answer is.
+	// For browsers that would reveal the length of the response to other sites.
 	r.Response.Header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	return r.json(http.StatusOK, "application/json", a.describe(id))
 }
 
-// glance finds out who sent a request, and leaves their session as it is: a script that
-// asks again and again keeps nobody signed in. So nothing is renewed either, for that
-// counts as use; whoever has tokens to be renewed is signed in.
+// glance finds out who sent a request without changing their session: a script that
+// polls must not keep anybody signed in. So nothing is renewed either, because a renewal
+// counts as use. A user whose tokens are due for renewal is signed in.
 func (a *Engine) glance(r Request) *session.Identity {
 	if a.settings.Bearer && a.bringsToken(r) {
 		return a.identify(r)

@@ -6,8 +6,8 @@ import (
 	"github.com/bar-tech/cognito/internal/session"
 )
 
-// Watch looks after the session of a request that goes on for long, as a WebSocket or
-// a stream does. It outlives the request, so it holds nothing of it.
+// Watch checks the session behind a connection that stays open, such as a WebSocket or
+// a stream. It outlives the request, so it keeps nothing of it.
 type Watch struct {
 	engine  *Engine
 	id      session.ID

@@ -12,8 +12,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Wishes are what a login asks of Cognito besides the usual: by a link, by a handler
-// or by a guard. The root package documents them.
+// Wishes are the options of a login, from a link, a handler or a guard. The root package
+// documents them as LoginOptions.
 type Wishes struct {
 	ReturnTo         string
 	Prompt           string
@@ -33,9 +33,9 @@ const (
 	screenForgotPassword = "forgot_password"
 )
 
-// loginParameters may be set by whoever links to the login. Everything else of
-// the authorization request is ours alone, so a link cannot widen the scopes
-// or move the redirect. See
+// loginParameters may be set by anybody who links to the login. All other parameters of
+// the authorization request are ours alone, so a link can neither add scopes nor change
+// the redirect. See
 // https://docs.aws.amazon.com/cognito/latest/developerguide/authorization-endpoint.html
 var loginParameters = []string{"login_hint", "lang", "identity_provider", "idp_identifier", "prompt", "screen", "max_age", "acr_values"}
 
@@ -150,8 +150,8 @@ func (a *Engine) loginAddress(returnTo string, w Wishes) string {
 	return pool.WithQuery(a.address(a.settings.LoginPath), query)
 }
 
-// mending are the wishes of a login that mends an error: for somebody else, or for a
-// proof of who it is, although Cognito knows the visitor.
+// mending are the options of a login that resolves an error: to sign in as somebody
+// else, or to enter the credentials again, although Cognito remembers the visitor.
 func mending(e *fault.Error) Wishes {
 	switch fault.Of(e).Reason {
 	case fault.ErrForbidden, fault.ErrNotAdmitted, fault.ErrStaleLogin:
