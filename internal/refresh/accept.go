@@ -11,9 +11,8 @@ import (
 	"github.com/bar-tech/cognito/internal/verify"
 )
 
-// accept verifies new tokens and makes them the session's. A new refresh token
-// is stored before anything else happens, since those that it was spent for are
-// dead.
+// accept verifies new tokens and makes them the session's. A new refresh token is stored
+// before anything else happens, because the tokens that it replaces are now invalid.
 func (r *Renewals) accept(ctx context.Context, current *session.Session, cold session.Cold) (*session.Session, error) {
 	handle := &current.Handle
 	mine := &tokens{record: current.Record(), cold: cold}
@@ -32,9 +31,10 @@ func (r *Renewals) accept(ctx context.Context, current *session.Session, cold se
 		mine.cold.UnverifiedAccess, mine.cold.UnverifiedID = "", ""
 		return r.keep(handle, mine)
 	}
-	// Tokens that had expired on arrival, or whose key cannot be found just now, are
-	// worthless but no reason to doubt the session. So are those that count only when
-	// the operator has acted (F5): by then the pool may well issue others.
+	// Tokens that had already expired on arrival, or whose key cannot be found right
+	// now, are useless, but no reason to end the session. The same applies to tokens
+	// that will only be accepted once the operator has acted (F5): by then the pool may
+	// issue others.
 	worthless := errors.Is(err, verify.ErrTokenExpired) || errors.Is(err, verify.ErrTokenKey) || errors.Is(err, fault.ErrTold)
 	if errors.Is(err, fault.ErrInvalidToken) && !worthless {
 		r.RevokeLater(cold.Refresh.All()...)
@@ -44,8 +44,8 @@ func (r *Renewals) accept(ctx context.Context, current *session.Session, cold se
 		mine.cold.UnverifiedAccess, mine.cold.UnverifiedID = "", ""
 		saved = r.saveCold(handle, mine)
 	}
-	// Stored or not, the refresh token is looked for: somebody who has not seen it
-	// may write over it.
+	// Whether or not it was stored, we check for the refresh token later: somebody who
+	// has not seen it may overwrite it.
 	if fault.IsUnknown(saved) || !r.alone {
 		if held := r.settleLater(handle, mine, saved); errors.Is(held, session.ErrNoSession) {
 			r.RevokeLater(mine.cold.Refresh.All()...)
@@ -54,9 +54,9 @@ func (r *Renewals) accept(ctx context.Context, current *session.Session, cold se
 	return nil, fault.AsUnknown(err)
 }
 
-// saveCold stores the cold record alone, together with the candidates of others,
-// which mine has afterwards too. The session must still be there: whoever deletes
-// its records means that it is over (P18).
+// saveCold stores only the cold record, together with the candidates of others, which
+// mine then has too. The session must still exist: if somebody has deleted its records,
+// it has ended (P18).
 func (r *Renewals) saveCold(handle *session.Handle, mine *tokens) error {
 	hot, stored, err := r.stored(handle)
 	if err != nil {
@@ -67,8 +67,8 @@ func (r *Renewals) saveCold(handle *session.Handle, mine *tokens) error {
 	return r.undoIfLate(handle, r.sessions.SaveCold(handle, both.record, both.cold))
 }
 
-// verified verifies the tokens that wait in cold, like those at login but for
-// the nonce, which Cognito may leave out here, and builds the new hot record.
+// verified verifies the tokens that wait in cold and builds the new hot record. The
+// rules are those of a login, except for the nonce, which Cognito may leave out here.
 func (r *Renewals) verified(ctx context.Context, current *session.Session, cold session.Cold) (session.Hot, error) {
 	subject := current.Identity.User.Sub()
 	access, err := r.verifier.AccessToken(ctx, cold.UnverifiedAccess, verify.SameSubject(subject))
@@ -107,7 +107,7 @@ func (r *Renewals) keep(handle *session.Handle, mine *tokens) (*session.Session,
 		case held == nil:
 			return mine.session(r.sessions, handle), nil
 		case !errors.Is(held, session.ErrNoSession):
-			// The app is stopping and nobody will offer them again.
+			// The app is shutting down, and nobody will try to save them again.
 			time.Sleep(FirstSettlePause)
 			saved, err = r.save(handle, mine)
 		default:
@@ -122,10 +122,10 @@ func (r *Renewals) keep(handle *session.Handle, mine *tokens) (*session.Session,
 	return saved, err
 }
 
-// save stores both records, together with the candidates of others. While there
-// are several, the session is renewed again soon, by whoever comes first: within
-// the grace all of them work still. If somebody has renewed since, only candidates
-// are added to what they stored.
+// save stores both records, together with the candidates of others. While there are
+// several, the session is renewed again soon, by the first who needs it: within the
+// grace period, all of them still work. If somebody else has renewed since, only our
+// candidates are added to what they have stored.
 func (r *Renewals) save(handle *session.Handle, mine *tokens) (*session.Session, error) {
 	hot, stored, err := r.stored(handle)
 	if err != nil {
@@ -143,8 +143,8 @@ func (r *Renewals) save(handle *session.Handle, mine *tokens) (*session.Session,
 	return saved, r.undoIfLate(handle, err)
 }
 
-// undoIfLate has it looked whether a write that got no answer in time is done
-// after a logout.
+// undoIfLate schedules a check whether a write that got no response in time has taken
+// effect after a sign-out.
 func (r *Renewals) undoIfLate(handle *session.Handle, err error) error {
 	if fault.IsUnknown(err) {
 		r.sessions.UndoLater(handle, nil)

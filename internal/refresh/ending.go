@@ -9,23 +9,25 @@ import (
 	"github.com/bar-tech/cognito/internal/session"
 )
 
-// Ending a session stands above storing it: tokens that the storage has not
-// taken end with it, and Cognito is told.
+// Ending a session is more than deleting its records: tokens that the storage has not
+// accepted yet end too, and Cognito is told.
 
-// End ends a session everywhere, and returns its refresh tokens, if they could
-// be read, for revocation. The error says that the storage could not be told.
+// End ends a session everywhere, and returns its refresh tokens for revocation, if they
+// could be read. The error means that the storage has not recorded the end.
 func (r *Renewals) End(handle *session.Handle) (refresh []secret.Text, err error) {
 	return r.RemoveEnded(handle, r.sessions.MarkEnded(handle))
 }
 
-// RemoveEnded does the rest, whatever came of the first step: a storage that
-// takes no tombstone may well delete. Of several refresh tokens it is not known
-// which one lives, and Cognito ends a family only by its first or its newest.
+// RemoveEnded does the rest, whether or not the first step succeeded: a storage that
+// refuses a tombstone may still delete. If there are several refresh tokens, it is not
+// known which one is valid, and Cognito revokes a family only by its first or its newest
+// token.
 func (r *Renewals) RemoveEnded(handle *session.Handle, marked error) (refresh []secret.Text, err error) {
 	stored, readErr := r.sessions.ReadCold(handle)
 	mine := r.Forget(handle.Name())
 	if fault.IsUnknown(readErr) {
-		// The cold record stays for the next try, or nobody could revoke its token.
+		// The cold record stays for the next try. Otherwise its token could never be
+		// revoked.
 		err = r.sessions.RemoveHot(handle)
 	} else {
 		err = r.sessions.Remove(handle)
@@ -40,8 +42,8 @@ func (r *Renewals) RemoveEnded(handle *session.Handle, marked error) (refresh []
 	return all.All(), err
 }
 
-// Forget drops what is in mind of a session, for one who ends it, and returns the
-// refresh tokens that may not be stored.
+// Forget drops the state of a session that is being ended, and returns the refresh
+// tokens that may not have been stored.
 func (r *Renewals) Forget(name string) session.Candidates {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -62,8 +64,8 @@ func (r *Renewals) HasEnded(name string) bool {
 	return r.ended.has(name)
 }
 
-// RevokeLater tells Cognito in the background that refresh tokens are done with.
-// The session has ended here already, whatever comes of it.
+// RevokeLater revokes refresh tokens at Cognito in the background. The session has
+// already ended here, whatever the result.
 func (r *Renewals) RevokeLater(refresh ...secret.Text) {
 	for _, each := range refresh {
 		if each == "" {
@@ -79,10 +81,10 @@ func (r *Renewals) RevokeLater(refresh ...secret.Text) {
 	}
 }
 
-// lost forgets a session whose refresh token Cognito refuses, while another instance
-// may have renewed it out of sight: the browser may hold the cookie with the living
-// token already. So nothing is revoked, which would end that one too, and the one
-// that was refused is not presented again.
+// lost forgets a session whose refresh token Cognito refuses, although another instance
+// may have renewed it without our knowing: the browser may already have a cookie with
+// the valid token. So nothing is revoked, because that would end the valid token too,
+// and the refused token is not presented again.
 func (r *Renewals) lost(handle *session.Handle, presented []secret.Text, cause error) error {
 	r.mu.Lock()
 	for _, each := range presented {
@@ -102,10 +104,11 @@ func (r *Renewals) WasRefused(name string, refresh secret.Text) bool {
 	return r.lostOnes.has(name + session.PrintOf(refresh))
 }
 
-// recentNames are, in ended, sessions that have ended here lately. The ended name wins
-// everywhere (F23): a renewal that is still under way must not hold its tokens
-// afterwards, and while the storage cannot be told, a copy of the cookie must
-// not renew. The newest are remembered, so made-up cookies fill nothing.
+// recentNames are names of sessions; in ended, of those that have ended here recently.
+// Having ended takes precedence everywhere (F23): a renewal that is still in progress
+// must not keep its tokens, and while the storage cannot record the end, a copy of the
+// cookie must not renew. Only the newest are remembered, so invented cookies do not fill
+// the memory.
 type recentNames struct{ latest, before map[string]struct{} }
 
 // endedKept is how many are remembered at least.

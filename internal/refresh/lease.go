@@ -12,11 +12,11 @@ import (
 	"github.com/bar-tech/cognito/internal/tasks"
 )
 
-// Two instances may renew one session at the same time, since fiber.Storage
-// has no atomic operation to build a lock on. A lease makes that rare. When it
-// happens all the same, without a grace period at Cognito the loser is refused
-// and waits for the winner's tokens (renewal.go). Within the grace both get a
-// child of the same refresh token, and both are candidates (candidates.go).
+// Two instances may renew one session at the same time, because fiber.Storage has no
+// atomic operation to build a lock on. A lease makes that rare. If it happens
+// nevertheless and Cognito has no grace period, the loser is refused and waits for the
+// winner's tokens (renewal.go). Within a grace period, both get a child of the same
+// refresh token, and both tokens are candidates (candidates.go).
 
 const (
 	// pollPause is how often another instance's renewal is looked for, and
@@ -25,15 +25,15 @@ const (
 	leasePause = 100 * time.Millisecond
 	// leaseLife covers one call to Cognito and saving its answer.
 	leaseLife = pool.CallTimeout + 2*time.Second
-	// lookPause is how long after storing a refresh token it is looked whether
-	// it is still there: a rival that had not seen it reads and writes once.
+	// lookPause is how long after storing a refresh token we check whether it is
+	// still there: a rival that has not seen it reads once and writes once.
 	lookPause = 2 * storage.Timeout
 )
 
-// leaseOrOther takes the lease of a session, or waits for what the instance
-// that holds it brings. The lease is advice, not a lock. But of several
-// instances that find no lease and write one, the last one's stands when all
-// have written, so each looks again after a moment.
+// leaseOrOther takes the lease of a session, or waits for the result of the instance
+// that holds it. The lease is advisory, not a lock. If several instances find no lease
+// and each writes one, the last one remains when all have written, so each checks again
+// after a moment.
 func (r *Renewals) leaseOrOther(current *session.Session) (lease []byte, other *session.Session, err error) {
 	lease = []byte(secret.Random())
 	for patience := time.Now().Add(leaseLife + time.Second); time.Now().Before(patience); {
@@ -45,7 +45,7 @@ func (r *Renewals) leaseOrOther(current *session.Session) (lease []byte, other *
 		case bytes.Equal(holder, lease):
 			return lease, nil, nil
 		case holder == nil:
-			// A storage that takes no lease would not take the tokens either.
+			// A storage that cannot store a lease could not store the tokens either.
 			if err := r.sessions.Store.Set(current.Lease(), lease, leaseLife); err != nil {
 				return nil, nil, err
 			}
@@ -64,8 +64,8 @@ func (r *Renewals) leaseOrOther(current *session.Session) (lease []byte, other *
 			return nil, fresh, nil
 		}
 	}
-	// It has outlived its holder, in a storage that does not keep to lifetimes.
-	// Ours in its place is given back.
+	// The lease has outlived its holder, in a storage that ignores expirations. The
+	// one that we have put in its place is given back.
 	return lease, nil, r.sessions.Store.Set(current.Lease(), lease, leaseLife)
 }
 
@@ -76,7 +76,7 @@ func (r *Renewals) giveBack(current *session.Session, lease []byte) {
 	}
 }
 
-// prolongLease keeps the lease of a session for one call more, whosever it is.
+// prolongLease extends the lease of a session by one more call, whoever holds it.
 func (r *Renewals) prolongLease(handle *session.Handle) {
 	if holder, err := r.sessions.Store.Get(handle.Lease()); err == nil && holder != nil {
 		_ = r.sessions.Store.Set(handle.Lease(), holder, leaseLife)

@@ -1,7 +1,7 @@
 // Package refresh renews the tokens of sessions before they expire, and ends
 // sessions.
 //
-// What this process has in mind of a session meanwhile is its state:
+// What this process remembers of a session meanwhile is its state:
 //
 //	          tokens are due                  Cognito has renewed
 //	nothing ─────────────────▶ flight ────────────────────────────▶ to settle
@@ -14,10 +14,10 @@
 //	 └────────────────────────── they stand in the storage ◀───────────┘
 //
 // A flight is one renewal (renewal.go), whose tokens are verified and stored
-// (accept.go). Several instances take turns by a lease (lease.go). Settling is one
-// loop (settle.go), until the storage has what Cognito has issued. Candidates
-// (candidates.go) are how a session survives that two renew it at once. The living
-// refresh token is always in the storage, or in the loop of some instance.
+// (accept.go). A lease makes instances take turns (lease.go). Settling is one loop
+// (settle.go) that runs until the storage has what Cognito has issued. With candidates
+// (candidates.go), a session survives two renewals at the same time. The valid refresh
+// token is always in the storage, or in the loop of some instance.
 package refresh
 
 import (
@@ -37,7 +37,7 @@ const (
 	// Back-off between renewals of one session that failed.
 	firstPause   = time.Second
 	longestPause = 30 * time.Second
-	// statesKept bounds what is in mind of sessions whose renewal failed.
+	// statesKept limits how many sessions are remembered whose renewal failed.
 	statesKept = 16384
 )
 
@@ -49,18 +49,17 @@ var (
 	errFlightPanicked = fault.Unavailable(errors.New("renewing the tokens panicked"))
 )
 
-// Observer is told how renewals go. It is never called under a lock: what
-// an app does with it, and a log that blocks, must not hold up other sessions
-// (P13).
+// Observer is told how renewals go. It is never called under a lock: an app's hook, or
+// a log that blocks, must not delay other sessions (P13).
 type Observer interface {
 	Renewed(before, after *session.Session, err error, took time.Duration)
 	Unsaved(session string, cause error) // new tokens exist in memory alone
 	NotRevoked(cause error)
 }
 
-// Renewals renews the tokens of sessions: one flight per session in this
-// process, apart from any request, so that neither a closed tab nor a
-// shutdown loses a refresh token that Cognito has already replaced.
+// Renewals renews the tokens of sessions: one flight per session in this process,
+// independent of requests, so that neither a closed tab nor a shutdown loses a refresh
+// token that Cognito has already replaced.
 type Renewals struct {
 	observer Observer
 	tasks    *tasks.Group
@@ -80,7 +79,7 @@ type Renewals struct {
 	lostOnes recentNames // see lost
 }
 
-// Needs are what renewals stand on.
+// Needs are what renewals depend on.
 type Needs struct {
 	Sessions *session.Store
 	Endpoint *pool.TokenEndpoint
@@ -91,10 +90,10 @@ type Needs struct {
 	// Alone tells that the storage is this instance's own, so nobody else can have
 	// renewed a session of it.
 	Alone bool
-	// Unseen tells that others may renew the same session without leaving a trace
-	// here: it travels in its cookie.
+	// Unseen tells that other instances may renew the same session without our
+	// knowing, because it is kept in its cookie.
 	Unseen bool
-	// Hurried tells that tasks end within the request that they begin in.
+	// Hurried tells that tasks must end within the request that started them.
 	Hurried bool
 }
 
@@ -114,9 +113,9 @@ func (r *Renewals) Ahead(s *session.Session) {
 	}
 }
 
-// AheadFor renews like Ahead, but waits for so long: a session that travels in its
-// cookie is best renewed by the request whose response carries the new cookie. It
-// returns the session as it is if that takes longer, or fails.
+// AheadFor renews like Ahead, but waits for the given time: a session in a cookie is
+// best renewed by the request whose response sets the new cookie. If the renewal takes
+// longer or fails, it returns the session unchanged.
 func (r *Renewals) AheadFor(s *session.Session, patience time.Duration) *session.Session {
 	if !s.Renewable {
 		return s
@@ -164,8 +163,8 @@ func (r *Renewals) Wait(s *session.Session) (*session.Session, error) {
 	return flight.session, nil
 }
 
-// Anew renews by a flight that begins after now: one that is under way may have asked
-// Cognito before whatever the caller has changed there.
+// Anew renews with a flight that starts after now: a flight in progress may have asked
+// Cognito before the caller changed something there.
 func (r *Renewals) Anew(s *session.Session) (*session.Session, error) {
 	r.mu.Lock()
 	var under *flight
@@ -197,7 +196,7 @@ func (r *Renewals) start(s *session.Session) (*flight, error) {
 		case st.flight != nil:
 			return st.flight, nil
 		case st.tokens != nil && !st.tokens.stored && !st.tokens.record.Expires.Passed(now):
-			// Good tokens, though the storage has not taken them yet.
+			// Valid tokens, although the storage has not accepted them yet.
 			return landed(st.tokens.session(r.sessions, &s.Handle)), nil
 		case now.Before(st.paused):
 			return nil, fault.Unavailable(ErrPaused)
@@ -206,8 +205,8 @@ func (r *Renewals) start(s *session.Session) (*flight, error) {
 	return r.begin(s, true, now)
 }
 
-// begin begins a flight. After one that nobody asked for there is no pause: it
-// must not stand in the way of those who do. The caller holds mu.
+// begin starts a flight. After a flight that no request asked for there is no pause,
+// because it must not delay requests that do ask. The caller holds mu.
 func (r *Renewals) begin(s *session.Session, asked bool, now time.Time) (*flight, error) {
 	if r.flights >= pool.RenewalsWaiting {
 		return nil, fault.Unavailable(errManyWait)

@@ -13,8 +13,8 @@ import (
 	"github.com/bar-tech/cognito/internal/storage"
 )
 
-// renew is one flight. It reads the records before it calls: if another instance
-// or an earlier flight was faster, its tokens are the ones to use.
+// renew is one flight. It reads the records before it calls Cognito: if another instance
+// or an earlier flight was faster, it uses their tokens.
 func (r *Renewals) renew(ctx context.Context, seen *session.Session) (*session.Session, error) {
 	current, _, err := r.newest(&seen.Handle)
 	if err == nil {
@@ -41,8 +41,8 @@ func (r *Renewals) renewInTurn(ctx context.Context, seen *session.Session, due b
 	}
 	turnOver = sync.OnceFunc(turnOver)
 	defer turnOver()
-	// Once more: what was read before may have grown old in the queue, and whoever
-	// had the lease may have stored a refresh token and no more.
+	// Read again: what was read before may have become outdated in the queue, and the
+	// holder of the lease may have stored a refresh token and nothing else.
 	current, cold, err := r.newest(&seen.Handle)
 	switch {
 	case err != nil || r.wasRenewed(seen, current):
@@ -66,7 +66,7 @@ func (r *Renewals) renewInTurn(ctx context.Context, seen *session.Session, due b
 	return r.accept(ctx, current, cold)
 }
 
-// newest reads both records, and puts to them what only this process has.
+// newest reads both records, and adds what only this process has.
 func (r *Renewals) newest(handle *session.Handle) (*session.Session, session.Cold, error) {
 	hot, stored, err := r.stored(handle)
 	mine := r.unsettled(handle.Name())
@@ -104,8 +104,8 @@ func (r *Renewals) present(ctx context.Context, handle *session.Handle, candidat
 	return presented, got, repeated, err
 }
 
-// ask presents a refresh token. If the answer is lost, Cognito has perhaps
-// rotated the token; within the client's grace period the old one works again.
+// ask presents a refresh token. If the response is lost, Cognito may have rotated the
+// token. Within the client's grace period, the old one works again.
 func (r *Renewals) ask(ctx context.Context, handle *session.Handle, refresh secret.Text) (got pool.Grant, repeated bool, err error) {
 	got, err = r.endpoint.Renew(ctx, refresh)
 	if errors.Is(err, pool.ErrNoAnswer) {
@@ -118,14 +118,14 @@ func (r *Renewals) ask(ctx context.Context, handle *session.Handle, refresh secr
 	return got, repeated, err
 }
 
-// winnerTimeout is what another instance, which has used the same refresh token
-// before us, may need until its tokens are stored: a call, one look at the
-// storage, and one write.
+// winnerTimeout is how long another instance that has used the same refresh token before
+// us may need until its tokens are stored: one call, one read from the storage, and one
+// write.
 const winnerTimeout = pool.CallTimeout + 2*storage.Timeout
 
-// refused believes invalid_grant only when no other instance can have used
-// the same refresh tokens: its answer may still be travelling, so the record
-// must stay as it is for as long as that can take.
+// refused accepts invalid_grant as final only if no other instance can have used the
+// same refresh tokens: its response may still be on its way, so the record must not
+// change for as long as that can take.
 func (r *Renewals) refused(ctx context.Context, current *session.Session, cold session.Cold, cause error) (*session.Session, error) {
 	if r.unseen {
 		return nil, r.lost(&current.Handle, cold.Refresh.All(), cause)

@@ -12,18 +12,19 @@ import (
 )
 
 const (
-	// tokens that the storage has not taken are offered again after a pause, which
-	// doubles, lest a storage that recovers is drowned.
+	// Saving tokens that the storage has not accepted is retried after a pause, which
+	// doubles, so that a storage that recovers is not overloaded.
 	FirstSettlePause   = 500 * time.Millisecond
 	LongestSettlePause = 5 * time.Second
-	// severalLife is how long the session is renewed again by itself until it is
-	// known which of several tokens lives: the longest grace that Cognito offers.
+	// severalLife is how long the session keeps being renewed automatically until it is
+	// known which of several tokens is valid: the longest grace period that Cognito
+	// offers.
 	severalLife = time.Minute
 )
 
-// tokens are what came of a renewal. They are settled when the storage has them
-// and nobody can write over them any more without having seen them. They are not
-// changed once others see them.
+// tokens are the result of a renewal. They are settled once the storage has them and
+// nobody can overwrite them without having seen them. They do not change once others
+// can see them.
 type tokens struct {
 	record session.Hot
 	cold   session.Cold
@@ -43,9 +44,8 @@ func (t *tokens) session(s *session.Store, handle *session.Handle) *session.Sess
 	return opened
 }
 
-// with puts tokens together with what is stored. All candidates stay. The rest,
-// claims and access token, is of the later renewal; ours tells whether that is
-// this one.
+// with merges tokens with what is stored. All candidates are kept. The rest, claims and
+// access token, comes from the later renewal; ours tells whether that is this one.
 func (t *tokens) with(hot *session.Session, stored session.Cold) (both tokens, ours bool) {
 	if t.record.Serial < hot.Serial || (t.record.Serial == hot.Serial && t.stored) {
 		both = tokens{record: hot.Record(), cold: stored}
@@ -60,11 +60,11 @@ func (t *tokens) with(hot *session.Session, stored session.Cold) (both tokens, o
 	return both, true
 }
 
-// settleLater hands tokens to the session's loop, in place of such as came before:
-// these are what came of those. Without a cause they are stored, and it is looked
-// once more when somebody who was about to write, and had not seen them, must have
-// done so. Else they exist only here, since those that they replace are dead. The
-// error says why there is no loop: the session has ended, or the app stops.
+// settleLater hands tokens to the session's loop, where they replace the earlier ones
+// that they come from. Without a cause, they are stored, and we check again when
+// anybody who was about to write without having seen them must have done so. With a
+// cause, they exist only here, and the tokens that they replace are invalid. The error
+// says why there is no loop: the session has ended, or the app is shutting down.
 func (r *Renewals) settleLater(handle *session.Handle, mine *tokens, cause error) error {
 	mine.stored, mine.since, mine.pause = cause == nil, time.Now(), FirstSettlePause
 	mine.due = mine.since.Add(lookPause + jittered(lookPause/4))
@@ -109,8 +109,8 @@ func (r *Renewals) unsettled(name string) *tokens {
 	return nil
 }
 
-// next is unsettled for the loop, which is dismissed when there is nothing: in
-// one step, so that whoever brings tokens next begins a new one.
+// next is unsettled for the loop, which ends if there is nothing: in one step, so that
+// the next tokens start a new loop.
 func (r *Renewals) next(name string) *tokens {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -123,8 +123,8 @@ func (r *Renewals) next(name string) *tokens {
 	return st.tokens
 }
 
-// replace puts what came of a step in the place of tokens, unless newer ones have
-// come.
+// replace puts the result of a step in the place of tokens, unless newer ones have
+// arrived.
 func (r *Renewals) replace(name string, mine, later *tokens) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -133,8 +133,8 @@ func (r *Renewals) replace(name string, mine, later *tokens) {
 	}
 }
 
-// settle is the one loop of a session whose tokens are not yet as they should be.
-// When the app stops it takes one more step.
+// settle is the loop of a session whose tokens are not settled yet. When the app shuts
+// down, it takes one more step.
 func (r *Renewals) settle(handle *session.Handle, closing <-chan struct{}) {
 	name := handle.Name()
 	for last := false; ; {
@@ -178,8 +178,7 @@ func (r *Renewals) resume(handle *session.Handle, st *state) {
 	}
 }
 
-// settleOnce goes one step. It returns what is to be settled after that, if
-// anything is.
+// settleOnce takes one step. It returns what remains to be settled, if anything.
 func (r *Renewals) settleOnce(handle *session.Handle, mine *tokens) *tokens {
 	hot, stored, err := r.stored(handle)
 	switch later := mine.again(); {
@@ -198,7 +197,7 @@ func (r *Renewals) settleOnce(handle *session.Handle, mine *tokens) *tokens {
 		}
 		return later // if the session has ended, the next step finds out
 	case stored.Refresh.Several() && hot.Serial == mine.record.Serial && time.Since(mine.since) < severalLife:
-		// Not if somebody has renewed since: two instances would go on like that
+		// Not if somebody has renewed since: two instances would continue like that
 		// for ever, each missing its own tokens after the other's renewal.
 		r.renewUnasked(hot)
 		return later
@@ -206,8 +205,8 @@ func (r *Renewals) settleOnce(handle *session.Handle, mine *tokens) *tokens {
 	return nil
 }
 
-// again is a copy, for tokens are not changed once others see them, that is due
-// after a pause.
+// again is a copy that is due after a pause. It is a copy because tokens do not change
+// once others can see them.
 func (t *tokens) again() *tokens {
 	later := *t
 	later.pause = min(2*t.pause, LongestSettlePause)

@@ -8,8 +8,8 @@ import (
 	"github.com/bar-tech/cognito/internal/session"
 )
 
-// state is what this process has in mind of one session, by its name. Most
-// sessions have none.
+// state is what this process remembers of one session, by its name. Most sessions have
+// none.
 type state struct {
 	flight   *flight // under way, or nil
 	failures int     // of renewals in a row
@@ -25,7 +25,7 @@ type flight struct {
 	err     error
 }
 
-// state is what is in mind of a session, from now on at least. The caller holds
+// state is the state of a session, which is created if there is none. The caller holds
 // mu.
 func (r *Renewals) state(name string, now time.Time) *state {
 	st := r.states[name]
@@ -77,7 +77,7 @@ func (r *Renewals) forgetIfIdle(name string) {
 	}
 }
 
-// forgetOldPauses makes room for sessions that still call, at most once a second.
+// forgetOldPauses makes room for sessions that are still in use, at most once a second.
 // The caller holds mu.
 func (r *Renewals) forgetOldPauses(now time.Time) {
 	if len(r.states) < statesKept || now.Sub(r.swept) < time.Second {

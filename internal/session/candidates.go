@@ -18,18 +18,18 @@ const (
 	printLength = 8
 )
 
-// Candidates are the refresh tokens of a session of which one is alive, likeliest
-// first. There is one, unless instances have renewed at the same time or an answer
-// was lost: within the grace of rotation Cognito gives every asker a child of the
-// same token, and only the child minted last stays valid. It does not revoke the
-// family when a dead one is presented. So nobody has to decide which of two lives:
-// both are kept, and the next renewal finds out.
+// Candidates are the refresh tokens of a session, one of which is valid, the likeliest
+// first. There is one, unless instances have renewed at the same time or a response was
+// lost: within the grace period of rotation, Cognito gives every caller a child of the
+// same token, and only the last child stays valid. Cognito does not revoke the family
+// when an invalid one is presented. So nobody has to decide which of two is valid: both
+// are kept, and the next renewal finds out.
 type Candidates struct {
 	list [mostCandidates]secret.Text
-	// spent are the fingerprints of those that these have come of, newest first.
-	// Whoever looks for a token of theirs, and finds it spent, is done: somebody has
-	// presented it. Without that they would write again what nobody needs, over what
-	// others have written meanwhile.
+	// spent are the fingerprints of the tokens that these come from, newest first. An
+	// instance that checks for its own token and finds it spent is done: somebody has
+	// presented it. Otherwise it would write its outdated token again, over what others
+	// have written meanwhile.
 	spent secret.Text
 }
 
@@ -78,12 +78,12 @@ func (c *Candidates) With(others Candidates) (all Candidates) {
 	return all
 }
 
-// RenewedBy takes what came of presenting a candidate. That it worked shows that
-// no other one known until then is alive. If the answer to a first try was lost,
-// the presented one remains: Cognito may have served the two tries in the other
-// order, and then the living child never arrived, but within the grace its parent
-// has another. Without rotation the answer holds no refresh token, and the
-// presented one goes on working.
+// RenewedBy takes the result of presenting a candidate. That it worked shows that no
+// other one known until then is valid. If the response to a first try was lost, the
+// presented one stays a candidate: Cognito may have handled the two tries in the other
+// order. Then the valid child never arrived, but within the grace period its parent
+// yields another one. Without rotation, the response has no refresh token, and the
+// presented one keeps working.
 func (c *Candidates) RenewedBy(presented, got secret.Text, repeated bool) {
 	next := NewCandidates(got)
 	if got == "" || repeated {

@@ -8,9 +8,8 @@ import (
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
-// Identity is what the middleware found out about the sender of one request. It
-// is immutable: the requests of one session share it. It does not know who found
-// it.
+// Identity is what the middleware found out about the sender of one request. It is
+// immutable, and the requests of one session share it.
 type Identity struct {
 	User    *claims.Set
 	Payload *claims.Set

@@ -11,12 +11,12 @@ import (
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
-// A user's sessions are found by two records besides theirs. The index lists them: it
-// is for speed, and may miss one, for no driver can change a record that another
-// instance is changing. The mark says that everything that began before a moment is
-// over: it is the truth, and is looked at whenever a session is opened anew, touched or
-// renewed. Requests of a session that is open ask for neither. Both are sealed, and
-// named, with the app's key: a dump of the storage shows no user.
+// A user's sessions are found through two more records. The index lists them: it is for
+// speed and may miss one, because no driver can safely change a record that another
+// instance is changing. The mark says that every session that began before a certain
+// time has ended: it is authoritative, and is checked whenever a session is opened
+// again, touched or renewed. Requests of an open session read neither. Both records are
+// sealed and named with the app's key, so a dump of the storage shows no user.
 
 // Listed is a session as the index has it.
 type Listed struct {
@@ -29,8 +29,7 @@ type Listed struct {
 const (
 	// mostListed bounds the index of one user.
 	mostListed = 200
-	// indexTries is how often an entry is written that another instance has written
-	// over.
+	// indexTries is how often an entry is written if another instance overwrites it.
 	indexTries = 3
 )
 
@@ -165,8 +164,8 @@ func (s *Store) Unlist(subject, name string) error {
 	return nil
 }
 
-// admitListed puts a new session into the index, and returns the names of those that
-// are too many for it: the ones that were used longest ago.
+// admitListed puts a new session into the index, and returns the names of the sessions
+// that exceed the limit: the least recently used ones.
 func (s *Store) admitListed(opened *Session, description string) (tooMany []string, err error) {
 	listed, err := s.note(opened.Identity.User.Sub(), Listed{
 		Name: opened.Name(), Began: opened.Began, Used: opened.Used, until: opened.until, Description: description,
@@ -186,8 +185,8 @@ func (s *Store) admitListed(opened *Session, description string) (tooMany []stri
 	return tooMany, nil
 }
 
-// EndListed ends a session of which only the name is known. Its refresh token cannot
-// be read, and so not be revoked: it is sealed with the visitor's cookie.
+// EndListed ends a session of which only the name is known. Its refresh token cannot be
+// revoked, because only the visitor's cookie opens it.
 func (s *Store) EndListed(name string) error {
 	tomb := s.Store.Set("cognito_tomb_"+name, sealedTombstone, tombstoneLife)
 	s.seen.note(name, ended)
@@ -212,9 +211,9 @@ func (s *Store) MarkOver(subject string) error {
 	return nil
 }
 
-// checkOver looks whether a session of a user is over by their mark. A mark that cannot
-// be read ends nothing and stops nobody: the session's own records could be read, and
-// the next look is not far (P12).
+// checkOver checks whether the user's mark says that a session has ended. A mark that
+// cannot be read ends nothing and refuses nobody: the session's own records could be
+// read, and the mark is checked again soon (P12).
 func (s *Store) checkOver(handle *Handle, subject string, began moment) error {
 	for _, ring := range s.ringsOf(subject) {
 		sealed, err := s.Store.Get(markName(ring))
@@ -235,8 +234,8 @@ func (s *Store) checkOver(handle *Handle, subject string, began moment) error {
 	return nil
 }
 
-// StillOpen is for whoever goes on with a session that was open for long: it may have
-// ended by its user's mark meanwhile.
+// StillOpen is for callers that continue with a session that was open for long: its
+// user's mark may have ended it meanwhile.
 func (s *Store) StillOpen(opened *Session) error {
 	if s.carried {
 		return nil
@@ -266,8 +265,8 @@ func decodeIndex(b []byte) (listed []Listed) {
 	return listed
 }
 
-// noteUse tells the index that a session was used. If that fails, nothing but the
-// order of the list suffers.
+// noteUse tells the index that a session was used. If that fails, only the order of the
+// list is affected.
 func (s *Store) noteUse(opened *Session) {
 	if s.carried {
 		return
@@ -278,15 +277,16 @@ func (s *Store) noteUse(opened *Session) {
 	}
 }
 
-// BeginListed is Begin for a session that its user can see and end. It names the
-// sessions that are too many beside it.
+// BeginListed is Begin for a session that its user can list and end. It returns the
+// names of sessions that exceed the limit.
 func (s *Store) BeginListed(record Hot, cold Cold, description string) (opened *Session, tooMany []string, err error) {
 	if opened, err = s.Begin(record, cold); err != nil || s.carried {
 		return opened, nil, err
 	}
 	tooMany, err = s.admitListed(opened, description)
 	if err == nil {
-		// Whoever ended all of the user's sessions while this one began means it too.
+		// If somebody ended all of the user's sessions while this one began, that
+		// includes this one.
 		err = s.StillOpen(opened)
 	}
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
-// A session may travel in its cookie, and stand nowhere. Its claims are those of its
-// tokens, so both records are made of the tokens and of little else.
+// A session may be kept in its cookie alone. Its claims are those of its tokens, so both
+// records are built from the tokens and little else.
 
 // Sealer writes sessions into the values of cookies, and reads them.
 type Sealer struct {
@@ -124,9 +124,9 @@ func claimsIn(token secret.Text) []byte {
 	return payload
 }
 
-// Adopt takes in a session that a request has brought in its cookie, if it is news:
-// what is here may have been renewed since that cookie was sent, and what has come
-// may have been renewed elsewhere.
+// Adopt takes a session from a request's cookie if it is newer: the one here may have
+// been renewed since that cookie was set, and the one in the cookie may have been
+// renewed by another instance.
 func (s *Store) Adopt(c Carried, now time.Time) error {
 	if c.Hot.until.Passed(now) || c.Hot.IdleUntil.Passed(now) {
 		return ErrNoSession
@@ -146,7 +146,7 @@ func (s *Store) Adopt(c Carried, now time.Time) error {
 		return nil
 	}
 	// Another instance has renewed the same cookie. Of two children of one refresh
-	// token the one minted last is alive, and the next renewal tries both.
+	// token, the last one is valid, and the next renewal tries both.
 	if hot.Serial < c.Hot.Serial || (hot.Serial == c.Hot.Serial && hot.Expires < c.Hot.Expires) {
 		c.Cold.Refresh = c.Cold.Refresh.With(cold.Refresh)
 		_, err = s.write(handle, c.Hot, &c.Cold)

@@ -163,16 +163,15 @@ func New(s Settings, store *storage.Store, background *tasks.Group, observer Obs
 // Handle is newHandle for this app's sessions.
 func (s *Store) Handle(id []byte) (*Handle, bool) { return NewHandle(id, s.rings) }
 
-// Read finds the session of a cookie's value, which may be a view into the
-// request. The error is ErrSessionEnded when there is none and ErrUnavailable
-// when that cannot be known.
+// Read finds the session of a cookie's value, which may be a view into the request. The
+// error is ErrSessionEnded if there is none, and ErrUnavailable if that cannot be known.
 //
-// The storage is asked every time, so a session that was ended anywhere is
-// ended here. What is saved is opening the record: sealed bytes with the digest
-// of those last opened for this very id hold the same session. The digest is
-// seeded anew in every process, so whoever may write to the storage cannot aim
-// at one; and if they could, the visitor would be taken for who they just were.
-// Expiry is not part of that and is checked each time.
+// The storage is read every time, so a session that was ended on any instance has ended
+// here too. Only opening the record is saved: if the sealed bytes have the same digest
+// as those last opened for this ID, they hold the same session. Every process has its
+// own random seed for the digest, so somebody who can write to the storage cannot
+// produce a given digest. Even if they could, the visitor would only be taken for who
+// they were a moment ago. Expiry is not cached: it is checked each time.
 func (s *Store) Read(id []byte, now time.Time) (*Session, error) {
 	if len(id) != len(ID{}) {
 		return nil, ErrNoSession

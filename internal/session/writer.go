@@ -8,13 +8,13 @@ import (
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
-// Everything that writes a session is in this file and keeps one protocol:
-// cold record first, then hot, then look for a tombstone. Ending a session
-// puts the tombstone first and then deletes. So of a writer and an ender that
-// cross, at least one sees the other: the writer that finds a tombstone undoes
-// what it wrote. What remains is an ender that puts its tombstone after the
-// writer looked and deletes before the writer's driver has written, a matter
-// of milliseconds within one storage call.
+// Everything that writes a session is in this file and follows one protocol: write the
+// cold record first, then the hot one, then check for a tombstone. Ending a session
+// writes the tombstone first and then deletes. So if a write and an end cross, at least
+// one sees the other: a writer that finds a tombstone undoes what it wrote. One race
+// remains: the tombstone is written after the writer has checked, and the records are
+// deleted before the writer's driver has written, a matter of milliseconds within one
+// storage call.
 
 var sealedTombstone = []byte{1} // its presence is its meaning
 
@@ -64,11 +64,10 @@ func (s *Store) write(handle *Handle, record Hot, cold *Cold) (*Session, error) 
 // waits for its renewal.
 const longestOutage = 24 * time.Hour
 
-// writeCold gives the cold record a life of its own: long enough for a visitor
-// who makes a last request just before the tokens expire and the next one just
-// before the session is idle for too long, and for an outage on top. So
-// touching a session need not write it, and cannot put back a refresh token
-// that was replaced meanwhile.
+// writeCold gives the cold record its own lifetime: long enough for a visitor who makes
+// one request just before the tokens expire and the next one just before the idle
+// timeout, plus an outage. So touching a session does not have to write the cold record,
+// and cannot restore a refresh token that was replaced meanwhile.
 func (s *Store) writeCold(handle *Handle, record Hot, cold *Cold) error {
 	now := s.now()
 	last := max(record.Expires, MomentOf(now)).Time()
@@ -110,12 +109,12 @@ func (s *Store) ifEnded(handle *Handle, remove func(*Handle)) error {
 	return nil
 }
 
-// Touch moves the idle deadline of a session in use, at most once per tenth
-// of it and by one request at a time. It works on a fresh read, since the
-// session may have been renewed or ended since the request came in. Should it
-// still cross a renewal and put back an older hot record, whoever renewed finds
-// that when it looks again (settle). A storage that fails now is asked again
-// by the next request. Records that an older key opened are both sealed anew.
+// Touch extends the idle timeout of a session in use, at most once per tenth of it and
+// by one request at a time. It reads the session again first, because the session may
+// have been renewed or ended since the request arrived. If it still crosses a renewal
+// and restores an older hot record, the instance that renewed notices when it checks
+// again (settle). If the storage fails now, the next request tries again. Records that
+// an older key opened are both sealed again.
 func (s *Store) Touch(opened *Session, now time.Time) {
 	if _, busy := s.touching.LoadOrStore(opened.Name(), true); busy {
 		return
@@ -168,9 +167,9 @@ func (s *Store) coldToSeal(opened *Session) (*Cold, error) {
 // lateWrite is how long a write that got no answer in time may still be on its way.
 const lateWrite = 5 * time.Second
 
-// UndoLater looks for a tombstone when a write that got no answer in time must
-// have been done or given up: it may have come after a logout. It reports
-// whether it will, and calls then afterwards, if there is one.
+// UndoLater checks for a tombstone once a write that got no response in time must have
+// been done or abandoned, because it may have taken effect after a sign-out. It reports
+// whether it will check, and calls then afterwards if it is not nil.
 func (s *Store) UndoLater(handle *Handle, then func()) bool {
 	return s.tasks.Go("looking for a tombstone", func(closing <-chan struct{}) {
 		if then != nil {
@@ -209,8 +208,7 @@ func (s *Store) Remove(handle *Handle) error {
 	return err
 }
 
-// drop removes what is of no use any more. If that fails the storage's own
-// expiry does it.
+// drop removes what is no longer needed. If that fails, it expires in the storage.
 func (s *Store) drop(handle *Handle) { _ = s.Remove(handle) }
 
 // Earlier is the first of two times.

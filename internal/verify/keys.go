@@ -18,10 +18,10 @@ const (
 	// keysFresh is how long a key set is used before it is read again in the
 	// background. A key that the pool withdraws is refused after that.
 	keysFresh = time.Hour
-	// A Token with an unknown kid may come from a pool that has just rotated
-	// its keys, or from a forger. It forces a fetch, but only twice at once
-	// and then once per keysFloor, so that a flood of forgeries costs
-	// nothing: the request fails at once instead.
+	// A token with an unknown kid may come from a pool that has just rotated its
+	// keys, or from a forger. It triggers a fetch, but only twice in a burst and then
+	// once per keysFloor, so that a flood of forgeries costs nothing: the request
+	// fails at once instead.
 	keysFloor = 10 * time.Second
 	keysBurst = 2
 	// keysWaiters bounds the requests that wait for one fetch.
@@ -75,9 +75,9 @@ func NewKeys(caller *pool.Client, background *tasks.Group, addresses []string, n
 	return &Keys{Storage: jwkset.NewMemoryStorage(), caller: caller, tasks: background, addresses: addresses, now: now, allowed: keysBurst, filled: now()}
 }
 
-// KeyRead finds the key named kid. It fails with ErrUnavailable when no keys
-// can be had, which is no verdict on the token, and with jwkset.ErrKeyNotFound
-// when the pool has no such key.
+// KeyRead finds the key named kid. It fails with ErrUnavailable if no keys can be
+// fetched, which says nothing about the token, and with jwkset.ErrKeyNotFound if the
+// pool has no such key.
 func (s *Keys) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error) {
 	snapshot := s.current.Load()
 	if snapshot != nil {
@@ -115,8 +115,8 @@ func (s *Keys) KeyReadAll(ctx context.Context) ([]jwkset.JWK, error) {
 	return nil, jwkset.ErrKeyNotFound
 }
 
-// outOfReach is why there are no keys: an outage, or a pool that does not exist. Keys
-// that were there once say that it does.
+// outOfReach is why there are no keys: an outage, or a pool that does not exist. If keys
+// were ever read, the pool exists.
 func (s *Keys) outOfReach(err error) error {
 	err = fmt.Errorf("%w: %w", errNoKeys, err)
 	if s.current.Load() != nil || !errors.Is(err, errNoPool) {
@@ -141,8 +141,8 @@ var errKeysPanicked = errors.New("reading the keys panicked")
 
 var errFetchedLately = errors.New("the keys were fetched a moment ago")
 
-// fetch joins the fetch under way or starts one, and waits for it as long as
-// ctx allows. It never waits for a turn: without one it fails at once.
+// fetch joins the fetch in progress or starts one, and waits for it as long as ctx
+// allows. If the rate limit does not allow a fetch, it fails at once.
 func (s *Keys) fetch(ctx context.Context) error {
 	s.mu.Lock()
 	flight := s.flight
@@ -173,8 +173,8 @@ func (s *Keys) fetch(ctx context.Context) error {
 	}
 }
 
-// refreshIfStale starts a fetch in the background when the keys have been used
-// for long, unless it is no turn yet.
+// refreshIfStale starts a fetch in the background if the keys are old, unless the rate
+// limit does not allow it yet.
 func (s *Keys) refreshIfStale(snapshot *Snapshot) {
 	if s.now().Sub(snapshot.fetched) <= keysFresh {
 		return

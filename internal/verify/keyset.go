@@ -13,11 +13,11 @@ import (
 	"github.com/bar-tech/cognito/internal/pool"
 )
 
-// keysHeadStart is how long an address of the keys may be silent before the next one
-// is asked as well. Who waits for keys waits no longer than for one call.
+// keysHeadStart is how long to wait for one address of the keys before the next one is
+// tried as well. Nobody waits for keys longer than one call may take.
 const keysHeadStart = time.Second
 
-// errNoPool says that there are no keys at an address, and will not be.
+// errNoPool means that there are no keys at an address, and there never will be.
 var errNoPool = errors.New("no such user pool")
 
 // keyAnswer is what came from one address.
@@ -27,8 +27,8 @@ type keyAnswer struct {
 	err  error
 }
 
-// read takes the keys from whichever address answers first: when a Region is down, or
-// one form of the issuer is out of reach, they are to be had at another.
+// read takes the keys from whichever address responds first: if a Region is down, or one
+// form of the issuer cannot be reached, another address has them.
 func (s *Keys) read(ctx context.Context) (map[string]jwkset.JWK, error) {
 	giveBack, err := s.caller.KeyFetches.Take(ctx)
 	if err != nil {
@@ -63,8 +63,8 @@ func (s *Keys) read(ctx context.Context) (map[string]jwkset.JWK, error) {
 	return nil, failed
 }
 
-// worse is of two failures the one to tell. What the pool's own address says counts
-// most: that another Region knows no such pool is no news.
+// worse is the failure to report, out of two. The response of the pool's own address
+// matters most: it is normal that another Region does not have the pool.
 func worse(failed error, next keyAnswer) error {
 	if failed == nil || next.from == 0 {
 		return next.err

@@ -25,8 +25,8 @@ func ruleIssuer(v *Verifier, t *Token) error {
 	}
 	err := fmt.Errorf("%w: iss is %s, which is none of those accepted: %s", ErrTokenIssuer, quoted(issuer), v.issuers)
 	if line, could := v.issuers.Missing(issuer); could {
-		// The pool's own key has signed it, so nobody has forged it: the pool's owner
-		// has switched its issuer, or another Region has taken over (F5).
+		// The pool's own key has signed it, so it is not forged: the pool's owner has
+		// switched the form of its issuer, or another Region has taken over (F5).
 		return &operatorsTurn{
 			name: "issuer " + issuer, err: err,
 			text: "the pool's tokens name an issuer that this app does not accept; sessions are kept, but not renewed, until it is set",
@@ -36,8 +36,8 @@ func ruleIssuer(v *Verifier, t *Token) error {
 	return err
 }
 
-// operatorsTurn is a refusal that neither the visitor nor the sender of a token can
-// do anything about.
+// operatorsTurn is a refusal that only the operator can resolve, not the visitor or the
+// sender of a token.
 type operatorsTurn struct {
 	name string // tells one such thing from another
 	text string // "" if they have been told by whoever found out
@@ -85,8 +85,8 @@ func NotFromFuture(v *Verifier, t *Token) error {
 	return nil
 }
 
-// orClock is an error about a token's times, which is the operator's turn if they are
-// right by Cognito's clock (F26).
+// orClock is an error about a token's times, which the operator has to resolve if the
+// times are right by Cognito's clock (F26).
 func (v *Verifier) orClock(err error, rightByCognito bool) error {
 	if !rightByCognito {
 		return err
@@ -113,8 +113,8 @@ func ruleUse(want string) Rule {
 	}
 }
 
-// ruleAudience wants this client and nobody else: a token that others may use
-// too was perhaps obtained by one of them.
+// ruleAudience requires this client as the only audience: if a token has other
+// audiences too, one of them may have obtained it.
 func ruleAudience(v *Verifier, t *Token) error {
 	audience := t.claims["aud"]
 	if list, ok := audience.([]any); ok && len(list) == 1 {
@@ -196,8 +196,8 @@ const AnyClient = "*"
 // that the settings admit.
 func bearerRules(s Settings) []Rule {
 	ofClient := ruleClientAmong(append([]string{s.ClientID}, s.BearerClientIDs...))
-	// Never without an audience: what keeps a token of just any client out of here,
-	// which its user gave it for something else, is that alone.
+	// Never without an audience: nothing else keeps out the token of an arbitrary
+	// client, which its user obtained for another purpose.
 	if s.Audience != "" && slices.Contains(s.BearerClientIDs, AnyClient) {
 		ofClient = ruleSomeClient
 	}
@@ -217,7 +217,7 @@ func ruleClientAmong(clients []string) Rule {
 	}
 }
 
-// ruleSomeClient wants an access token as Cognito makes them, whoever got it.
+// ruleSomeClient requires an access token in Cognito's form, of any client.
 func ruleSomeClient(_ *Verifier, t *Token) error {
 	if t.Text("client_id") == "" {
 		return fmt.Errorf("%w: client_id is missing", ErrTokenClient)
@@ -225,8 +225,8 @@ func ruleSomeClient(_ *Verifier, t *Token) error {
 	return nil
 }
 
-// ruleResource wants the token bound to this API. A token without an audience
-// is bound to none, so it is refused as well.
+// ruleResource requires a token that is bound to this API. A token without an audience
+// is bound to no API, so it is refused too.
 func ruleResource(want string) Rule {
 	return func(_ *Verifier, t *Token) error {
 		audience := t.claims["aud"]

@@ -1,5 +1,5 @@
-// Package verify says which tokens count: signed by the pool's keys, and right by a
-// list of small rules, each with an error of its own.
+// Package verify decides which tokens are accepted: they must be signed by the pool's
+// keys and satisfy a list of small rules, each with its own error.
 package verify
 
 import (
@@ -41,8 +41,8 @@ var (
 )
 
 const (
-	// Leeway forgives clocks that differ. It applies to verification alone:
-	// sessions end and tokens are renewed by the exact times.
+	// Leeway allows for clocks that differ. It applies only to verification: sessions
+	// end and tokens are renewed at the exact times.
 	Leeway = time.Minute
 	// longestToken is refused before it is split or decoded. AWS promises no
 	// limit; a hundred groups and fifty attributes stay well below.
@@ -71,7 +71,7 @@ type Settings struct {
 	Operator        *fault.Operator
 }
 
-// Verifier knows what makes a token acceptable.
+// Verifier decides whether a token is accepted.
 type Verifier struct {
 	issuers  pool.Issuers
 	clientID string
@@ -107,10 +107,10 @@ func (v *Verifier) IDToken(ctx context.Context, raw secret.Text, further ...Rule
 	return t, err
 }
 
-// ofAnotherPool is for an ID token whose key is unknown. It came from the token
-// endpoint itself, so if it says to be of another pool, then UserPoolID and
-// UserPoolDomain do not belong together (F26). It is refused in any case, so that its
-// word is not verified does no harm.
+// ofAnotherPool is for an ID token whose key is unknown. It came from the token endpoint
+// itself, so if it says that it is from another pool, UserPoolID and UserPoolDomain do
+// not belong together (F26). It is refused in any case, so it does no harm that this
+// claim is not verified.
 func (v *Verifier) ofAnotherPool(raw secret.Text, refused error) error {
 	claims := jwt.MapClaims{}
 	if _, _, err := v.parser.ParseUnverified(raw.Reveal(), claims); err != nil {
@@ -131,8 +131,8 @@ func (v *Verifier) AccessToken(ctx context.Context, raw secret.Text, further ...
 	return v.verify(ctx, "access token", raw, slices.Concat(commonRules, []Rule{ruleUse("access"), ruleClient}, further))
 }
 
-// BearerToken verifies an access token that came from outside. Whoever sent it learns
-// of an operator's mistake that nothing can be said for now.
+// BearerToken verifies an access token that came from outside. If the cause is the
+// operator's mistake, the sender is told that the token cannot be checked for now.
 func (v *Verifier) BearerToken(ctx context.Context, raw secret.Text) (*Token, error) {
 	t, err := v.verify(ctx, "access token", raw, v.bearerRules)
 	if errors.Is(err, fault.ErrTold) {
@@ -161,8 +161,8 @@ func (v *Verifier) verify(ctx context.Context, kind string, raw secret.Text, rul
 	return nil, fault.Because(fault.ErrInvalidToken, "%s: %w", kind, err)
 }
 
-// judge goes through the rules. What is the operator's turn counts only if nothing
-// else is wrong: a token of another user stays one.
+// judge applies the rules. A mistake of the operator is reported only if nothing else is
+// wrong: a token of another user is refused as such.
 func (v *Verifier) judge(t *Token, rules []Rule) error {
 	var theirs *operatorsTurn
 	var later error
@@ -222,8 +222,8 @@ var tokenCharacters = func() (allowed [256]bool) {
 	return allowed
 }()
 
-// signatureError sorts the errors of the JWT library, whose texts quote the
-// token and therefore stay behind.
+// signatureError classifies the errors of the JWT library. Their texts quote the token,
+// so they are dropped.
 func signatureError(parsed *jwt.Token, err error) error {
 	var outage *fault.Error
 	var theirs *operatorsTurn
