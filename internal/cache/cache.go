@@ -9,16 +9,16 @@ import (
 	"sync/atomic"
 )
 
-// Limit bounds what is kept open in memory of sessions, and likewise of
-// bearer tokens. One beyond it is opened, or verified, at every request, and
-// nothing else.
+// Limit is how many sessions are kept open in memory, and likewise how many bearer
+// tokens. Beyond it, a session is opened, or a token verified, at every request; nothing
+// else changes.
 const Limit = 16384
 
-// Cache remembers what was worked out for the cookies or tokens used last.
-// When full it gives up an entry that was not used since the hand last passed
-// it (the CLOCK rule), which keeps busy ones without any list to reorder. And it
-// does so only for a key that was put lately before: of a million visitors who
-// come by in no order, letting each in would cost more than it saves.
+// Cache remembers the results for the cookies or tokens that were used last. When it is
+// full, it evicts an entry that was not used since the hand last passed it (the CLOCK
+// algorithm), which keeps busy ones without a list to reorder. It does so only for a key
+// that was also put a short time before: with a million visitors in random order,
+// admitting each of them would cost more than it saves.
 //
 // The key is the whole cookie or token, and all of it is compared, so no two can
 // be taken for each other. The seed of the hash is random, so nobody can choose

@@ -141,9 +141,9 @@ var protocolClaims = []string{
 	"iss", "aud", "exp", "iat", "nonce", "at_hash", "jti", "origin_jti", "event_id", "token_use",
 }
 
-// Beyond are the claims of userInfo that the ID token lacks. Only those
-// are kept for the session: a claim of both that is gone from a later ID token
-// must not come back from what userInfo said at login.
+// Beyond are the claims of userInfo that the ID token lacks. Only those are kept for the
+// session: a claim that was in both, and is missing from a later ID token, must not come
+// back from userInfo's response at login.
 func Beyond(idToken, userInfo []byte) ([]byte, error) {
 	var known, further map[string]json.RawMessage
 	if err := errors.Join(json.Unmarshal(idToken, &known), json.Unmarshal(userInfo, &further)); err != nil {

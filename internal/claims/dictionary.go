@@ -6,10 +6,9 @@ import (
 	"strings"
 )
 
-// Half of a session's claims is the same in every session of an app, and most
-// of the rest are UUIDs in hexadecimal. The storage is read at every request
-// and copies what it holds, so records are written with bytes in the place of
-// such phrases: bytes that JSON never contains.
+// Half of a session's claims are the same in every session of an app, and most of the
+// rest are UUIDs in hexadecimal. The storage is read at every request and copies its
+// records. So records replace such phrases with bytes that JSON never contains.
 
 // Text is claims, as JSON or shortened, or nothing. Those that come from the
 // storage are left as they are there: few requests ask for more than the

@@ -1,6 +1,6 @@
-// Package fault is why something was refused or failed, told to two audiences: a
-// bland text and a status for the visitor, the whole cause for the log. No secret is
-// in either.
+// Package fault says why something was refused or failed, to two audiences: a neutral
+// text and a status for the visitor, and the whole cause for the log. Neither contains a
+// secret.
 package fault
 
 import (
@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// A Reason is why something was refused or failed, as far as a program may
-// want to act on it: compare with errors.Is. It knows the HTTP status and the
-// words for the visitor, which never say more than a stranger may know.
+// A Reason is why something was refused or failed, for programs: compare with errors.Is.
+// It has the HTTP status and the texts for the visitor, which never say more than a
+// stranger may know.
 type Reason struct {
 	code   string
 	status int
@@ -142,8 +142,8 @@ func Unavailable(cause error) *Error {
 	return New(Details{Reason: ErrUnavailable, Cause: cause, RetryAfter: 5 * time.Second})
 }
 
-// AsUnknown turns an operator's error into an outage: a wrong client secret
-// must be mended, but nobody is signed out for it.
+// AsUnknown turns an operator's error into an outage: a wrong client secret must be
+// corrected, but nobody is signed out because of it.
 func AsUnknown(err error) error {
 	if IsUnknown(err) {
 		return err
@@ -151,7 +151,7 @@ func AsUnknown(err error) error {
 	return Unavailable(err)
 }
 
-// IsUnknown reports that nothing is known, which never logs anybody out.
+// IsUnknown reports that nothing is known, which never signs anybody out.
 func IsUnknown(err error) bool { return errors.Is(err, ErrUnavailable) }
 
 // Error is the text for the log, with the whole cause.

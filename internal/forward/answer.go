@@ -28,10 +28,11 @@ func (h head) endless() bool {
 	return h.hijacked || strings.HasPrefix(strings.ToLower(h.header.Get("Content-Type")), "text/event-stream")
 }
 
-// answer is where the proxy writes to, in a goroutine of its own. It touches nothing of
-// fasthttp's: the handler takes the head, and fasthttp reads the body as it sends it,
-// so that a slow visitor slows the upstream down. (fasthttpadaptor would keep what
-// comes before the first flush, and end an answer that broke off as if it were whole.)
+// answer is what the proxy writes to, in its own goroutine. It does not touch fasthttp's
+// memory: the handler takes the head, and fasthttp reads the body as it sends it, so
+// that a slow visitor slows the upstream down. (fasthttpadaptor would hold back what
+// comes before the first flush, and end a response that was cut off as if it were
+// complete.)
 type answer struct {
 	header http.Header
 	begun  bool

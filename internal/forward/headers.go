@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Headers of a request that stay here. The upstream learns who asks from the token
-// alone, so whatever else may tell it is removed: what proxies write, the visitor
-// could have written. Origin and the like say of which page a browser's request is,
-// and the upstream's is no browser's any more.
+// Headers of a request that are not forwarded. The upstream learns who the user is only
+// from the token, so everything else that may say so is removed: what proxies write, the
+// visitor could have written. Origin and the like say which page a browser's request
+// comes from, and the upstream's request no longer comes from a browser.
 var (
 	privateToUs = []string{
 		"Authorization", "Cookie", "Cookie2", "Expect", "Host", "Content-Length", "Forwarded", "Via",
@@ -25,11 +25,11 @@ var (
 	}
 )
 
-// Headers of an answer that do not pass, because of what they would do at our origin:
-// cookies would replace the session's; Clear-Site-Data would end it; a challenge opens
-// the browser's own question for a password; Access-Control-* would let other sites
-// read what the user alone may; the next ones speak of the whole origin; the last
-// make a proxy in front of us send files of its own, or keep what is one user's.
+// Headers of a response that are not passed on, because of what they would do at our
+// origin: cookies would replace the session's; Clear-Site-Data would end it; a challenge
+// opens the browser's own password dialog; Access-Control-* would let other sites read
+// what only the user may read; the next ones affect the whole origin; the last ones make
+// a proxy in front of us send its own files, or cache what belongs to one user.
 var (
 	powerfulHere = []string{
 		"Set-Cookie", "Set-Cookie2", "Clear-Site-Data", "Www-Authenticate", "Authentication-Info", "Proxy-Authenticate", "Proxy-Authentication-Info",

@@ -1,10 +1,10 @@
 // Package packed writes tokens short, so that a whole session fits into one cookie.
 //
-// Nothing in a token is there twice. A JWT is base64url of JSON and of a signature
-// (RFC 7515 section 3.1); a refresh token of Cognito is base64url of five parts of
-// which four are random (RFC 7516 section 3.1). So what is JSON is deflated, all of
-// it together and after a text of what every pool writes, and what is random is kept
-// as its bytes. Whatever has another form travels as it is.
+// Nothing is written twice. A JWT is base64url of JSON and of a signature (RFC 7515
+// section 3.1). A refresh token of Cognito is base64url of five parts, four of which are
+// random (RFC 7516 section 3.1). So JSON is deflated, all of it together and with a
+// dictionary of what every pool writes, and random parts are kept as bytes. Anything in
+// another form is kept unchanged.
 package packed
 
 import (

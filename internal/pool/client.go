@@ -19,16 +19,16 @@ const (
 	// CallTimeout bounds one call to Cognito, from dialing to the last byte.
 	CallTimeout = 5 * time.Second
 	dialTimeout = 2 * time.Second
-	// A connection that is silent for pingAfter is asked whether it lives, and given up
-	// without an answer in pingTimeout.
+	// A connection that is silent for pingAfter is pinged, and closed if there is no
+	// response within pingTimeout.
 	pingAfter   = 1500 * time.Millisecond
 	pingTimeout = time.Second
 	// LongestAnswer bounds what is read of an answer with tokens, claims or keys, after
 	// decompression.
 	LongestAnswer = 1 << 20
-	// How many calls of a kind may be under way at a time. Each kind has places of
-	// its own, so none can starve another (P9): junk sent to the callback must not
-	// stop renewals, nor a revocation endpoint that hangs stop logins.
+	// How many calls of each kind may be in progress at a time. Each kind has its own
+	// limit, so none can starve another (P9): junk sent to the callback must not stop
+	// renewals, and a revocation endpoint that hangs must not stop logins.
 	exchangesInFlight   = 64
 	renewalsInFlight    = 64
 	earlyInFlight       = 16
@@ -37,13 +37,13 @@ const (
 	// How many more may wait for a place, and for how long at most.
 	exchangesWaiting = 1024
 	exchangePatience = time.Second
-	// Renewals that are asked for before they are due, by posts to RefreshPath: one
-	// user's must not stand in a queue before others' due ones (P11).
+	// Renewals that are requested before they are due, by posts to RefreshPath: one
+	// user's must not queue before other users' due renewals (P11).
 	earlyWaiting       = 1024
 	earlyPatience      = 2 * time.Second
 	revocationsWaiting = 4096
-	// With more sessions due while Cognito is slow, the rest is told at once to
-	// come back.
+	// If more sessions are due while Cognito is slow, the rest are told at once to try
+	// again later.
 	RenewalsWaiting = 16384
 	// LongestWait bounds what a request waits for a renewal: a call to Cognito,
 	// and a second one if the answer to the first was lost.
@@ -73,7 +73,8 @@ type Client struct {
 	exchanges, renewals, earlyRenewals, KeyFetches, revocations *lane
 }
 
-// lane bounds the calls of one kind. Whoever finds no place waits for one.
+// lane limits the concurrent calls of one kind. A caller that finds no place waits for
+// one.
 type lane struct {
 	places   chan struct{}
 	waiting  chan struct{}
@@ -85,9 +86,9 @@ func newLane(places, waiting int, patience time.Duration, closing <-chan struct{
 	return &lane{make(chan struct{}, places), make(chan struct{}, waiting), patience, closing}
 }
 
-// Take takes a place for as long as a call is under way, and for nothing else:
-// whoever waits for something other than Cognito gives it back first (P10). What
-// was known before may be out of date when it returns.
+// Take takes a place for the duration of a call, and for nothing else: a caller that
+// waits for something other than Cognito gives it back first (P10). When Take returns,
+// what the caller knew before may be out of date.
 func (l *lane) Take(ctx context.Context) (giveBack func(), err error) {
 	giveBack = func() { <-l.places }
 	select {
@@ -124,8 +125,8 @@ func (c *Client) TakeRenewal(ctx context.Context, due bool) (giveBack func(), er
 	return c.earlyRenewals.Take(ctx)
 }
 
-// NewClient makes calls with the given HTTP client, or with one of its own. Nobody
-// waits for a place any more once closing is closed.
+// NewClient makes calls with the given HTTP client, or with its own. Once closing is
+// closed, nobody waits for a place any more.
 func NewClient(given *http.Client, closing <-chan struct{}) *Client {
 	c := &Client{
 		exchanges:     newLane(exchangesInFlight, exchangesWaiting, exchangePatience, closing),
@@ -143,10 +144,10 @@ func NewClient(given *http.Client, closing <-chan struct{}) *Client {
 			IdleConnTimeout:     20 * time.Second, // before the far end closes it under a request
 			MaxIdleConnsPerHost: 16,
 			ForceAttemptHTTP2:   true,
-			// A connection may die without a word: a NAT that forgets it, a host that
-			// is gone. Nothing would notice until TCP gives up, minutes later, and
-			// meanwhile every call would go there (F1). Both together take less than a
-			// call may, so that one that is repeated succeeds.
+			// A connection may die silently: a NAT forgets it, or a host is gone. We
+			// would not notice until TCP gives up, minutes later, and meanwhile every
+			// call would use it (F1). Both timeouts together are shorter than a call's,
+			// so that a repeated call succeeds.
 			HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		}}
 	}

@@ -12,8 +12,9 @@ import (
 // that tokens are given.
 const skewTolerated = time.Minute
 
-// Clock compares the app's clock with Cognito's. A token that has expired on arrival,
-// or was issued in the future, says nothing of its bearer if the app's clock is wrong.
+// Clock compares the app's clock with Cognito's. If the app's clock is wrong, a token
+// that has expired on arrival, or was issued in the future, says nothing about its
+// bearer.
 type Clock struct {
 	now      func() time.Time
 	operator *fault.Operator
@@ -33,8 +34,8 @@ func (c *Clock) Skew() time.Duration {
 	return time.Duration(c.skew.Load())
 }
 
-// heard takes the time of an answer from its Date header (RFC 9110 section 6.6.1). It
-// must be the answer to a POST: others may come from a cache, and be old.
+// heard reads the time of a response from its Date header (RFC 9110 section 6.6.1). It
+// must be the response to a POST: others may come from a cache and be old.
 func (c *Clock) heard(header http.Header) {
 	sent, err := http.ParseTime(header.Get("Date"))
 	if c == nil || err != nil {

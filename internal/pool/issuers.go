@@ -129,9 +129,9 @@ func (i Issuers) AnotherPool(issuer string) (id string, is bool) {
 // issuerOfAmazon finds Region and pool id in an issuer.
 var issuerOfAmazon = regexp.MustCompile(`^https://(issuer-)?cognito-idp(-fips)?\.([a-z0-9-]+)\.amazonaws\.[a-z.]+/([\w-]+)$`)
 
-// Missing is for an issuer that does not count. If the pool could have it all the
-// same, since its owner has switched forms or another Region has taken over, could
-// is true, and line is what the configuration lacks.
+// Missing is for an issuer that is not accepted. If it could be the pool's nevertheless,
+// because its owner has switched the form or another Region has taken over, could is
+// true, and line is what the configuration lacks.
 func (i Issuers) Missing(issuer string) (line string, could bool) {
 	parts := issuerOfAmazon.FindStringSubmatch(issuer)
 	if parts == nil || parts[4] != i.poolID {

@@ -14,9 +14,9 @@ import (
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
-// ErrInvalidGrant is the one verdict of the token endpoint that is about the
-// visitor. Every other error is ErrUnavailable (nothing is known) or
-// ErrMisconfigured (the operator's turn).
+// ErrInvalidGrant is the only error of the token endpoint that is about the visitor.
+// Every other error is ErrUnavailable (nothing is known) or ErrMisconfigured (the
+// operator has to act).
 var ErrInvalidGrant = errors.New("invalid_grant")
 
 // TokenEndpoint speaks for one app client at the token, revocation and
@@ -43,9 +43,9 @@ type Grant struct {
 // Format prints no secret.
 func (Grant) Format(f fmt.State, _ rune) { secret.Hide(f, "grant") }
 
-// Exchange trades an authorization code for tokens. It makes exactly one
-// request, whatever comes of it: a code can be spent only once, and a second
-// try would hide why the first one failed.
+// Exchange exchanges an authorization code for tokens. It makes exactly one request,
+// whatever the result: a code works only once, and a second try would hide why the first
+// one failed.
 func (t *TokenEndpoint) Exchange(ctx context.Context, code, verifier secret.Text, redirectURI string) (Grant, error) {
 	giveBack, err := t.Client.exchanges.Take(ctx)
 	if err != nil {
@@ -60,8 +60,8 @@ func (t *TokenEndpoint) Exchange(ctx context.Context, code, verifier secret.Text
 	})
 }
 
-// Renew trades a refresh token for new tokens (RFC 6749 section 6). Whoever calls
-// it has a place among the renewals.
+// Renew exchanges a refresh token for new tokens (RFC 6749 section 6). The caller must
+// have a place among the renewals.
 func (t *TokenEndpoint) Renew(ctx context.Context, refresh secret.Text) (Grant, error) {
 	return t.request(ctx, url.Values{
 		"grant_type":    {"refresh_token"},
@@ -105,7 +105,7 @@ func (t *TokenEndpoint) post(ctx context.Context, address string, form url.Value
 // ReadGrant judges an answer of the token endpoint.
 func ReadGrant(status int, contentType string, body []byte) (Grant, error) {
 	if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {
-		// A firewall or a proxy speaks, not Cognito.
+		// A firewall or a proxy has answered, not Cognito.
 		return Grant{}, fault.Unavailable(fmt.Errorf("token endpoint: HTTP status %d, and the body is not JSON", status))
 	}
 	var answer struct {
@@ -132,9 +132,8 @@ func ReadGrant(status int, contentType string, body []byte) (Grant, error) {
 	return Grant{secret.Text(answer.AccessToken), secret.Text(answer.IDToken), secret.Text(answer.RefreshToken)}, nil
 }
 
-// grantError sorts Cognito's error codes by whose turn it is: the visitor's,
-// after invalid_grant, or the operator's. Of the operator's mistakes it says
-// what to change.
+// grantError classifies Cognito's error codes by who has to act: the visitor, after
+// invalid_grant, or the operator. For the operator's mistakes it says what to change.
 func grantError(reported *fault.ProviderError) error {
 	remedy := "compare this app's settings with the pool's app client"
 	switch reported.Code {

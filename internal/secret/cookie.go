@@ -8,9 +8,9 @@ import (
 	"fmt"
 )
 
-// CookieSealer seals what travels in a cookie, and stands nowhere else. What opens
-// was made here, by somebody who has one of the keys: a visitor can keep a cookie and
-// bring it back, and no more.
+// CookieSealer seals data that is kept only in a cookie. If it opens, somebody who has
+// one of the keys has made it: all that a visitor can do is keep the cookie and send it
+// back.
 type CookieSealer struct{ keys []Key }
 
 // Format prints no secret.
@@ -38,8 +38,7 @@ const cookieVersion = 1
 
 const saltSize = 16
 
-// ErrOtherKey means that a cookie was sealed by nobody who has a key of ours, or was
-// changed.
+// ErrOtherKey means that a cookie was not sealed with one of our keys, or was changed.
 var ErrOtherKey = errors.New("the cookie was changed, or none of Config.Keys sealed it")
 
 // Seal encrypts plain, in the characters of a cookie. Each has a key of its own,

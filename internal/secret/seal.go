@@ -23,9 +23,9 @@ var (
 	ErrTampered       = errors.New("sealed record cannot be opened: it was changed, swapped or forged, or none of Config.Keys sealed it")
 )
 
-// Keyring is what one secret of a visitor's cookie yields: the name under
-// which records stand in the storage, and the key that they are sealed with.
-// Neither leads back to the cookie, so a dump of the storage signs nobody in.
+// Keyring is derived from one secret in a visitor's cookie: the name of records in the
+// storage, and the key that they are sealed with. Neither leads back to the cookie, so a
+// dump of the storage signs nobody in.
 type Keyring struct {
 	Name Name
 	Key
@@ -68,10 +68,10 @@ func NewDeriver(keys Keys, purpose, app string) *Deriver {
 // memory would wait. They are enough, since random is 32 random bytes, always,
 // and nothing is ever appended to what they yield.
 //
-// The name is of the cookie alone: it stays when the app's keys change. The key
-// is of two secrets. With the cookie's alone, whoever may write to the storage
-// would choose a cookie of their own and seal what they like (P1); with the
-// app's alone, it and a dump would open everything.
+// The name depends only on the cookie, so it stays the same when the app's keys change.
+// The key depends on two secrets. With only the cookie's, somebody who can write to the
+// storage could choose their own cookie and seal anything (P1). With only the app's, it
+// and a dump would open everything.
 func (d *Deriver) Ring(random []byte) Keyring {
 	ring := Keyring{Key: d.key(0, random)}
 	name := d.derive(1, random, nil)
@@ -116,8 +116,8 @@ func (d *Deriver) OpenOlder(random []byte, name string, sealed []byte) ([]byte, 
 	return nil, ErrTampered
 }
 
-// aead makes the cipher anew. Kept, it would take more than a kilobyte of every
-// session that is open, and what is open is seldom sealed or opened again.
+// aead creates the cipher each time. Keeping it would take more than a kilobyte for
+// every open session, which is seldom sealed or opened again.
 func (k *Key) aead() cipher.AEAD {
 	block, err := aes.NewCipher(k[:])
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package secret holds what must reach Cognito or the storage but no log, and what
-// seals it: texts that never print, random texts, and the keys of sealed records.
+// Package secret holds what must reach Cognito or the storage but never a log, and what
+// seals it: texts that are never printed, random texts, and the keys of sealed records.
 package secret
 
 import (

@@ -5,11 +5,10 @@ import (
 	"time"
 )
 
-// Bounded is a storage in this process's memory for what exists elsewhere as well:
-// of sessions that travel in their cookies it keeps those that are in use. When it is
-// full it forgets what was written first, so strangers who fill it cost others the
-// work of opening their cookies once more, and nobody a session. It hands out what it
-// keeps, which nobody may change.
+// Bounded is a storage in this process's memory for data that also exists elsewhere: it
+// holds the cookie sessions that are in use. When it is full, it forgets what was
+// written first. So strangers who fill it only cause others' cookies to be opened again;
+// nobody loses a session. It returns its own bytes, which callers must not change.
 type Bounded struct {
 	limit int
 	now   func() time.Time

@@ -1,5 +1,5 @@
-// Package storage puts deadlines on the storage that an app brings, and tells what is
-// absent from what cannot be known.
+// Package storage adds timeouts to the app's storage, and distinguishes what is absent
+// from what cannot be known.
 package storage
 
 import (
@@ -17,17 +17,17 @@ import (
 )
 
 const (
-	// Timeout bounds every call to the storage. Fiber's storages have no
-	// deadlines of its own, and a hung server would otherwise hold a request
-	// for as long as its driver retries: six seconds with go-redis.
+	// Timeout limits every call to the storage. Fiber's storages have no timeouts of
+	// their own, and a server that hangs would otherwise hold a request for as long as
+	// its driver retries: six seconds with go-redis.
 	Timeout = 1500 * time.Millisecond
-	// Goroutines that wait in the driver cannot be called back, so their number is
-	// bounded: by places that are divided by key. Of a storage with shards, one that
-	// hangs holds those of its own keys, and the others go on (P12).
+	// Goroutines that wait in the driver cannot be cancelled, so their number is
+	// limited, and the limit is divided by key. If one shard of a storage hangs, it
+	// uses up the share of its own keys, and the other shards keep working (P12).
 	stripes         = 512
 	placesOfAStripe = 8
-	// shortestTTL keeps clear of drivers that take less than a second for
-	// "expired" or, at zero, for "forever".
+	// shortestTTL avoids drivers that treat less than a second as "expired" or, at
+	// zero, as "forever".
 	shortestTTL = 2 * time.Second
 )
 
@@ -36,13 +36,13 @@ var (
 	errStorageBusy = errors.New("too many calls are waiting for a response")
 )
 
-// IsSlow reports whether a call was waited for in vain, so that the next one
-// would be, too.
+// IsSlow reports whether a call got no response in time, so that the next one probably
+// would not either.
 func IsSlow(err error) bool {
 	return errors.Is(err, errStorageSlow) || errors.Is(err, errStorageBusy)
 }
 
-// Driver is what is needed of a storage. Those of Fiber v2 and of v3 have it.
+// Driver is what we need from a storage. The storages of Fiber v2 and v3 have it.
 type Driver interface {
 	// Get returns nil for a key that is not there.
 	Get(key string) ([]byte, error)
@@ -58,9 +58,9 @@ type contextStorage interface {
 	DeleteWithContext(ctx context.Context, key string) error
 }
 
-// Store is a driver with deadlines and with three outcomes: found, absent
-// (nil without error) and unknown (an error that is ErrUnavailable). Only
-// absent may ever log somebody out.
+// Store is a driver with timeouts and three outcomes: found, absent (nil without an
+// error) and unknown (an error that is ErrUnavailable). Only absent may ever sign
+// anybody out.
 type Store struct {
 	driver     Driver
 	cancelable contextStorage // nil if the driver has no such methods
@@ -109,9 +109,9 @@ func New(driver Driver) *Store {
 	return s
 }
 
-// embedsDriver reports whether a storage may have its methods with a context
-// from a driver inside of it, as in struct{ *redis.Storage } with a Get and a Set
-// of its own that put a prefix before the key. They would pass those by.
+// embedsDriver reports whether a storage may have its methods with a context from an
+// embedded driver, as in struct{ *redis.Storage } with its own Get and Set that add a
+// prefix to the key. The methods with a context would bypass those.
 func embedsDriver(driver Driver) bool {
 	t := reflect.TypeOf(driver)
 	if t.Kind() == reflect.Pointer {
@@ -148,8 +148,9 @@ func (s *Store) Get(key string) ([]byte, error) {
 	return value, storageError("get", err)
 }
 
-// Room is memory that a record just read may be opened into, or none: its own, if
-// the driver is known to hand out copies. Others hand out what they keep.
+// Room is memory that a record that was just read may be decrypted into, or none: the
+// record's own memory if the driver is known to return copies. Other drivers return the
+// bytes that they keep.
 func (s *Store) Room(sealed []byte) []byte {
 	if s.copies && len(sealed) > secret.SealedStart {
 		return sealed[secret.SealedStart:secret.SealedStart]
@@ -180,8 +181,8 @@ func (s *Store) Delete(key string) error {
 	if err == nil || IsSlow(err) {
 		return err
 	}
-	// Some drivers fail if there is nothing to delete, in words of their own (F8): what
-	// counts is that there is nothing.
+	// Some drivers return their own error if there is nothing to delete (F8). It is
+	// enough that there is nothing.
 	if left, unknown := s.Get(key); left == nil && unknown == nil {
 		return nil
 	}

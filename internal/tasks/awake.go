@@ -10,11 +10,11 @@ import (
 // ticks are what a time is counted in.
 const ticks = 20
 
-// Awake is context.WithTimeout for a time in which this process runs. A process may be
-// stopped for longer than any deadline (F9): a host that suspends it, a container that
-// is frozen. When it goes on, the answer that it was waiting for lies ready, and a clock
-// that ran on would give it up unread, with a refresh token in it that nobody gets
-// again.
+// Awake is like context.WithTimeout, but counts only time in which this process runs. A
+// process may be stopped for longer than any timeout (F9): a host suspends it, or a
+// container is frozen. When it resumes, the response that it was waiting for is ready. A
+// clock that kept running would discard the response unread, with a refresh token in it
+// that nobody can get again.
 func Awake(parent context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(parent)
 	tick := limit / ticks

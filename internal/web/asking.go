@@ -1,6 +1,5 @@
-// Package web judges requests by what their headers say, and nothing else. It
-// knows no session and no setting: each judgement is a function of the few
-// headers that it looks at.
+// Package web judges requests only by their headers. It knows no sessions and no
+// settings: each judgement is a function of a few headers.
 package web
 
 import (
@@ -111,11 +110,11 @@ func (a Asking) IsForeign(trusted []string) bool {
 	return !a.originPasses(trusted) || !a.refererPasses(trusted)
 }
 
-// originPasses judges by Origin, which every browser sends with what may change
-// something. A request without it is no browser's cross-site request, so it carries
-// no cookie that it was not given on purpose. Firefox calls a form that went through
-// a redirect without referrer "none", as if typed in, and only the Origin, null,
-// tells it (row E1).
+// originPasses judges by Origin, which every browser sends with unsafe requests. A
+// request without it is not a browser's cross-site request, so any cookie in it was sent
+// on purpose. For a form that went through a redirect without a referrer, Firefox sends
+// the site "none", as if the address had been typed, and only the Origin, null, reveals
+// it (row E1).
 func (a Asking) originPasses(trusted []string) bool {
 	switch a.Origin {
 	case "":
@@ -126,10 +125,10 @@ func (a Asking) originPasses(trusted []string) bool {
 	return slices.Contains(trusted, a.Origin)
 }
 
-// refererPasses judges documents by Referer besides. A service worker that passes a
-// sibling's form on speaks for it: same-origin, with the app's own Origin, and only
-// the Referer still names the sibling (row E3). If the form's page sends none, a
-// worker's word is not taken.
+// refererPasses also judges documents by Referer. If a service worker passes on a
+// sibling's form, the request looks like the app's own: same-origin, with the app's
+// Origin. Only the Referer still names the sibling (row E3). If the form's page sends no
+// Referer, a request from a service worker is not trusted.
 func (a Asking) refererPasses(trusted []string) bool {
 	switch {
 	case !a.opensDocument():
@@ -158,19 +157,19 @@ func (a Asking) Sender() string {
 // sendersBytes is how much of each word of a stranger a log is to hold.
 const sendersBytes = 100
 
-// FollowsOwnLink reports whether a visitor follows a link on a page of the app, for
-// sure. Browsers' word alone is not enough: in Firefox another site's redirects look
-// typed in, in WebKit reloads do, and past a service worker everything is
+// FollowsOwnLink reports whether a visitor certainly follows a link on a page of the
+// app. Sec-Fetch-Site alone is not enough: in Firefox, redirects from another site look
+// like typed addresses, in WebKit reloads do, and behind a service worker everything is
 // same-origin (row E4).
 func (a Asking) FollowsOwnLink(trusted []string) bool {
 	return a.VisitsPage() && (a.Site == "" || a.Site == "same-origin") && a.refererIsOf(trusted)
 }
 
-// IsReadElsewhere reports whether a page of an origin that is not trusted asks for what
-// only the app's own pages should see. It could not read the answer, but how long that
-// is and how long it took would tell whether a visitor is signed in. A person who
-// follows a link sees the answer themselves. Only browsers that say nothing of
-// themselves pass: they keep the cookie from other sites (SameSite=Lax).
+// IsReadElsewhere reports whether a page of an untrusted origin requests what only the
+// app's own pages should see. It could not read the response, but its length and its
+// timing would reveal whether a visitor is signed in. A person who follows a link sees
+// the response themselves. Browsers that do not send these headers pass: they withhold
+// the cookie from other sites (SameSite=Lax).
 func (a Asking) IsReadElsewhere(trusted []string) bool {
 	switch {
 	case a.Site == "" || a.Site == "none" || a.Site == "same-origin":

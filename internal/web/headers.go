@@ -43,9 +43,9 @@ func (h Headers) PeekAll(name string) [][]byte {
 	return found
 }
 
-// text is what a request says under a name. Equal headers count once, for adaptors
-// double them; of several that differ none is believed, so they are told together
-// (RFC 9110 section 5.3), which is no value that anybody knows.
+// text is the value of a request's header. Equal headers count once, because adaptors
+// duplicate them. Several different ones are joined (RFC 9110 section 5.3), which is not
+// a valid value, so none of them is trusted.
 func (h Headers) text(name string) string {
 	all := h.PeekAll(name)
 	if len(all) == 0 {
