@@ -144,23 +144,9 @@ func endure(kind flood, lasting time.Duration) (found endured, err error) {
 		return found, err
 	}
 	defer stop()
-	longLived, err := s.sessions(4)
+	longLived, due, junk, err := s.besieged(pool, kind)
 	if err != nil {
 		return found, err
-	}
-	pool.SetClient(cognitotest.Client{
-		ID: clientID, CallbackURLs: []string{appURL + "/login/redirect"}, LogoutURLs: []string{appURL + "/"},
-		AccessTokenTTL: renewingLife, IDTokenTTL: renewingLife,
-	})
-	due, err := s.sessions(renewing)
-	if err != nil {
-		return found, err
-	}
-	var junk [][]byte
-	if kind.requests != nil {
-		if junk, err = kind.requests(s); err != nil {
-			return found, err
-		}
 	}
 	var renewals atomic.Int64
 	pool.Break(cognitotest.Token, cognitotest.Fault{Delay: poolTakes, Match: func(r cognitotest.Request) bool {
@@ -183,6 +169,25 @@ func endure(kind flood, lasting time.Duration) (found endured, err error) {
 	all.Wait()
 	found.renewals = float64(renewals.Load()) / lasting.Seconds()
 	return found, nil
+}
+
+// besieged are the requests of visitors whose tokens last, of those whose tokens are
+// always due, and of the strangers.
+func (s *site) besieged(pool *cognitotest.Pool, kind flood) (longLived, due, junk [][]byte, err error) {
+	if longLived, err = s.sessions(4); err != nil {
+		return nil, nil, nil, err
+	}
+	pool.SetClient(cognitotest.Client{
+		ID: clientID, CallbackURLs: []string{appURL + "/login/redirect"}, LogoutURLs: []string{appURL + "/"},
+		AccessTokenTTL: renewingLife, IDTokenTTL: renewingLife,
+	})
+	if due, err = s.sessions(renewing); err != nil {
+		return nil, nil, nil, err
+	}
+	if kind.requests != nil {
+		junk, err = kind.requests(s)
+	}
+	return longLived, due, junk, err
 }
 
 // sessions are requests of visitors who have signed in.
