@@ -172,15 +172,20 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 	}
 	a.verifier = verifier
 	a.attempts = newAttempts(a)
+	a.keepSessions(s)
+	a.resource = newResource(s, a.issuers.First())
+	a.mountRoutes()
+	return a, nil
+}
+
+// keepSessions makes what reads, writes and renews sessions.
+func (a *Engine) keepSessions(s Settings) {
 	a.sessions = session.New(session.Settings{
 		Keys: s.Keys, Binding: a.binding, Alone: s.OwnStorage, Carried: s.CookieSessions, Most: s.MaxSessions, Dictionary: claims.NewDictionary(s.ClientID, pool.DefaultIssuers(s.UserPoolID)...), Idle: s.IdleTimeout, Total: s.AbsoluteTimeout, Now: s.Now,
 	}, a.store, a.tasks, observer{a})
 	a.renewals = refresh.New(refresh.Needs{
 		Sessions: a.sessions, Endpoint: a.endpoint, Verifier: a.verifier, Tasks: a.tasks, Observer: observer{a}, Now: s.Now, Alone: s.OwnStorage || s.CookieSessions, Unseen: s.CookieSessions, Hurried: s.RenewInRequest,
 	})
-	a.resource = newResource(s, a.issuers.First())
-	a.mountRoutes()
-	return a, nil
 }
 
 // Enter begins a request. It answers requests for our own routes. For every other
