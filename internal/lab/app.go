@@ -61,14 +61,14 @@ func serveApp(t *testing.T, pool *cognitotest.Pool, with fiber.Config, furnish f
 	with.ReadBufferSize = 16 << 10
 	s.App = fiber.New(with)
 	furnish(s.App, auth)
-	s.URL = Listen(t, s.App)
-	pool.AllowOrigin(s.URL)
-	t.Cleanup(func() {
+	t.Cleanup(func() { // after the server's
 		if err := auth.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
 		s.NoSecretsIn(s.Logged.String(), "the log")
 	})
+	s.URL = Listen(t, s.App)
+	pool.AllowOrigin(s.URL)
 	return s
 }
 

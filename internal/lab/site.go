@@ -2,9 +2,6 @@ package lab
 
 import (
 	"bytes"
-	"log/slog"
-	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -37,44 +34,10 @@ func Serve(t *testing.T, hooks ...func(*cognito.Config)) *Site {
 // ServeWith is Serve with a pool that the test has prepared.
 func ServeWith(t *testing.T, pool *cognitotest.Pool, hooks ...func(*cognito.Config)) *Site {
 	t.Helper()
-	s := &Site{T: t, Pool: pool, Logged: &LockedBuffer{}}
-	config := pool.Config()
-	config.Logger = slog.New(slog.NewTextHandler(s.Logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	for _, hook := range hooks {
-		hook(&config)
-	}
-	everywhere(&config)
-	auth, err := cognito.NewAuth(config)
-	if err != nil {
-		t.Fatalf("NewAuth: %v", err)
-	}
-	s.Auth = auth
-	s.App = fiber.New(fiber.Config{DisableStartupMessage: true, ReadBufferSize: 16 << 10})
-	s.App.Use(auth.Handler())
-	Pages(s.App)
-
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	s.URL = "http://localhost:" + port
-	pool.AllowOrigin(s.URL)
-	served := make(chan error, 1)
-	go func() { served <- s.App.Listener(listener) }()
-	t.Cleanup(func() {
-		http.DefaultClient.CloseIdleConnections()
-		if err := s.App.Shutdown(); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
-		_ = listener.Close() // Shutdown does not know it if it was never used
-		<-served
-		if err := auth.Close(); err != nil {
-			t.Errorf("Close: %v", err)
-		}
-		s.NoSecretsIn(s.Logged.String(), "the log")
-	})
-	return s
+	return ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(auth.Handler())
+		Pages(app)
+	}, hooks...)
 }
 
 // Pages are the app's own: what it does with who is there.
