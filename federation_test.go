@@ -145,7 +145,7 @@ func TestLoginThatTheProviderBegan(t *testing.T) {
 		t.Errorf("the provider's login ends at %s: %d %s", page.URL, page.Status, page.Body)
 	}
 	v.MustBeStranger()
-	if !strings.Contains(s.Logged.String(), "state belongs to no login of this browser") {
+	if told := s.Logged.String(); !strings.Contains(told, "state_mismatch") || !strings.Contains(told, "IdP-initiated), link from there to /login?identity_provider=") {
 		t.Errorf("the log does not tell why: %s", s.Logged.String())
 	}
 	way := regexp.MustCompile(`href="(/login[^"]*)"`).FindStringSubmatch(page.Body)

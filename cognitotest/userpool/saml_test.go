@@ -69,6 +69,9 @@ func TestSingleLogoutForm(t *testing.T) {
 	if a := p.post("/saml2/logout", mixed); a.status != http.StatusBadRequest || !alive(session) {
 		t.Errorf("the answer to another logout: %d", a.status)
 	}
+	if a := p.get(p.pool.URL()+"/providers/Google/logout?RelayState="+url.QueryEscape(form.Get("RelayState")), ""); a.status != http.StatusBadRequest {
+		t.Errorf("another provider answers: %d", a.status)
+	}
 	session, form = leave()
 	if !alive(session) {
 		t.Error("the session ends before the provider's")

@@ -72,6 +72,9 @@ func (a *Engine) whyUnexpected(r Request, answer cognitoAnswer) *fault.Error {
 	if answer.err != nil {
 		cause = fmt.Errorf("%w; %w; %w", cause, answer.err, fault.ErrHearsay)
 	}
+	if answer.state == "" && answer.code != "" {
+		cause = fmt.Errorf("%w; it has a code but no state: if the sign-in began at a SAML provider (IdP-initiated), link from there to %s?identity_provider=… instead", cause, a.settings.LoginPath)
+	}
 	if host := r.Request.Header.Host(); a.settings.BaseURL != "" && !web.SameHost(string(host), a.settings.BaseURL) {
 		cause = fmt.Errorf("%w; the request's host is %.100q, but BaseURL is %s: if visitors use several hosts, redirect them to BaseURL's host before they sign in", cause, host, a.settings.BaseURL)
 	}
