@@ -102,6 +102,8 @@ func TestIdentities(t *testing.T) {
 			t.Errorf("userInfo says %s", info.body)
 		}
 	}
+	// An administrator may have changed them since.
+	p.pool.SetUser(p.pool.Federate("Google", "123"))
 	told := p.api("AdminGetUser", `{"UserPoolId":"`+p.pool.UserPoolID()+`","Username":"Google_123"}`, nil)
 	user := told.body
 	if created, _ := told.members["UserCreateDate"].(float64); created < 1e9 {
@@ -198,7 +200,13 @@ func TestFederatedUsersHaveNoPassword(t *testing.T) {
 	if answer := p.api("InitiateAuth", `{"AuthFlow":"USER_PASSWORD_AUTH","ClientId":"client1","AuthParameters":{"USERNAME":"Google_123","PASSWORD":"known"}}`, nil).body; !strings.Contains(answer, "NotAuthorizedException") {
 		t.Errorf("the API says %s", answer)
 	}
+	b := p.pool.NewBrowser()
+	asks := p.submit(b, b.Get(strings.Replace(p.authorizeURL(nil), "/oauth2/authorize", "/forgotPassword", 1)), url.Values{"username": {"Google_123"}, "password": {"new"}})
+	if end := p.submit(b, asks, url.Values{"code": {codeOnPage.FindStringSubmatch(asks.Body)[1]}}); end.URL.Query().Has("code") {
+		t.Errorf("a forgotten password ends at %s", end.URL)
+	}
 	p.pool.SetUser(userpool.User{Username: "carol", Email: "carol@example.com", Password: "own"})
+	p.api("InitiateAuth", `{"AuthFlow":"USER_PASSWORD_AUTH","ClientId":"client1","AuthParameters":{"USERNAME":"carol@example.com","PASSWORD":"own"}}`, nil).wantOK(t)
 	if page := p.pool.NewBrowser().Login(p.authorizeURL(nil), "carol@example.com", "own"); page.URL.Query().Get("code") == "" {
 		t.Errorf("the other carol ends at %s", page.URL)
 	}

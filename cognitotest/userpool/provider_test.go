@@ -164,7 +164,8 @@ func (p *party) logoutURL() string {
 func TestFederationOutlivesTheProcess(t *testing.T) {
 	t.Parallel()
 	p := newFederation(t, userpool.Client{}, userpool.Options{})
-	p.pool.Federate("ADFS", "123")
+	b := p.pool.NewBrowser()
+	b.LoginAt("ADFS", p.authorizeURL(at("ADFS")), "123", "lutwidge")
 	saved, err := p.pool.Save()
 	if err != nil {
 		t.Fatal(err)
@@ -176,6 +177,12 @@ func TestFederationOutlivesTheProcess(t *testing.T) {
 	}
 	next.Start()
 	_, claims := decode(t, next.IDToken("client1", "ADFS_123", nil))
+	leaving, _ := http.NewRequest(http.MethodGet, strings.Replace(p.logoutURL(), p.pool.URL(), next.URL(), 1), nil)
+	leaving.AddCookie(&http.Cookie{Name: "cognito", Value: sessionOf(b, p.pool.URL())})
+	next.AllowOrigin(p.origin)
+	if where, _ := splitLocation(t, p.do(leaving)); !strings.HasSuffix(where, "/providers/ADFS/logout") {
+		t.Errorf("a single logout in the next process leads to %s", where)
+	}
 	if claims["identities"] == nil || len(next.Providers()) != 3 {
 		t.Errorf("the next process says %v of %v", claims, next.Providers())
 	}
@@ -204,4 +211,62 @@ func TestProvidersThatCannotWork(t *testing.T) {
 	mustPanic("fail", func() { p.pool.FailProvider("Nobody", "", "") })
 	mustPanic("nobody's", func() { p.pool.Federate("Nobody", "1") })
 	mustPanic("nobody", func() { p.pool.Federate("Google", "1") })
+}
+
+// TestForgottenIdentity: a user who is removed and set anew is one of the pool's own.
+func TestForgottenIdentity(t *testing.T) {
+	t.Parallel()
+	p := newFederation(t, userpool.Client{}, userpool.Options{})
+	p.pool.Federate("Google", "123")
+	p.pool.RemoveUser("Google_123")
+	p.pool.SetUser(userpool.User{Username: "Google_123", Password: "own"})
+	page := p.pool.NewBrowser().Login(p.authorizeURL(nil), "Google_123", "own")
+	_, claims := decode(t, p.trade(page)["id_token"])
+	if claims["identities"] != nil {
+		t.Errorf("the new user is also %v", claims["identities"])
+	}
+}
+
+// TestFederatedLevel: a pool with levels says that the login was elsewhere.
+func TestFederatedLevel(t *testing.T) {
+	t.Parallel()
+	p := newFederation(t, userpool.Client{}, userpool.Options{Levels: true})
+	_, claims := decode(t, p.trade(p.pool.NewBrowser().LoginAt("Google", p.authorizeURL(at("Google")), "123", "lutwidge"))["id_token"])
+	if amr, _ := claims["amr"].([]any); len(amr) != 1 || amr[0] != "fed" {
+		t.Errorf("amr is %v", claims["amr"])
+	}
+}
+
+// TestPoolByItsOtherName: a visitor who calls the pool localhost comes back to it by that
+// name, where their cookies are; one who calls it by a stranger's name is not sent to the stranger.
+func TestPoolByItsOtherName(t *testing.T) {
+	t.Parallel()
+	p := newFederation(t, userpool.Client{}, userpool.Options{})
+	local := strings.Replace(p.authorizeURL(at("ADFS")), "127.0.0.1", "localhost", 1)
+	b := p.pool.NewBrowser()
+	page := b.LoginAt("ADFS", local, "123", "lutwidge")
+	if !page.URL.Query().Has("code") || sessionOf(b, local) == "" || sessionOf(b, p.pool.URL()) != "" {
+		t.Errorf("by localhost the login ends at %s by way of %v", page.URL, page.Trail)
+	}
+	r, _ := http.NewRequest(http.MethodGet, p.authorizeURL(at("Google")), nil)
+	r.Host = "evil.example:80"
+	a := p.do(r)
+	if where, err := url.Parse(a.header.Get("Location")); err != nil || where.Hostname() != "localhost" || strings.Contains(a.header.Get("Location"), "evil") {
+		t.Errorf("by a stranger's name the visitor goes to %s", a.header.Get("Location"))
+	}
+}
+
+// TestProvidersAreCopied: a test may go on using what it registered.
+func TestProvidersAreCopied(t *testing.T) {
+	t.Parallel()
+	p := newFederation(t, userpool.Client{}, userpool.Options{})
+	said := map[string]string{"email": "a@example.com"}
+	names, people := []string{"a.example"}, []userpool.ProviderUser{{ID: "1", Password: "x", Attributes: said}}
+	p.pool.SetProvider(userpool.Provider{Name: "Mine", Identifiers: names, Users: people})
+	said["email"], names[0], people[0].Password = "b@example.com", "b.example", "y"
+	page := p.pool.NewBrowser().LoginAt("Mine", p.authorizeURL(map[string]string{"idp_identifier": "a.example"}), "1", "x")
+	_, claims := decode(t, p.trade(page)["id_token"])
+	if claims["email"] != "a@example.com" {
+		t.Errorf("the e-mail address is %v", claims["email"])
+	}
 }
