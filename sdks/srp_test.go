@@ -196,3 +196,18 @@ func TestSRPReplay(t *testing.T) {
 	must(sdk.RespondToAuthChallenge(ctx, honest))(t)
 	refuse(honest)
 }
+
+// TestSRPOfFederatedUsers: whoever has a password elsewhere has none here, not even one
+// that an administrator has set; they are answered as somebody whom nobody knows.
+func TestSRPOfFederatedUsers(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t, userpool.Options{Providers: []userpool.Provider{{
+		Name: "Google", Users: []userpool.ProviderUser{{ID: "1", Password: "lutwidge"}},
+	}}})
+	user := pool.Federate("Google", "1")
+	user.Password = "wonderland"
+	pool.SetUser(user)
+	_, err := signInSRP(t, pool, user.Username, "wonderland")
+	wantError(t, err, "NotAuthorizedException")
+	must(signInSRP(t, pool, "alice", "wonderland"))(t)
+}
