@@ -1,0 +1,37 @@
+package userpool_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/bar-tech/cognito/cognitotest/userpool"
+)
+
+// TestBrowserLeavesImitationsAlone: a page elsewhere that looks like a provider's gets no
+// password, and its form does not submit itself.
+func TestBrowserLeavesImitationsAlone(t *testing.T) {
+	t.Parallel()
+	p := newFederation(t, userpool.Client{}, userpool.Options{})
+	posted := 0
+	id := "provider"
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			posted++
+		}
+		_, _ = io.WriteString(w, `<form id="`+id+`" method="post" action="/providers/Google"><input name="username"><input name="password"></form>`)
+	}))
+	defer elsewhere.Close()
+	b := p.pool.NewBrowser()
+	b.LoginAt("Google", elsewhere.URL+"/providers/Google", "123", "lutwidge")
+	id = "onward"
+	b.Get(elsewhere.URL + "/providers/Google")
+	b.Client.CloseIdleConnections()
+	if posted > 0 {
+		t.Errorf("the imitation was sent %d forms", posted)
+	}
+	if page := b.LoginAt("Google", p.authorizeURL(at("Google")), "123", "lutwidge"); !page.URL.Query().Has("code") {
+		t.Errorf("the honest page ends at %s", page.URL)
+	}
+}
