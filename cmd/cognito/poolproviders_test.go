@@ -81,3 +81,20 @@ func (s seeing) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.tell(r)
 	return s.RoundTripper.RoundTrip(r)
 }
+
+// TestAFederatedUserIsKept: whoever comes from a provider for the first time is in the
+// state file before the application has traded the code.
+func TestAFederatedUserIsKept(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	settings, state := filepath.Join(folder, "pool.json"), filepath.Join(folder, "pool.state")
+	text := `{"providers": [{"name": "Okta", "users": [{"id": "carol", "password": "lutwidge"}]}]}`
+	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := begin(t, "-config", settings, "-state", state)
+	p.signInAt("Okta", "carol", "lutwidge")
+	if kept, err := os.ReadFile(state); err != nil || !strings.Contains(string(kept), `"Okta_carol"`) {
+		t.Errorf("the file is %.300s, %v", kept, err)
+	}
+}

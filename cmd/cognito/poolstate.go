@@ -69,6 +69,10 @@ func (s *stateFile) save() error {
 	return err
 }
 
+// changes are the pages that change something when they are opened: a sign-out, and the
+// return from an identity provider, whose user may be new.
+var changes = map[string]bool{"/logout": true, "/oauth2/idpresponse": true}
+
 // saving saves after each request that may have changed something, so that a killed
 // process forgets nothing that was answered long since.
 func (s *stateFile) saving(next http.Handler) http.Handler {
@@ -77,7 +81,7 @@ func (s *stateFile) saving(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
-		if r.Method == http.MethodGet && r.URL.Path != "/logout" {
+		if r.Method == http.MethodGet && !changes[r.URL.Path] {
 			return
 		}
 		if err := s.save(); err != nil {
