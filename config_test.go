@@ -430,10 +430,10 @@ func TestNewcomersMistakes(t *testing.T) {
 		}, []string{"level=ERROR", "check ClientID and ClientSecret"}},
 		{"callback not registered", func(t *testing.T) string {
 			return logIn(lab.Serve(t, func(c *cognito.Config) { c.RedirectPath = "/auth/callback" }))
-		}, []string{"/auth/callback", "not registered", "byte for byte"}}, // the pool's page, as Cognito's
+		}, []string{"/auth/callback", "not registered", "exactly"}}, // the pool's page, as Cognito's
 		{"wrong client id", func(t *testing.T) string {
 			return logIn(lab.Serve(t, func(c *cognito.Config) { c.ClientID = "0wrong0" }))
-		}, []string{"no app client with this id", "0wrong0"}}, // the pool's page
+		}, []string{"no app client with this ID", "0wrong0"}}, // the pool's page
 		{"clock ten minutes slow", func(t *testing.T) string {
 			return logIn(lab.Serve(t, skewed(-10*time.Minute)))
 		}, []string{"ahead of this machine's clock", "set the clock (NTP)"}},
@@ -464,7 +464,7 @@ func TestNewcomersMistakes(t *testing.T) {
 		{"proxy without BaseURL", func(t *testing.T) string {
 			s := lab.Serve(t)
 			return s.Send(lab.Request{Path: "/login", Header: map[string]string{"X-Forwarded-Host": "app.example.com"}}).Text + s.Logged.String()
-		}, []string{"level=ERROR", "set BaseURL to the address that browsers see", "Set BaseURL"}},
+		}, []string{"level=ERROR", "set BaseURL to the address that browsers use", "Set BaseURL"}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			told := row.try(t)
