@@ -4,11 +4,9 @@ package cognito
 
 import (
 	"log/slog"
-	"maps"
 	"net/http"
 	"time"
 
-	"github.com/bar-tech/cognito/internal/engine"
 	"github.com/gofiber/fiber/v3"
 )
 
@@ -364,64 +362,4 @@ type Config struct {
 	//
 	// Optional. Default: time.Now.
 	Now func() time.Time
-}
-
-// configPath is a field of the config that holds a path.
-type configPath struct{ field, path string }
-
-// paths are those that the middleware answers itself.
-func (c Config) paths() []configPath {
-	paths := []configPath{
-		{"LoginPath", c.LoginPath}, {"RedirectPath", c.RedirectPath},
-		{"LogoutPath", c.LogoutPath}, {"RefreshPath", c.RefreshPath},
-	}
-	if c.UserPath != "" {
-		paths = append(paths, configPath{"UserPath", c.UserPath})
-	}
-	return paths
-}
-
-// withDefaults returns a copy with every optional field filled in. Slices are
-// copied too, so that the caller's later changes stay the caller's.
-func (c Config) withDefaults() Config {
-	fillString := func(field *string, value string) {
-		if *field == "" {
-			*field = value
-		}
-	}
-	fillString(&c.LoginPath, "/login")
-	fillString(&c.RedirectPath, "/login/redirect")
-	fillString(&c.LogoutPath, "/logout")
-	fillString(&c.RefreshPath, "/token/refresh")
-	fillString(&c.AfterLogin, "/")
-	fillString(&c.AfterLogout, "/")
-	fillString(&c.SameSite, "Lax")
-	fillString(&c.CookieName, "cognito_"+engine.ShortHash(c.ClientID))
-
-	if len(c.Scopes) == 0 {
-		c.Scopes = []string{"openid", "email", "profile"}
-	}
-	c.Scopes = append([]string(nil), c.Scopes...)
-	c.Regions = append([]string(nil), c.Regions...)
-	c.LoginParameters = maps.Clone(c.LoginParameters)
-	c.AllowedOrigins = append([]string(nil), c.AllowedOrigins...)
-	c.BearerClientIDs = append([]string(nil), c.BearerClientIDs...)
-	c.Keys = append([]string(nil), c.Keys...)
-
-	if c.AbsoluteTimeout == 0 {
-		c.AbsoluteTimeout = 7 * 24 * time.Hour
-	}
-	if c.IdleTimeout == 0 {
-		c.IdleTimeout = 24 * time.Hour
-		if c.AbsoluteTimeout >= time.Second { // else that is the mistake to name
-			c.IdleTimeout = min(c.IdleTimeout, c.AbsoluteTimeout)
-		}
-	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	return c
 }
