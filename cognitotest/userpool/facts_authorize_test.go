@@ -213,17 +213,27 @@ func TestSessionIsNotTokens(t *testing.T) {
 	}
 }
 
-// TestCookieOfTheWayBack (FACTS.md §1.5): who leaves for a provider takes csrf-state along,
-// and who stays does not.
+// TestCookieOfTheWayBack (FACTS.md §1.1, §1.5): who asks for a provider, by either of its
+// names, is led there past the login page and takes csrf-state along; others do not.
 func TestCookieOfTheWayBack(t *testing.T) {
 	t.Parallel()
 	p := newFederation(t, userpool.Client{}, userpool.Options{})
-	for provider, want := range map[string]bool{"Google": true, "ADFS": true, "COGNITO": false} {
-		page := p.pool.NewBrowser().Get(p.authorizeURL(at(provider)))
+	for _, row := range []struct {
+		ask  map[string]string
+		path string
+	}{
+		{at("Google"), "/providers/Google"}, {at("ADFS"), "/providers/ADFS"},
+		{map[string]string{"idp_identifier": "example.com"}, "/providers/Okta"},
+		{at("COGNITO"), "/login"}, {nil, "/login"},
+	} {
+		page := p.pool.NewBrowser().Get(p.authorizeURL(row.ask))
+		if page.URL.Path != row.path || slices.ContainsFunc(page.Trail, func(stop string) bool { return strings.Contains(stop, "/login?") }) != (row.path == "/login") {
+			t.Errorf("%v: led by %v, want %s", row.ask, page.Trail, row.path)
+		}
 		if got := slices.ContainsFunc(page.Cookies, func(cookie *http.Cookie) bool {
 			return cookie.Name == "csrf-state" && cookie.HttpOnly && cookie.Value != ""
-		}); got != want {
-			t.Errorf("%s: the cookies are %v", provider, page.Cookies)
+		}); got == (row.path == "/login") {
+			t.Errorf("%v: the cookies are %v", row.ask, page.Cookies)
 		}
 	}
 }
