@@ -47,7 +47,7 @@ func ExampleBrowser_Login() {
 	// /login/redirect xyz
 }
 
-// A Fault makes an endpoint fail: here the keys cannot be had, once.
+// A Fault makes an endpoint fail: here the keys cannot be fetched, once.
 func ExamplePool_Break() {
 	pool := cognitotest.New(cognitotest.Options{})
 	defer pool.Close()
@@ -75,7 +75,7 @@ func ExamplePool_Advance() {
 	// Output: 24h0m0s
 }
 
-// SignIn gives a handler test a visitor who is signed in. The application here
+// SignIn gives a handler test a signed-in visitor. The application here
 // is a stand-in for one that uses the middleware.
 func ExamplePool_SignIn() {
 	pool := cognitotest.New(cognitotest.Options{})

@@ -45,7 +45,7 @@ func ExampleBrowser_LoginAt() {
 	// Google_1234 carol@example.com
 }
 
-// Browser.CancelAt is a visitor who thinks better of it.
+// Browser.CancelAt is a visitor who cancels at the provider.
 func ExampleBrowser_CancelAt() {
 	pool := newFederatedPool()
 	defer pool.Close()
@@ -56,7 +56,7 @@ func ExampleBrowser_CancelAt() {
 	// access_denied
 }
 
-// Pool.FailProvider is a provider that does not do its part.
+// Pool.FailProvider makes a provider fail.
 func ExamplePool_FailProvider() {
 	pool := newFederatedPool()
 	defer pool.Close()
@@ -68,7 +68,7 @@ func ExamplePool_FailProvider() {
 	// invalid_request - Google Error - 400 error getting token
 }
 
-// Pool.Federate spares a test the pages.
+// Pool.Federate signs a user of a provider in without any pages.
 func ExamplePool_Federate() {
 	pool := newFederatedPool()
 	defer pool.Close()

@@ -11,7 +11,7 @@ import (
 	"github.com/bar-tech/cognito/cognitotest/userpool"
 )
 
-// Inside a container the pool listens for others, who call it by another name.
+// In a container, the pool listens for others, which reach it at another address.
 func ExampleOptions_anyAddr() {
 	pool := userpool.New(userpool.Options{Addr: "0.0.0.0:0", AnyAddr: true, PublicURL: "http://pool.localhost:9229"})
 	defer pool.Close()
@@ -23,7 +23,7 @@ func ExampleOptions_anyAddr() {
 	// http://pool.localhost:9229/us-east-1_TestPool1
 }
 
-// Behind a proxy that ends TLS, the pool calls itself what browsers see.
+// Behind a proxy that terminates TLS, the pool uses the address that browsers use.
 func ExampleOptions_publicURL() {
 	pool := userpool.New(userpool.Options{PublicURL: "https://login.localhost"})
 	defer pool.Close()
@@ -32,7 +32,7 @@ func ExampleOptions_publicURL() {
 	// Output: https://login.localhost
 }
 
-// A program adds an endpoint of its own, such as one for health.
+// A program adds its own endpoint, such as a health check.
 func ExampleOptions_front() {
 	pool := userpool.New(userpool.Options{Front: func(endpoints http.Handler) http.Handler {
 		mux := http.NewServeMux()
@@ -70,7 +70,7 @@ func ExampleOptions_issuer() {
 	// Output: 200 OK
 }
 
-// An application registers itself, and signs people in by the client that it got.
+// An application registers itself, and signs people in with the client that it got.
 func ExampleOptions_openRegistration() {
 	pool := userpool.New(userpool.Options{OpenRegistration: true})
 	defer pool.Close()
@@ -95,7 +95,7 @@ func ExampleOptions_openRegistration() {
 	// Output: 201 /cb true
 }
 
-// A test knows the application's port only when it listens.
+// A test knows the application's port only once it listens.
 func ExamplePool_AllowOrigin() {
 	pool := userpool.New(userpool.Options{})
 	defer pool.Close()

@@ -92,7 +92,7 @@ func ExamplePool_Tamper() {
 	// Output: true
 }
 
-// A request of a user who is signed in, for a handler that takes bearer tokens.
+// A signed-in user's request, for a handler that accepts bearer tokens.
 func ExamplePool_Authorize() {
 	pool := userpool.New(userpool.Options{})
 	defer pool.Close()
@@ -103,7 +103,7 @@ func ExamplePool_Authorize() {
 	// Output: true
 }
 
-// What the application has sent to the token endpoint.
+// The requests that the application has sent to the token endpoint.
 func ExamplePool_Requests() {
 	pool := userpool.New(userpool.Options{})
 	defer pool.Close()
@@ -120,7 +120,7 @@ func ExamplePool_Requests() {
 	// Output: POST password
 }
 
-// A user signs up by the JSON API, as Amplify and the SDKs do, and confirms the address
+// A user signs up with the JSON API, as Amplify and the SDKs do, and confirms the address
 // with the code that a pool would have sent.
 func ExamplePool_ConfirmationCode() {
 	pool := userpool.New(userpool.Options{})

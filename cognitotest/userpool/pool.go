@@ -17,65 +17,66 @@ import (
 // Options are the options of a pool. The zero value is a complete pool: one
 // public client for an application on http://localhost:8021, and two users.
 type Options struct {
-	// Addr is where to listen. Only loopback addresses are accepted, because
-	// the pool hands out sessions for passwords that are printed in tests; see AnyAddr.
+	// Addr is the address to listen on. Only loopback addresses are accepted, because
+	// anybody can sign in with passwords that are printed in tests. See AnyAddr.
 	//
-	// Optional. Default: "127.0.0.1:0", a free port.
+	// Optional. Default: "127.0.0.1:0", for a free port.
 	Addr string
 
-	// AnyAddr accepts an Addr that others can reach, as inside a container.
+	// AnyAddr allows an Addr that others can reach, as in a container.
 	//
 	// Optional. Default: false.
 	AnyAddr bool
 
-	// PublicURL is what the pool calls itself where it is not reached by Addr, such as
+	// PublicURL is the pool's URL if it differs from Addr, such as
 	// "http://pool.localhost:9229". It has no path.
 	//
 	// Optional. Default: the address that it listens on.
 	PublicURL string
 
-	// Front stands before the pool's own endpoints and gets them as an argument, for
-	// a program that adds some.
+	// Front wraps the pool's own endpoints, for a program that adds endpoints. Its
+	// argument is the handler of the pool's endpoints.
 	//
-	// Optional. Default: nil, nothing.
+	// Optional. Default: nil, for none.
 	Front func(endpoints http.Handler) http.Handler
 
-	// UserPoolID is the pool's id, the last part of its issuer.
+	// UserPoolID is the pool's ID, the last part of its issuer.
 	//
 	// Optional. Default: "us-east-1_TestPool1".
 	UserPoolID string
 
-	// Name is what the pages call the pool.
+	// Name is the pool's name on its pages.
 	//
 	// Optional. Default: "Local user pool".
 	Name string
 
-	// Clients are the app clients. The first is the one that
-	// [Pool.SignIn] uses, and every helper that is told no other.
+	// Clients are the app clients. [Pool.SignIn] and the other helpers use the first
+	// one, unless they are told which one to use.
 	//
-	// Optional. Default: when empty, nil or not, one public client,
-	// "1example23456789", of an application on http://localhost:8021.
+	// Optional. Default: if empty or nil, one public client, "1example23456789", for
+	// an application on http://localhost:8021.
 	Clients []Client
 
-	// Users are the people who can sign in. An empty slice that is not nil
-	// means nobody, until [Pool.SetUser].
+	// Users are the users who can sign in. An empty slice that is not nil means no
+	// users, until [Pool.SetUser].
 	//
-	// Optional. Default: when nil, alice (password "wonderland", group "admin")
+	// Optional. Default: if nil, alice (password "wonderland", group "admin")
 	// and bob (password "builder", no group, e-mail not verified).
 	Users []User
 
-	// Providers are the identity providers with which the pool federates.
+	// Providers are the identity providers that the pool federates with.
 	//
 	// Optional. Default: none.
 	Providers []Provider
 
-	// CaseSensitive tells Alice from alice, in names and in e-mail addresses alike.
+	// CaseSensitive distinguishes Alice from alice, in usernames and in e-mail
+	// addresses.
 	//
-	// Optional. Default: false, as in pools that the AWS console makes.
+	// Optional. Default: false, as in pools that the AWS console creates.
 	CaseSensitive bool
 
-	// Issuer is what the tokens say from the start, such as an issuer of AWS; it ends
-	// in the pool's id. An application then finds the keys by [Pool.Transport].
+	// Issuer is the iss of the tokens from the start, such as an issuer of AWS. It ends
+	// with the pool's ID. An application then fetches the keys through [Pool.Transport].
 	//
 	// Optional. Default: [Pool.Home].
 	Issuer string
@@ -86,8 +87,8 @@ type Options struct {
 	// Optional. Default: 400.
 	InvalidClientStatus int
 
-	// ErrorsWithoutState leaves state out of errors at the redirect URI, all but
-	// login_required: the documentation shows it with that one alone.
+	// ErrorsWithoutState leaves state out of errors at the redirect URI, except
+	// login_required: the documentation shows state only with that one.
 	//
 	// Optional. Default: false.
 	ErrorsWithoutState bool

@@ -160,10 +160,10 @@ func (p *Pool) isReplay(token string, client Client) bool {
 		!used.family.revoked && p.Now().Before(used.family.expires)
 }
 
-// EndSessions signs a user out everywhere, as an administrator would: their
-// refresh tokens are dead and userInfo refuses their access tokens. Their login
-// on the pool's own page is not touched, and whoever verifies tokens locally
-// notices nothing until they expire.
+// EndSessions signs a user out everywhere, as an administrator would: their refresh
+// tokens are revoked, and userInfo refuses their access tokens. Their session on the
+// pool's own page remains, and applications that verify tokens locally notice nothing
+// until the tokens expire.
 func (p *Pool) EndSessions(username string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

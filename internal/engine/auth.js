@@ -1,4 +1,4 @@
-// Sign-in for the pages of this app. Tokens never get here, only to its server.
+// Sign-in for this app's pages. Tokens never reach the browser, only the server.
 const base = "{base}"; // of BaseURL, "" in most apps
 const as = (method) => ({ method, headers: { Accept: "application/json" }, cache: "no-store", signal: AbortSignal.timeout(3e4) });
 
@@ -6,20 +6,20 @@ const as = (method) => ({ method, headers: { Accept: "application/json" }, cache
 export async function session() {
   const response = await window.fetch(base + "{user}", as("GET"));
   if (response.ok) return response.json();
-  throw Object.assign(new Error("Who is signed in cannot be known"), { response });
+  throw Object.assign(new Error("Cannot tell who is signed in"), { response });
 }
 
-// user is the claims of who is signed in, or null.
+// user is the signed-in user's claims, or null.
 export const user = async () => (await session()).user;
 
-// renew has the tokens renewed now. Calls at the same time are one.
+// renew renews the tokens now. Concurrent calls share one request.
 let renewing;
 export async function renew() {
   renewing ??= window.fetch(base + "{refresh}", as("POST")).finally(() => (renewing = null));
   return (await renewing).clone();
 }
 
-// fetch is the browser's, and after a 401 it renews the tokens and tries once more.
+// fetch is like the browser's, but after a 401 it renews the tokens and retries once.
 async function send(input, init) {
   const request = new Request(input, init);
   const response = await window.fetch(request.clone());
@@ -30,7 +30,7 @@ async function send(input, init) {
 }
 export { send as fetch };
 
-// loginURL leads through the login and back: here, or to another path of the app.
+// loginURL signs in and returns here, or to another path of the app.
 export function loginURL(back = location.pathname + location.search + location.hash) {
   if (back.startsWith(base + "/")) back = back.slice(base.length);
   return base + "{login}?return_to=" + encodeURIComponent(back);
