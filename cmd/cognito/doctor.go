@@ -17,18 +17,18 @@ import (
 
 const doctorUsage = `Usage: cognito doctor [flags] [app]
 
-Asks a user pool whether an app's settings are right. It needs no AWS credentials, signs
-nobody in and changes nothing. Settings come from COGNITO_* variables, as cognito.FromEnv
-reads them, and from these flags. With the address of a running app as the argument, such
-as https://app.example.com, what its login and its sign-out say is read from there; the
-pool's ID (-pool-id) and the client secret are not, since no app tells them.
+Checks an app's settings against a user pool. It needs no AWS credentials, signs nobody in
+and changes nothing. Settings come from COGNITO_* variables, as cognito.FromEnv reads them,
+and from these flags. If the argument is the address of a running app, such as
+https://app.example.com, settings are read from where its login and sign-out redirect to.
+The pool's ID (-pool-id) and the client secret are not, because no app reveals them.
 
 `
 
 const doctorEnd = `
-What Cognito answers is known from AWS's documentation and public reports, and was never
-tried against AWS. If a finding is wrong, or one is missing, please report it with the
-output of "cognito doctor --json".
+Cognito's responses are known from AWS's documentation and public reports; nothing has been
+tested against AWS. If a finding is wrong or missing, please report it with the output of
+"cognito doctor --json".
 `
 
 // doctorReport is what --json prints.

@@ -1,4 +1,4 @@
-// Command cognito helps whoever develops with Amazon Cognito, in any language.
+// Command cognito helps developers who use Amazon Cognito, in any language.
 //
 //	go run github.com/bar-tech/cognito/cmd/cognito@latest pool
 //
@@ -6,7 +6,7 @@
 //
 //	go run github.com/bar-tech/cognito/cmd/cognito@latest doctor
 //
-// asks a real one whether the settings of an app are right. README.md has the rest.
+// checks an app's settings against a real user pool. README.md has the rest.
 package main
 
 import (
@@ -23,8 +23,8 @@ var commands = map[string]func(args []string, stdout, stderr io.Writer) int{
 
 const usage = `Usage: cognito <command> [flags]
 
-  pool    a Cognito user pool on this machine
-  doctor  what is wrong with a user pool's settings, asked live
+  pool    runs a Cognito user pool on this machine
+  doctor  checks an app's settings against a live user pool
 
 cognito <command> -h lists the flags.
 `

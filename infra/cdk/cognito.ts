@@ -1,9 +1,9 @@
 // A user pool for github.com/bar-tech/cognito: pool, login domain, one app client
 // and its branding style. See ../README.md.
 //
-// It is made of CloudFormation's own resources (Cfn…), since the constructs above
-// them add settings of their own, such as flows and messages. Why a setting is as
-// it is, stands beside it in ../cloudformation/cognito.yaml.
+// It uses CloudFormation's own resources (Cfn…), because the higher-level constructs add
+// their own settings, such as flows and messages. ../cloudformation/cognito.yaml gives
+// the reason for each setting.
 import { CfnOutput, RemovalPolicy, Stack } from 'aws-cdk-lib/core';
 import * as cognito from 'aws-cdk-lib/aws-cognito';
 import { Construct } from 'constructs';

@@ -2,35 +2,34 @@
 # and its branding style. See ../README.md.
 #
 # Cognito's Update calls reset what they do not get, and the provider sends only
-# what is here and what it read before. So settings are written out that happen to
-# be defaults today; change them here and not in the console.
+# what is here and what it read before. So settings are written out even if they are
+# defaults today. Make changes here, not in the console.
 
 data "aws_region" "current" {}
 
 resource "aws_cognito_user_pool" "this" {
   name = var.domain_prefix
-  # A pool cannot be restored, and passwords cannot be exported: destroy stops here
-  # until this is INACTIVE.
+  # A pool cannot be restored, and passwords cannot be exported. So terraform destroy
+  # fails until this is INACTIVE.
   deletion_protection = "ACTIVE"
   # The Lite plan has no managed login.
   user_pool_tier = "ESSENTIALS"
 
-  # These two can never be changed: another value is another pool, without its
-  # users. So is a schema block without its constraints, which is why there is none:
-  # the standard attributes need none.
+  # These two can never be changed: another value creates another pool, without the
+  # users. A schema block without its constraints does so too, which is why there is
+  # none: the standard attributes do not need it.
   username_attributes = ["email"]
   username_configuration {
     case_sensitive = false
   }
 
   auto_verified_attributes = ["email"]
-  # Else a new address takes the place of the verified one at once.
+  # Otherwise a new e-mail address replaces the verified one at once.
   user_attribute_update_settings {
     attributes_require_verification_before_update = ["email"]
   }
 
-  # Cognito lets strangers sign up unless told otherwise. Make this false to let
-  # them.
+  # By default, Cognito lets anybody sign up. Set this to false to allow it.
   admin_create_user_config {
     allow_admin_create_user_only = true
   }
@@ -66,32 +65,32 @@ resource "aws_cognito_user_pool_client" "this" {
   # Config.Scopes. aws.cognito.signin.user.admin is left out: with it, a user's
   # token could change the user's attributes.
   allowed_oauth_scopes = ["openid", "email", "profile"]
-  # A client without a provider has nobody to sign in. Add federated ones by their
-  # names in the pool.
+  # A client without an identity provider can sign nobody in. Add federated providers
+  # by their names in the pool.
   supported_identity_providers = ["COGNITO"]
   # BaseURL followed by Config.RedirectPath, and by Config.AfterLogout.
   callback_urls = ["${var.base_url}/login/redirect"]
   logout_urls   = ["${var.base_url}/"]
 
-  # Rotation must not meet ALLOW_REFRESH_TOKEN_AUTH, which is among the flows of a
-  # client that names none. So one is named. Passkeys and one-time codes need
-  # ALLOW_USER_AUTH besides. Who gives up rotation applies twice: a change that
-  # removes the block and adds that flow is refused.
+  # Rotation is not allowed together with ALLOW_REFRESH_TOKEN_AUTH, which a client has
+  # by default if it lists no flows. So one is listed. Passkeys and one-time codes also
+  # need ALLOW_USER_AUTH. To give up rotation, apply twice: a change that removes the
+  # block and adds that flow at the same time is refused.
   explicit_auth_flows = ["ALLOW_USER_SRP_AUTH"]
-  # The grace period lets a renewal be repeated whose answer was lost, and two
-  # instances renew at the same time. 0 would end such sessions.
+  # With the grace period, a renewal whose response was lost can be repeated, and two
+  # instances can renew at the same time. With 0, such sessions would end.
   refresh_token_rotation {
     feature                    = "ENABLED"
     retry_grace_period_seconds = 60
   }
-  enable_token_revocation = true # else logout leaves the refresh token alive
+  enable_token_revocation = true # otherwise refresh tokens stay valid after a sign-out
 
-  # The units differ unless they are given: hours, hours and days. Shorter access
-  # tokens than Cognito's own session cookie of an hour gain little.
+  # Without units, these would be hours, hours and days. Access tokens that are shorter
+  # than Cognito's own session of an hour gain little.
   access_token_validity = 60
   id_token_validity     = 60
-  # Not less than Config.AbsoluteTimeout. Rotation does not prolong it: a new
-  # refresh token has what was left to the old one.
+  # At least Config.AbsoluteTimeout. Rotation does not extend it: a new
+  # refresh token has the remaining lifetime of the old one.
   refresh_token_validity = 7
   token_validity_units {
     access_token  = "minutes"
@@ -99,10 +98,10 @@ resource "aws_cognito_user_pool_client" "this" {
     refresh_token = "days"
   }
 
-  # Else login and recovery tell strangers who has an account.
+  # Otherwise login and account recovery reveal who has an account.
   prevent_user_existence_errors = "ENABLED"
-  # Every attribute of the scopes, or the token endpoint answers invalid_grant:
-  # email_verified belongs to "email".
+  # All attributes of the scopes. If one is missing, the token endpoint answers
+  # invalid_grant: email_verified belongs to "email".
   read_attributes = [
     "address",
     "birthdate",
@@ -122,12 +121,12 @@ resource "aws_cognito_user_pool_client" "this" {
     "website",
     "zoneinfo",
   ]
-  # Without this list, custom:… attributes would be writable by whoever signs up.
-  # Attributes that a federated provider maps must be here.
+  # Without this list, custom:… attributes could be written by anybody who signs up.
+  # Attributes that a federated provider maps must be listed here.
   write_attributes = ["email", "name"]
 }
 
-# A client made by a provider has no style, and managed login shows it nothing but
+# A client that Terraform creates has no style, and managed login only shows it
 # "Login pages unavailable". Every client needs one of its own.
 resource "aws_cognito_managed_login_branding" "this" {
   user_pool_id                = aws_cognito_user_pool.this.id

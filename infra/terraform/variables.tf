@@ -12,13 +12,13 @@ variable "domain_prefix" {
 variable "base_url" {
   type        = string
   default     = "http://localhost:8021"
-  description = "The app's public address (Config.BaseURL), without a slash at its end."
+  description = "The app's public address (Config.BaseURL), without a trailing slash."
 
   # Cognito takes plain http for loopback addresses only. A slash at the end would
   # double in the client's URLs, which Cognito compares letter by letter.
   validation {
     condition     = can(regex("^(https://[^/?#\\s]+|http://(localhost|127\\.0\\.0\\.1|\\[::1\\])(:[0-9]+)?)(/[0-9A-Za-z._~-]+)*$", var.base_url))
-    error_message = "Use an https address, or http on localhost, without a slash at its end."
+    error_message = "Use an https address, or http on localhost, without a trailing slash."
   }
 }
 
@@ -26,7 +26,7 @@ variable "base_url" {
 variable "client_type" {
   type        = string
   default     = "confidential"
-  description = "Whether the app client has a secret: confidential or public. Without one, a stolen refresh token can be used."
+  description = "Whether the app client has a secret: confidential or public. Without a secret, anybody can use a stolen refresh token."
 
   validation {
     condition     = var.client_type == "confidential" || var.client_type == "public"
