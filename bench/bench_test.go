@@ -41,7 +41,7 @@ func TestEverythingRuns(t *testing.T) {
 			t.Errorf("the results do not mention %q", p.title)
 		}
 	}
-	headings := []string{"## One request", "## Verifying", "## Logging in", "## Many live sessions", "## Under load"}
+	headings := []string{"## One request", "## Verifying", "## Signing in", "## Many live sessions", "## Under load"}
 	if !strings.Contains(string(text), errNoRedis.Error()) {
 		headings = append(headings, "## With sessions in Redis")
 	}
