@@ -18,6 +18,7 @@ func TestRivals(t *testing.T) {
 	t.Parallel()
 	tell(t, []story{
 		{"the winner's answer comes last", anyGrace, "a", winnerComesLast, "ab"},
+		{"the winner waits for keys", noGrace, "b", winnerWaitsForKeys, "ba"},
 		{"the dead one is stored last", aGrace, "a", func(s *stage) { deadOneIsLast(s, cognitotest.Fault{}) }, "ab"},
 		{"the dead one is stored last, and Cognito is down when it looks", aGrace, "a", func(s *stage) { deadOneIsLast(s, refreshFails(1)) }, "ab"},
 		{"the living one is stored last", aGrace, "a", livingOneIsLast, "ab"},
@@ -44,6 +45,22 @@ func winnerComesLast(s *stage) {
 	held.Open()
 	mustAllBe(s.a, "alice", winner())
 	mustAllBe(s.b, "alice", loser())
+	s.mustHaveRaced(2)
+}
+
+// winnerWaitsForKeys: it has stored its refresh token, and cannot verify the tokens yet.
+// The one that was refused does so in its place.
+func winnerWaitsForKeys(s *stage) {
+	keys := s.holdKeys()
+	answer, rotated := parkAnswer(s.T, s.pool)
+	winner := s.ask(s.a)
+	<-rotated
+	loser := s.ask(s.b)
+	s.asked(2)
+	answer.Open()
+	mustAllBe(s.b, "alice", loser())
+	keys.Open()
+	mustAllBe(s.a, "alice", winner())
 	s.mustHaveRaced(2)
 }
 
