@@ -210,3 +210,26 @@ func TestProviderPolicies(t *testing.T) {
 		t.Error("the wrong page submits itself")
 	}
 }
+
+// TestForgedUnsolicitedAnswer: a pool that accepts no logins begun at a provider takes no answer
+// without its own state: an attacker would sign a victim in as themselves.
+func TestForgedUnsolicitedAnswer(t *testing.T) {
+	t.Parallel()
+	p := newFederation(t, userpool.Client{}, userpool.Options{})
+	quiet := adfs
+	quiet.Unsolicited = false
+	p.pool.SetProvider(quiet)
+	p.pool.Break(userpool.SAMLResponse, userpool.Fault{Times: 1, Status: http.StatusTeapot})
+	mallory := p.pool.NewBrowser()
+	mallory.LoginAt("ADFS", p.authorizeURL(at("ADFS")), "123", "lutwidge")
+	form := p.pool.Requests(userpool.SAMLResponse)[0].Form
+	relay := url.Values{"client_id": {p.client.ID}, "response_type": {"code"}, "redirect_uri": {p.redirectURI()}}
+	forged := url.Values{"SAMLResponse": form["SAMLResponse"], "RelayState": {relay.Encode()}}
+	victim := p.pool.NewBrowser()
+	if page := victim.Post(p.pool.URL()+"/saml2/idpresponse", forged); page.Status != http.StatusBadRequest || sessionOf(victim, p.pool.URL()) != "" {
+		t.Errorf("the victim ends at %s with %d", page.URL, page.Status)
+	}
+	if page := mallory.Post(p.pool.URL()+"/saml2/idpresponse", form); !page.URL.Query().Has("code") {
+		t.Errorf("the honest answer ends at %s", page.URL)
+	}
+}
