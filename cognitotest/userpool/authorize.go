@@ -54,6 +54,11 @@ func (p *Pool) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, request, refused)
 		return
 	}
+	if p.cannotCarry(request) {
+		noStore(w)
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
 	provider, chosen := p.chosenProvider(request)
 	session, known := p.session(r)
 	// To ask for the password again is not to sign out: the session stays, and

@@ -103,6 +103,12 @@ func (p *Pool) providerLinks(c Client, q url.Values) []providerLink {
 	return links
 }
 
+// cannotCarry reports whether a state is JSON as it is: where there is a choice of
+// providers, Cognito packs it into a state of its own and chokes on it, without a word.
+func (p *Pool) cannotCarry(a authorization) bool {
+	return strings.HasPrefix(a.state, "{") && len(p.supportedBy(a.client)) > 1
+}
+
 // toProvider sends a visitor to the page of an identity provider.
 func (p *Pool) toProvider(w http.ResponseWriter, r *http.Request, a authorization, name string) {
 	now := p.Now()

@@ -35,3 +35,24 @@ func TestBrowserLeavesImitationsAlone(t *testing.T) {
 		t.Errorf("the honest page ends at %s", page.URL)
 	}
 }
+
+// TestStateOfJSON: where a client has a choice of providers, a state that is JSON gets an empty 400; in base64, or
+// without the choice, it comes back.
+func TestStateOfJSON(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		state  string
+		client userpool.Client
+		status int
+	}{
+		{`{"a":1}`, userpool.Client{}, http.StatusBadRequest},
+		{`{"a":1}`, userpool.Client{SupportedIdentityProviders: []string{"COGNITO"}}, http.StatusFound},
+		{"eyJhIjoxfQ", userpool.Client{}, http.StatusFound},
+	} {
+		p := newFederation(t, row.client, userpool.Options{})
+		a := p.get(p.authorizeURL(map[string]string{"state": row.state}), "")
+		if a.status != row.status || a.status == http.StatusBadRequest && a.body != "" {
+			t.Errorf("%s for %v: %d %s", row.state, row.client.SupportedIdentityProviders, a.status, a.body)
+		}
+	}
+}
