@@ -102,13 +102,15 @@ func TestIdentities(t *testing.T) {
 			t.Errorf("userInfo says %s", info.body)
 		}
 	}
-	// An administrator may have changed them since.
-	p.pool.SetUser(p.pool.Federate("Google", "123"))
-	told := p.api("AdminGetUser", `{"UserPoolId":"`+p.pool.UserPoolID()+`","Username":"Google_123"}`, nil)
-	user := told.body
-	if created, _ := told.members["UserCreateDate"].(float64); created < 1e9 {
+	told := func(name string) answer {
+		return p.api("AdminGetUser", `{"UserPoolId":"`+p.pool.UserPoolID()+`","Username":"`+name+`"}`, nil)
+	}
+	if created, _ := told("ADFS_123").members["UserCreateDate"].(float64); created < 1e9 {
 		t.Errorf("the user is of %v", created)
 	}
+	// An administrator may have changed them since.
+	p.pool.SetUser(p.pool.Federate("Google", "123"))
+	user := told("Google_123").body
 	if !strings.Contains(user, `"UserStatus":"EXTERNAL_PROVIDER"`) || !strings.Contains(user, `\"providerName\":\"Google\"`) {
 		t.Errorf("the API says %s", user)
 	}
