@@ -171,7 +171,7 @@ var addressesNotAsked = cognito.Finding{
 var secretNotAsked = cognito.Finding{
 	Code: "secret_not_asked", Field: "ClientSecret",
 	Problem: "the app client has a secret, and the app's secret was not checked, because no app reveals it",
-	Remedy:  "set COGNITO_CLIENT_SECRET",
+	Remedy:  "set COGNITO_CLIENT_SECRET, and COGNITO_USER_POOL_DOMAIN (or -domain) to say where it may be sent",
 }
 
 // withNotAsked adds what could not be asked, in place of what only seems to be wrong.

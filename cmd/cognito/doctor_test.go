@@ -152,6 +152,31 @@ func TestDoctorLearnsFromTheApp(t *testing.T) {
 	}
 }
 
+// TestDoctorSendsTheSecretToNobodyElse: whoever answers at an app's address names a pool of
+// their own, so that the doctor checks the operator's client secret there.
+func TestDoctorSendsTheSecretToNobodyElse(t *testing.T) {
+	for _, name := range []string{"USER_POOL_DOMAIN", "CLIENT_ID", "SCOPES", "RESOURCE", "BASE_URL", "REDIRECT_PATH", "AFTER_LOGOUT", "LOGIN_PATH", "LOGOUT_PATH"} {
+		t.Setenv("COGNITO_"+name, "")
+	}
+	t.Setenv("BASE_URL", "")
+	t.Setenv("COGNITO_CLIENT_SECRET", "s3cret")
+	client := cognitotest.Client{ID: "app", Secret: "s3cret"}
+	pool := cognitotest.New(cognitotest.Options{Clients: []cognitotest.Client{client}})
+	t.Cleanup(pool.Close)
+	address := serveApp(t, cognito.New(pool.Config()))
+	pool.AllowOrigin(address)
+	ask := func(args ...string) (status int, out bytes.Buffer) {
+		status = run(append([]string{"doctor", "-pool-id", pool.UserPoolID(), "-issuer", pool.Issuer()}, append(args, address)...), &out, &out)
+		return status, out
+	}
+	if status, out := ask(); status != 2 || pool.Calls(cognitotest.Token) != 0 || !strings.Contains(out.String(), "COGNITO_USER_POOL_DOMAIN") || strings.Contains(out.String(), "s3cret") {
+		t.Errorf("the pool was sent %d secrets, and it ends with %d: %s", pool.Calls(cognitotest.Token), status, &out)
+	}
+	if status, out := ask("-domain", pool.URL()); status != 0 || pool.Calls(cognitotest.Token) == 0 {
+		t.Errorf("with the domain it ends with %d: %s", status, &out)
+	}
+}
+
 // TestDoctorAsksForEveryCode: each finding that there can be answers a question of those
 // that are listed, or has a reason to stand outside.
 func TestDoctorAsksForEveryCode(t *testing.T) {

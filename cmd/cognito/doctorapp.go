@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -111,8 +112,16 @@ func hasLoginCookie(answer *http.Response) bool {
 	return false
 }
 
+// errSecretForAnybody: whoever answers at the app's address, an attacker on the way to it
+// included, could name a domain of theirs and be sent the secret.
+var errSecretForAnybody = errors.New("cognito doctor: COGNITO_CLIENT_SECRET is set, but COGNITO_USER_POOL_DOMAIN is not: " +
+	"the secret is not sent to a domain that only the app names; set the domain (or -domain), or unset the secret")
+
 // learn sets the variables of settings that a running app tells and nobody has set.
 func learn(ctx context.Context, address string) error {
+	if os.Getenv("COGNITO_CLIENT_SECRET") != "" && os.Getenv("COGNITO_USER_POOL_DOMAIN") == "" {
+		return errSecretForAnybody
+	}
 	app := newRunningApp(address)
 	answer, err := app.login(ctx, os.Getenv("COGNITO_LOGIN_PATH"))
 	if err != nil {
