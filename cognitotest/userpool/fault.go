@@ -120,9 +120,16 @@ func (p *Pool) Break(endpoint Endpoint, fault Fault) {
 	p.faults.active[endpoint] = append(p.faults.active[endpoint], &activeFault{fault, fault.Times})
 }
 
-// Heal removes the faults of the given endpoints, or of all endpoints if none is
-// given. Requests that a fault already affects are not released.
+// Heal removes the faults of the given endpoints. If none is given, it removes those of
+// all endpoints, and what [Pool.FailNextLogin] and [Pool.FailProvider] have left for the
+// next login. Requests that a fault already affects are not released.
 func (p *Pool) Heal(endpoints ...Endpoint) {
+	if len(endpoints) == 0 {
+		p.mu.Lock()
+		p.failNext = nil
+		clear(p.federation.failing)
+		p.mu.Unlock()
+	}
 	p.faults.mu.Lock()
 	defer p.faults.mu.Unlock()
 	if len(endpoints) == 0 {

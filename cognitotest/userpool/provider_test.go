@@ -47,6 +47,12 @@ func TestProviderErrors(t *testing.T) {
 	if page := p.pool.NewBrowser().LoginAt("Google", p.authorizeURL(at("Google")), "123", "lutwidge"); page.URL.Query().Get("error_description") != "Already found an entry for username google_123. " {
 		t.Errorf("a trigger that refuses ends at %s", page.URL)
 	}
+	p.pool.FailNextLogin("invalid_request", "not today")
+	p.pool.FailProvider("Google", "", "")
+	p.pool.Heal()
+	if page := p.pool.NewBrowser().LoginAt("Google", p.authorizeURL(at("Google")), "123", "lutwidge"); page.URL.Query().Get("code") == "" {
+		t.Errorf("after Heal a login ends at %s", page.URL)
+	}
 	user := p.pool.Federate("Google", "123")
 	user.Disabled = true
 	p.pool.SetUser(user)
