@@ -30,11 +30,12 @@ func ExampleBrowser_Login() {
 	}})
 	defer pool.Close()
 
-	// Where an application would send its visitor:
+	// Where an application on a phone would send its visitor:
+	pool.AllowOrigin("myapp://phone")
 	start := pool.URL() + "/oauth2/authorize?" + url.Values{
 		"response_type": {"code"},
 		"client_id":     {"1example23456789"},
-		"redirect_uri":  {"http://localhost:8021/login/redirect"},
+		"redirect_uri":  {"myapp://phone/login/redirect"},
 		"state":         {"xyz"},
 	}.Encode()
 

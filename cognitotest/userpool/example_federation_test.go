@@ -9,12 +9,14 @@ import (
 
 // newFederatedPool has a provider with one user.
 func newFederatedPool() *userpool.Pool {
-	return userpool.New(userpool.Options{Providers: []userpool.Provider{{
+	pool := userpool.New(userpool.Options{Providers: []userpool.Provider{{
 		Name: "Google", Type: "Google",
 		Users: []userpool.ProviderUser{{
 			ID: "1234", Password: "lutwidge", Attributes: map[string]string{"email": "carol@example.com"},
 		}},
 	}}})
+	pool.AllowOrigin(phoneApp)
+	return pool
 }
 
 // federatedLogin is where an application sends a visitor who is to sign in with Google.
@@ -22,7 +24,7 @@ func federatedLogin(pool *userpool.Pool) string {
 	return pool.URL() + "/oauth2/authorize?" + url.Values{
 		"response_type":     {"code"},
 		"client_id":         {"1example23456789"},
-		"redirect_uri":      {"http://localhost:8021/login/redirect"},
+		"redirect_uri":      {phoneApp + "/login/redirect"},
 		"state":             {"xyz"},
 		"identity_provider": {"Google"},
 	}.Encode()

@@ -76,7 +76,7 @@ func ExampleOptions_openRegistration() {
 	defer pool.Close()
 
 	answer, err := http.Post(pool.URL()+"/oauth2/register", "application/json",
-		strings.NewReader(`{"redirect_uris":["http://localhost:3000/cb"],"token_endpoint_auth_method":"none"}`))
+		strings.NewReader(`{"redirect_uris":["myapp://phone/cb"],"token_endpoint_auth_method":"none"}`))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -89,7 +89,7 @@ func ExampleOptions_openRegistration() {
 		fmt.Println(err)
 		return
 	}
-	login := pool.URL() + "/oauth2/authorize?response_type=code&redirect_uri=http://localhost:3000/cb&client_id=" + client.ID
+	login := pool.URL() + "/oauth2/authorize?response_type=code&redirect_uri=myapp://phone/cb&client_id=" + client.ID
 	page := pool.NewBrowser().Login(login, "alice", "wonderland")
 	fmt.Println(answer.StatusCode, page.URL.Path, page.URL.Query().Has("code"))
 	// Output: 201 /cb true

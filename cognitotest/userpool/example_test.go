@@ -14,9 +14,13 @@ import (
 	"github.com/bar-tech/cognito/cognitotest/userpool"
 )
 
-// login is where the application of a default client sends its visitors.
-const login = "/oauth2/authorize?response_type=code&state=xyz" +
-	"&client_id=1example23456789&redirect_uri=http://localhost:8021/login/redirect"
+// phoneApp is an application on a phone, so no example visits what happens to listen on
+// this machine. login is where it sends its visitors.
+const (
+	phoneApp = "myapp://phone"
+	login    = "/oauth2/authorize?response_type=code&state=xyz" +
+		"&client_id=1example23456789&redirect_uri=" + phoneApp + "/login/redirect"
+)
 
 // A pool is ready when New returns, with a client and two users.
 func ExampleNew() {
@@ -61,6 +65,7 @@ func ExampleBrowser_Login() {
 	pool := userpool.New(userpool.Options{})
 	defer pool.Close()
 
+	pool.AllowOrigin(phoneApp)
 	page := pool.NewBrowser().Login(pool.URL()+login, "alice", "wonderland")
 	fmt.Println(page.URL.Path, page.URL.Query().Get("state"))
 	// Output: /login/redirect xyz
@@ -72,6 +77,7 @@ func ExamplePool_FailNextLogin() {
 	defer pool.Close()
 
 	pool.FailNextLogin("invalid_request", "PreSignUp failed with error not today")
+	pool.AllowOrigin(phoneApp)
 	page := pool.NewBrowser().Login(pool.URL()+login, "alice", "wonderland")
 	fmt.Println(page.URL.Query().Get("error_description"))
 	// Output: PreSignUp failed with error not today

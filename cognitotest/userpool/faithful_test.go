@@ -89,12 +89,13 @@ func TestLikeHTTPTest(t *testing.T) {
 	}
 	pool.StartTLS()
 	wantPanic(t, "already been started", pool.Start)
+	pool.AllowOrigin("myapp://phone") // which nobody on this machine listens at
 	page := pool.NewBrowser().Get(pool.URL() + "/")
 	if !strings.HasPrefix(pool.URL(), "https://127.0.0.1:") || page.Err != nil || page.Status != http.StatusOK {
 		t.Errorf("%s answers %d (%v)", pool.URL(), page.Status, page.Err)
 	}
 	if page := pool.NewBrowser().Login(pool.URL()+"/oauth2/authorize?"+url.Values{
-		"client_id": {"1example23456789"}, "redirect_uri": {"http://localhost:8021/login/redirect"}, "response_type": {"code"},
+		"client_id": {"1example23456789"}, "redirect_uri": {"myapp://phone/login/redirect"}, "response_type": {"code"},
 	}.Encode(), "alice", "wonderland"); page.URL.Query().Get("code") == "" {
 		t.Errorf("alice ended at %s (%v)", page.URL, page.Err)
 	} else {
