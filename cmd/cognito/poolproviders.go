@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -27,27 +26,21 @@ type providerUserFile struct {
 	Attributes map[string]string `json:"attributes"`
 }
 
-const (
-	localUsers   = "COGNITO" // what a client calls the pool itself among its providers
-	samlProvider = "SAML"
-)
-
-var (
-	providerName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,31}$`)
-	providerTypes = []string{"OIDC", samlProvider, "Google", "Facebook", "LoginWithAmazon", "SignInWithApple"}
-)
+const localUsers = "COGNITO" // what a client calls the pool itself among its providers
 
 // checkProviders finds what is wrong with identity providers, and with what clients
 // say of them.
 func (f poolFile) checkProviders(complain func(path, format string, values ...any)) {
 	known := []string{localUsers}
 	for i, provider := range f.Providers {
-		path := fmt.Sprintf("providers[%d]", i)
-		if slices.Contains(known, provider.Name) || !providerName.MatchString(provider.Name) {
-			complain(path+".name", "is %q, want 1 to 32 letters, digits, dots and hyphens that no other provider has, and not %s", provider.Name, localUsers)
+		path := fmt.Sprintf("providers[%d].", i)
+		for _, found := range provider.provider().Problems() {
+			complain(path+inFile(found.Field), "%s", found.Problem)
+		}
+		if provider.Name != localUsers && slices.Contains(known, provider.Name) {
+			complain(path+"name", "is %q, which another provider has", provider.Name)
 		}
 		known = append(known, provider.Name)
-		provider.check(path, complain)
 	}
 	for i, client := range f.Clients {
 		for j, name := range client.Providers {
@@ -58,26 +51,13 @@ func (f poolFile) checkProviders(complain func(path, format string, values ...an
 	}
 }
 
-func (p providerFile) check(path string, complain func(path, format string, values ...any)) {
-	if p.Type != "" && !slices.Contains(providerTypes, p.Type) {
-		complain(path+".type", "is %q, want one of %s", p.Type, strings.Join(providerTypes, ", "))
+// inFile is what the settings file calls a field of a provider.
+func inFile(field string) string {
+	parts := strings.Split(field, ".")
+	for i, part := range parts {
+		parts[i] = strings.ToLower(part[:1]) + part[1:]
 	}
-	if p.SingleLogout && p.Type != samlProvider {
-		complain(path+".singleLogout", "is true, but only providers of the type %s have it", samlProvider)
-	}
-	if p.Unsolicited && p.Type != samlProvider {
-		complain(path+".unsolicited", "is true, but only providers of the type %s have it", samlProvider)
-	}
-	seen := map[string]bool{}
-	for i, user := range p.Users {
-		if user.ID == "" || seen[user.ID] {
-			complain(fmt.Sprintf("%s.users[%d].id", path, i), "is %q, want one that no other user of the provider has", user.ID)
-		}
-		seen[user.ID] = true
-		if user.Password == "" {
-			complain(fmt.Sprintf("%s.users[%d].password", path, i), "is empty, but the provider's page asks for it")
-		}
-	}
+	return strings.ReplaceAll(strings.Join(parts, "."), "iD", "id")
 }
 
 func (p providerFile) provider() userpool.Provider {

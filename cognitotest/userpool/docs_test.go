@@ -15,7 +15,7 @@ import (
 
 // handedOut are the structs that the pool fills in. What is required or optional
 // is a question for the others, which a test fills in.
-var handedOut = []string{"Browser", "Page", "Pool", "Request", "UnsignedToken"}
+var handedOut = []string{"Browser", "Page", "Pool", "ProviderProblem", "Request", "UnsignedToken"}
 
 // TestFieldsSayWhetherTheyAreRequired keeps the grammar of field comments, which
 // is that of cognito.Config, in every struct that a test fills in.

@@ -82,3 +82,14 @@ func ExamplePool_Federate() {
 	// Output:
 	// Google_1234 carol@example.com
 }
+
+// Provider.Problems is for a program that lets its users set providers.
+func ExampleProvider_Problems() {
+	provider := userpool.Provider{Name: "Okta", Type: "OIDC", SingleLogout: true, Users: []userpool.ProviderUser{{ID: "1234"}}}
+	for _, found := range provider.Problems() {
+		fmt.Println(found.Field, found.Problem)
+	}
+	// Output:
+	// SingleLogout is true, but only providers of the type SAML have it
+	// Users[0].Password is empty, but the provider's page asks for it
+}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // Who else the pool lets sign people in.
@@ -90,11 +91,53 @@ type ProviderUser struct {
 // providerName keeps a name harmless in a path, and in the name of a cookie.
 var providerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,31}$`)
 
+var providerTypes = []string{typeOIDC, typeSAML, "Google", "Facebook", "LoginWithAmazon", "SignInWithApple"}
+
+// ProviderProblem is a field of a [Provider] that cannot work as it is set.
+type ProviderProblem struct {
+	Field   string // such as "Type" or "Users[1].ID"
+	Problem string // what the field is, and what it should be
+}
+
+// Problems lists what [Pool.SetProvider] panics for. Use it for settings that somebody
+// else has written.
+func (provider Provider) Problems() []ProviderProblem {
+	var problems []ProviderProblem
+	complain := func(field, format string, values ...any) {
+		problems = append(problems, ProviderProblem{field, fmt.Sprintf(format, values...)})
+	}
+	if provider.Name == ownDirectory || !providerName.MatchString(provider.Name) {
+		complain("Name", "is %q, want 1 to 32 letters, digits, dots and hyphens, and not %s", provider.Name, ownDirectory)
+	}
+	if provider.Type != "" && !slices.Contains(providerTypes, provider.Type) {
+		complain("Type", "is %q, want one of %s", provider.Type, strings.Join(providerTypes, ", "))
+	}
+	for _, only := range []struct {
+		field string
+		set   bool
+	}{{"SingleLogout", provider.SingleLogout}, {"Unsolicited", provider.Unsolicited}} {
+		if only.set && provider.Type != typeSAML {
+			complain(only.field, "is true, but only providers of the type %s have it", typeSAML)
+		}
+	}
+	seen := map[string]bool{}
+	for i, user := range provider.Users {
+		if user.ID == "" || seen[user.ID] {
+			complain(fmt.Sprintf("Users[%d].ID", i), "is %q, want one that no other user of the provider has", user.ID)
+		}
+		if user.Password == "" {
+			complain(fmt.Sprintf("Users[%d].Password", i), "is empty, but the provider's page asks for it")
+		}
+		seen[user.ID] = true
+	}
+	return problems
+}
+
 // SetProvider adds an identity provider, or replaces the one with the same Name. Users
 // who have signed in through it stay signed in.
 func (p *Pool) SetProvider(provider Provider) {
-	if err := checkProvider(provider); err != nil {
-		panic("userpool: " + err.Error())
+	if problems := provider.Problems(); len(problems) > 0 {
+		panic(fmt.Sprintf("userpool: provider %q: %s %s", provider.Name, problems[0].Field, problems[0].Problem))
 	}
 	provider.Type = withDefault(provider.Type, typeOIDC)
 	provider.Identifiers = slices.Clone(provider.Identifiers)
@@ -109,25 +152,6 @@ func (p *Pool) SetProvider(provider Provider) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.federation.providers.set(provider.Name, provider)
-}
-
-// checkProvider finds what could not work.
-func checkProvider(provider Provider) error {
-	name := provider.Name
-	switch {
-	case name == ownDirectory || !providerName.MatchString(name):
-		return fmt.Errorf("provider %q: want a Name of 1 to 32 letters, digits, dots and hyphens that is not COGNITO", name)
-	case !slices.Contains([]string{"", typeOIDC, typeSAML, "Google", "Facebook", "LoginWithAmazon", "SignInWithApple"}, provider.Type):
-		return fmt.Errorf("provider %q: there is no Type %q", name, provider.Type)
-	case provider.Type != typeSAML && (provider.SingleLogout || provider.Unsolicited):
-		return fmt.Errorf("provider %q: only SAML providers can have SingleLogout and Unsolicited", name)
-	}
-	for _, user := range provider.Users {
-		if user.ID == "" || user.Password == "" {
-			return fmt.Errorf("provider %q: a user needs an ID and a Password, got %q", name, user.ID)
-		}
-	}
-	return nil
 }
 
 // FailProvider makes the next response of an identity provider reach the application as

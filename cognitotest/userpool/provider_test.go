@@ -211,6 +211,7 @@ func TestProvidersThatCannotWork(t *testing.T) {
 		"no name": {}, "the pool's own name": {Name: "COGNITO"}, "a path": {Name: "a/b"}, "a type": {Name: "X", Type: "LDAP"},
 		"logout": {Name: "X", SingleLogout: true}, "unsolicited": {Name: "X", Unsolicited: true},
 		"no password": {Name: "X", Users: []userpool.ProviderUser{{ID: "1"}}}, "no id": {Name: "X", Users: []userpool.ProviderUser{{Password: "1"}}},
+		"one id twice": {Name: "X", Users: []userpool.ProviderUser{{ID: "1", Password: "1"}, {ID: "1", Password: "1"}}},
 	} {
 		mustPanic(name, func() { p.pool.SetProvider(provider) })
 	}
