@@ -125,3 +125,30 @@ func TestUnconfirmedAtThePage(t *testing.T) {
 		t.Errorf("carol ended at %s: %s", page.URL, page.Body)
 	}
 }
+
+// TestAPIMissing: an operation without what it needs says what that is.
+func TestAPIMissing(t *testing.T) {
+	t.Parallel()
+	p := newParty(t, userpool.Client{}, userpool.Options{})
+	inPool := `{"UserPoolId":"` + p.pool.UserPoolID() + `"`
+	for _, row := range []struct{ operation, body, missing string }{
+		{"InitiateAuth", `{"ClientId":"client1","AuthFlow":"USER_PASSWORD_AUTH","AuthParameters":{"PASSWORD":"wonderland"}}`, "USERNAME"},
+		{"InitiateAuth", `{"ClientId":"client1","AuthFlow":"USER_PASSWORD_AUTH","AuthParameters":{"USERNAME":"alice"}}`, "PASSWORD"},
+		{"InitiateAuth", `{"ClientId":"client1","AuthFlow":"USER_SRP_AUTH","AuthParameters":{"USERNAME":"alice"}}`, "SRP_A"},
+		{"InitiateAuth", `{"ClientId":"client1","AuthFlow":"REFRESH_TOKEN_AUTH","AuthParameters":{}}`, "REFRESH_TOKEN"},
+		{"GetTokensFromRefreshToken", `{"ClientId":"client1"}`, "RefreshToken"},
+		{"RevokeToken", `{"ClientId":"client1"}`, "Token"},
+		{"SignUp", `{"ClientId":"client1","Password":"x"}`, "Username"},
+		{"AdminCreateUser", inPool + `}`, "Username"},
+		{"CreateGroup", inPool + `}`, "GroupName"},
+		{"CreateUserPool", `{}`, "PoolName"},
+		{"CreateUserPoolClient", inPool + `}`, "ClientName"},
+		{"CreateUserPoolDomain", inPool + `}`, "Domain"},
+	} {
+		got := p.api(row.operation, row.body, nil)
+		got.wantAPIError(t, http.StatusBadRequest, "InvalidParameterException")
+		if says, _ := got.members["message"].(string); says != "Missing required parameter "+row.missing {
+			t.Errorf("%s without %s: %s", row.operation, row.missing, got.body)
+		}
+	}
+}

@@ -40,6 +40,7 @@ func TestProgrammerErrorsPanic(t *testing.T) {
 	wantPanic(t, "needs an ID", func() { pool.SetClient(userpool.Client{}) })
 	wantPanic(t, "needs a Username", func() { pool.SetUser(userpool.User{}) })
 	wantPanic(t, "not an origin", func() { pool.AllowOrigin("localhost:8021") })
+	wantPanic(t, "not an origin", func() { pool.AllowOrigin("//localhost:8021") })
 	wantPanic(t, "absolute URL", func() {
 		pool.SetClient(userpool.Client{ID: "x", CallbackURLs: []string{"/login/redirect"}})
 	})
