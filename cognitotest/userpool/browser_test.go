@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -123,4 +124,30 @@ func TestBrowserWithoutServer(t *testing.T) {
 		t.Errorf("no server: got %d, error %v", page.Status, page.Err)
 	}
 	wantPanic(t, "userpool", func() { pool.NewBrowser().Get("http://a b/") })
+}
+
+// TestBrowserOpensDocuments: an application can tell that a page is opened, from where,
+// and what a form was.
+func TestBrowserOpensDocuments(t *testing.T) {
+	t.Parallel()
+	pool := userpool.New(userpool.Options{})
+	defer pool.Close()
+	var got []string
+	app := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		h := r.Header
+		got = append(got, strings.Join([]string{r.Method, h.Get("Accept"), h.Get("Sec-Fetch-Dest"), h.Get("Sec-Fetch-Mode"),
+			h.Get("Sec-Fetch-Site"), h.Get("Content-Type"), h.Get("Origin"), r.FormValue("a")}, " | "))
+	}))
+	defer app.Close()
+	b := pool.NewBrowser()
+	b.Get(app.URL + "/")
+	b.Post(app.URL+"/", url.Values{"a": {"b"}})
+	const accept = "text/html,application/xhtml+xml,*/*;q=0.8"
+	want := []string{
+		"GET | " + accept + " | document | navigate | none |  |  | ",
+		"POST | " + accept + " | document | navigate | same-origin | application/x-www-form-urlencoded | " + app.URL + " | b",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the application got %q, want %q", got, want)
+	}
 }
