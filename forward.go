@@ -69,8 +69,7 @@ func aliveBy(watch *engine.Watch) error {
 	return nil
 }
 
-// wildcardOf is what a route's wildcard matched, as it was sent, and what stands
-// before it.
+// wildcardOf is what a route's wildcard matched, as it was sent, and what precedes it.
 func wildcardOf(c *fiber.Ctx) (rest, prefix string) {
 	for _, wildcard := range []string{"*", "+"} {
 		if rest = strings.Clone(c.Params(wildcard)); rest != "" {
@@ -87,7 +86,7 @@ func wildcardOf(c *fiber.Ctx) (rest, prefix string) {
 	return rest, prefix
 }
 
-// asFiber is the answer when there is none from the upstream.
+// asFiber is the error if the upstream did not respond.
 func asFiber(err error) error {
 	switch {
 	case errors.Is(err, forward.ErrPath):
@@ -102,7 +101,7 @@ func asFiber(err error) error {
 	return nil
 }
 
-// withoutSecrets is an address without the password that somebody has put into it.
+// withoutSecrets is an address without a password that it may contain.
 func withoutSecrets(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil {
