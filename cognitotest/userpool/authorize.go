@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// The first leg of a login. A visitor arrives here from the application, with
-// its wishes in the query. They leave with a code if the pool knows them, for
-// the login page if it does not, and with an error if the application asked for
-// something it may not have.
+// The first leg of a login. A visitor arrives here from the application, with its
+// parameters in the query. They leave with a code if the pool remembers them, for the
+// login page if it does not, and with an error if the application requested something
+// that it is not allowed.
 
 // refusal is why a request gets no code. It goes back to the application, or
 // onto a page of the pool's own when the application cannot be trusted to be
@@ -61,8 +61,8 @@ func (p *Pool) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	}
 	provider, chosen := p.chosenProvider(request)
 	session, known := p.session(r)
-	// To ask for the password again is not to sign out: the session stays, and
-	// a visitor who turns back is still known to other applications.
+	// Asking for the password again is not a sign-out: the session stays, and a
+	// visitor who turns back is still signed in for other applications.
 	tooOld := request.maxAge >= 0 && p.Now().Sub(session.authTime) > request.maxAge
 	known = known && !tooOld && p.isHighEnough(session, request) && !slices.Contains(request.prompt, "login")
 	switch {
@@ -112,7 +112,7 @@ func (p *Pool) readAuthorization(q url.Values) (authorization, *refusal) {
 	return a, a.check(q)
 }
 
-// parseAuthorization reads what needs no judgement.
+// parseAuthorization reads the parameters without checking them.
 func parseAuthorization(q url.Values) authorization {
 	return authorization{
 		redirectURI: q.Get("redirect_uri"),
@@ -132,7 +132,7 @@ func parseAuthorization(q url.Values) authorization {
 // challengePattern is a base64url SHA-256 digest without padding (RFC 7636 §4.2).
 var challengePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
-// check judges everything that is reported to the redirect URI.
+// check finds the errors that are reported to the redirect URI.
 func (a *authorization) check(q url.Values) *refusal {
 	switch q.Get("response_type") {
 	case "code":

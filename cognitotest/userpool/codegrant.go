@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// The third leg of a login: the application trades the code that the visitor has
-// brought for tokens. Here ends what the browser takes part in, and a family of
-// refresh tokens begins (refresh.go).
+// The third leg of a login: the application exchanges the visitor's code for tokens. The
+// browser is not involved any more, and a family of refresh tokens begins (refresh.go).
 
 // codeTTL is how long a code can be redeemed.
 const codeTTL = 5 * time.Minute
@@ -69,8 +68,8 @@ func (p *Pool) grantTo(a authorization, visitor session) url.Values {
 	return answer
 }
 
-// redeemCode answers grant_type=authorization_code. Except for the redirect URI
-// everything that does not fit is invalid_grant, without a word on what it was.
+// redeemCode answers grant_type=authorization_code. Every mismatch except the redirect
+// URI is invalid_grant, without a description.
 func (p *Pool) redeemCode(w http.ResponseWriter, r *http.Request, client Client) {
 	code := r.PostForm.Get("code")
 	if code == "" || r.PostForm.Get("redirect_uri") == "" {
@@ -102,8 +101,8 @@ func (p *Pool) redeemCode(w http.ResponseWriter, r *http.Request, client Client)
 	writeJSON(w, http.StatusOK, answer)
 }
 
-// takeCode uses a code up. It is gone after the first try of its own client,
-// also of one that fails: whoever tries again has lost it already.
+// takeCode uses up a code. The code is gone after its own client's first try, even if
+// that fails: a second try always fails.
 func (p *Pool) takeCode(code, clientID string) (grant, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

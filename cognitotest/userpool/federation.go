@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// The other second leg of a login, for visitors who have their password elsewhere. They
-// leave for the identity provider (providerpage.go) and come back with what it says of
-// them; from then on they are users of the pool (identity.go) with its session. What the
-// application sent stays here meanwhile: the provider gets a state of the pool's own.
+// The second leg of a login for visitors who have their password at an identity provider.
+// They go to the provider (providerpage.go) and come back with what it says about them.
+// From then on they are users of the pool (identity.go) and have a session in it.
+// Meanwhile, the pool keeps what the application sent: the provider gets the pool's own
+// state.
 
 // ownDirectory is what the pool's own users are called among the providers.
 const ownDirectory = "COGNITO"
@@ -45,8 +46,8 @@ type visit struct {
 	since    time.Time
 }
 
-// stateCookie ties the way back to the browser that has left. Without it somebody could
-// have a visitor finish a login that is the attacker's own.
+// stateCookie binds the way back to the browser that went to the provider. Without it, an
+// attacker could make a visitor finish the attacker's own login.
 const stateCookie = "csrf-state"
 
 // chosenProvider is where a request wants its visitor to sign in; "" is here. It reports false for
@@ -173,8 +174,8 @@ func (p *Pool) serveSAMLResponse(w http.ResponseWriter, r *http.Request) {
 	p.receive(w, r, coming, reference)
 }
 
-// unsolicited is the visit of somebody who has begun at a provider: their RelayState
-// is all that says where they want to go, and nothing ties it to their browser.
+// unsolicited is the visit of somebody whose login started at a provider. Only their
+// RelayState says where they want to go, and nothing binds it to their browser.
 func (p *Pool) unsolicited(relay, reference string) (visit, bool) {
 	p.mu.Lock()
 	from := p.federation.sayings[reference].provider
@@ -184,7 +185,7 @@ func (p *Pool) unsolicited(relay, reference string) (visit, bool) {
 	return visit{query: query, provider: from}, ok && provider.Unsolicited && err == nil
 }
 
-// receive hears what a provider says of a visitor, and lets them in.
+// receive processes what a provider says about a visitor, and signs them in.
 func (p *Pool) receive(w http.ResponseWriter, r *http.Request, coming visit, reference string) {
 	request, refused := p.readAuthorization(coming.query)
 	provider, known := p.provider(coming.provider)
@@ -224,7 +225,7 @@ func (p *Pool) letIn(w http.ResponseWriter, r *http.Request, request authorizati
 	redirectBack(w, r, request, p.grantTo(request, started))
 }
 
-// strayed answers whoever comes back without having left, or too late.
+// strayed answers visitors who come back without having left, or too late.
 func (p *Pool) strayed(w http.ResponseWriter, r *http.Request) {
 	p.showMessage(w, r, http.StatusBadRequest, "Something went wrong",
 		"This sign-in was not begun in this browser, or more than five minutes ago. Go back to the application and try again.", "invalid_state")

@@ -4,9 +4,9 @@ import (
 	"net/http"
 )
 
-// Bearer tokens for handler tests that are not about signing in. SignIn goes the
-// whole way and yields a cookie, and As is a middleware that has gone it;
-// Authorize goes none of it.
+// Bearer tokens for handler tests that are not about signing in. SignIn does a complete
+// login and returns a cookie, and As is a middleware that has done one; Authorize does
+// none.
 
 // Authorize makes a request a signed-in user's, without any login: it sets the
 // Authorization header to a new access token of the pool's first client. The given

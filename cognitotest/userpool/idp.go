@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// The slice of the JSON API cognito-idp that SDKs and Amplify need. One address
-// takes all operations; a header says which one is meant.
+// The part of the JSON API cognito-idp that SDKs and Amplify need. All operations have
+// the same address; a header names the operation.
 
 // idpTarget is what precedes an operation's name in the header X-Amz-Target.
 const idpTarget = "AWSCognitoIdentityProviderService."
@@ -97,9 +97,9 @@ func (p *Pool) serveIDP() http.HandlerFunc {
 	}
 }
 
-// mayAsk keeps administration from web pages, which reach a loopback address through
-// the browser of whoever opens them, and from other machines. A browser names the page
-// in Origin at every POST, also after a DNS rebinding, where page and pool look like one.
+// mayAsk refuses administration to web pages, which can reach a loopback address through
+// a developer's browser, and to other machines. A browser names the page in Origin at
+// every POST, even after DNS rebinding, when page and pool seem to have the same origin.
 func mayAsk(wanted operation, r *http.Request) error {
 	if strings.TrimSpace(strings.Split(r.Header.Get("Content-Type"), ";")[0]) != "application/x-amz-json-1.1" {
 		// A browser asks before it sends this type, unlike those of forms.

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// The pool and its domain by the API. There is one local pool: whoever creates
-// one gets this, and whoever creates two is told.
+// The pool and its domain in the API. There is one local pool: creating a pool returns
+// this one, and creating a second one is an error.
 
 type poolRequest struct {
 	ofPool

@@ -9,9 +9,9 @@ import (
 	"sync"
 )
 
-// The pool's keys. A real pool has two, one for each kind of token, which catches
-// whoever keeps "the" key; and it may rotate them, which catches whoever never
-// fetches again.
+// The pool's keys. A Cognito pool has two, one for each kind of token, which reveals
+// applications that expect only one key. And it may rotate them, which reveals
+// applications that never fetch the keys again.
 
 // The two kinds of token, as their token_use claim names them.
 const (

@@ -14,8 +14,8 @@ import (
 // application with a code once they have given the right password. What stays
 // behind is the session (session.go).
 
-// loginTTL is how long a login form waits to be submitted. Applications never
-// hear of one that was not, so theirs is the task of forgetting it.
+// loginTTL is how long a login form can be submitted. Applications are not told of a
+// form that was not submitted, so they have to forget the login themselves.
 const loginTTL = 5 * time.Minute
 
 // xsrfCookie holds the token that the form repeats in a hidden field. All tabs
@@ -110,14 +110,14 @@ func (p *Pool) checkPassword(username, password string) (user User, problem stri
 			(candidate.Email == "" || p.fold(candidate.Email) != p.fold(username)) {
 			continue
 		}
-		// Who has a password elsewhere has none here, whatever an administrator has set.
+		// A federated user has no password here, whatever an administrator has set.
 		if p.isFederated(candidate.Username) {
 			continue
 		}
 		if subtle.ConstantTimeCompare([]byte(candidate.Password), []byte(password)) != 1 {
 			return User{}, wrongPasswordText
 		}
-		// Only who knows the password learns that the account is disabled.
+		// Only somebody who knows the password is told that the account is disabled.
 		if candidate.Disabled {
 			return User{}, "User is disabled."
 		}

@@ -46,8 +46,8 @@ type loginForm struct {
 	Attempt, XSRF   string // the hidden fields
 }
 
-// message is a page with something to say and nothing to do. What went wrong is
-// for the person who sets the application up: a visitor could not mend it.
+// message is a page without a form. What went wrong is for the developer who sets up the
+// application: a visitor could not fix it.
 type message struct {
 	Title, Text, Code string
 	Good              bool
@@ -95,8 +95,8 @@ func (p *Pool) showPage(w http.ResponseWriter, r *http.Request, status int, m me
 	}{p.page(homeOf(client, "")), m})
 }
 
-// serveFront is the pool's front door, to see who is signed in. A real pool has
-// none.
+// serveFront is the pool's home page, which shows who is signed in. A Cognito pool has
+// no such page.
 func (p *Pool) serveFront(w http.ResponseWriter, r *http.Request) {
 	visitor, known := p.session(r)
 	if !known {

@@ -15,7 +15,7 @@ import (
 // Identity providers as a visitor sees them: a page to sign in, and a session of the
 // provider's own, which neither the pool nor an application ends.
 
-// saying is what a provider says of a visitor, or that it says nothing.
+// saying is what a provider says about a visitor, or that it says nothing.
 type saying struct {
 	provider string
 	user     ProviderUser
@@ -35,8 +35,8 @@ type errand struct {
 	anew     bool   // asks for the password also of those whom the provider knows
 }
 
-// readErrand finds out. Where the answer goes is the pool's own knowledge and not
-// the address's, or a link could have it sent to anybody.
+// readErrand reads it from the request. Where the response goes is decided by the pool's
+// own state, not by the address: otherwise a link could have it sent to anybody.
 func (p *Pool) readErrand(r *http.Request) (errand, bool) {
 	provider, known := p.provider(r.PathValue("name"))
 	q := r.URL.Query()

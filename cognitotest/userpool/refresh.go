@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// What comes after a login: the application renews its tokens without the
-// visitor. Rotation and the grace for old tokens follow what was measured at a
-// real pool, as the documentation says little about reuse.
+// After a login, the application renews its tokens without the visitor. Rotation and the
+// grace period for old tokens follow what was measured at a real pool, because the
+// documentation says little about reuse.
 
 // family is everything that comes of one login: its refresh tokens and, named
 // by their origin_jti, its ID and access tokens.
@@ -151,7 +151,7 @@ func (t *ticket) alive(now time.Time) bool {
 }
 
 // isReplay reports whether a token was refused because a newer one has replaced it. The
-// API has a word of its own for that; the token endpoint says invalid_grant to all.
+// API has its own error for that; the token endpoint always says invalid_grant.
 func (p *Pool) isReplay(token string, client Client) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -44,7 +44,7 @@ type registeredClient struct {
 	clientMetadata
 }
 
-// serveRegister makes an app client for whoever may have one.
+// serveRegister creates an app client for an application that may register.
 func (p *Pool) serveRegister(w http.ResponseWriter, r *http.Request) {
 	open, refused := p.mayRegister(r)
 	if refused != nil {
@@ -79,8 +79,8 @@ type notAllowed struct {
 	code   string
 }
 
-// mayRegister judges the initial access token, which open registration does without.
-// A wrong one is refused there too: who sends it believes in it.
+// mayRegister checks the initial access token, which open registration does not need. An
+// invalid token is refused even then, because its sender expects it to work.
 func (p *Pool) mayRegister(r *http.Request) (open bool, why *notAllowed) {
 	if r.Header.Get("Authorization") == "" {
 		if p.clientRegistration.open {

@@ -67,8 +67,8 @@ func (p *Pool) endpoints() []route {
 	return routes
 }
 
-// serve wraps an endpoint in what all have in common: it remembers the request,
-// lets a fault spoil it, and refuses methods the endpoint does not know.
+// serve wraps an endpoint in what all have in common: it records the request, applies
+// faults, and refuses methods that the endpoint does not support.
 func (p *Pool) serve(to route) http.HandlerFunc {
 	allowed := slices.Sorted(maps.Keys(to.work))
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -87,7 +87,7 @@ func (p *Pool) serve(to route) http.HandlerFunc {
 		// A body that is no form leaves PostForm empty, and the endpoint then
 		// misses its parameters.
 		_ = r.ParseForm()
-		// By the pool's clock, so that whoever measures theirs by it goes by Advance.
+		// The pool's clock, so that an application that compares its clock follows Advance.
 		w.Header().Set("Date", p.Now().UTC().Format(http.TimeFormat))
 		seen := Request{r.Method, r.URL.Query(), r.PostForm, r.Header.Clone(), p.Now()}
 		p.traffic.add(to.endpoint, seen)

@@ -64,8 +64,8 @@ func (t *UnsignedToken) sign() (string, error) {
 	return header + "." + payload + "." + base64.RawURLEncoding.EncodeToString(signature), nil
 }
 
-// segment encodes one part of a token. Cognito's JSON escapes slashes, which
-// breaks whoever verifies a signature over JSON they have encoded again.
+// segment encodes one part of a token. Cognito's JSON escapes slashes, which breaks
+// applications that verify a signature over JSON that they have encoded again.
 func segment(members map[string]any) (string, error) {
 	raw, err := json.Marshal(members)
 	if err != nil {
@@ -75,7 +75,7 @@ func segment(members map[string]any) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(raw), nil
 }
 
-// errToken is why the pool does not accept one of its own kind of token.
+// errToken is the pool's error for a token that it does not accept.
 var errToken = errors.New("not a valid token of this pool")
 
 // verify returns the claims of a token that is signed with a published key and
