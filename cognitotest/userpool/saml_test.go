@@ -69,7 +69,7 @@ func TestSingleLogoutForm(t *testing.T) {
 	if a := p.post("/saml2/logout", mixed); a.status != http.StatusBadRequest || !alive(session) {
 		t.Errorf("the answer to another logout: %d", a.status)
 	}
-	if a := p.get(p.pool.URL()+"/providers/Google/logout?RelayState="+url.QueryEscape(form.Get("RelayState")), ""); a.status != http.StatusBadRequest {
+	if a := p.get(p.pool.URL()+"/providers/Google/logout?RelayState="+url.QueryEscape(other.Get("RelayState")), ""); a.status != http.StatusBadRequest {
 		t.Errorf("another provider answers: %d", a.status)
 	}
 	session, form = leave()
