@@ -271,7 +271,11 @@ func TestProvidersAreCopied(t *testing.T) {
 	names, people := []string{"a.example"}, []userpool.ProviderUser{{ID: "1", Password: "x", Attributes: said}}
 	p.pool.SetProvider(userpool.Provider{Name: "Mine", Identifiers: names, Users: people})
 	said["email"], names[0], people[0].Password = "b@example.com", "b.example", "y"
-	page := p.pool.NewBrowser().LoginAt("Mine", p.authorizeURL(map[string]string{"idp_identifier": "a.example"}), "1", "x")
+	start := p.authorizeURL(map[string]string{"idp_identifier": "a.example"})
+	if page := p.pool.NewBrowser().Get(start); page.URL.Path != "/providers/Mine" {
+		t.Errorf("the identifier leads to %s", page.URL)
+	}
+	page := p.pool.NewBrowser().LoginAt("Mine", start, "1", "x")
 	_, claims := decode(t, p.trade(page)["id_token"])
 	if claims["email"] != "a@example.com" {
 		t.Errorf("the e-mail address is %v", claims["email"])
