@@ -42,7 +42,7 @@ const (
 
 func domainUnreachable(origin string, err error) Finding {
 	return Finding{codeDomain, true, "UserPoolDomain", origin, fmt.Sprintf("it cannot be reached: %v", cause(err)),
-		`copy the domain from the pool's "Domain" page; a new domain takes up to five minutes to respond`}
+		`copy the domain from the pool's "Domain" page; a new domain takes a minute to respond, a custom one up to an hour`}
 }
 
 // cause leaves out that there was no answer, which the findings say themselves.
