@@ -44,7 +44,7 @@ func InGroup(anyOf []string) Demand {
 		if slices.ContainsFunc(anyOf, func(group string) bool { return id.User.Contains("cognito:groups", group) }) {
 			return nil
 		}
-		return fault.Because(fault.ErrForbidden, "the user is not in any of the groups %q; add the user to one in the pool (names are case-sensitive)", anyOf)
+		return fault.Because(fault.ErrForbidden, "the user is not in any of the groups %q; if the user may pass, add them to one in the pool (names are case-sensitive)", anyOf)
 	}
 }
 
