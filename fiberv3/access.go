@@ -87,7 +87,7 @@ func (a *Auth) SessionID(c fiber.Ctx) string { return a.engine.SessionID(request
 // Err is [Err] for the users of this middleware.
 func (a *Auth) Err(c fiber.Ctx) error { return errOf(a.engine.Identity(requestOf(c))) }
 
-// nearest is what the nearest middleware above found out, or nil.
+// nearest is what the closest middleware found out, or nil.
 func nearest(c fiber.Ctx) *session.Identity {
 	r := requestOf(c)
 	return engine.Nearest(r).Identity(r)
@@ -132,8 +132,8 @@ func (a *Auth) LogoutTo(c fiber.Ctx, path string) error {
 	return hideCause(a.engine.Logout(requestOf(c), path))
 }
 
-// hideCause keeps causes from strangers: Fiber's own error handler prints the
-// text of whatever error reaches it, and an app may well return one of ours.
+// hideCause hides causes from strangers: Fiber's own error handler prints the text of
+// any error that reaches it, and an app may return one of ours.
 func hideCause(err error) error {
 	if err == nil {
 		return nil // before whatever escapes: this runs on every request
@@ -144,8 +144,7 @@ func hideCause(err error) error {
 	return err
 }
 
-// publicError reads like what a visitor may know, and still is the error that
-// it was.
+// publicError has the text that a visitor may see, and still is the original error.
 type publicError struct{ inner *Error }
 
 // Error is what Fiber's own error handler shows to strangers.

@@ -70,7 +70,7 @@ func NewAuth(config Config) (*Auth, error) {
 	return a, nil
 }
 
-// settings are what the engine has to know of the config.
+// settings are what the engine needs from the config.
 func (a *Auth) settings(ownClock bool) engine.Settings {
 	c := a.config
 	return engine.Settings{
@@ -94,8 +94,8 @@ var prefork = &ConfigError{Problems: []ConfigProblem{{
 
 var memoryDriver = regexp.MustCompile(`^github\.com/gofiber/(storage|fiber/v\d+/internal/storage)/memory(/v\d+)?$`)
 
-// inMemory reports whether a storage is the memory of this process: none, which
-// stands for that, or Fiber's memory driver in any version.
+// inMemory reports whether a storage is the memory of this process: nil, which means
+// that, or Fiber's memory driver in any version.
 func inMemory(storage fiber.Storage) bool {
 	if storage == nil {
 		return true
@@ -111,12 +111,12 @@ func inMemory(storage fiber.Storage) bool {
 // its own routes; guards such as [Auth.RequireUser] refuse.
 func (a *Auth) Handler() fiber.Handler { return a.handle }
 
-// Register adds LoginPath, RedirectPath, LogoutPath, RefreshPath and all other paths
-// that the config has the middleware answer as routes to a router. Most apps do not
-// need it, because the middleware answers these paths wherever it runs. Use it if the
-// app lists its routes, or answers unknown paths before any middleware runs, as Fiber
-// can since 3.4 with SkipUnmatchedRoutes. The router must be the app itself or a group
-// without a prefix, because the paths are full paths.
+// Register adds routes to a router for LoginPath, RedirectPath, LogoutPath, RefreshPath
+// and all other paths that the middleware answers. Most apps do not need it, because the
+// middleware answers these paths wherever it runs. Use it if the app lists its routes,
+// or answers unknown paths before any middleware runs, as Fiber can since 3.4 with
+// SkipUnmatchedRoutes. The router must be the app itself or a group without a prefix,
+// because the paths are full paths.
 func (a *Auth) Register(router fiber.Router) {
 	for _, path := range a.engine.Paths() {
 		router.All(path, a.handle)
@@ -167,8 +167,8 @@ func (a *Auth) Close() error {
 // Format prints the Auth without its secrets, for every verb.
 func (a *Auth) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "cognito.Auth{%v}", a.config) }
 
-// mount runs at the first request from an app, when it is known where in it the
-// middleware stands.
+// mount runs at the first request from an app, when it is known where the middleware is
+// registered.
 func (a *Auth) mount(c fiber.Ctx) {
 	a.app.Store(c.App())
 	if _, known := a.apps.LoadOrStore(c.App(), true); known {
@@ -190,9 +190,8 @@ func (a *Auth) mount(c fiber.Ctx) {
 	}
 }
 
-// leave closes a middleware whose apps have all shut down: those that have had a
-// request, since no other is known. Fiber calls it at every Shutdown, also at the
-// second one of an app.
+// leave closes a middleware when all its apps have shut down. It knows only apps that
+// have had a request. Fiber calls it at every Shutdown, also at an app's second one.
 func (a *Auth) leave(app *fiber.App) error {
 	if _, serving := a.apps.LoadAndDelete(app); !serving || a.serving.Add(-1) > 0 {
 		return nil
@@ -200,8 +199,8 @@ func (a *Auth) leave(app *fiber.App) error {
 	return a.Close()
 }
 
-// reportUnreachable finds routes of ours outside the path that the middleware
-// is mounted under: nothing would ever answer there.
+// reportUnreachable finds our routes outside the path that the middleware is mounted
+// under: nothing would answer there.
 func (a *Auth) reportUnreachable(mounted string) {
 	prefix := strings.TrimRight(mounted, "/")
 	if strings.ContainsAny(prefix, ":*+") {

@@ -164,9 +164,9 @@ type Config struct {
 
 	// AllowedOrigins are further origins, such as "https://admin.example.com",
 	// whose pages may send unsafe requests (POST and the like) with the session
-	// cookie. Unless SameSite is "None", browsers send the cookie only with
-	// requests from the same site, so these are sibling subdomains and other
-	// ports. The middleware sends no CORS headers: that is up to the app.
+	// cookie. Unless SameSite is "None", browsers send the cookie with such requests
+	// only from the same site, so these are sibling subdomains and other ports. The
+	// middleware sends no CORS headers: that is up to the app.
 	//
 	// Optional. Default: none.
 	AllowedOrigins []string

@@ -55,8 +55,8 @@ type Event struct {
 	ctx *eventContext
 }
 
-// eventContext is behind a pointer so that no way of printing an event prints what
-// the app keeps in its contexts.
+// eventContext is behind a pointer, so that printing an event never prints what the app
+// keeps in its contexts.
 type eventContext struct{ context.Context }
 
 // Context is the context of the request, as the app's handlers see it, or the context
@@ -92,7 +92,7 @@ func (e Event) LogValue() slog.Value {
 	return slog.GroupValue(attributes...)
 }
 
-// emit hands an event to the app, or to the log if the app does not want it.
+// emit passes an event to the app, or to the log if the app has no OnEvent.
 func (a *Auth) emit(happened engine.Event) {
 	e := Event{
 		Kind: EventKind(happened.Kind), OK: happened.OK, Reason: happened.Reason, Subject: happened.Subject,

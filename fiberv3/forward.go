@@ -71,8 +71,7 @@ func aliveBy(watch *engine.Watch) error {
 	return nil
 }
 
-// wildcardOf is what a route's wildcard matched, as it was sent, and what stands
-// before it.
+// wildcardOf is what a route's wildcard matched, as it was sent, and what precedes it.
 func wildcardOf(c fiber.Ctx) (rest, prefix string) {
 	for _, wildcard := range []string{"*", "+"} {
 		if rest = strings.Clone(c.Params(wildcard)); rest != "" {
@@ -89,7 +88,7 @@ func wildcardOf(c fiber.Ctx) (rest, prefix string) {
 	return rest, prefix
 }
 
-// asFiber is the answer when there is none from the upstream.
+// asFiber is the error if the upstream did not respond.
 func asFiber(err error) error {
 	switch {
 	case errors.Is(err, forward.ErrPath):
@@ -104,7 +103,7 @@ func asFiber(err error) error {
 	return nil
 }
 
-// withoutSecrets is an address without the password that somebody has put into it.
+// withoutSecrets is an address without a password that it may contain.
 func withoutSecrets(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil {

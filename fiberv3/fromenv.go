@@ -30,11 +30,10 @@ func FromEnv() (Config, error) { return configFrom(os.Environ()) }
 
 const variablePrefix = "COGNITO_"
 
-// otherVariables are further names of settings, under which tools of a deployment hand
-// them out.
+// otherVariables are further names of settings, which deployment tools use.
 var otherVariables = map[string]string{"BaseURL": "BASE_URL", "UserInfo": "COGNITO_USERINFO"}
 
-// environment is what the variables of a process say of our settings.
+// environment is what the process's variables say about our settings.
 type environment struct {
 	values    map[string]string
 	variables map[string]string // by field: the one to read, and to name
@@ -84,7 +83,8 @@ func variableOf(field string) string {
 	return variablePrefix + strings.ToUpper(words)
 }
 
-// fill sets what is given. What cannot be read stays as it is, and is a problem.
+// fill sets the given fields. A value that cannot be read is a problem, and its field is
+// not changed.
 func (e environment) fill(config *Config) (problems []ConfigProblem) {
 	value := reflect.ValueOf(config).Elem()
 	for _, field := range reflect.VisibleFields(value.Type()) {
@@ -100,8 +100,7 @@ func (e environment) fill(config *Config) (problems []ConfigProblem) {
 	return problems
 }
 
-// isText reports whether a text can say what a field, of which this is the address,
-// is to be.
+// isText reports whether a text can set a field, of which this is the address.
 func isText(field any) bool {
 	switch field.(type) {
 	case *string, *[]string, *bool, *int, *time.Duration:
@@ -110,7 +109,7 @@ func isText(field any) bool {
 	return false
 }
 
-// setText sets a field from a text, or says by which rule it cannot.
+// setText sets a field from a text, or returns the rule that the text breaks.
 func setText(field any, text string) (rule, remedy string) {
 	var err error
 	switch to := field.(type) {
@@ -134,8 +133,8 @@ func setText(field any, text string) (rule, remedy string) {
 	return rule, remedy
 }
 
-// unknown finds variables that were misspelt: ignored, a MAX_SESSION would bound
-// nothing, and nobody would know. They may hold secrets.
+// unknown finds misspelt variables: if it were ignored, a MAX_SESSION would limit
+// nothing, and nobody would notice. Their values may be secret.
 func (e environment) unknown() (problems []ConfigProblem) {
 	known := slices.Collect(maps.Values(otherVariables))
 	for field := range e.variables {
@@ -180,8 +179,8 @@ func closestName(name string, known []string) string {
 	return meant
 }
 
-// distance is how many letters have to be put in, left out or changed to make one text
-// of another.
+// distance is how many letters have to be inserted, removed or changed to turn one text
+// into another.
 func distance(from, to string) int {
 	row := make([]int, len(to)+1)
 	for j := range row {
@@ -204,8 +203,8 @@ func distance(from, to string) int {
 
 var wholeWord = regexp.MustCompile(`\b[A-Z]\w+\b`)
 
-// reworded names the variables in place of the fields, which the reader of the error
-// may never have seen.
+// reworded replaces the names of fields, which the reader of the error may not know, with
+// those of variables.
 func (e environment) reworded(p ConfigProblem) ConfigProblem {
 	in := func(text string) string {
 		return wholeWord.ReplaceAllStringFunc(text, func(word string) string {

@@ -107,8 +107,8 @@ func (a *Auth) guard(demands ...engine.Demand) fiber.Handler {
 	return func(c fiber.Ctx) error { return guarded(c, a.engine, demands) }
 }
 
-// guarded passes a request on that an engine lets pass. Without an engine it is
-// refused: letting it pass would be the silent end of all protection.
+// guarded passes a request on if the engine lets it pass. Without an engine, it refuses
+// the request: otherwise all protection would silently be lost.
 func guarded(c fiber.Ctx, e *engine.Engine, demands []engine.Demand) error {
 	pass, err := e.Judge(requestOf(c), demands)
 	if pass {

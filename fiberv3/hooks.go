@@ -25,8 +25,8 @@ func (a *Auth) hooks() engine.Hooks {
 	}
 }
 
-// setLocals sets the strings, which are for the app's convenience. They are
-// cleared if there is nobody, since another handler may have set them.
+// setLocals sets the locals "user" and "payload", for the app's convenience. They are
+// cleared if nobody is signed in, because another handler may have set them.
 func setLocals(ctx *fasthttp.RequestCtx, id *session.Identity) {
 	if id.User == nil {
 		ctx.SetUserValue("user", nil)
@@ -40,7 +40,7 @@ func setLocals(ctx *fasthttp.RequestCtx, id *session.Identity) {
 	}
 }
 
-// callOnLogin lets the app note the user, or refuse.
+// callOnLogin lets the app save the user, or refuse the login.
 func (a *Auth) callOnLogin(app any, user *claims.Set) error {
 	if a.config.OnLogin == nil {
 		return nil

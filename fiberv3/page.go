@@ -62,7 +62,7 @@ func DefaultErrorHandler(c fiber.Ctx, err error) error {
 	return engine.AnswerForeign(requestOf(c), statusOf(err), err)
 }
 
-// statusOf is the status that an error of the app's or of Fiber's asks for.
+// statusOf is the status of an error from the app or from Fiber.
 func statusOf(err error) int {
 	var spoken *fiber.Error
 	if errors.As(err, &spoken) {
@@ -71,8 +71,8 @@ func statusOf(err error) int {
 	return fiber.StatusInternalServerError
 }
 
-// adopt makes ready for the app's error handler what its handlers have returned. It
-// looks at nil first, since it runs on every request.
+// adopt prepares what the app's handlers have returned for its error handler. It checks
+// for nil first, because it runs on every request.
 func (a *Auth) adopt(r engine.Request, err error) error {
 	if err == nil {
 		return nil
@@ -83,8 +83,8 @@ func (a *Auth) adopt(r engine.Request, err error) error {
 	return err
 }
 
-// ours is the error of this package that err holds, or nil. A handler may also return
-// a mere reason, such as [ErrForbidden].
+// ours is the error of this package in err, or nil. A handler may also return just a
+// reason, such as [ErrForbidden].
 func ours(err error) *Error {
 	var e *Error
 	var reason *fault.Reason

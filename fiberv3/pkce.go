@@ -9,8 +9,8 @@ import (
 
 // challengeS256 derives the code challenge from a verifier (RFC 7636 section
 // 4.2). It is the only method that Cognito accepts, and it is sent at every
-// login: Cognito demands it of nobody and does not announce it in its
-// discovery document either.
+// login, although Cognito does not require it and does not announce it in its
+// discovery document.
 func challengeS256(verifier string) string {
 	sum := sha256.Sum256([]byte(verifier))
 	return base64.RawURLEncoding.EncodeToString(sum[:])

@@ -72,8 +72,7 @@ func (c Config) Validate() error {
 	return &ConfigError{Problems: check.problems}
 }
 
-// configCheck collects problems, so that a newcomer mends all settings in one
-// go.
+// configCheck collects problems, so that a newcomer can correct all settings at once.
 type configCheck struct {
 	problems []ConfigProblem
 }

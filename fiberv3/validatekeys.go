@@ -19,7 +19,7 @@ const (
 	makeKey     = "generate one with openssl rand -base64 32, store it like a password, and give all instances the same Keys"
 )
 
-// keys judges the secrets of the app. None of them is ever quoted.
+// keys checks the app's keys. It never quotes them.
 func (k *configCheck) keys(c Config) {
 	if c.Storage != nil && len(c.Keys) == 0 {
 		k.add("Keys", "", "is required with Storage: without it, anyone who can write to the storage could forge sessions", makeKey)
@@ -34,8 +34,8 @@ func (k *configCheck) keys(c Config) {
 	}
 }
 
-// judgeKey is the rule that a key breaks, or "". What is obviously no secret is
-// refused, since whoever guesses a key of a shared storage makes sessions there.
+// judgeKey is the rule that a key breaks, or "". A key that is obviously not a secret is
+// refused, because anybody who guesses the key of a shared storage can create sessions.
 func judgeKey(key string, before []string) string {
 	switch {
 	case key == "":
@@ -70,7 +70,7 @@ func isPlaceholder(key string) bool {
 	return repeats(key) || fewOrInOrder(key)
 }
 
-// repeats reports whether a text is a shorter one over and over.
+// repeats reports whether a text is a shorter text, repeated.
 func repeats(text string) bool {
 	for length := 1; length <= len(text)/2; length++ {
 		if text[length:] == text[:len(text)-length] {

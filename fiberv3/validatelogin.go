@@ -16,8 +16,8 @@ import (
 
 var parameterName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,63}$`)
 
-// protectedParameters are set by nobody but this package: they are what ties an answer
-// to the login and to this app. prompt is judged by its value.
+// protectedParameters are set only by this package, because they bind a response to the
+// login and to this app. prompt is checked by its value.
 var protectedParameters = map[string]string{
 	"client_id": "set ClientID", "redirect_uri": "set BaseURL and RedirectPath", "scope": "set Scopes", "resource": "set Resource",
 	"response_type": "leave it out: only the authorization code grant is supported", "response_mode": "leave it out: the response always comes in the query",
@@ -46,7 +46,7 @@ func (k *configCheck) login(c Config) {
 	}
 }
 
-// isResource reports whether Cognito takes a value for a resource.
+// isResource reports whether Cognito accepts a value as a resource.
 func isResource(value string) bool {
 	u, err := url.Parse(value)
 	return err == nil && u.IsAbs() && u.User == nil && !strings.Contains(value, "#") && !strings.ContainsFunc(value, web.IsControl) &&
