@@ -1,5 +1,5 @@
 // Package cognito is github.com/bar-tech/cognito for Fiber v3: the same names, the
-// same settings and the same promises, with a fiber.Ctx in place of a *fiber.Ctx.
+// same settings and the same guarantees, with a fiber.Ctx instead of a *fiber.Ctx.
 //
 //	app.Use(cognito.New(cognito.Config{
 //		UserPoolDomain: "https://auth.example.com",
@@ -8,13 +8,13 @@
 //	}))
 //	app.Get("/", func(c fiber.Ctx) error { return c.JSON(c.Locals("user")) })
 //
-// The other files are generated from the face for Fiber v2, and both stand on one
+// The other files are generated from the package for Fiber v2, and both use the same
 // engine.
 //
-// It is tested with Fiber v3.1.0. What later releases brought is untested: from
-// 3.4 on, an app with SkipUnmatchedRoutes answers 404 to a path without a route
-// before any middleware runs, and [Auth.Register] gives this package's four paths
-// routes of their own; that it does is tested, the setting itself is not.
+// It is tested with Fiber v3.1.0, but not with features of later releases. From 3.4 on,
+// an app with SkipUnmatchedRoutes answers 404 to a path without a route before any
+// middleware runs. For such an app, call [Auth.Register], which adds routes for this
+// package's own paths. Register is tested; the setting itself is not.
 package cognito
 
 //go:generate go run ./generate

@@ -9,15 +9,15 @@
 //	defer pool.Close()
 //	app.Use(cognito.New(pool.Config()))
 //
-// The pool itself is in package userpool below, which knows nothing of Fiber and
-// serves every application with its types, endpoints and knobs to misbehave. Here
-// stands what needs the middleware:
+// The pool itself is in package userpool, which does not depend on Fiber. It has the
+// types and endpoints, and the methods that make the pool fail. This package adds what
+// needs the middleware:
 //
-//   - [Pool.Config] is the configuration of an application that uses the pool;
-//   - [Pool.SignIn] is a visitor who is signed in, in one line;
-//   - [Pool.As] is a middleware for which everybody is the same user.
+//   - [Pool.Config] returns the configuration of an application that uses the pool;
+//   - [Pool.SignIn] signs a visitor in, in one line;
+//   - [Pool.As] is a middleware for which every request is the same user's.
 //
-// Every expiry follows the pool's own clock, so a test calls Advance and never
-// sleeps. Helpers panic when the test itself is wrong, and no file here imports
-// package testing, since the example application links it.
+// All expiry follows the pool's own clock, so tests call Advance and never sleep.
+// Helpers panic if the test itself is wrong. No file here imports package testing,
+// because the example application links this package.
 package cognitotest
