@@ -123,7 +123,7 @@ func (p *Pool) showProviderForm(w http.ResponseWriter, r *http.Request, errands 
 		page: p.providerPage(provider), Action: "/providers/" + provider.Name + "?" + r.URL.RawQuery, Users: users,
 		Form: pageForm{
 			ID: "provider", Title: "Sign in with " + provider.Name, Button: "Sign in", Error: problem, Cancel: true,
-			Lead: "Use your account there. It will be known to " + p.name + ".",
+			Lead: "Use your account at " + provider.Name + ". " + p.name + " will receive your details.",
 			XSRF: providerToken(w, r, provider.Name),
 			Fields: []field{
 				{"username", "User ID", "text", "username", id},
@@ -136,7 +136,7 @@ func (p *Pool) showProviderForm(w http.ResponseWriter, r *http.Request, errands 
 // providerPage is what all pages of a provider show: it is not the pool.
 func (p *Pool) providerPage(provider Provider) page {
 	shown := p.page("")
-	shown.Pool, shown.PoolID, shown.Foreign = provider.Name, "A stand-in for an identity provider ("+provider.Type+")", true
+	shown.Pool, shown.PoolID, shown.Foreign = provider.Name, "A simulated identity provider ("+provider.Type+")", true
 	return shown
 }
 
