@@ -68,6 +68,10 @@ func TestCheck(t *testing.T) {
 		"two domains": {pool: func(p *cognitotest.Pool) { name(p, "https://app.auth.us-east-1.amazoncognito.com") },
 			code: "domain_of_another_pool", field: "UserPoolDomain", note: true},
 		"right, by another name of this machine": {pool: func(p *cognitotest.Pool) { name(p, strings.Replace(p.URL(), "127.0.0.1", "localhost", 1)) }},
+		"right, by its FIPS name": {pool: func(p *cognitotest.Pool) { name(p, "https://app.auth.us-east-1.amazoncognito.com") }, config: func(c *cognito.Config) {
+			c.HTTPClient = &http.Client{Transport: atAmazons(c.UserPoolDomain)}
+			c.UserPoolDomain = "https://app.auth-fips.us-east-1.amazoncognito.com"
+		}},
 		"parameters that classic ignores": {options: cognitotest.Options{ClassicHostedUI: true},
 			config: func(c *cognito.Config) { c.LoginParameters = map[string]string{"lang": "de", "idp_identifier": "x"} },
 			code:   "login_parameters_ignored", field: "LoginParameters", note: true},
@@ -133,6 +137,17 @@ func TestCheck(t *testing.T) {
 			}
 		})
 	}
+}
+
+// atAmazons has a pool on this machine answer for Amazon's domains.
+func atAmazons(pool string) http.RoundTripper {
+	return lab.RoundTripper(func(r *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Host, ".amazoncognito.com") {
+			r = r.Clone(r.Context())
+			r.URL.Scheme, r.URL.Host = "http", strings.TrimPrefix(pool, "http://")
+		}
+		return (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	})
 }
 
 // onThisMachine asks nobody outside: a test runs without network.
