@@ -75,10 +75,10 @@ type Config struct {
 
 	// LoginParameters are additional parameters that every login sends to Cognito,
 	// such as {"lang": "de"} or {"identity_provider": "Google"}. A link to LoginPath
-	// can override them. Parameters that protect the login are not allowed:
-	// client_id, redirect_uri, response_type, scope, state, nonce, code_challenge,
-	// code_challenge_method and resource have their own fields, or are new for every
-	// login.
+	// can override those that [LoginOptions] has. Parameters that protect the login
+	// are not allowed: client_id, redirect_uri, response_type, scope, state, nonce,
+	// code_challenge, code_challenge_method and resource have their own fields, or are
+	// new for every login.
 	//
 	// Optional. Default: none.
 	LoginParameters map[string]string
