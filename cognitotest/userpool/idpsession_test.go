@@ -200,3 +200,21 @@ func TestSessionsOutliveTheProcess(t *testing.T) {
 		t.Errorf("after a restart the sessions are %v, want %v", got, want)
 	}
 }
+
+// TestSessionOfTwoTabs: a browser was last active when any of its sign-ins was.
+func TestSessionOfTwoTabs(t *testing.T) {
+	t.Parallel()
+	p := newParty(t, userpool.Client{}, userpool.Options{MaxSessions: 5})
+	b := p.signedIn()
+	scope := map[string]string{"scope": selfScope}
+	first, second := p.trade(b.Get(p.authorizeURL(scope))), p.trade(b.Get(p.authorizeURL(scope)))
+	p.pool.Advance(time.Minute)
+	p.refresh(first["refresh_token"]).wantOK(t)
+	for _, session := range p.listed("ListUserSessions", bearerBody(second["access_token"], "")) {
+		created, _ := session["CreateDate"].(float64)
+		active, _ := session["LastActiveDate"].(float64)
+		if session["SessionType"] == "SSO" && active-created < 60 {
+			t.Errorf("the browser was active %v s after it signed in, want the 60 of its first tab", active-created)
+		}
+	}
+}
