@@ -119,9 +119,10 @@ func errOf(id *session.Identity) error {
 // handler with its own route, but it does not check where the request comes
 // from. It may be called when nobody is signed in.
 //
-// When Logout returns, every instance refuses the session's cookie. If the
-// storage cannot be reached, the cookie is deleted nevertheless, and ending the
-// session is tried again in the background.
+// When Logout returns, every instance refuses the session's cookie. With
+// [Config.CookieSessions], only this instance does: others accept a copy of it
+// until its tokens expire. If the storage cannot be reached, the cookie is deleted
+// nevertheless, and ending the session is tried again in the background.
 func (a *Auth) Logout(c fiber.Ctx) error { return a.LogoutTo(c, "") }
 
 // LogoutTo is [Auth.Logout] with another path of the app to end at, with an optional
