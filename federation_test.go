@@ -43,6 +43,7 @@ func serveFederated(t *testing.T, hooks ...func(*cognito.Config)) *lab.Site {
 // names the provider and by the pool's button, and the app learns where it was. So it
 // does after a renewal, and from userInfo, which says it in another form.
 func TestFederatedLogin(t *testing.T) {
+	t.Parallel()
 	for name, hook := range map[string]func(*cognito.Config){"ID token": func(*cognito.Config) {}, "userInfo": func(c *cognito.Config) { c.UserInfo = true }} {
 		for provider, kind := range map[string]string{"Google": "Google", "ADFS": "SAML"} {
 			t.Run(name+" "+provider, func(t *testing.T) {
@@ -67,6 +68,7 @@ func TestFederatedLogin(t *testing.T) {
 // says nothing of the cause and leads on, and the log has the cause; also when the error
 // comes without the login's state, which is tried once more first. Nobody is signed in.
 func TestProviderFails(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct {
 		provider, description string // of the error, or "" to cancel
 		status                int
@@ -111,6 +113,7 @@ func TestProviderFails(t *testing.T) {
 // TestSingleLogout: signing out leads through the pool to the SAML provider and back to
 // the app, and leaves a session at none of the three.
 func TestSingleLogout(t *testing.T) {
+	t.Parallel()
 	s := serveFederated(t)
 	v := s.Visitor()
 	v.LoginAt("ADFS", s.URL+"/login?identity_provider=ADFS", "carol", "lutwidge")
@@ -137,6 +140,7 @@ func TestSingleLogout(t *testing.T) {
 // even one from the pool's own provider: an attacker could have it begin as well. The page leads
 // to a login, which the pool then answers at once. Whoever is signed in stays who they are.
 func TestLoginThatTheProviderBegan(t *testing.T) {
+	t.Parallel()
 	s := serveFederated(t)
 	start := s.Pool.URL() + "/providers/ADFS?redirect_uri=" + url.QueryEscape(s.URL+"/login/redirect")
 	v := s.Visitor()

@@ -334,6 +334,7 @@ func TestSaveFailsAfterRotation(t *testing.T) {
 // tokens that the storage does not take stay in memory, nothing goes on between two
 // requests, and the first request after the outage has them saved when it is answered.
 func TestFrozenBetweenRequests(t *testing.T) {
+	t.Parallel()
 	storage := lab.NewStore()
 	a, b, alice, _ := unsavable(t, storage, 0, func(c *cognito.Config) { c.RenewInRequest = true })
 	unsaved, before := storage.Dump(), len(storage.Asked("set"))
