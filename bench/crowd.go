@@ -47,8 +47,7 @@ func gatherings(o options, out io.Writer) ([]gathering, error) {
 	return found, nil
 }
 
-// gather logs n visitors in, measures, and takes apart what holds the memory:
-// first the middleware, then the storage.
+// gather logs n visitors in, and measures.
 func gather(o options, n int) (g gathering, err error) {
 	l := &lab{options: o}
 	defer l.close()
@@ -78,23 +77,28 @@ func gather(o options, n int) (g gathering, err error) {
 	if g.lookup, err = lookUp(o, s.app, sent); err != nil {
 		return g, err
 	}
+	err = g.weigh(s, storage, ids)
+	return g, err
+}
 
+// weigh takes apart what holds the memory: first the middleware, then the storage.
+func (g *gathering) weigh(s *site, storage *memory.Storage, ids []byte) error {
 	both := heap()
 	if err := s.auth.Close(); err != nil {
-		return g, err
+		return err
 	}
 	s.auth, s.app = nil, nil
 	alone := heap()
 	if err := storage.Close(); err != nil { // ends the goroutine that holds it
-		return g, err
+		return err
 	}
-	none := heap()
+	none, n := heap(), float64(g.sessions)
 	runtime.KeepAlive(ids)
-	g.storage, g.total = float64(alone-none)/float64(n), float64(both-none)/float64(n)
+	g.storage, g.total = float64(alone-none)/n, float64(both-none)/n
 	if g.storage < float64(g.sealed) || g.total < g.storage {
-		return g, fmt.Errorf("the memory does not add up: %d, %d and %d bytes in use", both, alone, none)
+		return fmt.Errorf("the memory does not add up: %d, %d and %d bytes in use", both, alone, none)
 	}
-	return g, nil
+	return nil
 }
 
 // spareSignatures lets the pool give every login of a user the same access

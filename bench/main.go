@@ -17,8 +17,8 @@
 // measure.go and wire.go are the method, lab.go has the users and their pool,
 // ours.go, journey.go, tokens.go, redis.go and crowd.go what is measured here,
 // peers.go what others do, loads.go, throughput.go, loader.go and server.go what
-// happens over sockets, flood.go what strangers can do to others, report.go,
-// machine.go and chart.go what is written about it.
+// happens over sockets, forged.go and flood.go what strangers can do to others,
+// report.go, reportload.go, machine.go and chart.go what is written about it.
 package main
 
 import (

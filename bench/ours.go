@@ -189,15 +189,7 @@ func signedInWhileRefreshing(l *lab) (*row, error) {
 	s, err := newSite(pool, func(c *cognito.Config) {
 		c.Now = pool.Now
 		c.AbsoluteTimeout = 30 * 24 * time.Hour // every round moves the clock
-		c.OnEvent = func(e cognito.Event) {
-			switch {
-			case e.Kind != cognito.EventRefresh:
-			case e.OK:
-				renewed.Add(1)
-			default:
-				failed.Add(1)
-			}
-		}
+		c.OnEvent = countRenewals(&renewed, &failed)
 	})
 	if err != nil {
 		return nil, err
@@ -228,6 +220,19 @@ func signedInWhileRefreshing(l *lab) (*row, error) {
 		return eventually("the refresh to end", func() bool { return renewed.Load() > before })
 	}
 	return r, nil
+}
+
+// countRenewals counts those that ended.
+func countRenewals(renewed, failed *atomic.Int64) func(cognito.Event) {
+	return func(e cognito.Event) {
+		switch {
+		case e.Kind != cognito.EventRefresh:
+		case e.OK:
+			renewed.Add(1)
+		default:
+			failed.Add(1)
+		}
+	}
 }
 
 // eventually waits for something that happens elsewhere.
