@@ -170,13 +170,18 @@ func (c *control) setClient(r *http.Request) (any, error) {
 	}
 	var problems []error
 	complain := func(path, format string, values ...any) {
-		problems = append(problems, fmt.Errorf("line %d: %s: %s", max(at[path], 1),
-			strings.TrimPrefix(path, "."), fmt.Sprintf(format, values...)))
+		path = strings.TrimPrefix(path, ".")
+		problems = append(problems, fmt.Errorf("line %d: %s: %s", max(at[path], 1), path, fmt.Sprintf(format, values...)))
 	}
 	if client.ID == "" {
 		complain("id", "is missing")
 	}
 	client.check("", complain)
+	known := []string{localUsers}
+	for _, provider := range c.pool.Providers() {
+		known = append(known, provider.Name)
+	}
+	client.checkProviders("", known, complain)
 	if len(problems) == 0 {
 		c.pool.SetClient(client.client())
 	}

@@ -140,6 +140,10 @@ func TestControl(t *testing.T) {
 	do("DELETE", "users/carol", "", 404)
 	do("POST", "users", `{"usernaem":"x"}`, 400)
 	do("POST", "clients", `{"id":"x","callbackUrls":["/cb"]}`, 400)
+	do("POST", "clients", `{"id":"x","supportedIdentityProviders":["COGNITO"]}`, 204)
+	if why := do("POST", "clients", "{\"id\":\"x\",\n\"supportedIdentityProviders\":[\"COGNITO\",\"Nobody\"]}", 400); !strings.Contains(why, "line 2: supportedIdentityProviders[1]") {
+		t.Errorf("a provider that the pool does not have is refused with %s", why)
+	}
 	do("POST", "faults", `{"endpoint":"everything"}`, 400)
 	if status, page := p.ask("GET", "/", ""); status != 200 || !strings.Contains(page, "<title>User pool</title>") {
 		t.Errorf("the page has status %d", status)

@@ -43,10 +43,15 @@ func (f poolFile) checkProviders(complain func(path, format string, values ...an
 		known = append(known, provider.Name)
 	}
 	for i, client := range f.Clients {
-		for j, name := range client.Providers {
-			if !slices.Contains(known, name) {
-				complain(fmt.Sprintf("clients[%d].supportedIdentityProviders[%d]", i, j), "is %q, want one of %s", name, strings.Join(known, ", "))
-			}
+		client.checkProviders(fmt.Sprintf("clients[%d]", i), known, complain)
+	}
+}
+
+// checkProviders finds the providers of a client where nobody could sign in.
+func (c clientFile) checkProviders(path string, known []string, complain func(path, format string, values ...any)) {
+	for i, name := range c.Providers {
+		if !slices.Contains(known, name) {
+			complain(fmt.Sprintf("%s.supportedIdentityProviders[%d]", path, i), "is %q, want one of %s", name, strings.Join(known, ", "))
 		}
 	}
 }
