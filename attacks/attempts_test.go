@@ -304,4 +304,19 @@ func TestLongDeepLink(t *testing.T) {
 	}
 }
 
+// TestLongDeepLinkInACookie: a login that travels in its cookie has less room. Where the
+// page's address does not fit, the visitor still arrives somewhere, and signed in.
+func TestLongDeepLinkInACookie(t *testing.T) {
+	t.Parallel()
+	s := lab.Serve(t, lab.InCookies, func(c *cognito.Config) { c.AfterLogin = "/public?welcome" })
+	for length, want := range map[int]string{20: "/public?x=" + strings.Repeat("x", 20), 1500: "/public?welcome"} {
+		v := s.Visitor()
+		page := v.Login(s.URL+"/login?return_to=/public%3Fx="+strings.Repeat("x", length), "alice", lab.PasswordOf("alice"))
+		if page.URL.RequestURI() != want || page.Status != http.StatusOK {
+			t.Errorf("an address of %d bytes ends at %.60s with %d", length, page.URL, page.Status)
+		}
+		v.MustBeSignedIn()
+	}
+}
+
 func base64URL(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }

@@ -134,6 +134,9 @@ func (a *Engine) finish(r Request, answer cognitoAnswer, mine ticket) outcome {
 	if err := a.attempts.consume(answer.state.Reveal(), mine); err != nil {
 		return outcome{begun: begun, err: fault.From(err)}
 	}
+	if begun.ReturnTo == "" { // it did not fit into the cookie
+		begun.ReturnTo = a.settings.AfterLogin
+	}
 	began := time.Now()
 	opened, err := a.signIn(r, answer, begun)
 	if err != nil {
