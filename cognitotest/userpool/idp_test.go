@@ -152,3 +152,11 @@ func TestAPIMissing(t *testing.T) {
 		}
 	}
 }
+
+// TestAPIEmptyPassword: an administrator sets no password that nobody could type.
+func TestAPIEmptyPassword(t *testing.T) {
+	t.Parallel()
+	p := newParty(t, userpool.Client{}, userpool.Options{})
+	p.api("AdminSetUserPassword", aliceBody+`,"Permanent":true}`, nil).wantAPIError(t, http.StatusBadRequest, "InvalidPasswordException")
+	p.apiSignIn("alice", "wonderland")
+}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -220,5 +221,24 @@ func TestFrontPage(t *testing.T) {
 	b.Login(p.authorizeURL(nil), "alice", "wonderland")
 	if page := b.Get(p.pool.URL()); !strings.Contains(page.Body, "signed in to this pool as alice") {
 		t.Errorf("alice sees %s", page.Body)
+	}
+}
+
+// TestFormForAStranger: a form whose address names a callback that nobody registered
+// signs nobody in, as the page would not have been shown.
+func TestFormForAStranger(t *testing.T) {
+	t.Parallel()
+	p := newParty(t, userpool.Client{}, userpool.Options{})
+	address := func(origin string) string {
+		return "/login?" + url.Values{
+			"response_type": {"code"}, "client_id": {p.client.ID}, "redirect_uri": {origin + "/login/redirect"}, "scope": {"openid"},
+		}.Encode()
+	}
+	form := url.Values{"username": {"alice"}, "password": {"wonderland"}}
+	for origin, where := range map[string]string{"https://evil.example": "redirect_mismatch", p.origin: "invalid_csrf"} {
+		got := p.post(address(origin), form)
+		if said := got.header.Get("Location") + got.body; !strings.Contains(said, where) || strings.Contains(said, "code=") {
+			t.Errorf("a form for %s is answered %d %v %s, want %s", origin, got.status, got.header, got.body, where)
+		}
 	}
 }
