@@ -44,7 +44,9 @@ func TestRefreshWithoutRotation(t *testing.T) {
 	p.refresh("garbage").wantError(t, http.StatusBadRequest, "invalid_grant")
 	p.refresh(login["refresh_token"]).wantOK(t)
 
-	p.pool.Advance(30*24*time.Hour - time.Hour)
+	p.pool.Advance(30*24*time.Hour - time.Hour - time.Minute)
+	p.refresh(login["refresh_token"]).wantOK(t)
+	p.pool.Advance(time.Minute)
 	p.refresh(login["refresh_token"]).wantError(t, http.StatusBadRequest, "invalid_grant")
 }
 
