@@ -1,0 +1,175 @@
+package faults_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/bar-tech/cognito/internal/lab"
+)
+
+// TestTouchCrossesRenewal: a request that prolongs the session is overtaken by
+// a renewal on another instance. It must not put the old refresh token back.
+func TestTouchCrossesRenewal(t *testing.T) {
+	t.Parallel()
+	long := lab.Rotating(0)
+	long.AccessTokenTTL, long.IDTokenTTL = 4*time.Hour, 4*time.Hour
+	pool := lab.NewPool(t, long)
+	storage := lab.NewStore()
+	a, b := lab.Pair(t, pool, storage)
+	alice := a.NewSession(storage, "alice")
+	pool.Advance(150 * time.Minute) // to be prolonged, and not renewed yet
+
+	writing, held := make(chan struct{}), lab.NewGate(t)
+	var touched atomic.Bool
+	storage.Misbehave(func(c lab.StoreCall) *lab.StoreFault {
+		if c.Method == "set" && c.Key == alice.Hot && touched.CompareAndSwap(false, true) {
+			close(writing)
+			<-held.Closed
+		}
+		return nil
+	})
+	touching := a.Later(1, lab.AsScript("/me", alice.Cookie))
+	<-writing
+	if res := b.Send(lab.RenewNow(alice.Cookie)); res.StatusCode != http.StatusOK {
+		t.Fatalf("the refresh path answered %s", lab.StatusLine(res))
+	}
+	held.Open()
+	mustAllBe(a, "alice", touching())
+	for range 2 {
+		pool.Advance(245 * time.Minute)
+		a.MustBe("alice", alice.Cookie)
+		b.MustBe("alice", alice.Cookie)
+	}
+}
+
+// TestProlongedNowAndThen: using a session writes it at most once in a tenth of
+// its idle time, however many requests come at once, and never its tokens.
+func TestProlongedNowAndThen(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t, cognitotest.Client{AccessTokenTTL: 24 * time.Hour, IDTokenTTL: 24 * time.Hour})
+	storage := lab.NewStore()
+	s := lab.ServeWith(t, pool, lab.On(storage), func(c *cognito.Config) { c.IdleTimeout = 10 * time.Hour })
+	alice := s.NewSession(storage, "alice")
+	writes := func(key string) (n int) {
+		for _, c := range storage.Asked("set") {
+			if c.Key == key {
+				n++
+			}
+		}
+		return n
+	}
+	hot, cold := writes(alice.Hot), writes(alice.Cold)
+	for round, want := range []int{0, 1, 1, 2} {
+		pool.Advance(31 * time.Minute)
+		mustAllBe(s, "alice", s.Later(20, lab.AsScript("/me", alice.Cookie))())
+		if n := writes(alice.Hot) - hot; n != want {
+			t.Errorf("after %d half hours of use the session was written %d times, want %d", round+1, n, want)
+		}
+	}
+	if n := writes(alice.Cold) - cold; n != 0 {
+		t.Errorf("its tokens were written %d times", n)
+	}
+}
+
+// TestRenewalCrossesTouch is the same the other way round: a renewal that began
+// before the session was prolonged must not put the old deadline back, or a
+// visitor who has just returned is idle again in no time.
+func TestRenewalCrossesTouch(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t)
+	storage := lab.NewStore()
+	s := lab.ServeWith(t, pool, lab.On(storage))
+	alice := s.NewSession(storage, "alice")
+	pool.Advance(23 * time.Hour) // of 24
+
+	reading, held := make(chan struct{}), lab.NewGate(t)
+	var reads atomic.Int32
+	storage.Misbehave(func(c lab.StoreCall) *lab.StoreFault {
+		// The second read is that of the first request's touch.
+		if c.Method == "get" && c.Key == alice.Hot && reads.Add(1) == 2 {
+			close(reading)
+			<-held.Closed
+		}
+		return nil
+	})
+	renewal := park(t, pool)
+	first := s.Later(1, lab.AsScript("/me", alice.Cookie))
+	<-reading
+	second := s.Later(1, lab.AsScript("/me", alice.Cookie))
+	lab.Eventually(t, "the second request renews", func() bool { return len(lab.RenewalsAt(pool)) == 1 })
+	held.Open()
+	lab.Eventually(t, "the first one has prolonged", func() bool {
+		return slices.ContainsFunc(storage.Asked("set"), func(c lab.StoreCall) bool { return c.Key == alice.Hot && c.Life > 20*time.Hour })
+	})
+	renewal.Open()
+	mustAllBe(s, "alice", slices.Concat(first(), second()))
+	pool.Advance(20 * time.Hour)
+	s.MustBe("alice", alice.Cookie)
+}
+
+// TestTouchPutsClaimsBack: a request prolongs the session, its write is delayed,
+// and the tokens are renewed meanwhile, without the group that a guard asks for.
+// The write comes last and puts the old claims back, but not for long.
+func TestTouchPutsClaimsBack(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t)
+	clock, storage := lab.StopClock(pool), lab.NewStore()
+	s := lab.ServeWith(t, pool, clock.Hook, lab.On(storage), func(c *cognito.Config) { c.IdleTimeout = time.Hour })
+	alice := s.NewSession(storage, "alice")
+	clock.Advance(7 * time.Minute) // use is noted, and the tokens are not due
+	regroup(pool, "new")
+	held, delayed := lab.NewGate(t), make(chan struct{})
+	var touched atomic.Bool
+	storage.Misbehave(func(c lab.StoreCall) *lab.StoreFault {
+		if c.Method == "set" && c.Key == alice.Hot && touched.CompareAndSwap(false, true) {
+			close(delayed)
+			<-held.Closed
+		}
+		return nil
+	})
+	touching := s.Later(1, lab.AsScript("/me", alice.Cookie))
+	<-delayed
+	if res := s.Send(lab.RenewNow(alice.Cookie)); res.StatusCode != http.StatusOK {
+		t.Fatalf("the refresh path answers %s", lab.StatusLine(res))
+	}
+	if groups := groupsOf(s.Me(alice.Cookie)); groups != "new" {
+		t.Fatalf("after the renewal /me shows %s", groups)
+	}
+	held.Open()
+	mustAllBe(s, "alice", touching())
+	if groups := groupsOf(s.Me(alice.Cookie)); groups == "new" {
+		t.Error("the delayed write put nothing back; the test proves nothing")
+	}
+	lab.Eventually(t, "the new claims are back", func() bool { return groupsOf(s.Me(alice.Cookie)) == "new" })
+	s.MustRenew(1)
+}
+
+// TestUserInfoDoesNotBringClaimsBack is row D6 with UserInfo: what the ID token
+// said at login and says no more is gone, whatever userInfo said then.
+func TestUserInfoDoesNotBringClaimsBack(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t)
+	s := lab.ServeWith(t, pool, func(c *cognito.Config) { c.UserInfo = true })
+	carol := cognitotest.User{Username: "carol", Password: lab.PasswordOf("carol"), Email: "carol@example.com", Attributes: map[string]string{"custom:role": "owner"}}
+	pool.SetUser(carol)
+	pool.Break(cognitotest.UserInfo, cognitotest.Fault{Rewrite: func(claims map[string]any) { claims["custom:team"] = "blue" }})
+	cookie := s.SignIn("carol")
+	if me := s.Me(cookie).Text; !strings.Contains(me, `"custom:role":"owner"`) || !strings.Contains(me, `"custom:team":"blue"`) {
+		t.Fatalf("/me shows %s, want claims of the ID token and of userInfo", me)
+	}
+	carol.Attributes = nil
+	pool.SetUser(carol)
+	pool.Advance(31 * time.Second) // younger tokens are not renewed
+	if res := s.Send(lab.RenewNow(cookie)); res.StatusCode != http.StatusOK {
+		t.Fatalf("the refresh path answers %s", lab.StatusLine(res))
+	}
+	if me := s.Me(cookie).Text; strings.Contains(me, "owner") || !strings.Contains(me, `"custom:team":"blue"`) {
+		t.Errorf("after the renewal /me shows %s, want no role and still the team", me)
+	}
+}
