@@ -49,6 +49,7 @@ type attempts struct {
 	limit     *attemptLimit
 	spent     spentAttempts
 	base      string // BaseURL, unless attempts have their own
+	longest   int    // of a ticket
 
 	mu       sync.Mutex // guards flights and finished
 	flights  map[string]*callback
@@ -59,10 +60,10 @@ func newAttempts(a *Engine) *attempts {
 	made := &attempts{
 		store: a.store, rings: secret.NewDeriver(a.settings.Keys, "attempt", a.binding), inCookies: secret.NewDeriver(a.settings.Keys, "attempt in a cookie", a.binding),
 		now: a.settings.Now, prefix: a.cookies.attempt, base: a.settings.BaseURL, mark: ShortHash(a.binding + "\x00" + a.settings.CookieName + "\x00" + a.settings.RedirectPath)[:4],
-		limit: newAttemptLimit(attemptsStored, attemptBytesStored), flights: map[string]*callback{},
+		limit: newAttemptLimit(attemptsStored, attemptBytesStored), flights: map[string]*callback{}, longest: longestTicket,
 	}
 	if a.settings.CookieSessions {
-		made.limit = newAttemptLimit(0, 0) // all travel in their cookies
+		made.limit, made.longest = newAttemptLimit(0, 0), longestCarried // all travel in their cookies
 	}
 	return made
 }
@@ -113,7 +114,7 @@ func (a *attempts) begin(begun attempt, again int) (state string, t ticket, err 
 		return state, t, nil
 	}
 	t.secret, t.returnTo = secret.Random(), begun.ReturnTo
-	if len(t.value(a.mark)) > longestTicket {
+	if len(t.value(a.mark)) > a.longest {
 		t.returnTo = "" // the storage has it
 	}
 	ring, _ := a.ring(t)
@@ -132,7 +133,7 @@ func (a *attempts) sealInto(state string, t ticket, begun attempt) string {
 		return base64.RawURLEncoding.EncodeToString(ring.Seal(a.prefix, begun.encode()))
 	}
 	t.sealed = seal()
-	if len(t.value(a.mark)) > longestTicket {
+	if len(t.value(a.mark)) > a.longest {
 		begun.ReturnTo = ""
 		return seal()
 	}

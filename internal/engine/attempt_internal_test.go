@@ -140,7 +140,7 @@ func TestOverflowLeavesNothing(t *testing.T) {
 
 func testAttempts(driver storage.Driver, most int) *attempts {
 	return &attempts{
-		store: storage.New(driver), now: func() time.Time { return limitStart }, prefix: "cognito_login_", mark: "mark",
+		store: storage.New(driver), now: func() time.Time { return limitStart }, prefix: "cognito_login_", mark: "mark", longest: longestTicket,
 		rings: secret.NewDeriver(secret.NewKeys(nil), "attempt", "x"), inCookies: secret.NewDeriver(secret.NewKeys(nil), "here", "x"), limit: newAttemptLimit(most, 1<<20),
 	}
 }

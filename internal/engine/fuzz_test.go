@@ -93,7 +93,7 @@ func FuzzTicket(f *testing.F) {
 		if !ok {
 			return
 		}
-		if len(value) > longestTicket || parsed.again < 0 || (len(parsed.secret) != 43) == (parsed.sealed == "") {
+		if len(value) > longestCarried || parsed.again < 0 || (len(parsed.secret) != 43) == (parsed.sealed == "") {
 			t.Errorf("%q is taken for %q", value, parsed.value("mark"))
 		}
 		if again, ok := parseTicket("name", "mark", parsed.value("mark")); !ok || again != parsed {

@@ -23,6 +23,10 @@ const (
 	// longestTicket limits each of them, so that eight of the longest, the session
 	// and a browser's other headers fit into Fiber's 4 KB for request headers.
 	longestTicket = 256
+	// longestCarried is the limit with CookieSessions, where each ticket contains its
+	// login, and so the only copy of the address to return to. Eight of these and a
+	// session in two cookies fit into the 16 KB that such apps read.
+	longestCarried = 768
 	// ticketKey is how much of an attempt's name tells the tickets of one
 	// browser apart. It protects nothing.
 	ticketKey = 8
@@ -55,7 +59,7 @@ func (t ticket) value(mark string) string {
 // parseTicket reads a cookie's value, or reports that it is none with this mark.
 func parseTicket(name, mark, value string) (ticket, bool) {
 	parts := strings.Split(value, ".")
-	if len(value) > longestTicket || len(parts) != 6 || parts[0] != mark || len(parts[3]) != ticketKey {
+	if len(value) > longestCarried || len(parts) != 6 || parts[0] != mark || len(parts[3]) != ticketKey {
 		return ticket{}, false
 	}
 	began, err := strconv.ParseInt(parts[1], 36, 64)
