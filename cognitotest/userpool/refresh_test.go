@@ -44,9 +44,9 @@ func TestRefreshWithoutRotation(t *testing.T) {
 	p.refresh("garbage").wantError(t, http.StatusBadRequest, "invalid_grant")
 	p.refresh(login["refresh_token"]).wantOK(t)
 
-	p.pool.Advance(30*24*time.Hour - time.Hour - time.Minute)
+	p.pool.Advance(30*24*time.Hour - 2*time.Hour)
 	p.refresh(login["refresh_token"]).wantOK(t)
-	p.pool.Advance(time.Minute)
+	p.pool.Advance(time.Hour)
 	p.refresh(login["refresh_token"]).wantError(t, http.StatusBadRequest, "invalid_grant")
 }
 
