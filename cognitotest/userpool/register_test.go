@@ -46,6 +46,7 @@ func TestRegistration(t *testing.T) {
 	wantClaims(t, public.members, map[string]any{
 		"client_name": "Robot", "token_endpoint_auth_method": "none", "scope": "openid email phone profile orders/read",
 		"client_secret": nil, "client_secret_expires_at": nil, "logo_uri": nil,
+		"response_types": []any{"code"},
 	})
 	if at, _ := public.members["client_id_issued_at"].(float64); at < 1e9 {
 		t.Errorf("it was issued at %v", public.members["client_id_issued_at"])
