@@ -21,19 +21,19 @@ const ownDirectory = "COGNITO"
 // federation is what the pool knows of identity providers, and they of their visitors.
 // It is guarded by the pool's mu.
 type federation struct {
-	providers  roll[Provider]
-	identities map[string]identity        // by folded username
-	visits     map[string]visit           // on the way to a provider, by state
-	sayings    map[string]saying          // answers of providers, by reference
-	visitors   map[string]providerVisitor // who is signed in at a provider, by cookie
-	farewells  map[string]farewell        // on the way through a single logout, by RelayState
-	failing    map[string]refusal         // from FailProvider, by provider
+	providers     roll[Provider]
+	identities    map[string]identity        // by folded username
+	visits        map[string]visit           // on the way to a provider, by state
+	assertions    map[string]assertion       // answers of providers, by reference
+	visitors      map[string]providerVisitor // who is signed in at a provider, by cookie
+	singleLogouts map[string]singleLogout    // on the way through a single logout, by RelayState
+	failing       map[string]refusal         // from FailProvider, by provider
 }
 
 func newFederation() federation {
 	return federation{
-		identities: map[string]identity{}, visits: map[string]visit{}, sayings: map[string]saying{},
-		visitors: map[string]providerVisitor{}, farewells: map[string]farewell{}, failing: map[string]refusal{},
+		identities: map[string]identity{}, visits: map[string]visit{}, assertions: map[string]assertion{},
+		visitors: map[string]providerVisitor{}, singleLogouts: map[string]singleLogout{}, failing: map[string]refusal{},
 	}
 }
 
@@ -149,7 +149,7 @@ func (p *Pool) serveIDPResponse(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	coming, ok := p.takeVisit(r, q.Get("state"))
 	if !ok {
-		p.strayed(w, r)
+		p.unexpectedReturn(w, r)
 		return
 	}
 	if code := q.Get("error"); code != "" {
@@ -168,7 +168,7 @@ func (p *Pool) serveSAMLResponse(w http.ResponseWriter, r *http.Request) {
 		coming, ok = p.unsolicited(relay, reference)
 	}
 	if !ok {
-		p.strayed(w, r)
+		p.unexpectedReturn(w, r)
 		return
 	}
 	p.receive(w, r, coming, reference)
@@ -178,7 +178,7 @@ func (p *Pool) serveSAMLResponse(w http.ResponseWriter, r *http.Request) {
 // RelayState says where they want to go, and nothing binds it to their browser.
 func (p *Pool) unsolicited(relay, reference string) (visit, bool) {
 	p.mu.Lock()
-	from := p.federation.sayings[reference].provider
+	from := p.federation.assertions[reference].provider
 	provider, ok := p.federation.providers.byName[from]
 	p.mu.Unlock()
 	query, err := url.ParseQuery(relay)
@@ -189,7 +189,7 @@ func (p *Pool) unsolicited(relay, reference string) (visit, bool) {
 func (p *Pool) receive(w http.ResponseWriter, r *http.Request, coming visit, reference string) {
 	request, refused := p.readAuthorization(coming.query)
 	provider, known := p.provider(coming.provider)
-	said, ok := p.hear(reference)
+	said, ok := p.takeAssertion(reference)
 	switch {
 	case refused != nil:
 	case !known || !ok || said.provider != provider.Name || !request.client.supports(provider.Name):
@@ -225,8 +225,8 @@ func (p *Pool) letIn(w http.ResponseWriter, r *http.Request, request authorizati
 	redirectBack(w, r, request, p.grantTo(request, started))
 }
 
-// strayed answers visitors who come back without having left, or too late.
-func (p *Pool) strayed(w http.ResponseWriter, r *http.Request) {
+// unexpectedReturn answers visitors who come back without having left, or too late.
+func (p *Pool) unexpectedReturn(w http.ResponseWriter, r *http.Request) {
 	p.showMessage(w, r, http.StatusBadRequest, "Something went wrong",
 		"This sign-in was not begun in this browser, or more than five minutes ago. Go back to the application and try again.", "invalid_state")
 }

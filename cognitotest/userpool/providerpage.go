@@ -15,8 +15,8 @@ import (
 // Identity providers as a visitor sees them: a page to sign in, and a session of the
 // provider's own, which neither the pool nor an application ends.
 
-// saying is what a provider says about a visitor, or that it says nothing.
-type saying struct {
+// assertion is what a provider says about a visitor, or that it says nothing.
+type assertion struct {
 	provider string
 	user     ProviderUser
 	refused  *refusal
@@ -26,8 +26,8 @@ type saying struct {
 // providerVisitor is somebody who is signed in at a provider.
 type providerVisitor struct{ provider, id string }
 
-// errand is what a visitor has come to a provider for.
-type errand struct {
+// providerRequest is what a visitor has come to a provider for.
+type providerRequest struct {
 	provider Provider
 	relay    string // goes back with the answer
 	home     string // the pool's origin, where the answer goes
@@ -35,29 +35,29 @@ type errand struct {
 	anew     bool   // asks for the password also of those whom the provider knows
 }
 
-// readErrand reads it from the request. Where the response goes is decided by the pool's
+// readProviderRequest reads it from the request. Where the response goes is decided by the pool's
 // own state, not by the address: otherwise a link could have it sent to anybody.
-func (p *Pool) readErrand(r *http.Request) (errand, bool) {
+func (p *Pool) readProviderRequest(r *http.Request) (providerRequest, bool) {
 	provider, known := p.provider(r.PathValue("name"))
 	q := r.URL.Query()
-	errands := errand{
+	asked := providerRequest{
 		provider: provider, hint: q.Get("login_hint"), relay: q.Get("state"),
 		anew: slices.Contains(strings.Fields(q.Get("prompt")), "login"),
 	}
 	if provider.Type == typeSAML {
-		errands.relay = q.Get("RelayState")
+		asked.relay = q.Get("RelayState")
 	}
 	p.mu.Lock()
-	begun, ok := p.federation.visits[errands.relay]
+	begun, ok := p.federation.visits[asked.relay]
 	p.mu.Unlock()
 	if ok {
-		errands.home = begun.home
-		return errands, known && begun.provider == provider.Name
+		asked.home = begun.home
+		return asked, known && begun.provider == provider.Name
 	}
 	// Nobody has sent the visitor. Then the link to the application is in the provider's
 	// own settings, as it were: by default to the pool's first client.
-	errands.home, errands.relay = p.url, p.relayState(q)
-	return errands, known && provider.Unsolicited && !q.Has("SAMLRequest")
+	asked.home, asked.relay = p.url, p.relayState(q)
+	return asked, known && provider.Unsolicited && !q.Has("SAMLRequest")
 }
 
 // relayState is the one of a login that begins at a provider.
@@ -72,23 +72,23 @@ func (p *Pool) relayState(q url.Values) string {
 
 // showProvider shows a provider's page to sign in, but to visitors whom it knows.
 func (p *Pool) showProvider(w http.ResponseWriter, r *http.Request) {
-	errands, ok := p.readErrand(r)
+	asked, ok := p.readProviderRequest(r)
 	if !ok {
-		p.strayed(w, r)
+		p.unexpectedReturn(w, r)
 		return
 	}
-	if id, known := p.visitorAt(r, errands.provider.Name); known && !errands.anew {
-		p.say(w, r, errands, saying{user: id})
+	if id, known := p.visitorAt(r, asked.provider.Name); known && !asked.anew {
+		p.sendAssertion(w, r, asked, assertion{user: id})
 		return
 	}
-	p.showProviderForm(w, r, errands, errands.hint, "")
+	p.showProviderForm(w, r, asked, asked.hint, "")
 }
 
 // submitProvider signs a visitor in at a provider, or lets them cancel.
 func (p *Pool) submitProvider(w http.ResponseWriter, r *http.Request) {
-	errands, ok := p.readErrand(r)
+	asked, ok := p.readProviderRequest(r)
 	if !ok {
-		p.strayed(w, r)
+		p.unexpectedReturn(w, r)
 		return
 	}
 	if !csrfMatches(r, providerCSRF, "_csrf") {
@@ -97,29 +97,29 @@ func (p *Pool) submitProvider(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.PostForm.Has("cancel") {
-		p.cancel(w, r, errands)
+		p.cancel(w, r, asked)
 		return
 	}
 	id := strings.TrimSpace(r.PostForm.Get("username"))
-	user, known := errands.provider.user(id)
+	user, known := asked.provider.user(id)
 	if !known || subtle.ConstantTimeCompare([]byte(user.Password), []byte(r.PostForm.Get("password"))) != 1 {
-		p.showProviderForm(w, r, errands, id, "This provider knows no such user, or another password.")
+		p.showProviderForm(w, r, asked, id, "Incorrect user ID or password.")
 		return
 	}
-	p.rememberAt(w, errands.provider.Name, user.ID)
-	p.say(w, r, errands, saying{user: user})
+	p.rememberAt(w, asked.provider.Name, user.ID)
+	p.sendAssertion(w, r, asked, assertion{user: user})
 }
 
 // showProviderForm shows the form.
-func (p *Pool) showProviderForm(w http.ResponseWriter, r *http.Request, errands errand, id, problem string) {
-	provider := errands.provider
+func (p *Pool) showProviderForm(w http.ResponseWriter, r *http.Request, asked providerRequest, id, problem string) {
+	provider := asked.provider
 	var users []User
 	if p.showUsers {
 		for _, user := range provider.Users {
 			users = append(users, User{Username: user.ID, Password: user.Password})
 		}
 	}
-	p.render(w, http.StatusOK, "form", p.returnTargets(errands.home), formPage{
+	p.render(w, http.StatusOK, "form", p.returnTargets(asked.home), formPage{
 		page: p.providerPage(provider), Action: "/providers/" + provider.Name + "?" + r.URL.RawQuery, Users: users,
 		Form: pageForm{
 			ID: "provider", Title: "Sign in with " + provider.Name, Button: "Sign in", Error: problem, Cancel: true,
@@ -152,46 +152,46 @@ func (p *Pool) returnTargets(home string) string {
 }
 
 // cancel takes a visitor back who does not want to sign in.
-func (p *Pool) cancel(w http.ResponseWriter, r *http.Request, errands errand) {
-	if errands.provider.Type == typeSAML {
-		p.say(w, r, errands, saying{refused: failureOf(errands.provider)})
+func (p *Pool) cancel(w http.ResponseWriter, r *http.Request, asked providerRequest) {
+	if asked.provider.Type == typeSAML {
+		p.sendAssertion(w, r, asked, assertion{refused: failureOf(asked.provider)})
 		return
 	}
-	q := url.Values{"error": {"access_denied"}, "error_description": {"User cancelled"}, "state": {errands.relay}}
+	q := url.Values{"error": {"access_denied"}, "error_description": {"User cancelled"}, "state": {asked.relay}}
 	noStore(w)
-	http.Redirect(w, r, errands.home+"/oauth2/idpresponse?"+q.Encode(), http.StatusFound)
+	http.Redirect(w, r, asked.home+"/oauth2/idpresponse?"+q.Encode(), http.StatusFound)
 }
 
-// say takes the visitor to the pool with what the provider says of them, or with what
+// sendAssertion takes the visitor to the pool with what the provider says of them, or what
 // FailProvider has left.
-func (p *Pool) say(w http.ResponseWriter, r *http.Request, errands errand, said saying) {
+func (p *Pool) sendAssertion(w http.ResponseWriter, r *http.Request, asked providerRequest, said assertion) {
 	now := p.Now()
 	reference := newUUID()
-	said.provider, said.expires = errands.provider.Name, now.Add(codeTTL)
+	said.provider, said.expires = asked.provider.Name, now.Add(codeTTL)
 	p.mu.Lock()
 	if failure, fails := p.federation.failing[said.provider]; fails {
 		delete(p.federation.failing, said.provider)
 		said.refused = &failure
 	}
-	dropExpired(p.federation.sayings, func(s saying) bool { return !now.Before(s.expires) })
-	p.federation.sayings[reference] = said
+	dropExpired(p.federation.assertions, func(s assertion) bool { return !now.Before(s.expires) })
+	p.federation.assertions[reference] = said
 	p.mu.Unlock()
-	if errands.provider.Type == typeSAML {
-		p.postOnward(w, errands.provider, errands.home, "/saml2/idpresponse", url.Values{
-			"SAMLResponse": {samlText("Response", reference)}, "RelayState": {errands.relay},
+	if asked.provider.Type == typeSAML {
+		p.postOnward(w, asked.provider, asked.home, "/saml2/idpresponse", url.Values{
+			"SAMLResponse": {samlText("Response", reference)}, "RelayState": {asked.relay},
 		})
 		return
 	}
 	noStore(w)
-	http.Redirect(w, r, errands.home+"/oauth2/idpresponse?"+url.Values{"code": {reference}, "state": {errands.relay}}.Encode(), http.StatusFound)
+	http.Redirect(w, r, asked.home+"/oauth2/idpresponse?"+url.Values{"code": {reference}, "state": {asked.relay}}.Encode(), http.StatusFound)
 }
 
-// hear uses up what a provider has said.
-func (p *Pool) hear(reference string) (saying, bool) {
+// takeAssertion uses up what a provider has said.
+func (p *Pool) takeAssertion(reference string) (assertion, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	said, ok := p.federation.sayings[reference]
-	delete(p.federation.sayings, reference)
+	said, ok := p.federation.assertions[reference]
+	delete(p.federation.assertions, reference)
 	return said, ok && p.Now().Before(said.expires)
 }
 

@@ -9,8 +9,8 @@ import (
 // SAML's single logout: a visitor who leaves the pool is taken to their provider first,
 // which forgets them and sends them back by a form.
 
-// farewell is a logout that is on its way through a provider.
-type farewell struct {
+// singleLogout is a logout that is on its way through a provider.
+type singleLogout struct {
 	session  string // the pool's, which ends with it
 	location string // where the visitor goes then
 	provider string
@@ -30,10 +30,10 @@ func (p *Pool) throughProvider(w http.ResponseWriter, r *http.Request, location 
 		return false
 	}
 	now, relay := p.Now(), randomText(32)
-	leaving := farewell{cookie.Value, location, provider.Name, p.homeAsVisited(r), now}
+	leaving := singleLogout{cookie.Value, location, provider.Name, p.homeAsVisited(r), now}
 	p.mu.Lock()
-	dropExpired(p.federation.farewells, func(f farewell) bool { return now.Sub(f.since) >= loginTTL })
-	p.federation.farewells[relay] = leaving
+	dropExpired(p.federation.singleLogouts, func(f singleLogout) bool { return now.Sub(f.since) >= loginTTL })
+	p.federation.singleLogouts[relay] = leaving
 	p.mu.Unlock()
 	noStore(w)
 	q := url.Values{"SAMLRequest": {samlText("LogoutRequest", relay)}, "RelayState": {relay}}
@@ -46,10 +46,10 @@ func (p *Pool) serveProviderLogout(w http.ResponseWriter, r *http.Request) {
 	provider, known := p.provider(r.PathValue("name"))
 	relay := r.URL.Query().Get("RelayState")
 	p.mu.Lock()
-	leaving, ok := p.federation.farewells[relay]
+	leaving, ok := p.federation.singleLogouts[relay]
 	p.mu.Unlock()
 	if !known || !ok || leaving.provider != provider.Name {
-		p.strayed(w, r)
+		p.unexpectedReturn(w, r)
 		return
 	}
 	p.forgetAt(w, r, provider.Name)
@@ -64,15 +64,15 @@ func (p *Pool) serveSAMLLogout(w http.ResponseWriter, r *http.Request) {
 	relay := r.PostForm.Get("RelayState")
 	now := p.Now()
 	p.mu.Lock()
-	leaving, ok := p.federation.farewells[relay]
-	delete(p.federation.farewells, relay)
+	leaving, ok := p.federation.singleLogouts[relay]
+	delete(p.federation.singleLogouts, relay)
 	ok = ok && now.Sub(leaving.since) < loginTTL && samlReference(r.PostForm.Get("SAMLResponse")) == relay
 	if ok {
 		delete(p.sessions, leaving.session)
 	}
 	p.mu.Unlock()
 	if !ok {
-		p.strayed(w, r)
+		p.unexpectedReturn(w, r)
 		return
 	}
 	p.endSession(w, r)
