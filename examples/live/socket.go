@@ -28,8 +28,7 @@ func upgrade(auth *cognito.Auth, every time.Duration) fiber.Handler {
 // and then, for a user who only listens, and the one before each message, so that
 // nothing happens in the name of somebody who has left.
 func converse(conn *websocket.Conn, watch *cognito.Watch, every time.Duration) {
-	over := make(chan struct{})
-	looked := make(chan struct{})
+	over, looked := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(looked)
 		ticker := time.NewTicker(every)
