@@ -128,8 +128,8 @@ func (two *twoPools) answered(s *lab.Site, path, user string) *lab.PendingLogin 
 	authorize := res.Target()
 	begun := &lab.PendingLogin{State: authorize.Query().Get("state"), Cookie: res.Cookie(lab.IsLoginCookie), Query: authorize.Query()}
 	browser := s.Pool.NewBrowser()
-	stop := &lab.StopAt{Prefix: begun.Query.Get("redirect_uri"), Next: browser.Client.Transport}
-	browser.Client.Transport = stop
+	stop := &lab.StopAt{Prefix: begun.Query.Get("redirect_uri"), Next: browser.HTTPClient.Transport}
+	browser.HTTPClient.Transport = stop
 	browser.Login(authorize.String(), user, lab.PasswordOf(user))
 	landed, err := url.Parse(stop.Landed)
 	if err != nil || landed.Path == "" {

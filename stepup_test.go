@@ -43,9 +43,9 @@ func TestStepUp(t *testing.T) {
 			if page := v.Login(s.URL+path+"?tab=2", "alice", "wonderland"); page.URL.RequestURI() != path+"?tab=2" || page.Body != says {
 				t.Fatalf("stepping up ends at %s: %d %s", page.URL, page.Status, page.Body)
 			}
-			logins := s.Pool.Calls(cognitotest.Authorize)
+			logins := s.Pool.Calls(cognitotest.Authorization)
 			s.Pool.Advance(lab.JustExpired)
-			if page := v.Get(s.URL + path); page.Body != says || s.Pool.Calls(cognitotest.Authorize) != logins {
+			if page := v.Get(s.URL + path); page.Body != says || s.Pool.Calls(cognitotest.Authorization) != logins {
 				t.Errorf("after the renewal: %d %s", page.Status, page.Body)
 			}
 		})

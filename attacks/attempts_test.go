@@ -37,8 +37,8 @@ func TestTabsRestoredAtOnce(t *testing.T) {
 			}
 			for i, tab := range tabs {
 				v := s.Visitor()
-				v.Client.Jar, _ = cookiejar.New(nil)
-				v.Client.Jar.SetCookies(site, cookies)
+				v.HTTPClient.Jar, _ = cookiejar.New(nil)
+				v.HTTPClient.Jar.SetCookies(site, cookies)
 				kept := countLoginCookies(v)
 				mustSendLittle(t, v)
 				page := v.Login(s.Pool.URL()+"/oauth2/authorize?"+tab.Query.Encode(), "alice", lab.PasswordOf("alice"))

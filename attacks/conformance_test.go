@@ -96,7 +96,7 @@ func withoutKid(key *rsa.PrivateKey) func(*cognitotest.UnsignedToken) {
 var basicModules = []conformanceModule{
 	{name: "oidcc-client-test", run: func(l *tokenLab) {
 		l.mustLogIn()
-		for _, endpoint := range []cognitotest.Endpoint{cognitotest.Authorize, cognitotest.Token, cognitotest.UserInfo} {
+		for _, endpoint := range []cognitotest.Endpoint{cognitotest.Authorization, cognitotest.Token, cognitotest.UserInfo} {
 			if calls := l.Pool.Calls(endpoint); calls != 1 {
 				l.Errorf("the %s endpoint was called %d times, want once", endpoint, calls)
 			}

@@ -122,7 +122,7 @@ func (r *tape) send(t *testing.T, sent lab.Request) *lab.Answer {
 // visitorOf is a browser that reaches the app through the proxy.
 func (r *tape) visitorOf(s *lab.Site) *lab.Visitor {
 	v := s.Visitor()
-	v.Client.Transport = r
+	v.HTTPClient.Transport = r
 	return v
 }
 
@@ -226,10 +226,10 @@ func tour(s *lab.Site, proxy *tape) {
 	// Many logins in progress: the oldest give way.
 	many := proxy.visitorOf(s)
 	for range 6 {
-		many.Client.Transport = &lab.StopAt{Prefix: s.Pool.URL(), Next: proxy}
+		many.HTTPClient.Transport = &lab.StopAt{Prefix: s.Pool.URL(), Next: proxy}
 		many.Get(home + "/login")
 	}
-	many.Client.Transport = proxy
+	many.HTTPClient.Transport = proxy
 	many.Login(home+"/login", "bob", lab.PasswordOf("bob"))
 	// A session that ended elsewhere, and one that does not stick.
 	dead := proxy.visitorOf(s)
@@ -477,7 +477,7 @@ func TestCookiesStaySmall(t *testing.T) {
 	s, proxy := serveHTTPS(t)
 	v := proxy.visitorOf(s)
 	v.Login(httpsOrigin+"/me", "alice", lab.PasswordOf("alice"))
-	v.Client.Transport = &lab.StopAt{Prefix: s.Pool.URL(), Next: proxy}
+	v.HTTPClient.Transport = &lab.StopAt{Prefix: s.Pool.URL(), Next: proxy}
 	for range 10 {
 		v.Get(httpsOrigin + "/login?return_to=/" + strings.Repeat("x", 900))
 	}

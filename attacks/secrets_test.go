@@ -224,7 +224,7 @@ func cookieValues(proxy *tape) []string {
 func mustReachPoolInBodiesOnly(t *testing.T, s *lab.Site, secrets detector) {
 	t.Helper()
 	for _, endpoint := range []cognitotest.Endpoint{
-		cognitotest.Authorize, cognitotest.Login, cognitotest.Token, cognitotest.UserInfo, cognitotest.Revoke, cognitotest.Logout, cognitotest.JWKS,
+		cognitotest.Authorization, cognitotest.Login, cognitotest.Token, cognitotest.UserInfo, cognitotest.Revoke, cognitotest.Logout, cognitotest.JWKS,
 	} {
 		for _, sent := range s.Pool.Requests(endpoint) {
 			secrets.mustFindNone(t, "an address of the "+string(endpoint)+" endpoint", fmt.Sprint(sent.Query, sent.Header["Referer"]))

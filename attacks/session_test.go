@@ -138,7 +138,7 @@ func bring(v *lab.Visitor, cookies ...*http.Cookie) {
 	if err != nil {
 		v.Site.Fatal(err)
 	}
-	v.Client.Jar.SetCookies(at, cookies)
+	v.HTTPClient.Jar.SetCookies(at, cookies)
 }
 
 // TestSessionOutlivesItsIdleLimit is row D5: a browser left open in a library

@@ -142,7 +142,7 @@ func (l *tokenLab) begin(parameters ...string) *lab.PendingLogin {
 	authorize.Scheme, authorize.Host = "http", strings.TrimPrefix(l.Pool.URL(), "http://")
 	door := &doorstep{Transport: &http.Transport{}, app: strings.TrimPrefix(l.URL, "http://")}
 	browser := l.Pool.NewBrowser()
-	browser.Client.Transport = door
+	browser.HTTPClient.Transport = door
 	browser.Login(authorize.String(), "alice", lab.PasswordOf("alice"))
 	if door.wanted == "" {
 		l.Fatal("the pool did not send alice back to the app")

@@ -255,7 +255,7 @@ type visitor struct {
 
 func newVisitor(pool *cognitotest.Pool, user string) *visitor {
 	v := &visitor{Browser: pool.NewBrowser(), user: user}
-	v.Client.Transport = stopAtApp{v.Client.Transport}
+	v.HTTPClient.Transport = stopAtApp{v.HTTPClient.Transport}
 	return v
 }
 

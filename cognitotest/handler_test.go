@@ -73,7 +73,7 @@ func TestAuthorize(t *testing.T) {
 			t.Errorf("%s: %s got %s, want %s", row.name, row.path, got, row.want)
 		}
 	}
-	if calls := pool.Calls(cognitotest.Authorize) + pool.Calls(cognitotest.Token); calls != 0 {
+	if calls := pool.Calls(cognitotest.Authorization) + pool.Calls(cognitotest.Token); calls != 0 {
 		t.Errorf("%d calls of a login were made", calls)
 	}
 }

@@ -36,19 +36,19 @@ type (
 
 // The endpoints of a pool.
 const (
-	Authorize = userpool.Authorize
-	Login     = userpool.Login
-	Token     = userpool.Token
-	UserInfo  = userpool.UserInfo
-	Revoke    = userpool.Revoke
-	Logout    = userpool.Logout
-	JWKS      = userpool.JWKS
-	Discovery = userpool.Discovery
-	SignUp    = userpool.SignUp
-	Forgotten = userpool.Forgotten
-	Confirm   = userpool.Confirm
-	IDP       = userpool.IDP
-	Register  = userpool.Register
+	Authorization = userpool.Authorization
+	Login         = userpool.Login
+	Token         = userpool.Token
+	UserInfo      = userpool.UserInfo
+	Revoke        = userpool.Revoke
+	Logout        = userpool.Logout
+	JWKS          = userpool.JWKS
+	Discovery     = userpool.Discovery
+	SignUp        = userpool.SignUp
+	Forgotten     = userpool.Forgotten
+	Confirm       = userpool.Confirm
+	IDP           = userpool.IDP
+	Register      = userpool.Register
 
 	IDPResponse  = userpool.IDPResponse
 	SAMLResponse = userpool.SAMLResponse

@@ -157,7 +157,7 @@ func TestAmplifySignsInByPassword(t *testing.T) {
 func TestAmplifySignsInByRedirect(t *testing.T) {
 	a := startAmplify(t)
 	a.follow("#redirect")
-	if asked := a.pool.Requests(userpool.Authorize)[0].Query; asked.Get("code_challenge_method") != "S256" {
+	if asked := a.pool.Requests(userpool.Authorization)[0].Query; asked.Get("code_challenge_method") != "S256" {
 		t.Errorf("without PKCE this proves less: %v", asked)
 	}
 	a.signIn("alice", "wonderland")

@@ -117,7 +117,7 @@ func (a *appTab) logOutElsewhere() {
 // and then renews them ahead of time.
 func TestAppOutlivesItsTokens(t *testing.T) {
 	a := openApp(t, 3*time.Second)
-	logins := a.pool.Calls(cognitotest.Authorize)
+	logins := a.pool.Calls(cognitotest.Authorization)
 	first := a.expiry()
 	a.mustExpireAfter(first)
 	a.mustExpireAfter(first.Add(5 * time.Second)) // at least twice
@@ -133,7 +133,7 @@ func TestAppOutlivesItsTokens(t *testing.T) {
 	a.mustSay("Renewed at")
 	a.mustKnowAlice()
 	a.mustNotHaveReloaded()
-	if a.pool.Calls(cognitotest.Authorize) != logins {
+	if a.pool.Calls(cognitotest.Authorization) != logins {
 		t.Error("the visitor was sent to Cognito again")
 	}
 }

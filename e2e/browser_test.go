@@ -192,13 +192,13 @@ func TestBrowserStaysPastATokensLife(t *testing.T) {
 	tab := openBrowser(t).tab()
 	tab.open(e.url + "/login")
 	tab.signIn("alice", "wonderland")
-	logins := pool.Calls(cognitotest.Authorize)
+	logins := pool.Calls(cognitotest.Authorization)
 	eventually(t, "the tokens have been renewed twice", func() bool {
 		tab.run(chromedp.Reload())
 		tab.mustBeAt(e.url+"/", "Alice Liddell")
 		return t.Failed() || pool.Calls(cognitotest.Token) >= 3
 	})
-	if pool.Calls(cognitotest.Authorize) != logins {
+	if pool.Calls(cognitotest.Authorization) != logins {
 		t.Error("the visitor was sent to Cognito again")
 	}
 	tab.follow(logoutButton)

@@ -194,12 +194,12 @@ func (p past) RoundTrip(r *http.Request) (*http.Response, error) {
 func (f *freezer) renewal(pool *cognitotest.Pool) bool {
 	f.t.Helper()
 	browser := pool.NewBrowser()
-	browser.Client.Transport = past{browser.Client.Transport, f.called, pool.Config().UserPoolDomain}
+	browser.HTTPClient.Transport = past{browser.HTTPClient.Transport, f.called, pool.Config().UserPoolDomain}
 	if page := browser.Login(f.url+"/login?return_to=/me", "alice", "wonderland"); page.Status != http.StatusOK || page.URL.Path != "/me" {
 		f.t.Errorf("the login ends with %d %s", page.Status, page.Body)
 		return false
 	}
-	logins := pool.Calls(cognitotest.Authorize)
+	logins := pool.Calls(cognitotest.Authorization)
 	time.Sleep(shortLife) // this process has the real clock
 	f.counts.Store(true)
 	first := f.ask(browser)
@@ -219,7 +219,7 @@ func (f *freezer) renewal(pool *cognitotest.Pool) bool {
 		}
 		served = page.Status == http.StatusOK
 	}
-	if !served || pool.Calls(cognitotest.Authorize) != logins {
+	if !served || pool.Calls(cognitotest.Authorization) != logins {
 		f.t.Errorf("frozen at piece %d, alice has lost her session", f.at)
 	}
 	return reached

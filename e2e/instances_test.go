@@ -52,7 +52,7 @@ func TestInstancesShareSessions(t *testing.T) {
 	visitor := s.visitor()
 	s.logIn(visitor)
 	cookie := s.sessionCookie(visitor)
-	logins := pool.Calls(cognitotest.Authorize)
+	logins := pool.Calls(cognitotest.Authorization)
 	mustBeAlice(t, visitor, two.url)
 
 	if err := one.signal(syscall.SIGKILL); err == nil {
@@ -61,7 +61,7 @@ func TestInstancesShareSessions(t *testing.T) {
 	mustBeAlice(t, visitor, two.url)
 	three := start()
 	mustBeAlice(t, visitor, three.url)
-	if pool.Calls(cognitotest.Authorize) != logins {
+	if pool.Calls(cognitotest.Authorization) != logins {
 		t.Error("moving between instances took a login")
 	}
 

@@ -125,7 +125,7 @@ func TestOAuth2ProxyNoticesTheEnd(t *testing.T) {
 	// The pool's page still knows her, so nobody sees the other login.
 	eventually(t, "the proxy asks anew", func() bool {
 		g.app(alice.Get(g.url))
-		return g.pool.Calls(userpool.Authorize) == 2
+		return g.pool.Calls(userpool.Authorization) == 2
 	})
 }
 

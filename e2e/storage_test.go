@@ -80,7 +80,7 @@ func whoIs(c *fiber.Ctx) string {
 // come.
 func (s *site) visitor() *cognitotest.Browser {
 	visitor := s.pool.NewBrowser()
-	visitor.Client.Timeout = 30 * time.Second
+	visitor.HTTPClient.Timeout = 30 * time.Second
 	return visitor
 }
 
@@ -211,7 +211,7 @@ func TestRedisStopsAndComesBack(t *testing.T) {
 	visitor := s.visitor()
 	s.logIn(visitor)
 	before := s.sessionCookie(visitor)
-	logins := s.pool.Calls(cognitotest.Authorize)
+	logins := s.pool.Calls(cognitotest.Authorization)
 
 	server.Kill()
 	page := visitor.Get(s.url + "/me")
@@ -236,7 +236,7 @@ func TestRedisStopsAndComesBack(t *testing.T) {
 		}
 		return page.Status == http.StatusOK
 	})
-	if s.sessionCookie(visitor).Value != before.Value || s.pool.Calls(cognitotest.Authorize) != logins {
+	if s.sessionCookie(visitor).Value != before.Value || s.pool.Calls(cognitotest.Authorization) != logins {
 		t.Error("the visitor had to log in again")
 	}
 }
@@ -321,7 +321,7 @@ func TestRedisKeepsNothingReadable(t *testing.T) {
 	for _, sent := range s.pool.Requests(cognitotest.Token) {
 		secrets = append(secrets, sent.Form.Get("code"), sent.Form.Get("code_verifier"))
 	}
-	for _, sent := range s.pool.Requests(cognitotest.Authorize) {
+	for _, sent := range s.pool.Requests(cognitotest.Authorization) {
 		secrets = append(secrets, sent.Query.Get("state"), sent.Query.Get("nonce"))
 	}
 	for _, secret := range secrets {

@@ -91,7 +91,7 @@ func (a *account) logIn(s *lab.Site) {
 	jar := s.Visitor()
 	jar.Login(s.URL+"/login", a.name, "pw")
 	a.cookie = jar.SessionCookie()
-	jar.Client.CloseIdleConnections()
+	jar.HTTPClient.CloseIdleConnections()
 	if a.cookie == nil {
 		s.Errorf("%s could not log in", a.name)
 		a.cookie = &http.Cookie{Name: "none", Value: "none"}

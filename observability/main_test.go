@@ -202,7 +202,7 @@ func keepTokens(pool *cognitotest.Pool) func() []string {
 // sent and has issued, and the cookies.
 func secretsOf(t *testing.T, pool *cognitotest.Pool, tokens []string, cookies []*http.Cookie) []string {
 	secrets := append(tokens, "client-secret-of-the-app")
-	for _, request := range pool.Requests(cognitotest.Authorize) {
+	for _, request := range pool.Requests(cognitotest.Authorization) {
 		secrets = append(secrets, request.Query.Get("state"), request.Query.Get("nonce"))
 	}
 	for _, request := range pool.Requests(cognitotest.Token) {

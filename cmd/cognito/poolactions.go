@@ -22,7 +22,7 @@ type poolFirst struct {
 }
 
 var endpoints = []userpool.Endpoint{
-	userpool.Authorize, userpool.Login, userpool.Token, userpool.UserInfo,
+	userpool.Authorization, userpool.Login, userpool.Token, userpool.UserInfo,
 	userpool.Revoke, userpool.Logout, userpool.JWKS, userpool.Discovery,
 	userpool.SignUp, userpool.Forgotten, userpool.Confirm, userpool.IDP, userpool.Register,
 	userpool.IDPResponse, userpool.SAMLResponse, userpool.SAMLLogout, userpool.ProviderPage,

@@ -17,9 +17,9 @@ import (
 //
 // One Browser is one visitor. Several tabs may use it at a time.
 type Browser struct {
-	// Client follows redirects and has the cookie jar. You may change it, except
+	// HTTPClient follows redirects and has the cookie jar. You may change it, except
 	// for CheckRedirect, which is replaced for every request.
-	Client *http.Client
+	HTTPClient *http.Client
 
 	pool *Pool
 }
@@ -56,7 +56,7 @@ func (p *Pool) NewBrowser() *Browser {
 	}
 	// A transport of its own, so that closing the pool can close its idle
 	// connections, and without the environment's proxy.
-	b := &Browser{Client: &http.Client{Jar: jar, Transport: p.newTransport()}, pool: p}
+	b := &Browser{HTTPClient: &http.Client{Jar: jar, Transport: p.newTransport()}, pool: p}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.browsers = append(p.browsers, b)
@@ -122,7 +122,7 @@ func (page *Page) followedBy(next *Page) *Page {
 func (b *Browser) do(r *http.Request) *Page {
 	page := &Page{URL: r.URL, Trail: []string{r.URL.String()}}
 	// A copy for each request, since the hook below writes to its page.
-	client := *b.Client
+	client := *b.HTTPClient
 	client.CheckRedirect = func(next *http.Request, via []*http.Request) error {
 		page.URL = next.URL
 		page.Trail = append(page.Trail, next.URL.String())
@@ -177,5 +177,5 @@ func (b *Browser) Cookies(address string) []*http.Cookie {
 	if err != nil {
 		panic("userpool: " + err.Error())
 	}
-	return b.Client.Jar.Cookies(u)
+	return b.HTTPClient.Jar.Cookies(u)
 }

@@ -75,7 +75,7 @@ func TestFaultRewrites(t *testing.T) {
 		answer["token_type"] = "mac"
 	}}
 	p.pool.Break(userpool.Token, rewrite)
-	p.pool.Break(userpool.Authorize, rewrite)
+	p.pool.Break(userpool.Authorization, rewrite)
 	tokens := p.tokens(nil)
 	if tokens["id_token"] != nil || tokens["token_type"] != "mac" || tokens["access_token"] == nil {
 		t.Errorf("got %v, want it rewritten", tokens)

@@ -27,7 +27,7 @@ func TestBrowserLeavesImitationsAlone(t *testing.T) {
 	b.LoginAt("Google", elsewhere.URL+"/providers/Google", "123", "lutwidge")
 	id = "onward"
 	b.Get(elsewhere.URL + "/providers/Google")
-	b.Client.CloseIdleConnections()
+	b.HTTPClient.CloseIdleConnections()
 	if posted > 0 {
 		t.Errorf("the imitation was sent %d forms", posted)
 	}

@@ -44,7 +44,7 @@ func (p *Pool) endpoints() []route {
 	}
 	wellKnown := "/" + p.id + "/.well-known/"
 	routes := []route{
-		{Authorize, "/oauth2/authorize", get(p.serveAuthorize), false},
+		{Authorization, "/oauth2/authorize", get(p.serveAuthorize), false},
 		{Login, "/login", form(p.showLogin, p.submitLogin), false},
 		{SignUp, "/signup", form(p.showSignUp, p.submitSignUp), false},
 		{Forgotten, "/forgotPassword", form(p.showForgotten, p.submitForgotten), false},

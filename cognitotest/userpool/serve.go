@@ -158,7 +158,7 @@ func (p *Pool) Close() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for _, browser := range p.browsers {
-			browser.Client.CloseIdleConnections()
+			browser.HTTPClient.CloseIdleConnections()
 		}
 	})
 }

@@ -34,8 +34,8 @@ type visitor struct {
 func (v *visitor) logIn(ctx context.Context) bool {
 	instance := v.run.apps[v.random.IntN(len(v.run.apps))]
 	browser := v.run.pool.NewBrowser()
-	defer browser.Client.CloseIdleConnections()
-	browser.Client.Timeout = 20 * time.Second
+	defer browser.HTTPClient.CloseIdleConnections()
+	browser.HTTPClient.Timeout = 20 * time.Second
 	if ctx.Err() != nil {
 		return false
 	}

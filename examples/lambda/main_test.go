@@ -247,7 +247,7 @@ func instances(t *testing.T, config cognito.Config) func() *fiber.App {
 func signIn(t *testing.T, pool *cognitotest.Pool, authorize string) string {
 	t.Helper()
 	visitor := pool.NewBrowser()
-	visitor.Client.Transport = stopAtApp{visitor.Client.Transport}
+	visitor.HTTPClient.Transport = stopAtApp{visitor.HTTPClient.Transport}
 	page := visitor.Login(authorize, "alice", "wonderland")
 	if page.URL.Host != host {
 		t.Fatalf("the pool leads to %s", page.URL)

@@ -51,7 +51,7 @@ func Answered(s *Site, p *PendingLogin, user string) *PendingLogin {
 	s.Helper()
 	browser := s.Pool.NewBrowser()
 	stop := &stopAtApp{Transport: &http.Transport{}, pool: s.Pool.URL()}
-	browser.Client.Transport = stop
+	browser.HTTPClient.Transport = stop
 	authorize := s.Pool.URL() + "/oauth2/authorize?" + p.Query.Encode()
 	if user == "" {
 		browser.Get(authorize)

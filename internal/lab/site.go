@@ -78,7 +78,7 @@ func (s *Site) NoSecretsIn(text, where string) {
 // Canaries are the codes, verifiers, tokens and states that have travelled.
 func (s *Site) Canaries() []string {
 	var found []string
-	for _, endpoint := range []cognitotest.Endpoint{cognitotest.Token, cognitotest.Revoke, cognitotest.UserInfo, cognitotest.Authorize} {
+	for _, endpoint := range []cognitotest.Endpoint{cognitotest.Token, cognitotest.Revoke, cognitotest.UserInfo, cognitotest.Authorization} {
 		for _, sent := range s.Pool.Requests(endpoint) {
 			for _, name := range []string{"code", "code_verifier", "refresh_token", "token"} {
 				found = append(found, sent.Form[name]...)
