@@ -84,6 +84,7 @@ func (two *twoPools) furnish(app *fiber.App) {
 	app.All("/who", func(c *fiber.Ctx) error {
 		return c.SendString(emailOf(two.staff.Auth.UserFrom(c)) + " " + emailOf(two.customers.Auth.UserFrom(c)) + " " + emailOf(cognito.UserFrom(c)))
 	})
+	app.Get("/asks-staff", func(c *fiber.Ctx) error { return c.SendString(emailOf(two.staff.Auth.UserFrom(c))) })
 	app.All("/staff/only", two.staff.Auth.RequireUser(), func(c *fiber.Ctx) error { return c.SendString(emailOf(two.staff.Auth.UserFrom(c))) })
 	app.All("/customers/only", two.customers.Auth.RequireUser(), func(c *fiber.Ctx) error {
 		return c.SendString(emailOf(two.customers.Auth.UserFrom(c)))
@@ -150,6 +151,18 @@ func (two *twoPools) mustRefuse(path string, cookies ...*http.Cookie) {
 	two.Helper()
 	if res := two.staff.Send(lab.Request{Path: path, Cookies: cookies}); res.StatusCode != http.StatusUnauthorized {
 		two.Errorf("%s says %s, want 401", path, lab.StatusLine(res))
+	}
+}
+
+// TestFartherMiddlewareOfAStranger: the middleware farther up has seen the stranger as
+// well, so a page that asks it says that the answer depends on who asks. Otherwise a
+// cache would show it to those who are signed in.
+func TestFartherMiddlewareOfAStranger(t *testing.T) {
+	t.Parallel()
+	two := serveTwoPools(t, func(*cognito.Config) {})
+	res := two.staff.Send(lab.Request{Path: "/asks-staff"})
+	if res.Text != "nobody" || res.Header.Get("Vary") != "Cookie" {
+		t.Errorf("a stranger gets %s with Vary %q, want nobody and Cookie", res.Text, res.Header.Get("Vary"))
 	}
 }
 

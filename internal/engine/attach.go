@@ -23,7 +23,16 @@ type (
 // attach hands an identity to the handlers further down.
 func (a *Engine) attach(r Request, id *session.Identity) {
 	ctx := r.RequestCtx
+	fresh := true
+	ctx.VisitUserValuesAll(func(_, _ any) { fresh = false })
+	if fresh && id == session.Anonymous {
+		// Most requests of strangers: there is nothing to tell or to clear, and being
+		// the nearest says the rest (see seen).
+		ctx.SetUserValue(nearestKey{}, identityKey{a})
+		return
+	}
 	if above, ok := ctx.UserValue(nearestKey{}).(identityKey); ok && above.of != a {
+		ctx.SetUserValue(above, above.of.seen(r)) // which is not the nearest any more
 		a.nested.Do(func() { a.reportTaken(above.of) })
 	}
 	// In this order: a request's values are looked through one by one, and guards
@@ -31,6 +40,15 @@ func (a *Engine) attach(r Request, id *session.Identity) {
 	ctx.SetUserValue(nearestKey{}, identityKey{a})
 	ctx.SetUserValue(identityKey{a}, id)
 	a.hooks.Tell(ctx, id)
+}
+
+// seen is the identity that attach handed on, or nil if there was none.
+func (a *Engine) seen(r Request) *session.Identity {
+	id, _ := r.UserValue(identityKey{a}).(*session.Identity)
+	if id == nil && Nearest(r) == a {
+		return session.Anonymous
+	}
+	return id
 }
 
 // replaceIdentity is for one that changes while a handler runs. It stays in its
@@ -56,7 +74,7 @@ func (a *Engine) Identity(r Request) *session.Identity {
 	if a == nil {
 		return nil
 	}
-	id, _ := r.UserValue(identityKey{a}).(*session.Identity)
+	id := a.seen(r)
 	a.varyIfAnonymous(r, id)
 	return id
 }

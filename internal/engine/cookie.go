@@ -55,8 +55,9 @@ func newCookies(c Settings) cookies {
 // visitors who have only cookies of other apps, it costs far less than read. It looks in
 // the headers as they were sent, and in the cookies, which another handler may have
 // changed.
-func (k *cookies) mayBeIn(header *fasthttp.RequestHeader) bool {
-	first := header.PeekBytes(headerCookie)
+func (k *cookies) mayBeIn(r Request) bool {
+	header := &r.Request.Header
+	first := r.cookieHeader()
 	if len(first) == 0 {
 		return false
 	}
@@ -74,7 +75,7 @@ func (k *cookies) mayBeIn(header *fasthttp.RequestHeader) bool {
 // duplicates the header. The value is a view into the request.
 func (k *cookies) read(r Request, name []byte) []byte {
 	header := &r.Request.Header
-	first := header.PeekBytes(headerCookie)
+	first := r.cookieHeader()
 	if len(first) == 0 {
 		return nil
 	}

@@ -205,7 +205,7 @@ func (a *Engine) Enter(r Request) (id *session.Identity, answered bool, err erro
 	id = session.Anonymous
 	// Without a cookie of ours there is nobody to identify, so there is no panic to
 	// recover from.
-	if a.settings.Bearer || a.cookies.mayBeIn(&r.Request.Header) {
+	if a.settings.Bearer || a.cookies.mayBeIn(r) {
 		var failed *fault.Error
 		if id, failed = a.identifySafely(r); failed != nil {
 			return nil, true, a.refuse(r, failed)
@@ -224,14 +224,14 @@ var errAmbiguousPath = fault.Because(fault.ErrAmbiguousPath, "the path differs f
 
 // Leave ends a request that the app's handlers have answered.
 func (a *Engine) Leave(r Request, id *session.Identity) {
-	defer a.finishTasks()
-	if r.LastTimeoutErrorResponse() != nil {
-		return // answered already, and a handler that was given up may still write
+	// A handler that was given up may still write, to a request that is answered already.
+	if r.LastTimeoutErrorResponse() == nil {
+		if id.Cookie || id.Bearer {
+			markPersonal(r, id)
+		}
+		a.carry(r)
 	}
-	if id.Cookie || id.Bearer {
-		markPersonal(r, id)
-	}
-	a.carry(r)
+	a.finishTasks()
 }
 
 // finishTasks waits for the tasks that the request has started, if the process may be

@@ -27,6 +27,20 @@ func (r Request) headers() web.Headers {
 	return web.Headers{RequestHeader: &r.Request.Header, AnyCase: r.AnyCase}
 }
 
+// cookieHeader is the request's first Cookie header. At every look fasthttp would put the
+// name in its canonical form, which costs more than the look: ours is in that form, and
+// so are the request's, unless the server keeps names as they were sent.
+func (r Request) cookieHeader() []byte {
+	header := &r.Request.Header
+	if r.AnyCase {
+		return header.PeekBytes(headerCookie)
+	}
+	header.DisableNormalizing()
+	first := header.PeekBytes(headerCookie)
+	header.EnableNormalizing()
+	return first
+}
+
 // asking is what the request says about who sent it, and for what purpose.
 func (r Request) asking() web.Asking { return web.Ask(r.Method, r.headers()) }
 

@@ -216,7 +216,7 @@ func (a *Engine) carry(r Request) {
 		return
 	}
 	brought, ok := r.UserValue(carriedKey{a}).(*carried)
-	id, _ := r.UserValue(identityKey{a}).(*session.Identity)
+	id := a.seen(r)
 	if !ok || id == nil || id.Session == nil {
 		return
 	}

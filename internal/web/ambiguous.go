@@ -1,7 +1,5 @@
 package web
 
-import "bytes"
-
 // IsAmbiguous reports whether a path, as it was sent, is not what it resolves to (RFC
 // 3986 section 6.2.2): with empty or dot segments, escaped letters, digits and the
 // like, slashes or backslashes that are escaped, or backslashes. Fiber compares
@@ -12,29 +10,21 @@ func IsAmbiguous(path []byte) bool {
 	if len(path) > 0 && path[0] != '/' && string(path) != "*" {
 		return true // a slash comes in front when it is resolved
 	}
-	if bytes.IndexByte(path, '\\') >= 0 {
-		return true
-	}
-	for rest, found := after(path, '%'); found; rest, found = after(rest, '%') {
-		if escapesPlain(rest) {
+	for i, c := range path {
+		switch rest := path[i+1:]; c {
+		case '\\':
 			return true
-		}
-	}
-	for rest, found := after(path, '/'); found; rest, found = after(rest, '/') {
-		if len(rest) > 0 && (rest[0] == '/' || rest[0] == '.' && isDotSegment(rest)) {
-			return true
+		case '%':
+			if escapesPlain(rest) {
+				return true
+			}
+		case '/':
+			if len(rest) > 0 && (rest[0] == '/' || rest[0] == '.' && isDotSegment(rest)) {
+				return true
+			}
 		}
 	}
 	return false
-}
-
-// after is what follows the next c.
-func after(s []byte, c byte) (rest []byte, found bool) {
-	i := bytes.IndexByte(s, c)
-	if i < 0 {
-		return nil, false
-	}
-	return s[i+1:], true
 }
 
 // isDotSegment reports whether rest, which begins with a dot, begins with a segment
