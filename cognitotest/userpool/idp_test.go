@@ -160,3 +160,16 @@ func TestAPIEmptyPassword(t *testing.T) {
 	p.api("AdminSetUserPassword", aliceBody+`,"Permanent":true}`, nil).wantAPIError(t, http.StatusBadRequest, "InvalidPasswordException")
 	p.apiSignIn("alice", "wonderland")
 }
+
+// TestAPIUnknownClient: nobody answers a challenge for a client that is not there.
+func TestAPIUnknownClient(t *testing.T) {
+	t.Parallel()
+	p := newParty(t, userpool.Client{}, userpool.Options{})
+	for operation, body := range map[string]string{
+		"InitiateAuth":           `{"ClientId":"nobody","AuthFlow":"USER_PASSWORD_AUTH","AuthParameters":{"USERNAME":"alice","PASSWORD":"wonderland"}}`,
+		"RespondToAuthChallenge": `{"ClientId":"nobody","ChallengeName":"PASSWORD_VERIFIER","ChallengeResponses":{"USERNAME":"alice"}}`,
+	} {
+		p.api(operation, body, nil).wantAPIError(t, http.StatusBadRequest, "ResourceNotFoundException")
+	}
+	p.apiSignIn("alice", "wonderland")
+}
