@@ -830,8 +830,10 @@ func (f forgetfulJar) SetCookies(u *url.URL, cookies []*http.Cookie) {
 func TestLoginLoop(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*lab.Visitor, *brittleStorage){
-		"blocked cookie": func(v *lab.Visitor, _ *brittleStorage) { v.HTTPClient.Jar = forgetfulJar{v.HTTPClient.Jar.(*cookiejar.Jar)} },
-		"lossy storage":  func(_ *lab.Visitor, b *brittleStorage) { b.lose = "cognito_hot_" },
+		"blocked cookie": func(v *lab.Visitor, _ *brittleStorage) {
+			v.HTTPClient.Jar = forgetfulJar{v.HTTPClient.Jar.(*cookiejar.Jar)}
+		},
+		"lossy storage": func(_ *lab.Visitor, b *brittleStorage) { b.lose = "cognito_hot_" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			storage := newBrittleStorage()
