@@ -59,8 +59,11 @@ func TestTheContainersCommands(t *testing.T) {
 // its image would: as process 1, alone in a file system that nobody can write to, as a
 // user without rights. It takes root, and minutes for the first build.
 func TestTheImageWithoutAContainer(t *testing.T) {
-	if os.Getenv("COGNITO_TEST_CONTAINER") == "" || os.Getuid() != 0 {
-		t.Skip("set COGNITO_TEST_CONTAINER, as root")
+	if os.Getenv("COGNITO_TEST_CONTAINER") == "" {
+		t.Skip("takes root and minutes: set COGNITO_TEST_CONTAINER")
+	}
+	if os.Getuid() != 0 {
+		t.Fatal("COGNITO_TEST_CONTAINER is set, and this is not root")
 	}
 	image := t.TempDir()
 	build := exec.Command("sh", "-ec", strings.ReplaceAll(containerLine(t, "Containerfile", "RUN "), " /cognito", " "+filepath.Join(image, "cognito")))
@@ -79,7 +82,7 @@ func TestTheImageWithoutAContainer(t *testing.T) {
 	process.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
 	process.Stdout, process.Stderr = out, out
 	if err := process.Start(); err != nil {
-		t.Skip("no namespaces here: ", err)
+		t.Fatal("no namespaces here: ", err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- process.Wait() }()
