@@ -23,7 +23,9 @@ const (
 	Timeout = 1500 * time.Millisecond
 	// Goroutines that wait in the driver cannot be cancelled, so their number is
 	// limited, and the limit is divided by key. If one shard of a storage hangs, it
-	// uses up the share of its own keys, and the other shards keep working (P12).
+	// uses up the share of its own keys, and the other shards keep working (P12). A key
+	// may use either of two stripes: with one, whoever shares it with a busy key that
+	// hangs is refused, and that is one visitor of 512.
 	stripes         = 512
 	placesOfAStripe = 8
 	// shortestTTL avoids drivers that treat less than a second as "expired" or, at
@@ -213,9 +215,12 @@ type storeAnswer struct {
 func (s *Store) bounded(key string, work func(context.Context) ([]byte, error)) ([]byte, error) {
 	ctx := s.deadline()
 	// The seed keeps visitors from choosing cookies that share a stripe.
-	places := s.places[maphash.String(s.seed, key)%stripes]
+	hash := maphash.String(s.seed, key)
+	places, other := s.places[hash%stripes], s.places[hash>>32%stripes]
 	select {
 	case places <- struct{}{}:
+	case other <- struct{}{}:
+		places = other
 	case <-ctx.Done():
 		return nil, errStorageBusy // every place is held by a call that has not come back
 	}

@@ -3,7 +3,9 @@ package storage_test
 import (
 	"context"
 	"slices"
+	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/bar-tech/cognito/internal/storage"
@@ -63,4 +65,49 @@ func TestContexts(t *testing.T) {
 	if want := []string{"Get", "Set", "Delete"}; !slices.Equal(without.asked, want) {
 		t.Errorf("the driver without was asked %q, want %q", without.asked, want)
 	}
+}
+
+// stuck is a driver that hangs for one key.
+type stuck struct {
+	plain
+	key  string
+	gate chan struct{}
+}
+
+func (s *stuck) Get(key string) ([]byte, error) {
+	if key == s.key {
+		<-s.gate
+	}
+	return nil, nil
+}
+
+// TestBusyKeyHangs: many requests wait for one key, and others find a place. A key with
+// one stripe alone would share it with 15 of these 8,000; both stripes of a key are taken
+// for one in 65,536.
+func TestBusyKeyHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		driver := &stuck{key: "busy", gate: make(chan struct{})}
+		s := storage.New(driver)
+		for range 40 {
+			go func() { _, _ = s.Get(driver.key) }()
+		}
+		synctest.Wait()
+		refused := 0
+		for i := range 8000 {
+			if _, err := s.Get(strconv.Itoa(i)); err != nil {
+				refused++
+			}
+		}
+		if refused > 2 {
+			t.Errorf("%d of 8,000 other keys were refused", refused)
+		}
+		if _, err := s.Get(driver.key); !storage.IsSlow(err) {
+			t.Errorf("one more request for the busy key got %v", err)
+		}
+		close(driver.gate)
+		synctest.Wait()
+		if _, err := s.Get(driver.key); err != nil {
+			t.Errorf("the driver answers again, and the key got %v", err)
+		}
+	})
 }
