@@ -1,4 +1,4 @@
-package cognito
+package cognito_test
 
 import (
 	"bytes"
@@ -11,17 +11,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/internal/claims"
-	"github.com/bar-tech/cognito/internal/fault"
 )
 
 // What a User and a Payload make of claims. A token is signed by the pool, but
 // what is in it was partly written by its user.
 
-func userWith(raw string) *User { return (*User)(claims.New(claims.Text{Bytes: []byte(raw)}, "", nil)) }
-func payloadWith(raw string) *Payload {
-	return (*Payload)(claims.New(claims.Text{Bytes: []byte(raw)}, "", nil))
-}
+func userWith(raw string) *cognito.User { return (*cognito.User)(claimSet([]byte(raw))) }
+
+func payloadWith(raw string) *cognito.Payload { return (*cognito.Payload)(claimSet([]byte(raw))) }
+
+func claimSet(raw []byte) *claims.Set { return claims.New(claims.Text{Bytes: raw}, "", nil) }
 
 // TestClaimsHaveStandardNames proves that each accessor reads its own claim.
 func TestClaimsHaveStandardNames(t *testing.T) {
@@ -77,7 +78,7 @@ func TestClaimsOfTheWrongType(t *testing.T) {
 			t.Errorf("%.20q has claims", broken)
 		}
 	}
-	if zero := new(User); zero.Subject() != "" || zero.Groups() == nil || len(zero.Groups()) != 0 || new(Payload).HasScope("") {
+	if zero := new(cognito.User); zero.Subject() != "" || zero.Groups() == nil || len(zero.Groups()) != 0 || new(cognito.Payload).HasScope("") {
 		t.Error("the zero user is somebody")
 	}
 }
@@ -159,9 +160,9 @@ func TestTypedClaims(t *testing.T) {
 			t.Error("a text was decoded as a number")
 		}
 	}
-	for _, nobody := range []interface{ Decode(any) error }{(*User)(nil), (*Payload)(nil)} {
-		if err := nobody.Decode(new(tenant)); !errors.Is(err, fault.ErrNotSignedIn) {
-			t.Errorf("a stranger's claims: %v, want %v", err, fault.ErrNotSignedIn)
+	for _, nobody := range []interface{ Decode(any) error }{(*cognito.User)(nil), (*cognito.Payload)(nil)} {
+		if err := nobody.Decode(new(tenant)); !errors.Is(err, cognito.ErrNotSignedIn) {
+			t.Errorf("a stranger's claims: %v, want %v", err, cognito.ErrNotSignedIn)
 		}
 	}
 }
@@ -211,7 +212,7 @@ func TestClaimsInTemplates(t *testing.T) {
 	page := template.Must(template.New("").Parse(
 		`{{with .User}}{{.Name}} {{.Email}}{{if .InGroup "admin"}} admin{{end}}{{range .Groups}} <i>{{.}}</i>{{end}} {{.Claim "custom:plan"}} {{.}} ` +
 			`<script>who({{.}}, {{.Name}})</script>{{else}}nobody{{end}}`))
-	render := func(user *User) string {
+	render := func(user *cognito.User) string {
 		var b bytes.Buffer
 		if err := page.Execute(&b, map[string]any{"User": user}); err != nil {
 			t.Fatal(err)
@@ -244,7 +245,7 @@ func FuzzClaims(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte, name string) {
 		before := bytes.Clone(raw)
-		user, payload := (*User)(claims.New(claims.Text{Bytes: raw}, "", nil)), (*Payload)(claims.New(claims.Text{Bytes: raw}, "", nil))
+		user, payload := (*cognito.User)(claimSet(raw)), (*cognito.Payload)(claimSet(raw))
 		touchClaims(user, payload)
 		var claims map[string]any
 		if json.Unmarshal(raw, &claims) != nil {
@@ -269,17 +270,17 @@ func FuzzClaims(f *testing.F) {
 }
 
 // touchClaims calls everything that must not panic.
-func touchClaims(user *User, payload *Payload) {
+func touchClaims(user *cognito.User, payload *cognito.Payload) {
 	_ = fmt.Sprint(user, payload, user.Username(), user.Email(), user.PhoneNumberVerified(), user.AuthTime(), payload.ExpiresAt(), payload.IssuedAt())
 	_ = time.Since(user.AuthTime()) + time.Since(payload.ExpiresAt())
 	_, _ = json.Marshal(user)
 	_, _ = json.Marshal(payload)
-	for name := range payload.set().Parsed() {
+	for name := range (*claims.Set)(payload).Parsed() {
 		_ = user.Claim(name)
 		_ = payload.Claim(name)
 	}
-	if raw, err := claims.OfUser(user.set().Source().Bytes, payload.set().Source().Bytes); err == nil {
-		_ = (*User)(claims.New(claims.Text{Bytes: raw}, "", nil)).Decode(new(map[string]any))
+	if raw, err := claims.OfUser((*claims.Set)(user).Source().Bytes, (*claims.Set)(payload).Source().Bytes); err == nil {
+		_ = (*cognito.User)(claimSet(raw)).Decode(new(map[string]any))
 	}
 }
 

@@ -1,4 +1,4 @@
-package cognito
+package cognito_test
 
 import (
 	"encoding/json"
@@ -6,14 +6,20 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+
+	"github.com/bar-tech/cognito"
 )
 
 // TestConfigPrintsWithoutSecrets: neither a config nor what is made of it shows the
 // client secret, however it is printed.
 func TestConfigPrintsWithoutSecrets(t *testing.T) {
 	const canary = "canary-of-a-secret"
-	config := Config{ClientID: "client", ClientSecret: canary}
-	auth := &Auth{config: config}
+	config := cognito.Config{UserPoolDomain: "auth.example.com", ClientID: "client", UserPoolID: "eu-west-2_AbCdEfGhI", ClientSecret: canary}
+	auth, err := cognito.NewAuth(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = auth.Close() })
 	for _, value := range []any{config, &config, auth} {
 		var forms strings.Builder
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
