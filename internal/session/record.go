@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/claims"
+	"github.com/bar-tech/cognito/internal/packed"
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
@@ -129,22 +130,29 @@ func decodeHot(b []byte, book *claims.Dictionary) (Hot, error) {
 	return h, r.err
 }
 
+// undeflated packs without deflating: handlers that ask for a token read the record.
+var undeflated *packed.Book
+
 // Encode writes the record.
 func (c *Cold) Encode() []byte {
-	var b []byte
+	var tokens []string
 	for _, part := range c.parts() {
-		b = appendPart(b, []byte(part.Reveal()))
+		tokens = append(tokens, part.Reveal())
 	}
-	return b
+	return undeflated.Pack(tokens...)
 }
 
 func decodeCold(b []byte) (Cold, error) {
-	r := recordReader{rest: b}
 	var c Cold
-	for _, part := range c.parts() {
-		*part = secret.Text(r.part())
+	parts := c.parts()
+	tokens, err := undeflated.Unpack(b, len(parts))
+	if err != nil {
+		return c, fmt.Errorf("%w: %w", errShortRecord, err)
 	}
-	return c, r.err
+	for i, part := range parts {
+		*part = secret.Text(tokens[i])
+	}
+	return c, nil
 }
 
 // parts is the order of the record's format.
