@@ -27,7 +27,7 @@ func TestTabsRestoredAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, many := range []int{20, 40} {
 		t.Run(fmt.Sprint(many), func(t *testing.T) {
-			s := lab.Serve(t)
+			s := lab.Serve(t, lab.InMemory)
 			site, _ := url.Parse(s.URL)
 			var tabs []*lab.PendingLogin
 			var cookies []*http.Cookie
@@ -161,8 +161,8 @@ func newRequest(s *lab.Site, path string) *http.Request {
 // alone, and in this process alone; changed in one letter it is none.
 func TestForgedOverflow(t *testing.T) {
 	t.Parallel()
-	s := lab.Serve(t)
-	other := lab.ServeWith(t, s.Pool)
+	s := lab.Serve(t, lab.InMemory)
+	other := lab.ServeWith(t, s.Pool, lab.InMemory)
 	for range 4096 {
 		_, _ = s.App.Test(newRequest(s, "/login"), -1)
 	}
@@ -290,7 +290,7 @@ func TestLongDeepLink(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
 		app.Get("/wiki/*", cognito.RequireUser(), func(c *fiber.Ctx) error { return c.SendString("page") })
-	})
+	}, lab.InMemory)
 	long := url.PathEscape(strings.Repeat("\u6f22", 220))
 	for _, path := range []string{"/wiki/" + url.PathEscape(strings.Repeat("\u6f22", 120)), "/wiki/" + long, "/wiki/x?q=" + strings.Repeat("a%2Fb", 400)} {
 		page := s.Visitor().Login(s.URL+path, "alice", lab.PasswordOf("alice"))

@@ -454,7 +454,7 @@ func TestCallbackTooLate(t *testing.T) {
 func TestCodeInjection(t *testing.T) {
 	t.Parallel()
 	var refused refusals
-	s := lab.Serve(t, refused.hook)
+	s := lab.Serve(t, refused.hook, lab.InMemory)
 	victim, attacker := lab.Halfway(s, "alice"), lab.Halfway(s, "bob")
 	stolen := "/login/redirect?state=" + attacker.State + "&code=" + url.QueryEscape(callbackQuery(victim, "code"))
 	res := s.Send(lab.Request{Path: stolen, Cookies: []*http.Cookie{attacker.Cookie}})
@@ -528,7 +528,7 @@ func TestMalformedCallback(t *testing.T) {
 func TestUselessCallback(t *testing.T) {
 	t.Parallel()
 	var refused refusals
-	s := lab.Serve(t, refused.hook)
+	s := lab.Serve(t, refused.hook, lab.InMemory)
 	for _, tt := range []struct {
 		query string
 		want  error
@@ -614,7 +614,7 @@ func TestCallbackXSS(t *testing.T) {
 		"page": {func(*cognito.Config) {}, "text/html"}, "JSON": {func(*cognito.Config) {}, "application/json"}, "Fiber's own": {echo, "text/html"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := lab.Serve(t, tt.hook)
+			s := lab.Serve(t, tt.hook, lab.InMemory)
 			for _, payload := range []string{
 				"<script>zqxj()</script>", `"><img src=x onerror=zqxj()>`, "'-zqxj()-'", "javascript:zqxj()", "zqxj\r\nSet-Cookie: zqxj=1\r\n\r\n<zqxj>",
 				"zqxj\x00", "{{zqxj}}", "%3Czqxj%3E", "\u2028zqxj", "zqxj&lt;", "zqxj" + strings.Repeat("A", 1000), "＜zqxj＞", "zqxj_as_a_word",

@@ -474,7 +474,7 @@ func TestTossedAttemptCookie(t *testing.T) {
 // 431, and the visitor is locked out for good.
 func TestCookiesStaySmall(t *testing.T) {
 	t.Parallel()
-	s, proxy := serveHTTPS(t)
+	s, proxy := serveHTTPS(t, lab.InMemory)
 	v := proxy.visitorOf(s)
 	v.Login(httpsOrigin+"/me", "alice", lab.PasswordOf("alice"))
 	v.HTTPClient.Transport = &lab.StopAt{Prefix: s.Pool.URL(), Next: proxy}

@@ -42,7 +42,7 @@ func TestExchangeFails(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var refused refusals
-			s := lab.Serve(t, refused.hook, func(c *cognito.Config) { c.HTTPClient = impatientClient(t) })
+			s := lab.Serve(t, refused.hook, func(c *cognito.Config) { c.HTTPClient = impatientClient(t) }, lab.InMemory)
 			// A first login leaves an idle connection, over which net/http
 			// would repeat a request more readily.
 			mustSignIn(t, "the login before", s.Finish(lab.Halfway(s, "bob")))

@@ -210,7 +210,7 @@ func s256(text string) string {
 // Each of them is 32 random bytes of its own, fresh at every login.
 func TestGuessableLogin(t *testing.T) {
 	t.Parallel()
-	s := lab.Serve(t)
+	s := lab.Serve(t, lab.InMemory)
 	seen := map[string]string{}
 	counts := map[string]*[256]int{}
 	const logins = 1000
@@ -646,7 +646,7 @@ func TestTenTabs(t *testing.T) {
 	t.Parallel()
 	for name, pace := range map[string]time.Duration{"in one second": 0, "one after another": time.Second} {
 		t.Run(name, func(t *testing.T) {
-			s := lab.Serve(t)
+			s := lab.Serve(t, lab.InMemory)
 			v := s.Visitor()
 			var tabs []*lab.PendingLogin
 			for i := range 10 {

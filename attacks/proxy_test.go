@@ -216,7 +216,7 @@ func transcript(s *lab.Site, session *http.Cookie, lines ...string) string {
 // Fiber believes in. Answers with and without are the same to the byte.
 func TestForwardedHeadersChangeNothing(t *testing.T) {
 	t.Parallel()
-	s := lab.Serve(t, publicly)
+	s := lab.Serve(t, publicly, lab.InMemory)
 	s.Pool.AllowOrigin("https://localhost:8443")
 	session := mustSignIn(t, "alice", s.Finish(lab.Halfway(s, "alice")))
 	want := transcript(s, session)
@@ -249,7 +249,7 @@ func firstDifference(want, got string) string {
 // line.
 func TestForeignHostChangesNothing(t *testing.T) {
 	t.Parallel()
-	s := lab.Serve(t, publicly)
+	s := lab.Serve(t, publicly, lab.InMemory)
 	for _, path := range []string{"/login?return_to=/me", "/me", "/login/redirect?code=x", "/logout"} {
 		want := scrubbed(onTheWire(s, wireGet(path, "localhost:8443")))
 		for _, head := range hostileHosts {

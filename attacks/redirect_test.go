@@ -156,7 +156,7 @@ func returnsTo(s *lab.Site, value string) string {
 // encoded once more, and as raw bytes.
 func TestOpenRedirect(t *testing.T) {
 	t.Parallel()
-	s := lab.Serve(t, func(c *cognito.Config) { c.AfterLogin = landing })
+	s := lab.Serve(t, func(c *cognito.Config) { c.AfterLogin = landing }, lab.InMemory)
 	base, _ := url.Parse(s.URL + "/login/redirect")
 	onOrigin := func(payload, spelt string) {
 		// Bytes that end a request line may well be refused altogether.
@@ -213,7 +213,7 @@ func TestOpenRedirectTwice(t *testing.T) {
 // too. A proxy strips the prefix, so the app's own paths come without it.
 func TestReturnLeavesNoPathPrefix(t *testing.T) {
 	t.Parallel()
-	s := lab.Serve(t, func(c *cognito.Config) { c.AfterLogin, c.BaseURL = landing, "https://localhost:8443/app" })
+	s := lab.Serve(t, func(c *cognito.Config) { c.AfterLogin, c.BaseURL = landing, "https://localhost:8443/app" }, lab.InMemory)
 	base, _ := url.Parse("https://localhost:8443/app/login/redirect")
 	for _, payload := range refusedReturns {
 		if location := returnsTo(s, url.QueryEscape(payload)); location != "/app"+landing {

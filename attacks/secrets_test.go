@@ -133,7 +133,7 @@ func TestSecretsStayInside(t *testing.T) {
 	for _, own := range []bool{false, true} {
 		t.Run(fmt.Sprintf("journey, own handlers %t", own), func(t *testing.T) {
 			t.Parallel()
-			s, out, transport := serveSpied(t, own)
+			s, out, transport := serveSpied(t, own, lab.InMemory)
 			proxy := record(s, s.URL)
 			tour(s, proxy)
 			mustHaveKeptSecrets(t, s, proxy, out, transport)

@@ -40,7 +40,7 @@ func sendRaw(s *lab.Site, text string) int {
 // at every login.
 func TestSessionIDsAreUnguessable(t *testing.T) {
 	t.Parallel()
-	s := lab.Serve(t)
+	s := lab.Serve(t, lab.InMemory)
 	seen := map[string]bool{}
 	var bits [256]int
 	const logins = 64

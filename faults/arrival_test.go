@@ -157,7 +157,7 @@ func TestTokensExpiredOnArrival(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			pool := lab.NewPool(t, lab.Rotating(0))
 			clock := lab.StopClock(pool)
-			s := lab.ServeWith(t, pool, clock.Hook)
+			s := lab.ServeWith(t, pool, clock.Hook, lab.InMemory)
 			alice := s.SignIn("alice")
 			pool.Tamper(func(u *cognitotest.UnsignedToken) {
 				if u.Grant == "refresh_token" {

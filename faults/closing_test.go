@@ -140,7 +140,7 @@ func TestCloseOfRenewals(t *testing.T) {
 // stops are not begun any more, or the last ones would be cut off in the middle.
 func TestCloseEndsTheQueue(t *testing.T) { // not beside others: the gate must open before calls give up
 	const visitors = 80 // more than take turns at once
-	s := lab.Serve(t)
+	s := lab.Serve(t, lab.InMemory)
 	cookies := make([]*http.Cookie, visitors)
 	for i := range cookies {
 		cookies[i] = sessionCookieIn(s.Pool.SignIn(s.App, "alice"))

@@ -69,7 +69,7 @@ func TestUserGoneAtCognito(t *testing.T) {
 		} {
 			t.Run(name+", "+way, func(t *testing.T) {
 				var events refreshEvents
-				s := lab.Serve(t, events.hook)
+				s := lab.Serve(t, events.hook, lab.InMemory)
 				alice, bob := s.SignIn("alice"), s.SignIn("bob")
 				leave(s.Pool)
 				s.MustBe("alice", alice) // until the tokens expire; as documented
@@ -89,7 +89,7 @@ func TestUserGoneAtCognito(t *testing.T) {
 // the login, once, and are back on the page after it.
 func TestUserGoneOpensAPage(t *testing.T) {
 	t.Parallel()
-	s := lab.Serve(t)
+	s := lab.Serve(t, lab.InMemory)
 	v := s.Visitor()
 	v.LogIn()
 	s.Pool.EndSessions("alice")

@@ -60,7 +60,7 @@ func TestStampedeAtExpiry(t *testing.T) {
 // of their life left, and a Cognito that does not answer then delays nobody.
 func TestRenewalAheadOfTime(t *testing.T) {
 	t.Parallel()
-	s := lab.Serve(t)
+	s := lab.Serve(t, lab.InMemory)
 	alice := s.SignIn("alice")
 	regroup(s.Pool, "new")
 	s.Pool.Advance(40 * time.Minute)
@@ -135,7 +135,7 @@ func TestLostAnswer(t *testing.T) {
 	}
 	t.Run("beyond the grace", func(t *testing.T) {
 		pool := lab.NewPool(t, lab.Rotating(0))
-		s := lab.ServeWith(t, pool)
+		s := lab.ServeWith(t, pool, lab.InMemory)
 		alice := s.SignIn("alice")
 		pool.Advance(lab.JustExpired)
 		pool.Break(cognitotest.Token, cognitotest.Fault{Times: 1, Match: lab.Refreshes, LoseAnswer: true})

@@ -21,7 +21,7 @@ func TestRefreshPath(t *testing.T) {
 	s := lab.Serve(t, func(c *cognito.Config) {
 		c.AllowedOrigins = []string{"https://admin.example.com"}
 		c.Next = func(*fiber.Ctx) bool { arrived.Add(1); return false }
-	})
+	}, lab.InMemory)
 	alice := s.SignIn("alice")
 	before := s.Pool.Now()
 	s.Pool.Advance(10 * time.Minute)

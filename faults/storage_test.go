@@ -124,7 +124,7 @@ func TestHungStorageHoldsFewGoroutines(t *testing.T) {
 	alice := s.NewSession(storage, "alice")
 	fault := lab.Hang(t)
 	storage.Misbehave(func(lab.StoreCall) *lab.StoreFault { return fault })
-	const requests, bound = 600, 8 // of one session
+	const requests, bound = 600, 16 // of one session
 	statuses := make(chan int, requests)
 	for range requests {
 		go func() {

@@ -48,10 +48,11 @@ func serveApp(t *testing.T, pool *cognitotest.Pool, with fiber.Config, furnish f
 	s := &Site{T: t, Pool: pool, Logged: &LockedBuffer{}}
 	config := pool.Config()
 	config.Logger = slog.New(slog.NewTextHandler(s.Logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	begin(&config)
 	for _, hook := range hooks {
 		hook(&config)
 	}
-	everywhere(&config)
+	finish(&config)
 	auth, err := cognito.NewAuth(config)
 	if err != nil {
 		t.Fatalf("NewAuth: %v", err)

@@ -59,7 +59,9 @@ func (r *Renewals) leaseOrOther(current *session.Session) (lease []byte, other *
 		if err != nil {
 			return nil, nil, err
 		}
-		if fresh.Serial != current.Serial {
+		// Another serial alone proves nothing: a request that crossed our last renewal
+		// may have put the record of before back.
+		if r.wasRenewed(current, fresh) {
 			r.giveBack(current, lease)
 			return nil, fresh, nil
 		}
