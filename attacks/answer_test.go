@@ -333,7 +333,7 @@ func TestRefreshTokenSpentTwice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			// In a storage of its own no other instance is waited for.
-			l := newTokenLab(t, func(c *cognito.Config) { c.Storage, c.Keys = nil, nil })
+			l := newTokenLab(t, func(c *cognito.Config) { c.Storage = nil }, lab.InMemory)
 			cookie := l.mustAccept(l.attempt())
 			l.Pool.Advance(61 * time.Minute)
 			l.spoil(cognitotest.Token, row.fault)
