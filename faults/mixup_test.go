@@ -31,7 +31,7 @@ type account struct {
 // Every answer is about the owner of the cookie it was asked with.
 func TestUsersAreNotMixedUp(t *testing.T) {
 	t.Parallel()
-	const users, workers, visits = 200, 8, 200
+	const users, workers, visits = 200, 24, 70
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	storage := memory.New()
@@ -71,11 +71,16 @@ func TestUsersAreNotMixedUp(t *testing.T) {
 		})
 	}
 	visitors.Wait()
-	for _, a := range accounts {
-		for _, s := range instances {
-			a.mustBeShown(s, "/me")
-		}
+	for worker := range workers {
+		visitors.Go(func() {
+			for i := worker; i < users; i += workers {
+				for _, s := range instances {
+					accounts[i].mustBeShown(s, "/me")
+				}
+			}
+		})
 	}
+	visitors.Wait()
 }
 
 func newAccount(s *lab.Site, name string) *account {
