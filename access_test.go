@@ -3,7 +3,9 @@ package cognito_test
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -127,4 +129,35 @@ func claimsOf(t *testing.T, token string) map[string]any {
 		t.Fatal(err)
 	}
 	return lab.Decode(t, string(raw))
+}
+
+// TestLocalsOfSomebodyElse: handlers in front may use our names for their own things.
+// Behind the middleware they are ours, and nobody is nobody.
+func TestLocalsOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	s := lab.ServeAppWith(t, lab.NewPool(t), func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(func(c *fiber.Ctx) error {
+			c.Locals("user", "mallory")
+			c.Locals("payload", map[string]string{"sub": "mallory"})
+			return c.Next()
+		}, auth.Handler())
+		app.Get("/", func(c *fiber.Ctx) error {
+			user, _ := c.Locals("user").(*cognito.User)
+			payload, _ := c.Locals("payload").(*cognito.Payload)
+			if user != cognito.UserFrom(c) || payload != cognito.PayloadFrom(c) {
+				t.Errorf("the locals are %v and %v", c.Locals("user"), c.Locals("payload"))
+			}
+			return c.SendString(fmt.Sprint(c.Locals("user"), " ", c.Locals("payload")))
+		})
+	})
+	alice := s.SignIn("alice")
+	for cookie, want := range map[*http.Cookie]string{nil: "<nil> <nil>", {Name: alice.Name, Value: "invented"}: "<nil> <nil>", alice: "user alice access token of alice"} {
+		r := lab.Request{Path: "/"}
+		if cookie != nil {
+			r.Cookies = []*http.Cookie{cookie}
+		}
+		if got := regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f-]{27}`).ReplaceAllString(s.Send(r).Text, "alice"); got != want {
+			t.Errorf("with %v the locals are %q, want %q", cookie, got, want)
+		}
+	}
 }
