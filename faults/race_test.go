@@ -173,7 +173,7 @@ func TestAnswersOutOfOrder(t *testing.T) {
 					t.Errorf("renewing answers %s", lab.StatusLine(res))
 				}
 			}
-			lab.Eventually(t, "the session is renewed once more", func() bool { return renewed.Load() == 2 })
+			lab.Eventually(t, "the session is renewed once more", func() bool { return renewed.Load() >= 2 })
 			if sent := lab.RenewalsAt(pool); len(sent) != 4 || sent[0] != sent[1] || sent[2] == sent[0] || sent[3] != sent[0] {
 				t.Error("want the lost call, its repetition, the dead child and its parent again")
 			}
@@ -216,7 +216,7 @@ func TestSpareIsTriedAgain(t *testing.T) {
 			pool.Advance(2 * time.Second)
 			lab.Eventually(t, "the session is renewed by a later request", func() bool {
 				s.MustBe("alice", alice)
-				return renewed.Load() == 2
+				return renewed.Load() >= 2
 			})
 			mustLast(alice, s)
 		})
