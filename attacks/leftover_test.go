@@ -1,0 +1,86 @@
+package attacks_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/internal/lab"
+	"github.com/gofiber/fiber/v2"
+	recoverer "github.com/gofiber/fiber/v2/middleware/recover"
+)
+
+// converse sends bytes on one connection, as they stand, and returns all answers.
+func converse(s *lab.Site, text string) (answers []string) {
+	s.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // or a defect hangs
+	go func() { _, _ = io.WriteString(conn, text) }()
+	for reader := bufio.NewReader(conn); ; {
+		res, err := http.ReadResponse(reader, nil)
+		if err != nil {
+			return answers
+		}
+		body, _ := io.ReadAll(res.Body)
+		answers = append(answers, fmt.Sprintf("%d %s", res.StatusCode, body))
+	}
+}
+
+// TestBodyThatIsARequest: another site's form holds a request, with the app's own Origin,
+// that ends in the middle of a header. If nobody reads the form, it must not be taken for
+// the next request on the connection, to which the visitor's own next one would lend its
+// cookie. fasthttp leaves bodies there with StreamRequestBody.
+func TestBodyThatIsARequest(t *testing.T) {
+	t.Parallel()
+	s := lab.ServeAppStreaming(t, func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(recoverer.New(), auth.Handler())
+		lab.Pages(app)
+		app.Post("/upload", func(c *fiber.Ctx) error {
+			n, err := io.Copy(io.Discard, c.Context().RequestBodyStream())
+			return errors.Join(err, c.SendString(fmt.Sprint("took ", n)))
+		})
+		app.Post("/panic", func(*fiber.Ctx) error { panic("a handler") })
+	}, func(c *cognito.Config) { c.Next = func(c *fiber.Ctx) bool { return c.Path() == "/skipped" } })
+	alice := s.SignIn("alice")
+	host := strings.TrimPrefix(s.URL, "http://")
+	cookie := fmt.Sprintf("Cookie: %s=%s\r\n", alice.Name, alice.Value)
+	form := func(target, origin, body string) string {
+		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nOrigin: %s\r\n%sContent-Length: %d\r\n\r\n%s", target, host, origin, cookie, len(body), body)
+	}
+	smuggled := fmt.Sprintf("POST /me HTTP/1.1\r\nHost: %s\r\nOrigin: %s\r\nContent-Length: 0\r\nX-Swallows: ", host, s.URL)
+	chunks := fmt.Sprintf("POST /me HTTP/1.1\r\nHost: %s\r\nOrigin: https://evil.example\r\nTransfer-Encoding: chunked\r\n\r\n", host)
+	visit := fmt.Sprintf("GET /public HTTP/1.1\r\nHost: %s\r\n%sConnection: close\r\n\r\n", host, cookie)
+	for name, sent := range map[string]string{
+		"refused":               form("/me", "https://evil.example", strings.Repeat("a", 8192)+smuggled),
+		"a logout":              form("/logout", "https://evil.example", strings.Repeat("a", 8192)+smuggled),
+		"the wrong method":      form("/login", "https://evil.example", strings.Repeat("a", 8192)+smuggled),
+		"an ambiguous path":     form("//x", "https://evil.example", strings.Repeat("a", 8192)+smuggled),
+		"no such page":          form("/nowhere", "https://evil.example", strings.Repeat("a", 8192)+smuggled),
+		"a handler that panics": form("/panic", "https://evil.example", strings.Repeat("a", 8192)+smuggled),
+		"skipped":               form("/skipped", "https://evil.example", strings.Repeat("a", 8192)+smuggled),
+		"a large one":           form("/me", "https://evil.example", strings.Repeat("a", 8192)+strings.Repeat(smuggled, 3000)),
+		"in chunks":             chunks + fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(smuggled), smuggled),
+		"chunks that are one":   chunks + smuggled,
+	} {
+		answers := converse(s, sent+visit)
+		if len(answers) == 0 || strings.HasPrefix(answers[0], "200") || len(answers) > 2 || len(answers) == 2 && answers[1] != "200 public" {
+			t.Errorf("%s: the answers are %q", name, answers)
+		}
+	}
+	answers := converse(s, form("/upload", s.URL, strings.Repeat("a", 20000))+form("/me", s.URL, strings.Repeat("a", 20000))+visit)
+	if want := []string{"200 took 20000", "200 changed", "200 public"}; !slices.Equal(answers, want) {
+		t.Errorf("alice's own forms are answered %q, want %q", answers, want)
+	}
+}
