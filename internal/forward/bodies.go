@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -67,6 +68,9 @@ func requestOf(ctx *fasthttp.RequestCtx, address *url.URL) (*http.Request, *lent
 		header.Add(string(name), string(value))
 	}
 	clean(header, privateToUs, privatePrefixes)
+	if !strings.EqualFold(header.Get("Upgrade"), "websocket") {
+		header.Del("Upgrade") // with HTTP/2 in the clear (h2c), the visitor would have the upstream's whole connection
+	}
 	r := &http.Request{
 		Method: string(ctx.Method()), URL: address, Host: address.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
