@@ -626,7 +626,7 @@ func TestRefererThatLooksLikeACookie(t *testing.T) {
 	alice := s.SignIn("alice")
 	link := s.URL + "/?q=1;=" + alice.Name + "=1"
 	for _, name := range []string{"Referer", "X-Forwarded-Uri", "HX-Current-URL"} {
-		for _, value := range []string{link, ";=" + alice.Name + "=1", "=" + alice.Name + "=1"} {
+		for _, value := range []string{link, link + ";=" + alice.Name + "=1", ";=" + alice.Name + "=1", "=" + alice.Name + "=1"} {
 			res := s.Send(lab.Request{Path: "/me", Cookies: []*http.Cookie{alice}, Header: map[string]string{name: value}})
 			if res.StatusCode != http.StatusOK {
 				t.Errorf("with %s: %s, /me answers %s", name, value, lab.StatusLine(res))

@@ -139,26 +139,33 @@ func cookieIn(header, name []byte) (value []byte, found int) {
 // Otherwise a link that ends in ";=name=" would sign visitors out, through their
 // Referer.
 func inRaw(raw, name []byte) (times int, nameless bool) {
-	for {
-		i := bytes.Index(raw, name)
+	line, looked := 0, 0 // where a header begins, of what was looked through for that
+	for at := 0; ; times++ {
+		i := bytes.Index(raw[at:], name)
 		if i < 0 {
 			return times, false
 		}
-		times++
-		if end := i + len(name); i > 0 && raw[i-1] == '=' && end < len(raw) && raw[end] == '=' {
-			// Without a name: nothing but the pair's beginning before the "=".
-			before := bytes.TrimRight(raw[:i-1], " \t")
-			if begins := len(before) == 0 || before[len(before)-1] == ';' || before[len(before)-1] == ':'; begins && endsInCookies(before) {
-				return times, true
-			}
+		i += at
+		at = i + len(name)
+		if i == 0 || raw[i-1] != '=' || at == len(raw) || raw[at] != '=' {
+			continue
 		}
-		raw = raw[i+len(name):]
+		// Without a name: nothing but the pair's beginning before the "=".
+		before := bytes.TrimRight(raw[:i-1], " \t")
+		if len(before) > 0 && before[len(before)-1] != ';' && before[len(before)-1] != ':' {
+			continue
+		}
+		if end := bytes.LastIndexByte(raw[looked:i], '\n'); end >= 0 {
+			line = looked + end + 1
+		}
+		if looked = i; isCookieLine(raw[line:i]) {
+			return times + 1, true
+		}
 	}
 }
 
-// endsInCookies reports whether raw headers end within a Cookie header, or may.
-func endsInCookies(raw []byte) bool {
-	line := raw[bytes.LastIndexByte(raw, '\n')+1:]
+// isCookieLine reports whether a line of raw headers is one of a Cookie header, or may be.
+func isCookieLine(line []byte) bool {
 	name, _, named := bytes.Cut(line, []byte(":"))
 	return !named || bytes.EqualFold(bytes.TrimSpace(name), headerCookie)
 }
