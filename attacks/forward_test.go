@@ -184,6 +184,8 @@ func TestForwardsAnswerHasNoPower(t *testing.T) {
 	for _, name := range []string{
 		"Set-Cookie2", "Clear-Site-Data", "WWW-Authenticate", "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Strict-Transport-Security",
 		"Service-Worker-Allowed", "X-Accel-Redirect", "X-Sendfile", "X_Accel_Redirect", "Surrogate-Control", "CDN-Cache-Control", "Refresh", "Alt-Svc", "Expires", "X-Hop", "Proxy-Authenticate",
+		"NEL", "Report-To", "Accept-CH", "Critical-CH", "Set-Login", "Secure-Session-Registration",
+		"X-Sendfile2", "X-LiteSpeed-Location", "X-LiteSpeed-Cache-Control", "Edge-Control", "Akamai-Cache-Control", "Cloudflare-CDN-Cache-Control", "Vercel_CDN_Cache_Control",
 	} {
 		answer.Set(name, "evil")
 	}

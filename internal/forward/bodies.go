@@ -67,7 +67,7 @@ func requestOf(ctx *fasthttp.RequestCtx, address *url.URL) (*http.Request, *lent
 	for name, value := range ctx.Request.Header.All() {
 		header.Add(string(name), string(value))
 	}
-	clean(header, privateToUs, privatePrefixes)
+	clean(header, privateToUs, privatePrefixes, nil)
 	if !strings.EqualFold(header.Get("Upgrade"), "websocket") {
 		header.Del("Upgrade") // with HTTP/2 in the clear (h2c), the visitor would have the upstream's whole connection
 	}

@@ -34,18 +34,22 @@ var (
 	powerfulHere = []string{
 		"Set-Cookie", "Set-Cookie2", "Clear-Site-Data", "Www-Authenticate", "Authentication-Info", "Proxy-Authenticate", "Proxy-Authentication-Info",
 		"Strict-Transport-Security", "Public-Key-Pins", "Expect-Ct", "Alt-Svc", "Service-Worker-Allowed", "Refresh", "Trailer", "Sourcemap",
-		"X-Accel-Redirect", "X-Accel-Expires", "X-Accel-Charset", "X-Accel-Limit-Rate", "X-Sendfile", "X-Lighttpd-Send-File", "X-Reproxy-Url",
-		"Surrogate-Control", "Cdn-Cache-Control", "Expires", "Pragma",
+		"Nel", "Report-To", "Accept-Ch", "Critical-Ch", "Set-Login", "Sec-Session-Registration", "Secure-Session-Registration",
+		"X-Accel-Redirect", "X-Accel-Expires", "X-Accel-Charset", "X-Accel-Limit-Rate", "X-Sendfile", "X-Sendfile2", "X-Sendfile-Temporary", "X-Lighttpd-Send-File", "X-Litespeed-Location", "X-Reproxy-Url",
+		"Surrogate-Control", "Edge-Control", "Expires", "Pragma",
 	}
 	powerfulPrefixes = []string{"Access-Control-"}
+	powerfulEndings  = []string{"-Cache-Control"}
 )
 
 // clean removes headers. "X_Forwarded_User" is "X-Forwarded-User" to whatever speaks
 // CGI or WSGI.
-func clean(header http.Header, names, prefixes []string) {
+func clean(header http.Header, names, prefixes, endings []string) {
 	for name := range header {
 		plain := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
-		if slices.Contains(names, plain) || slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(plain, prefix) }) {
+		if slices.Contains(names, plain) ||
+			slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(plain, prefix) }) ||
+			slices.ContainsFunc(endings, func(ending string) bool { return strings.HasSuffix(plain, ending) }) {
 			delete(header, name)
 		}
 	}
@@ -53,7 +57,7 @@ func clean(header http.Header, names, prefixes []string) {
 
 // cleanAnswer makes an upstream's headers safe at our origin.
 func cleanAnswer(header http.Header) {
-	clean(header, powerfulHere, powerfulPrefixes)
+	clean(header, powerfulHere, powerfulPrefixes, powerfulEndings)
 	if wanted := header.Values("Cache-Control"); len(wanted) > 0 {
 		header.Set("Cache-Control", private(strings.Join(wanted, ",")))
 	}
