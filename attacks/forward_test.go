@@ -86,7 +86,7 @@ func TestForwardLeadsNowhereElse(t *testing.T) {
 			for _, target := range []string{
 				"/api/../admin", "/api/..", "/api/x/../../admin", "/api/%2e%2e/admin", "/api/.%2E/admin", "/api/%252e%252e/admin", "/api/..%2fadmin", "/api/..%5cadmin",
 				`/api/..\admin`, `/api/\evil.example`, "/api//evil.example", "/api/%2fevil.example", "/api/%2F%2Fevil.example", "/api/./x", "/api/x//y", "/api/..;/admin",
-				"/api/..;a=b/admin", "/api/x/.;/y", "/api/..%3b/admin", "/api/%zz", "/api/%25%32%65%25%32%65/admin",
+				"/api/..;a=b/admin", "/api/x/.;/y", "/api/..%3b/admin", "/api/..%253b/admin", "/api/x/.%25253Bv=1/y", "/api/%zz", "/api/%25%32%65%25%32%65/admin",
 			} {
 				status := f.raw("GET", target, host, alice)
 				for _, r := range f.seen() {

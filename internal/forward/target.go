@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/bar-tech/cognito/internal/web"
@@ -70,7 +71,7 @@ var ErrPath = errors.New("the path differs from the path that it resolves to, so
 func (t Target) at(rest, query string) (*url.URL, error) {
 	u := t.base
 	if rest != "" {
-		if web.IsAmbiguous([]byte("/"+rest)) || hasParameterDots(rest) {
+		if web.IsAmbiguous([]byte("/"+rest)) || parameterDots.MatchString(rest) {
 			return nil, ErrPath
 		}
 		plain, err := url.PathUnescape(rest)
@@ -87,17 +88,9 @@ func (t Target) at(rest, query string) (*url.URL, error) {
 	return &u, nil
 }
 
-// hasParameterDots reports whether a segment is dots with parameters: Java's servers
-// cut these off before they resolve ("/..;x/").
-func hasParameterDots(rest string) bool {
-	for segment := range strings.SplitSeq(rest, "/") {
-		name, _, found := strings.Cut(strings.NewReplacer("%3b", ";", "%3B", ";").Replace(segment), ";")
-		if found && (name == "." || name == "..") {
-			return true
-		}
-	}
-	return false
-}
+// parameterDots is a segment of dots with parameters: Java's servers cut these off before
+// they resolve ("/..;x/"), some after they have decoded more than once.
+var parameterDots = regexp.MustCompile(`(^|/)\.\.?(;|%(25)*3[Bb])`)
 
 // public is a Location as the visitor can follow it: what leads back into the service
 // leads to where it is forwarded from, and everything else stays what it is, as a
