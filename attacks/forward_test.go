@@ -137,6 +137,8 @@ func TestForwardTakesNobodysWord(t *testing.T) {
 	status := f.raw("GET", "/api/x", host, cookie,
 		"Authorization: Basic YWRtaW46YWRtaW4=", "Cookie: role=admin", "X-Forwarded-For: 10.0.0.1", "X-Forwarded-User: admin", "X_Forwarded_User: admin", "x-forwarded-groups: admins",
 		"Forwarded: for=10.0.0.1", "X-Real-IP: 10.0.0.1", "X-Auth-Request-User: admin", "Remote-User: admin", "REMOTE_USER: admin", "X-Amzn-Oidc-Identity: admin",
+		"X-authentik-username: admin", "X-Vouch-User: admin", "X-Pomerium-Claim-Email: admin", "X-Consumer-Username: admin", "X-Credential-Identifier: admin", "X-Token-Subject: admin",
+		"OIDC_CLAIM_email: admin", "X-Userinfo: e30=", "X-Apigateway-Api-Userinfo: e30=", "X-Scope-OrgID: other", "SM_USER: admin", "iv-user: admin", "X-ARR-ClientCert: x",
 		"X-HTTP-Method-Override: DELETE", "X-Original-URL: /admin", "Proxy-Authorization: Basic x", "Via: x", "TE: gzip", "Keep-Alive: 1",
 		"Connection: close, Authorization, X-Secret-Hop", "X-Secret-Hop: 1", "Origin: "+f.URL, "Sec-Fetch-Site: same-origin", "Referer: "+f.URL+"/secret",
 		"X-Kept: yes", "Accept: text/x-kept", "Sec-CH-UA: kept")

@@ -17,11 +17,13 @@ var (
 		"X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "X-Original-Url", "X-Original-Uri", "X-Original-Host", "X-Rewrite-Url", "X-Host",
 		"X-Http-Method", "X-Http-Method-Override", "X-Method-Override",
 		"X-User", "X-User-Id", "X-Username", "X-Email", "X-Groups", "X-Roles", "X-Access-Token", "X-Id-Token",
-		"X-Client-Cert", "X-Ssl-Cert", "Client-Cert", "Client-Cert-Chain", "X-Amz-Security-Token",
+		"X-Userinfo", "X-Anonymous-Consumer", "X-Apigateway-Api-Userinfo", "X-Endpoint-Api-Userinfo", "X-Scope-Orgid", "Teleport-Jwt-Assertion", "X-Jwt-Assertion", "Smuser",
+		"X-Client-Cert", "X-Arr-Clientcert", "X-Ssl-Cert", "Client-Cert", "Client-Cert-Chain", "X-Amz-Security-Token",
 	}
 	privatePrefixes = []string{
 		"Proxy-", "Remote-", "Sec-Fetch-", "X-Forwarded-", "X-Auth-", "X-Authenticated-", "X-Remote-", "X-Amzn-Oidc-", "X-Amzn-Mtls-",
 		"X-Goog-Iap-", "X-Goog-Authenticated-", "X-Ms-Client-Principal", "X-Ms-Token-", "X-Envoy-", "X-Webauth-", "X-Ssl-Client-", "Ssl-Client-", "Cf-Access-", "Tailscale-",
+		"X-Authentik-", "X-Vouch-", "X-Pomerium-", "X-Consumer-", "X-Credential-", "X-Token-", "Oidc-", "Sm-", "Iv-",
 	}
 )
 
