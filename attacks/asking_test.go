@@ -1,6 +1,8 @@
 package attacks_test
 
 import (
+	"encoding/base64"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -290,4 +292,25 @@ func TestLogoutEndsEverySession(t *testing.T) {
 	s.MustBe("", alice)
 	s.MustBe("", bob)
 	s.MustBe("alice", s.SignIn("alice"))
+}
+
+// TestLogoutOfInventedSessions: a logout that names hundreds of sessions is one request,
+// and must not cost the storage hundreds of calls.
+func TestLogoutOfInventedSessions(t *testing.T) {
+	t.Parallel()
+	storage := lab.NewStore()
+	s := lab.Serve(t, lab.On(storage))
+	alice := s.SignIn("alice")
+	var invented []*http.Cookie
+	for range 200 {
+		invented = append(invented, &http.Cookie{Name: alice.Name, Value: base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%032d", len(invented)))})
+	}
+	before := len(storage.Asked(""))
+	s.MustLogOut(s.Send(lab.LogOut(invented...)))
+	if calls := len(storage.Asked("")) - before; calls > 50 {
+		t.Errorf("the storage was called %d times", calls)
+	}
+	s.MustBe("alice", alice)
+	s.MustLogOut(s.Send(lab.LogOut(append(invented[:15:15], alice)...)))
+	s.MustBe("", alice)
 }

@@ -99,8 +99,14 @@ func (k *cookies) read(r Request, name []byte) []byte {
 	return value
 }
 
-// readAll returns the different values of all cookies with this name, as views into
-// the request.
+// mostOfOneName is how many cookies with our name are looked at. A browser has one, and
+// whoever tosses more can do so once for each path and domain that the request is below.
+// A logout looks each of them up in the storage, so a stranger's request must not hold
+// hundreds.
+const mostOfOneName = 16
+
+// readAll returns the different values of cookies with this name, as views into the
+// request: those that the browser finds most specific, which come first.
 func (k *cookies) readAll(r Request, name []byte) [][]byte {
 	return k.appendAll(nil, r, name)
 }
@@ -110,7 +116,9 @@ func (*cookies) appendAll(values [][]byte, r Request, name []byte) [][]byte {
 		for len(header) > 0 {
 			value, rest, ok := nextCookie(header, name)
 			if ok && !slices.ContainsFunc(values, func(known []byte) bool { return bytes.Equal(known, value) }) {
-				values = append(values, value)
+				if values = append(values, value); len(values) == mostOfOneName {
+					return values
+				}
 			}
 			header = rest
 		}
