@@ -84,3 +84,46 @@ func TestBodyThatIsARequest(t *testing.T) {
 		t.Errorf("alice's own forms are answered %q, want %q", answers, want)
 	}
 }
+
+// TestEpilogueThatIsARequest is the same in any app: of a form in parts, fasthttp reads up
+// to the end of the last one.
+func TestEpilogueThatIsARequest(t *testing.T) {
+	t.Parallel()
+	furnish := func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(auth.Handler())
+		lab.Pages(app)
+		app.Post("/upload", func(c *fiber.Ctx) error { return c.SendString("took " + c.FormValue("a")) })
+	}
+	for name, s := range map[string]*lab.Site{
+		"by default":     lab.ServeAppWith(t, lab.NewPool(t), furnish),
+		"with streaming": lab.ServeAppStreaming(t, furnish),
+		"with the whole body read first": lab.ServeAppWith(t, lab.NewPool(t), func(app *fiber.App, auth *cognito.Auth) {
+			app.Server().DisablePreParseMultipartForm = true
+			furnish(app, auth)
+		}),
+	} {
+		alice := s.SignIn("alice")
+		host := strings.TrimPrefix(s.URL, "http://")
+		form := func(target, origin, epilogue string) string {
+			body := "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--\r\n" + epilogue
+			return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nOrigin: %s\r\nCookie: %s=%s\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n%s", target, host, origin, alice.Name, alice.Value, len(body), body)
+		}
+		smuggled := fmt.Sprintf("POST /me HTTP/1.1\r\nHost: %s\r\nOrigin: %s\r\nContent-Length: 0\r\nX-Swallows: ", host, s.URL)
+		visit := fmt.Sprintf("GET /public HTTP/1.1\r\nHost: %s\r\nCookie: %s=%s\r\nConnection: close\r\n\r\n", host, alice.Name, alice.Value)
+		for _, target := range []string{"/me", "/logout", "/login", "/nowhere", "//x"} {
+			for _, lines := range []int{2000, 4000, 8000} { // some are read with the last part
+				answers := converse(s, form(target, "https://evil.example", strings.Repeat("\r\n", lines)+smuggled)+visit)
+				if len(answers) == 0 || strings.HasPrefix(answers[0], "200") || len(answers) > 2 || len(answers) == 2 && answers[1] != "200 public" {
+					t.Errorf("%s, %s, %d lines: the answers are %q", name, target, lines, answers)
+				}
+			}
+		}
+		want := []string{"200 took b", "200 public"}
+		if !s.App.Server().DisablePreParseMultipartForm {
+			want = want[:1] // the connection ends
+		}
+		if answers := converse(s, form("/upload", s.URL, "")+visit); !slices.Equal(answers, want) {
+			t.Errorf("%s: alice's own form is answered %q, want %q", name, answers, want)
+		}
+	}
+}

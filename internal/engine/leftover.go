@@ -10,19 +10,28 @@ import (
 // much as net/http reads.
 const mostDiscarded = 256 << 10
 
-// LeaveBody ends a request whose body nobody may have read. With StreamRequestBody,
-// fasthttp takes what is left of it for the next request on the connection. So a form of
-// another site could hold a request with any Origin, to which the visitor's own next
-// request lends its cookie (request smuggling). Behind a proxy it could be anybody's.
-func LeaveBody(ctx *fasthttp.RequestCtx) {
-	if !ctx.Request.IsBodyStream() || ctx.LastTimeoutErrorResponse() != nil || ctx.Response.ConnectionClose() {
+// LeaveBody ends a request of which the server may not have read all. fasthttp takes what
+// is left for the next request on the connection. So a form of another site could hold a
+// request with any Origin, to which the visitor's own next request lends its cookie
+// (request smuggling). Behind a proxy it could be anybody's.
+func LeaveBody(ctx *fasthttp.RequestCtx, server *fasthttp.Server) {
+	header := &ctx.Request.Header
+	length := header.ContentLength()
+	if length == 0 || ctx.LastTimeoutErrorResponse() != nil || ctx.Response.ConnectionClose() {
 		return
 	}
-	// Not one in chunks: after its end, fasthttp would read on in the next request.
-	if length := ctx.Request.Header.ContentLength(); 0 <= length && length <= mostDiscarded {
-		if _, err := io.Copy(io.Discard, ctx.RequestBodyStream()); err == nil {
-			return
+	switch {
+	case ctx.Request.IsBodyStream():
+		// StreamRequestBody leaves what the handlers have not read. Not of a body in
+		// chunks: after its end, fasthttp would read on in the next request.
+		if 0 < length && length <= mostDiscarded {
+			if _, err := io.Copy(io.Discard, ctx.RequestBodyStream()); err == nil {
+				return
+			}
 		}
+	case length < 0, server.DisablePreParseMultipartForm, len(header.MultipartFormBoundary()) == 0:
+		return
 	}
+	// Of a form in parts, what follows the last part is left, and nobody can read it.
 	ctx.SetConnectionClose()
 }
