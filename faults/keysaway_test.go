@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"testing"
@@ -112,4 +113,27 @@ func TestUnknownKeyAtRenewal(t *testing.T) {
 	s.MustBe("alice", alice)
 	clock.Advance(lab.JustExpired)
 	s.MustBe("alice", alice)
+}
+
+// TestTokensExpireWhileTheyWait: tokens that wait in the storage for keys expire there
+// while the visitor is away. They are worth nothing then, and no reason to turn the
+// visitor away: the refresh token that came with them is as good as ever.
+func TestTokensExpireWhileTheyWait(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t, lab.Rotating(0))
+	storage := lab.NewStore()
+	alice := lab.ServeWith(t, pool, lab.On(storage)).NewSession(storage, "alice")
+	fresh := lab.ServeWith(t, pool, lab.On(storage)) // has never seen a key
+	signed := storage.Dump()[alice.Cold]
+	pool.Break(cognitotest.JWKS, cognitotest.Fault{Status: http.StatusServiceUnavailable})
+	pool.Advance(nearlyExpired)
+	fresh.MustBe("alice", alice.Cookie)
+	lab.Eventually(t, "the tokens wait", func() bool { return !bytes.Equal(signed, storage.Dump()[alice.Cold]) })
+	lab.Eventually(t, "the keys were asked for", func() bool { return pool.Calls(cognitotest.JWKS) >= 2 })
+	stop(fresh)
+	pool.Heal()
+	pool.Advance(2 * lab.JustExpired)
+	next := lab.ServeWith(t, pool, lab.On(storage))
+	next.MustBe("alice", alice.Cookie)
+	next.MustRenew(2)
 }

@@ -47,7 +47,7 @@ func (r *Renewals) renewInTurn(ctx context.Context, seen *session.Session, due b
 	switch {
 	case err != nil || r.wasRenewed(seen, current):
 		return current, err
-	case cold.UnverifiedAccess != "":
+	case cold.Waits(r.now()):
 		turnOver()
 		return r.accept(ctx, current, cold)
 	case cold.Refresh.First() == "":

@@ -63,6 +63,17 @@ type Cold struct {
 // Format prints no secret.
 func (Cold) Format(f fmt.State, _ rune) { secret.Hide(f, "cold record") }
 
+// Waits reports whether tokens wait for their verification, and have not expired
+// meanwhile: then they are worth nothing, and their refresh token brings others.
+func (c *Cold) Waits(now time.Time) bool {
+	for _, token := range []secret.Text{c.UnverifiedAccess, c.UnverifiedID} {
+		if token != "" && !claims.New(claims.Text{Bytes: claimsIn(token)}, "", nil).Time("exp").After(now) {
+			return false
+		}
+	}
+	return c.UnverifiedAccess != ""
+}
+
 var errShortRecord = errors.New("record is truncated")
 
 // first is the first of the moments at which something is due.
