@@ -159,6 +159,31 @@ func TestCookieRaceWithoutGrace(t *testing.T) {
 	winner.MustBe("alice", won)
 }
 
+// TestCookieTakesATokenThatBringsNothingYet: Cognito has replaced the refresh token, and
+// the tokens that came with the new one cannot be verified, because keys are out of
+// reach. The cookie gets it all the same: no other instance, and no process after this
+// one, has another place to find it.
+func TestCookieTakesATokenThatBringsNothingYet(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t, lab.Rotating(0))
+	cookie := inCookies(t, pool).SignIn("alice")
+	fresh := inCookies(t, pool) // has never seen a key
+	pool.Break(cognitotest.JWKS, cognitotest.Fault{Status: http.StatusServiceUnavailable})
+	pool.Advance(nearlyExpired)
+	answer := fresh.Me(cookie)
+	mustShow(t, "alice", answer)
+	cookie = next(t, answer, cookie)
+	fresh.MustRenew(1)
+	pool.Heal()
+	heir := inCookies(t, pool)
+	for range 2 {
+		pool.Advance(lab.JustExpired)
+		answer := heir.Me(cookie)
+		mustShow(t, "alice", answer)
+		cookie = next(t, answer, cookie)
+	}
+}
+
 // TestCookieOfAnother: what is not sealed with a key of the app, for this app, is no
 // session; and the honest cookie is one beside it.
 func TestCookieOfAnother(t *testing.T) {

@@ -44,6 +44,12 @@ func (r *Renewals) accept(ctx context.Context, current *session.Session, cold se
 		mine.cold.UnverifiedAccess, mine.cold.UnverifiedID = "", ""
 		saved = r.saveCold(handle, mine)
 	}
+	if r.unseen {
+		// The browser has to get the refresh token, because no other instance has it. Its
+		// cookie is set anew for a new serial.
+		mine.record.Serial++
+		_, saved = r.save(handle, mine)
+	}
 	// Whether or not it was stored, we check for the refresh token later: somebody who
 	// has not seen it may overwrite it.
 	if fault.IsUnknown(saved) || !r.alone {
