@@ -186,6 +186,33 @@ func TestLeaseIsGivenBack(t *testing.T) {
 	s.MustRenew(2)
 }
 
+// TestLeaseIsGivenBackUnused is the same for a lease that was taken and led to no call:
+// the storage failed, or the app stopped, in the moment in which others are looked for.
+func TestLeaseIsGivenBackUnused(t *testing.T) {
+	t.Parallel()
+	storage := lab.NewStore()
+	s := lab.ServeWith(t, lab.NewPool(t), lab.On(storage))
+	alice := s.NewSession(storage, "alice")
+	lease := strings.Replace(alice.Hot, "_hot_", "_lease_", 1)
+	s.Pool.Advance(lab.JustExpired)
+	storage.Misbehave(func(c lab.StoreCall) *lab.StoreFault {
+		if c.Method == "get" && c.Key == alice.Hot && storage.Has(lease) {
+			return &lab.StoreFault{Err: lab.ErrDown}
+		}
+		return nil
+	})
+	s.MustBeUnavailable(lab.AsScript("/me", alice.Cookie))
+	storage.Misbehave(nil)
+	mustHaveNoLease(t, storage)
+
+	s.Pool.Advance(time.Minute) // the pause
+	answers := s.Later(1, lab.AsScript("/me", alice.Cookie))
+	lab.Eventually(t, "the lease is taken", func() bool { return storage.Has(lease) })
+	stop(s)
+	answers()
+	mustHaveNoLease(t, storage)
+}
+
 func mustHaveNoLease(t *testing.T, storage *lab.Store) {
 	t.Helper()
 	for key := range storage.Dump() {

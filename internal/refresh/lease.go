@@ -6,7 +6,6 @@ import (
 
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
-	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/storage"
 	"github.com/bar-tech/cognito/internal/tasks"
@@ -34,41 +33,39 @@ const (
 // that holds it. The lease is advisory, not a lock. If several instances find no lease
 // and each writes one, the last one remains when all have written, so each checks again
 // after a moment.
-func (r *Renewals) leaseOrOther(current *session.Session) (lease []byte, other *session.Session, err error) {
-	lease = []byte(secret.Random())
+func (r *Renewals) leaseOrOther(current *session.Session, lease []byte) (other *session.Session, err error) {
 	for patience := time.Now().Add(leaseLife + time.Second); time.Now().Before(patience); {
 		holder, err := r.sessions.Store.Get(current.Lease())
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		switch {
 		case bytes.Equal(holder, lease):
-			return lease, nil, nil
+			return nil, nil
 		case holder == nil:
 			// A storage that cannot store a lease could not store the tokens either.
 			if err := r.sessions.Store.Set(current.Lease(), lease, leaseLife); err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 		}
 		select {
 		case <-r.tasks.Closing():
-			return nil, nil, fault.Unavailable(tasks.ErrClosed) // no time to begin a call
+			return nil, fault.Unavailable(tasks.ErrClosed) // no time to begin a call
 		case <-time.After(leasePause):
 		}
 		fresh, err := r.sessions.Read(current.ID[:], r.now())
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		// Another serial alone proves nothing: a request that crossed our last renewal
 		// may have put the record of before back.
 		if r.wasRenewed(current, fresh) {
-			r.giveBack(current, lease)
-			return nil, fresh, nil
+			return fresh, nil
 		}
 	}
 	// The lease has outlived its holder, in a storage that ignores expirations. The
 	// one that we have put in its place is given back.
-	return lease, nil, r.sessions.Store.Set(current.Lease(), lease, leaseLife)
+	return nil, r.sessions.Store.Set(current.Lease(), lease, leaseLife)
 }
 
 // giveBack deletes the lease, if it is still ours.

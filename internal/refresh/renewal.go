@@ -24,11 +24,11 @@ func (r *Renewals) renew(ctx context.Context, seen *session.Session) (*session.S
 		return current, err
 	}
 	if !r.alone {
-		lease, other, err := r.leaseOrOther(current)
-		if other != nil || err != nil {
+		lease := []byte(secret.Random())
+		defer r.giveBack(current, lease) // if it led to nothing, too, or the next renewal would wait until it lapses
+		if other, err := r.leaseOrOther(current, lease); other != nil || err != nil {
 			return other, err
 		}
-		defer r.giveBack(current, lease)
 	}
 	return r.renewInTurn(ctx, seen, current.RenewAfter.Passed(r.now()))
 }
