@@ -167,6 +167,23 @@ func TestSaveHangsAfterRotation(t *testing.T) {
 	s.MustBe("alice", alice)
 }
 
+// TestFirstSaveIsLate is row F10 with a write that gets no answer in time and is done
+// after all: what was stored before the tokens were verified comes last, with the expired
+// access token of before. It is not handed out for long.
+func TestFirstSaveIsLate(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, lab.Rotating(time.Minute), "a", seen)
+	storing, held := s.holdWrite()
+	s.a.MustBe("alice", s.alice.Cookie) // once the storage was given up
+	<-storing
+	verified := s.storage.Dump()[s.alice.Cold]
+	held.Open()
+	s.stored(verified)
+	stop(s.a) // it looks what is stored
+	mustBeFresh(s.b, s.b.Send(lab.AsScript("/token", s.alice.Cookie)).Text)
+	s.b.MustRenew(1)
+}
+
 // TestSaveFailsThenClose is row F10 at a shutdown: an instance that stops while
 // it holds tokens that nobody else has, and before anybody asks for them again,
 // saves them if the storage is back.

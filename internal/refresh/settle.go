@@ -188,6 +188,9 @@ func (r *Renewals) settleOnce(handle *session.Handle, mine *tokens) *tokens {
 		_ = r.sessions.UndoIfEnded(handle) // what we wrote may have come after
 		r.RevokeLater(mine.cold.Refresh.All()...)
 		return nil
+	case mine.arePutBack(hot, stored):
+		later.stored = false
+		fallthrough
 	case !stored.Refresh.Knows(mine.cold.Refresh.First()) || hot.Serial < mine.record.Serial:
 		if _, err := r.save(handle, later); err == nil {
 			later.stored = true
@@ -203,6 +206,12 @@ func (r *Renewals) settleOnce(handle *session.Handle, mine *tokens) *tokens {
 		return later
 	}
 	return nil
+}
+
+// arePutBack reports whether what was stored of these tokens before they were verified
+// has come late, over them. The access token beside it is that of before, and expired.
+func (t *tokens) arePutBack(hot *session.Session, stored session.Cold) bool {
+	return hot.Serial == t.record.Serial && stored.UnverifiedAccess != "" && stored.UnverifiedAccess == t.cold.Access
 }
 
 // again is a copy that is due after a pause. It is a copy because tokens do not change
