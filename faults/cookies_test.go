@@ -184,6 +184,26 @@ func TestCookieTakesATokenThatBringsNothingYet(t *testing.T) {
 	}
 }
 
+// TestCookieAfterALostAnswer: a response is lost and the call repeated, so it is not known
+// which refresh token is valid. Only a request finds out, whose response can bring the
+// browser a new one: without, its cookie would be left with one that is spent.
+func TestCookieAfterALostAnswer(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t, lab.Rotating(time.Minute))
+	hurried := func(c *cognito.Config) { c.RenewInRequest = true } // whatever is begun ends with the request
+	a, b := inCookies(t, pool, hurried), inCookies(t, pool, hurried)
+	cookie := a.SignIn("alice")
+	pool.Advance(lab.JustExpired)
+	pool.Break(cognitotest.Token, cognitotest.Fault{Times: 1, Match: lab.Refreshes, LoseAnswer: true})
+	for i, at := range []*lab.Site{a, b, a} {
+		answer := at.Me(cookie)
+		mustShow(t, "alice", answer)
+		cookie = next(t, answer, cookie)
+		at.MustRenew(2 + i)
+		pool.Advance(lab.JustExpired)
+	}
+}
+
 // TestCookieOfAnother: what is not sealed with a key of the app, for this app, is no
 // session; and the honest cookie is one beside it.
 func TestCookieOfAnother(t *testing.T) {

@@ -142,7 +142,8 @@ func (d *tardy) RoundTrip(r *http.Request) (*http.Response, error) {
 // TestAnswersOutOfOrder is row F4 at its worst: the answer that was lost is that
 // of a call which Cognito served after its repetition. The refresh token that
 // arrived is dead, and the living one will never come. The session is renewed
-// again while the grace lasts, by whoever comes first.
+// again while the grace lasts, by whoever comes first. A session in a cookie has to wait
+// for its next request.
 func TestAnswersOutOfOrder(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -160,7 +161,7 @@ func TestAnswersOutOfOrder(t *testing.T) {
 			lossy := &tardy{}
 			var renewed atomic.Int32
 			counting := func(c *cognito.Config) { c.OnRefresh = func(*cognito.User) { renewed.Add(1) } }
-			a := lab.ServeWith(t, pool, lab.On(row.storage), counting, func(c *cognito.Config) { c.HTTPClient = &http.Client{Transport: lossy} })
+			a := lab.ServeWith(t, pool, lab.InMemory, lab.On(row.storage), counting, func(c *cognito.Config) { c.HTTPClient = &http.Client{Transport: lossy} })
 			alice := a.SignIn("alice")
 			pool.Advance(lab.JustExpired)
 			a.MustBe("alice", alice)

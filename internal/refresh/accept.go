@@ -119,7 +119,9 @@ func (r *Renewals) keep(handle *session.Handle, mine *tokens) (*session.Session,
 		default:
 			err = held
 		}
-	} else if err == nil && (!r.alone || mine.cold.Refresh.Several()) {
+	} else if err == nil && (!r.alone || (mine.cold.Refresh.Several() && !r.unseen)) {
+		// A session in a cookie is renewed by its next request: nobody would bring the
+		// browser what a loop gets.
 		_ = r.settleLater(handle, mine, nil)
 	}
 	if err != nil && !fault.IsUnknown(err) {
