@@ -204,6 +204,30 @@ func TestCookieAfterALostAnswer(t *testing.T) {
 	}
 }
 
+// TestCookieIsRenewedOnOurOwnRoutes: they find out who is there, and so tokens are
+// renewed. Their responses bring the new cookie like any other.
+func TestCookieIsRenewedOnOurOwnRoutes(t *testing.T) {
+	t.Parallel()
+	for name, path := range map[string]func(*lab.PendingLogin) string{
+		"a callback that was answered": func(p *lab.PendingLogin) string { return p.Callback },
+		"credentials once more":        func(*lab.PendingLogin) string { return "/login?prompt=login" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			pool := lab.NewPool(t, lab.Rotating(0))
+			a, b := inCookies(t, pool), inCookies(t, pool)
+			begun := a.Answered("alice")
+			cookie := a.Finish(begun).Cookie(lab.IsSessionCookie)
+			pool.Advance(lab.JustExpired)
+			answer := a.Send(asVisitor(path(begun), cookie))
+			if answer.StatusCode != http.StatusFound {
+				t.Errorf("it is answered %s", lab.StatusLine(answer))
+			}
+			a.MustRenew(1)
+			b.MustBe("alice", next(t, answer, cookie))
+		})
+	}
+}
+
 // TestCookieOfAnother: what is not sealed with a key of the app, for this app, is no
 // session; and the honest cookie is one beside it.
 func TestCookieOfAnother(t *testing.T) {

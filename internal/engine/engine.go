@@ -229,7 +229,7 @@ func (a *Engine) Leave(r Request, id *session.Identity) {
 		if id.Cookie || id.Bearer {
 			markPersonal(r, id)
 		}
-		a.carry(r)
+		a.carry(r, a.seen(r))
 	}
 	a.finishTasks()
 }

@@ -43,6 +43,13 @@ func (a *Engine) identifySafely(r Request) (id *session.Identity, err *fault.Err
 	return a.identify(r), nil
 }
 
+// identifyOnRoute is identify for our own routes, which no Leave follows.
+func (a *Engine) identifyOnRoute(r Request) *session.Identity {
+	id := a.identify(r)
+	a.carry(r, id)
+	return id
+}
+
 // identify finds out who sent a request. It never refuses it.
 func (a *Engine) identify(r Request) *session.Identity {
 	if a.settings.Bearer {

@@ -64,7 +64,9 @@ func (a *Engine) Login(r Request, wishes Wishes) error {
 func (a *Engine) login(r Request, returnTo string, wishes Wishes) error {
 	begun := attempt{MaxAge: int64(wishes.MaxAge / time.Second), Levels: levelMarks(wishes.Levels)}
 	if slices.Contains(strings.Fields(wishes.Prompt), "login") {
-		if user := a.identifyCookie(r).User; user != nil {
+		id := a.identifyCookie(r)
+		a.carry(r, id)
+		if user := id.User; user != nil {
 			fresh := requireFreshLogin(user)
 			begun.Fresh, begun.Proved, begun.Whose = fresh.Fresh, fresh.Proved, fresh.Whose
 		}

@@ -25,7 +25,7 @@ func (a *Engine) judgeLoop(r Request) *fault.Error {
 	if count < mostLogins {
 		return nil
 	}
-	if a.identify(r).User == nil {
+	if a.identifyOnRoute(r).User == nil {
 		return fault.Because(fault.ErrLoginLoop, "%d logins within %s led to no session that lasts", count, loginLoopLife)
 	}
 	if count < mostLoginsSignedIn {

@@ -18,7 +18,7 @@ import (
 // retryLogin answers a callback whose attempt is gone, although this browser started
 // it. The ticket counts the retries, so that there is only one.
 func (a *Engine) retryLogin(r Request, mine ticket, result outcome) error {
-	id := a.identify(r)
+	id := a.identifyOnRoute(r)
 	switch {
 	case id.User != nil && !errors.Is(result.err, errLoginAgain):
 		a.cookies.clear(r, mine.name)
@@ -43,7 +43,7 @@ func (a *Engine) retryLogin(r Request, mine ticket, result outcome) error {
 // started. known is the cause if there already is one: a ticket that does not open its
 // login.
 func (a *Engine) answerUnexpected(r Request, answer cognitoAnswer, known *fault.Error) error {
-	switch id := a.identify(r); {
+	switch id := a.identifyOnRoute(r); {
 	case id.User != nil:
 		return a.goHome(r)
 	case id.Err != nil && errors.Is(id.Err, fault.ErrUnavailable):

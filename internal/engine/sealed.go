@@ -211,12 +211,11 @@ func (a *Engine) readAgain(found *carried, now time.Time) (*session.Session, err
 
 // carry sets the cookie of a session that has changed since the request's cookie was
 // sent.
-func (a *Engine) carry(r Request) {
+func (a *Engine) carry(r Request, id *session.Identity) {
 	if a.sealed == nil {
 		return
 	}
 	brought, ok := r.UserValue(carriedKey{a}).(*carried)
-	id := a.seen(r)
 	if !ok || id == nil || id.Session == nil {
 		return
 	}
