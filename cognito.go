@@ -134,9 +134,8 @@ func (a *Auth) handle(c *fiber.Ctx) error {
 	if answered {
 		return hideCause(err)
 	}
-	err = a.adopt(r, c.Next())
-	a.engine.Leave(r, id)
-	return err
+	defer a.engine.Leave(r, id) // also if a handler panics
+	return a.adopt(r, c.Next())
 }
 
 // requestOf is a request of Fiber v2 as the engine sees it.

@@ -12,6 +12,8 @@ import (
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/cognitotest"
 	"github.com/bar-tech/cognito/internal/lab"
+	"github.com/gofiber/fiber/v2"
+	recoverer "github.com/gofiber/fiber/v2/middleware/recover"
 )
 
 // Sessions that travel in their cookies, with no storage anywhere.
@@ -226,6 +228,27 @@ func TestCookieIsRenewedOnOurOwnRoutes(t *testing.T) {
 			b.MustBe("alice", next(t, answer, cookie))
 		})
 	}
+}
+
+// TestCookieIsRenewedThoughAHandlerPanics: a middleware above ours recovers, and the
+// response brings the new cookie like any other.
+func TestCookieIsRenewedThoughAHandlerPanics(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t, lab.Rotating(0))
+	s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(recoverer.New(), auth.Handler())
+		app.Get("/panic", func(*fiber.Ctx) error { panic("a defect of the app") })
+	}, lab.InCookies)
+	other := inCookies(t, pool)
+	cookie := other.SignIn("alice")
+	pool.Advance(lab.JustExpired)
+	answer := s.Send(lab.AsScript("/panic", cookie))
+	if answer.StatusCode != http.StatusInternalServerError {
+		t.Errorf("it is answered %s", lab.StatusLine(answer))
+	}
+	s.MustRenew(1)
+	other = inCookies(t, pool)
+	other.MustBe("alice", next(t, answer, cookie))
 }
 
 // TestCookieOfAnother: what is not sealed with a key of the app, for this app, is no
