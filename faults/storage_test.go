@@ -327,3 +327,22 @@ func TestInstanceWithoutTheNewestKey(t *testing.T) {
 	}
 	ahead.MustBe("alice", alice)
 }
+
+// TestInstanceWithoutTheNewestKeyRevokesNothing: such an instance has renewed a session
+// that is sealed anew before it looks what has become of the tokens. It finds records that
+// it cannot open, which is no logout.
+func TestInstanceWithoutTheNewestKeyRevokesNothing(t *testing.T) {
+	t.Parallel()
+	storage := lab.NewStore()
+	pool := lab.NewPool(t, lab.Rotating(0))
+	behind := lab.ServeWith(t, pool, lab.On(storage))
+	ahead := lab.ServeWith(t, pool, lab.On(storage), lab.WithKeys(lab.OtherKey, lab.Key))
+	alice := behind.SignIn("alice")
+	pool.Advance(lab.JustExpired)
+	behind.MustBe("alice", alice)
+	ahead.MustBe("alice", alice)
+	lab.Eventually(t, "it looks", func() bool { return strings.Contains(behind.Logged.String(), "event.kind=tamper") })
+	stop(behind) // with whatever it has begun
+	pool.Advance(lab.JustExpired)
+	ahead.MustBe("alice", alice)
+}

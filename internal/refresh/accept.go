@@ -18,7 +18,7 @@ func (r *Renewals) accept(ctx context.Context, current *session.Session, cold se
 	mine := &tokens{record: current.Record(), cold: cold}
 	saved := r.saveCold(handle, mine)
 	if saved != nil && !fault.IsUnknown(saved) {
-		r.RevokeLater(cold.Refresh.All()...) // ended while the call was under way
+		r.revokeEnded(cold.Refresh, saved) // ended while the call was under way
 		return nil, saved
 	}
 	record, err := r.verified(ctx, current, mine.cold)
@@ -125,7 +125,7 @@ func (r *Renewals) keep(handle *session.Handle, mine *tokens) (*session.Session,
 		_ = r.settleLater(handle, mine, nil)
 	}
 	if err != nil && !fault.IsUnknown(err) {
-		r.RevokeLater(mine.cold.Refresh.All()...) // ended while the call was under way
+		r.revokeEnded(mine.cold.Refresh, err) // ended while the call was under way
 	}
 	return saved, err
 }

@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"context"
+	"errors"
 
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
@@ -78,6 +79,14 @@ func (r *Renewals) RevokeLater(refresh ...secret.Text) {
 		}); err != nil {
 			r.observer.NotRevoked(err)
 		}
+	}
+}
+
+// revokeEnded revokes what a session that is over has been issued, unless it only does not
+// open here: the instance that sealed it goes on with it.
+func (r *Renewals) revokeEnded(refresh session.Candidates, cause error) {
+	if !errors.Is(cause, session.ErrUnopened) {
+		r.RevokeLater(refresh.All()...)
 	}
 }
 

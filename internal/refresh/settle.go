@@ -186,7 +186,7 @@ func (r *Renewals) settleOnce(handle *session.Handle, mine *tokens) *tokens {
 		return later
 	case err != nil: // the session has ended
 		_ = r.sessions.UndoIfEnded(handle) // what we wrote may have come after
-		r.RevokeLater(mine.cold.Refresh.All()...)
+		r.revokeEnded(mine.cold.Refresh, err)
 		return nil
 	case mine.arePutBack(hot, stored):
 		later.stored = false

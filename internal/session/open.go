@@ -41,6 +41,10 @@ func (s *Store) unlessOver(session *Session, now time.Time) (*Session, error) {
 // ErrNoSession is made once: requests with dead cookies are common.
 var ErrNoSession = fault.Plain(fault.ErrSessionEnded)
 
+// ErrUnopened is the same for a session whose records do not open here: others may have
+// the key, so its tokens are left alone.
+var ErrUnopened = fault.Plain(fault.ErrSessionEnded)
+
 func (s *Store) open(handle *Handle, known *Session, sealed []byte) (*Session, error) {
 	digest := maphash.Bytes(s.seed, sealed)
 	record, oldKey, err := s.decode(handle, sealed)
@@ -101,7 +105,7 @@ func (s *Store) unopened(handle *Handle, cause error) error {
 	// The record stays: an instance that has not been given the newest key yet must not
 	// delete what all others can read.
 	s.observer.Tampered(cause)
-	return ErrNoSession
+	return ErrUnopened
 }
 
 // limit holds a record to this app's limits besides those that it was written

@@ -253,7 +253,7 @@ func (s *Store) ReadCold(handle *Handle) (Cold, error) {
 		return Cold{}, fault.Unavailable(err)
 	case err != nil:
 		s.observer.Tampered(err)
-		return Cold{}, ErrNoSession
+		return Cold{}, ErrUnopened
 	}
 	return cold, nil
 }
