@@ -251,6 +251,35 @@ func TestCookieIsRenewedThoughAHandlerPanics(t *testing.T) {
 	other.MustBe("alice", next(t, answer, cookie))
 }
 
+// TestCookieIsNotBroughtAfterALogout: a request that has renewed the session is answered
+// when the visitor has signed out in another tab. Its response does not sign them in again.
+func TestCookieIsNotBroughtAfterALogout(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t, lab.Rotating(time.Minute))
+	held, arrived := lab.NewGate(t), make(chan struct{})
+	s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(auth.Handler())
+		lab.Pages(app)
+		app.Get("/slow", func(c *fiber.Ctx) error {
+			close(arrived)
+			<-held.Closed
+			return c.SendString("at last")
+		})
+	}, lab.InCookies)
+	cookie := s.SignIn("alice")
+	pool.Advance(lab.JustExpired)
+	slow := s.Later(1, lab.AsScript("/slow", cookie))
+	<-arrived
+	newest := next(t, s.Me(cookie), cookie)
+	s.MustLogOut(s.Send(lab.LogOut(newest)))
+	held.Open()
+	for _, reply := range slow() {
+		if reply.Err != nil || reply.Cookie(lab.IsSessionCookie) != nil {
+			t.Errorf("the response brings a cookie, or fails with %v", reply.Err)
+		}
+	}
+}
+
 // TestCookieOfAnother: what is not sealed with a key of the app, for this app, is no
 // session; and the honest cookie is one beside it.
 func TestCookieOfAnother(t *testing.T) {

@@ -226,6 +226,9 @@ func (a *Engine) carry(r Request, id *session.Identity) {
 	if s.Serial == brought.serial && int64(s.IdleUntil) == brought.idleUntil && !brought.oldKey {
 		return
 	}
+	if a.renewals.HasEnded(s.Name()) {
+		return // by another request: this one's response may be the last to arrive
+	}
 	if err := a.setSession(r, s); err != nil {
 		a.settings.Logger.Error("cognito: a session's new cookie could not be sent; the old one works until its tokens expire", "session", s.Name()[:8], "error", err)
 	}
