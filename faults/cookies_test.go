@@ -280,6 +280,23 @@ func TestCookieIsNotBroughtAfterALogout(t *testing.T) {
 	}
 }
 
+// TestRefreshPathBringsTheNewestCookie: the response with the renewed cookie was lost, and
+// a script asks for a renewal that is not due any more.
+func TestRefreshPathBringsTheNewestCookie(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t, lab.Rotating(0))
+	a, b := inCookies(t, pool), inCookies(t, pool)
+	cookie := a.SignIn("alice")
+	pool.Advance(lab.JustExpired)
+	a.MustBe("alice", cookie)
+	answer := a.Send(lab.RenewNow(cookie))
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("the refresh path answers %s", lab.StatusLine(answer))
+	}
+	a.MustRenew(1)
+	b.MustBe("alice", next(t, answer, cookie))
+}
+
 // TestCookieOfAnother: what is not sealed with a key of the app, for this app, is no
 // session; and the honest cookie is one beside it.
 func TestCookieOfAnother(t *testing.T) {

@@ -23,6 +23,7 @@ func (a *Engine) serveRefresh(r Request) error {
 		return a.refuse(r, fault.From(err))
 	}
 	if isYoung(s, a.settings.Now()) {
+		a.carry(r, &s.Identity)
 		return tellExpiry(r, s)
 	}
 	renewed, err := a.renewals.Wait(s)
