@@ -11,6 +11,7 @@ import (
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/cognitotest"
 	"github.com/bar-tech/cognito/internal/lab"
+	"github.com/gofiber/fiber/v2"
 )
 
 // TestTouchCrossesRenewal: a request that prolongs the session is overtaken by
@@ -130,6 +131,62 @@ func TestTouchPutsARecordBackAndTokensExpire(t *testing.T) {
 	s, alice, clock := putBackByTouch(t)
 	clock.Advance(lab.JustExpired)
 	s.MustBe("alice", alice.Cookie)
+}
+
+// TestRecordPutBackIsNoRenewal: the same write comes so late that nobody looks any more.
+// An instance that knows the newer record does not take the older one for a renewal, or
+// its own for one, when a handler wants new tokens.
+func TestRecordPutBackIsNoRenewal(t *testing.T) {
+	t.Parallel()
+	pool, storage := lab.NewPool(t), lab.NewStore()
+	serve := func() *lab.Site {
+		return lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+			app.Use(auth.Handler())
+			lab.Pages(app)
+			app.Get("/anew", func(c *fiber.Ctx) error {
+				if err := cognito.Refresh(c); err != nil {
+					return err
+				}
+				return c.JSON(cognito.UserFrom(c))
+			})
+		}, lab.On(storage))
+	}
+	a, b := serve(), serve()
+	alice := a.NewSession(storage, "alice")
+	before := storage.Dump()[alice.Hot]
+	pool.Advance(time.Minute)
+	if res := a.Send(lab.RenewNow(alice.Cookie)); res.StatusCode != http.StatusOK {
+		t.Errorf("the refresh path answers %s", lab.StatusLine(res))
+	}
+	b.MustBe("alice", alice.Cookie)
+	stop(a) // it has looked
+	storage.Plant(alice.Hot, before)
+	regroup(pool, "new")
+	if groups := groupsOf(b.Send(lab.AsScript("/anew", alice.Cookie))); groups != "new" {
+		t.Errorf("after the renewal the handler sees %s", groups)
+	}
+	b.MustRenew(2)
+}
+
+// TestRecordPutBackIsNoWinner: nor does an instance take it for the renewal that it waits
+// for, because its refresh token was refused.
+func TestRecordPutBackIsNoWinner(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, lab.Rotating(0), "a", unseen)
+	before := s.storage.Dump()[s.alice.Hot]
+	s.a.MustBe("alice", s.alice.Cookie)
+	s.pool.Advance(lab.JustExpired)
+	held, rotated := parkAnswer(t, s.pool)
+	winner := s.ask(s.a)
+	<-rotated
+	loser := s.ask(s.b)
+	s.asked(3)
+	s.storage.Plant(s.alice.Hot, before)
+	reads := len(s.storage.Asked("get"))
+	lab.Eventually(t, "the loser sees it", func() bool { return len(s.storage.Asked("get")) > reads+12 })
+	held.Open()
+	mustAllBe(s.a, "alice", winner())
+	mustAllBe(s.b, "alice", loser())
 }
 
 // putBackByTouch has alice's session renewed, and its hot record of before stored last.

@@ -26,7 +26,11 @@ func (r *Renewals) renew(ctx context.Context, seen *session.Session) (*session.S
 	if !r.alone {
 		lease := []byte(secret.Random())
 		defer r.giveBack(current, lease) // if it led to nothing, too, or the next renewal would wait until it lapses
-		if other, err := r.leaseOrOther(current, lease); other != nil || err != nil {
+		latest := current
+		if seen.Serial > current.Serial {
+			latest = seen // a write that came late has put the record of before back
+		}
+		if other, err := r.leaseOrOther(latest, lease); other != nil || err != nil {
 			return other, err
 		}
 	}
@@ -90,7 +94,7 @@ func (r *Renewals) stored(handle *session.Handle) (*session.Session, session.Col
 
 // wasRenewed reports whether somebody has renewed a session since it was seen.
 func (r *Renewals) wasRenewed(seen, current *session.Session) bool {
-	return current.Serial != seen.Serial && !current.RenewAfter.Passed(r.now())
+	return current.Serial > seen.Serial && !current.RenewAfter.Passed(r.now())
 }
 
 // present presents refresh tokens in turn until one is not refused.
@@ -135,7 +139,7 @@ func (r *Renewals) refused(ctx context.Context, current *session.Session, cold s
 		switch another := !cold.Refresh.Has(stored.Refresh.All()...); {
 		case err != nil:
 			return nil, err
-		case fresh.Serial != current.Serial:
+		case fresh.Serial > current.Serial:
 			return fresh, nil
 		case another && stored.UnverifiedAccess != "":
 			return r.accept(ctx, fresh, stored)
