@@ -142,6 +142,7 @@ func (f *flight) leaveConnection(ctx *fasthttp.RequestCtx) {
 	case f.unread == nil:
 	case f.body.wholly():
 		f.unread = nil // nobody waits for the client, and its next request must not fail
+		_ = ctx.Request.CloseBodyStream()
 	default:
 		ctx.SetConnectionClose()
 	}
