@@ -135,6 +135,11 @@ func (s *Store) Adopt(c Carried, now time.Time) error {
 	if !ok {
 		return ErrNoSession
 	}
+	// One request at a time: another one that adopts the same session may renew it before
+	// this one writes what it has found absent.
+	adopting := &s.adopting[c.ID[0]%64]
+	adopting.Lock()
+	defer adopting.Unlock()
 	hot, cold, err := s.Fresh(handle)
 	switch {
 	case fault.IsUnknown(err):

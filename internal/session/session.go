@@ -135,7 +135,8 @@ type Store struct {
 	seed     maphash.Seed
 	seen     lastSeen
 
-	touching sync.Map // names of sessions whose idle deadline is being moved
+	adopting [64]sync.Mutex // by session
+	touching sync.Map       // names of sessions whose idle deadline is being moved
 }
 
 // Settings are what sessions have to know of the app.

@@ -1,0 +1,75 @@
+package session
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/claims"
+	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/bar-tech/cognito/internal/storage"
+	"github.com/bar-tech/cognito/internal/tasks"
+)
+
+// slowOnce is a storage whose first write of tokens takes long.
+type slowOnce struct {
+	storage.Driver
+	writes        atomic.Int32
+	writing, held chan struct{}
+}
+
+func (s *slowOnce) Set(key string, value []byte, life time.Duration) error {
+	if strings.HasPrefix(key, "cognito_cold_") && s.writes.Add(1) == 1 {
+		close(s.writing)
+		<-s.held
+	}
+	return s.Driver.Set(key, value, life)
+}
+
+// carriedStore keeps sessions that travel in their cookies.
+func carriedStore(driver storage.Driver) (*Store, Carried) {
+	s := New(Settings{
+		Keys: secret.NewKeys(nil), Binding: "test", Carried: true, Idle: time.Hour, Total: 6 * time.Hour,
+		Dictionary: claims.NewDictionary("client", "issuer"), Now: time.Now,
+	}, storage.New(driver), tasks.New(1, nil), nil)
+	in := MomentOf(time.Now().Add(time.Hour))
+	return s, Carried{
+		ID:   ID([]byte(secret.Random())),
+		Hot:  Hot{Renewable: true, Moments: Moments{Began: MomentOf(time.Now()), Used: MomentOf(time.Now()), IdleUntil: in, until: in, Expires: in}},
+		Cold: Cold{Refresh: NewCandidates("spent")},
+	}
+}
+
+// TestAdoptedOnce: requests bring the same cookie at the same time, to a process that has
+// just started. The one that is slow does not put back what another one has renewed.
+func TestAdoptedOnce(t *testing.T) {
+	memory := &slowOnce{Driver: storage.NewBounded(16, time.Now), writing: make(chan struct{}), held: make(chan struct{})}
+	s, brought := carriedStore(memory)
+	handle, _ := s.Handle(brought.ID[:])
+	slow, renewed := make(chan error, 1), make(chan error, 1)
+	go func() { slow <- s.Adopt(brought, time.Now()) }()
+	<-memory.writing
+	go func() {
+		err := s.Adopt(brought, time.Now())
+		if err == nil {
+			_, err = s.Save(handle, brought.Hot, &Cold{Refresh: NewCandidates("valid")})
+		}
+		renewed <- err
+	}()
+	select {
+	case err := <-renewed:
+		renewed <- err
+	case <-time.After(100 * time.Millisecond): // it waits for the slow one
+	}
+	close(memory.held)
+	if err := <-slow; err != nil {
+		t.Error(err)
+	}
+	if err := <-renewed; err != nil {
+		t.Error(err)
+	}
+	if cold, err := s.ReadCold(handle); err != nil || cold.Refresh.First() != "valid" {
+		t.Errorf("the valid refresh token is lost: %v", err)
+	}
+}
