@@ -73,3 +73,22 @@ func TestAdoptedOnce(t *testing.T) {
 		t.Errorf("the valid refresh token is lost: %v", err)
 	}
 }
+
+// TestForgottenTokens: the memory was full, and forgot one of the two records. The other
+// one goes, too, so that the cookie brings both again. Otherwise nothing could renew the
+// session for as long as it is in use.
+func TestForgottenTokens(t *testing.T) {
+	memory := storage.NewBounded(16, time.Now)
+	s, brought := carriedStore(memory)
+	handle, _ := s.Handle(brought.ID[:])
+	if err := s.Adopt(brought, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	_ = memory.Delete(handle.cold())
+	if _, _, err := s.Fresh(handle); err == nil {
+		t.Error("there are tokens; the test proves nothing")
+	}
+	if _, err := s.Read(brought.ID[:], time.Now()); err == nil {
+		t.Error("the session is not taken from its cookie again")
+	}
+}

@@ -278,6 +278,9 @@ func (s *Store) Fresh(handle *Handle) (*Session, Cold, error) {
 		return nil, Cold{}, err
 	}
 	cold, err := s.ReadCold(handle)
+	if s.carried && errors.Is(err, ErrNoSession) {
+		_ = s.RemoveHot(handle) // the memory was full: the next request's cookie brings both
+	}
 	return hot, cold, err
 }
 
