@@ -102,6 +102,31 @@ func TestFrozenBetweenRequests(t *testing.T) {
 	b.MustRenew(2)
 }
 
+// TestFrozenAfterALogout: the storage does not take a logout, in a process that runs only
+// while it answers. The next request after the outage has it recorded when it is answered,
+// whoever sent it, so that no instance knows a copy of the cookie.
+func TestFrozenAfterALogout(t *testing.T) {
+	t.Parallel()
+	storage := lab.NewStore()
+	a, b := lab.Pair(t, lab.NewPool(t), storage, func(c *cognito.Config) { c.RenewInRequest = true })
+	alice, bob := a.SignIn("alice"), a.SignIn("bob")
+	storage.Misbehave(func(c lab.StoreCall) *lab.StoreFault {
+		if c.Method == "get" {
+			return nil
+		}
+		return &lab.StoreFault{Err: lab.ErrDown}
+	})
+	a.MustLogOut(a.Send(lab.LogOut(alice)))
+	a.MustBe("bob", bob)
+	storage.Misbehave(nil)
+	lab.Eventually(t, "the logout is recorded", func() bool {
+		a.MustBe("bob", bob)
+		return b.Me(alice).StatusCode == http.StatusUnauthorized
+	})
+	a.MustBe("", alice)
+	b.MustBe("", alice)
+}
+
 // rewritten reports whether both records of the only session have changed.
 func rewritten(s *lab.Store, since map[string][]byte) bool {
 	changed := 0

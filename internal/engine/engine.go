@@ -239,6 +239,7 @@ func (a *Engine) Leave(r Request, id *session.Identity) {
 // its response long after Cognito has invalidated the old token (F9).
 func (a *Engine) finishTasks() {
 	if a.settings.RenewInRequest {
+		a.endRested()
 		a.tasks.Wait(pool.LongestWait)
 	}
 }

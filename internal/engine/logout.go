@@ -175,9 +175,15 @@ func (a *Engine) endLater(handle *session.Handle, known bool, cause error) {
 }
 
 // keepEnding tries until the session is ended or has ended by itself, and once
-// more when the app stops.
+// more when the app stops. If the process may be frozen now, it rests until the next
+// request.
 func (a *Engine) keepEnding(handle *session.Handle, closing <-chan struct{}) {
-	defer a.pendingLogouts.done(handle.Name())
+	resting := false
+	defer func() {
+		if !resting {
+			a.pendingLogouts.done(handle.Name())
+		}
+	}()
 	byItself := time.Now().Add(a.settings.AbsoluteTimeout)
 	pause := refresh.FirstSettlePause
 	for last := false; !last && time.Now().Before(byItself); pause = min(2*pause, refresh.LongestSettlePause) {
@@ -192,6 +198,18 @@ func (a *Engine) keepEnding(handle *session.Handle, closing <-chan struct{}) {
 			return
 		}
 	}
+	if resting = a.settings.RenewInRequest; resting {
+		a.pendingLogouts.rest(handle)
+	}
+}
+
+// endRested goes on with what keepEnding rests from.
+func (a *Engine) endRested() {
+	for _, handle := range a.pendingLogouts.rested() {
+		if a.tasks.Go("ending a session", func(closing <-chan struct{}) { a.keepEnding(handle, closing) }) != nil {
+			a.pendingLogouts.done(handle.Name())
+		}
+	}
 }
 
 // pendingLogouts are the sessions whose end the storage has not recorded yet, by name.
@@ -202,6 +220,8 @@ type pendingLogouts struct {
 	mu        sync.Mutex
 	known     map[string]bool
 	strangers int
+	resting   []*session.Handle // see keepEnding
+	tried     time.Time         // when they were last gone on with
 }
 
 const (
@@ -237,4 +257,21 @@ func (e *pendingLogouts) done(name string) {
 		e.strangers--
 	}
 	delete(e.known, name)
+}
+
+func (e *pendingLogouts) rest(handle *session.Handle) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.resting = append(e.resting, handle)
+}
+
+// rested takes those that rest, so seldom that an outage does not delay every request.
+func (e *pendingLogouts) rested() (handles []*session.Handle) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.resting) == 0 || time.Since(e.tried) < refresh.FirstSettlePause {
+		return nil
+	}
+	handles, e.resting, e.tried = e.resting, nil, time.Now()
+	return handles
 }
