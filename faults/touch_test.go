@@ -135,37 +135,60 @@ func TestTouchPutsARecordBackAndTokensExpire(t *testing.T) {
 
 // TestRecordPutBackIsNoRenewal: the same write comes so late that nobody looks any more.
 // An instance that knows the newer record does not take the older one for a renewal, or
-// its own for one, when a handler wants new tokens.
+// its own for one, when somebody wants new tokens.
 func TestRecordPutBackIsNoRenewal(t *testing.T) {
 	t.Parallel()
 	pool, storage := lab.NewPool(t), lab.NewStore()
-	serve := func() *lab.Site {
-		return lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
-			app.Use(auth.Handler())
-			lab.Pages(app)
-			app.Get("/anew", func(c *fiber.Ctx) error {
-				if err := cognito.Refresh(c); err != nil {
-					return err
-				}
-				return c.JSON(cognito.UserFrom(c))
-			})
-		}, lab.On(storage))
-	}
-	a, b := serve(), serve()
+	a, b := lab.Pair(t, pool, storage)
 	alice := a.NewSession(storage, "alice")
 	before := storage.Dump()[alice.Hot]
-	pool.Advance(time.Minute)
-	if res := a.Send(lab.RenewNow(alice.Cookie)); res.StatusCode != http.StatusOK {
-		t.Errorf("the refresh path answers %s", lab.StatusLine(res))
+	for i, s := range []*lab.Site{a, b} {
+		pool.Advance(time.Minute)
+		if res := s.Send(lab.RenewNow(alice.Cookie)); res.StatusCode != http.StatusOK {
+			t.Errorf("the refresh path answers %s", lab.StatusLine(res))
+		}
+		s.MustRenew(i + 1)
+		b.MustBe("alice", alice.Cookie)
+		stop(s) // it has looked
+		storage.Plant(alice.Hot, before)
 	}
-	b.MustBe("alice", alice.Cookie)
-	stop(a) // it has looked
-	storage.Plant(alice.Hot, before)
+}
+
+// renewsAnew serves an app with a handler that wants new tokens.
+func renewsAnew(t *testing.T, pool *cognitotest.Pool, storage lab.Storage) *lab.Site {
+	return lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(auth.Handler())
+		lab.Pages(app)
+		app.Get("/anew", func(c *fiber.Ctx) error {
+			if err := cognito.Refresh(c); err != nil {
+				return err
+			}
+			return c.JSON(cognito.UserFrom(c))
+		})
+	}, lab.On(storage))
+}
+
+// TestRefreshDuringAnothersRenewal: a handler changes something at Cognito and wants new
+// tokens, while another instance is renewing the session, and has asked before the change.
+func TestRefreshDuringAnothersRenewal(t *testing.T) {
+	t.Parallel()
+	pool, storage := lab.NewPool(t), lab.NewStore()
+	a, b := renewsAnew(t, pool, storage), renewsAnew(t, pool, storage)
+	alice := a.SignIn("alice")
+	pool.Advance(time.Minute)
+	held, minted := parkAnswer(t, pool)
+	early := b.Later(1, lab.RenewNow(alice))
+	<-minted
 	regroup(pool, "new")
-	if groups := groupsOf(b.Send(lab.AsScript("/anew", alice.Cookie))); groups != "new" {
+	reads := leaseReads(storage)
+	answers := a.Later(1, lab.AsScript("/anew", alice))
+	lab.Eventually(t, "the other one waits", func() bool { return leaseReads(storage) >= reads+2 })
+	held.Open()
+	early()
+	if groups := groupsOf(answers()[0].Answer); groups != "new" {
 		t.Errorf("after the renewal the handler sees %s", groups)
 	}
-	b.MustRenew(2)
+	a.MustRenew(2)
 }
 
 // TestRecordPutBackIsNoWinner: nor does an instance take it for the renewal that it waits

@@ -23,6 +23,7 @@ package refresh
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"time"
 
@@ -163,8 +164,8 @@ func (r *Renewals) Wait(s *session.Session) (*session.Session, error) {
 	return flight.session, nil
 }
 
-// Anew renews with a flight that starts after now: a flight in progress may have asked
-// Cognito before the caller changed something there.
+// Anew renews with a flight that starts after now: a flight in progress, here or at
+// another instance, may have asked Cognito before the caller changed something there.
 func (r *Renewals) Anew(s *session.Session) (*session.Session, error) {
 	r.mu.Lock()
 	var under *flight
@@ -179,7 +180,12 @@ func (r *Renewals) Anew(s *session.Session) (*session.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.Wait(current)
+	if !current.Renewable {
+		return r.Wait(current)
+	}
+	record := current.Record()
+	record.Serial = math.MaxUint64 // whatever others have got meanwhile, it is not newer
+	return r.Wait(r.sessions.FromMemory(&current.Handle, record))
 }
 
 // start joins the flight of a session or begins one, unless it is pausing.
