@@ -142,7 +142,7 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 	a := &Engine{
 		settings: s, hooks: hooks, endpoints: pool.NewEndpoints(s.PoolAddress), issuers: pool.NewIssuers(s.UserPoolID, s.Issuer, s.Regions), cookies: newCookies(s), trusted: trustedOrigins(s),
 		// Not to the issuer: a pool that changes its form, or fails over to another
-		// Region, is the same pool (F5).
+		// Region, is the same pool.
 		binding: strings.Join([]string{s.UserPoolID, s.ClientID, s.BaseURL, s.CookieName}, "\x00"),
 		tokens:  cache.New[string, verifiedToken](cache.Limit),
 	}
@@ -236,7 +236,7 @@ func (a *Engine) Leave(r Request, id *session.Identity) {
 
 // finishTasks waits for the tasks that the request has started, if the process may be
 // frozen as soon as the request is answered. Otherwise a renewal in progress would get
-// its response long after Cognito has invalidated the old token (F9).
+// its response long after Cognito has invalidated the old token.
 func (a *Engine) finishTasks() {
 	if a.settings.RenewInRequest {
 		a.endRested()

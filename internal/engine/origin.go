@@ -85,7 +85,7 @@ func (a *Engine) crossOrigin(r Request) bool {
 }
 
 // framedByStranger reports whether a login runs in a frame where it must not run: frames
-// of a sibling subdomain would use up the slots of the visitor's own logins (row P15).
+// of a sibling subdomain would use up the slots of the visitor's own logins.
 // With SameSite=None, frames on other sites are allowed, because they have separate
 // cookies.
 func (a *Engine) framedByStranger(r Request) bool {

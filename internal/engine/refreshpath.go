@@ -42,7 +42,7 @@ func (a *Engine) serveRefresh(r Request) error {
 }
 
 // youngFor is how long tokens count as new. A script may post in a loop, and each call
-// would delay somebody whose tokens are due for renewal (P11).
+// would delay somebody whose tokens are due for renewal.
 const youngFor = 30 * time.Second
 
 // isYoung reports whether a session's tokens were issued just now, and are not due

@@ -13,7 +13,7 @@ import (
 // A refused form is not answered at its own address. A page there could be reloaded, by
 // the visitor or by a script of the app's own error page. Browsers would then send the
 // form again, this time as the app's own: same-origin, and with the cookies that they
-// had withheld (row P3). So the browser is redirected to a page of ours that says what
+// had withheld. So the browser is redirected to a page of ours that says what
 // happened and offers a way on.
 
 // refusedWord is the query parameter of LoginPath that asks for that page.

@@ -28,8 +28,7 @@ func NewOperator(logger *slog.Logger) *Operator {
 }
 
 // Tell says what is wrong, unless it was said. Name tells one thing from another.
-// The log is not written under the lock: a sink that blocks must hold up nobody
-// else (P13).
+// The log is not written under the lock: a sink that blocks must not hold up others.
 func (o *Operator) Tell(name, text string, attributes ...any) {
 	if o.isNew(name) {
 		o.logger.Error("cognito: "+text, attributes...)

@@ -27,7 +27,7 @@ const (
 	// decompression.
 	LongestAnswer = 1 << 20
 	// How many calls of each kind may be in progress at a time. Each kind has its own
-	// limit, so none can starve another (P9): junk sent to the callback must not stop
+	// limit, so none can starve another: junk sent to the callback must not stop
 	// renewals, and a revocation endpoint that hangs must not stop logins.
 	exchangesInFlight   = 64
 	renewalsInFlight    = 64
@@ -38,7 +38,7 @@ const (
 	exchangesWaiting = 1024
 	exchangePatience = time.Second
 	// Renewals that are requested before they are due, by posts to RefreshPath: one
-	// user's must not queue before other users' due renewals (P11).
+	// user's must not queue before other users' due renewals.
 	earlyWaiting       = 1024
 	earlyPatience      = 2 * time.Second
 	revocationsWaiting = 4096
@@ -87,7 +87,7 @@ func newLane(places, waiting int, patience time.Duration, closing <-chan struct{
 }
 
 // Take takes a place for the duration of a call, and for nothing else: a caller that
-// waits for something other than Cognito gives it back first (P10). When Take returns,
+// waits for something other than Cognito gives it back first. When Take returns,
 // what the caller knew before may be out of date.
 func (l *lane) Take(ctx context.Context) (giveBack func(), err error) {
 	giveBack = func() { <-l.places }
@@ -146,7 +146,7 @@ func NewClient(given *http.Client, closing <-chan struct{}) *Client {
 			ForceAttemptHTTP2:   true,
 			// A connection may die silently: a NAT forgets it, or a host is gone. We
 			// would not notice until TCP gives up, minutes later, and meanwhile every
-			// call would use it (F1). Both timeouts together are shorter than a call's,
+			// call would use it. Both timeouts together are shorter than a call's,
 			// so that a repeated call succeeds.
 			HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		}}

@@ -33,7 +33,7 @@ func (r *Renewals) accept(ctx context.Context, current *session.Session, cold se
 	}
 	// Tokens that had already expired on arrival, or whose key cannot be found right
 	// now, are useless, but no reason to end the session. The same applies to tokens
-	// that will only be accepted once the operator has acted (F5): by then the pool may
+	// that will only be accepted once the operator has acted: by then the pool may
 	// issue others.
 	worthless := errors.Is(err, verify.ErrTokenExpired) || errors.Is(err, verify.ErrTokenKey) || errors.Is(err, fault.ErrTold)
 	if errors.Is(err, fault.ErrInvalidToken) && !worthless {
@@ -62,7 +62,7 @@ func (r *Renewals) accept(ctx context.Context, current *session.Session, cold se
 
 // saveCold stores only the cold record, together with the candidates of others, which
 // mine then has too. The session must still exist: if somebody has deleted its records,
-// it has ended (P18).
+// it has ended.
 func (r *Renewals) saveCold(handle *session.Handle, mine *tokens) error {
 	hot, stored, err := r.stored(handle)
 	if err != nil {

@@ -114,7 +114,7 @@ func (r *Renewals) WasRefused(name string, refresh secret.Text) bool {
 }
 
 // recentNames are names of sessions; in ended, of those that have ended here recently.
-// Having ended takes precedence everywhere (F23): a renewal that is still in progress
+// Having ended takes precedence everywhere: a renewal that is still in progress
 // must not keep its tokens, and while the storage cannot record the end, a copy of the
 // cookie must not renew. Only the newest are remembered, so invented cookies do not fill
 // the memory.

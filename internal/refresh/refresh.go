@@ -51,7 +51,7 @@ var (
 )
 
 // Observer is told how renewals go. It is never called under a lock: an app's hook, or
-// a log that blocks, must not delay other sessions (P13).
+// a log that blocks, must not delay other sessions.
 type Observer interface {
 	Renewed(before, after *session.Session, err error, took time.Duration)
 	Unsaved(session string, cause error) // new tokens exist in memory alone

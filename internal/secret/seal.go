@@ -70,7 +70,7 @@ func NewDeriver(keys Keys, purpose, app string) *Deriver {
 //
 // The name depends only on the cookie, so it stays the same when the app's keys change.
 // The key depends on two secrets. With only the cookie's, somebody who can write to the
-// storage could choose their own cookie and seal anything (P1). With only the app's, it
+// storage could choose their own cookie and seal anything. With only the app's, it
 // and a dump would open everything.
 func (d *Deriver) Ring(random []byte) Keyring {
 	ring := Keyring{Key: d.key(0, random)}

@@ -213,7 +213,7 @@ func (s *Store) MarkOver(subject string) error {
 
 // checkOver checks whether the user's mark says that a session has ended. A mark that
 // cannot be read ends nothing and refuses nobody: the session's own records could be
-// read, and the mark is checked again soon (P12).
+// read, and the mark is checked again soon.
 func (s *Store) checkOver(handle *Handle, subject string, began moment) error {
 	for _, ring := range s.ringsOf(subject) {
 		sealed, err := s.Store.Get(markName(ring))

@@ -15,7 +15,7 @@ import (
 // a key that is on its way out, or simply old. What it is worth is decided here.
 
 // opened opens what the storage has, which may be nothing, or something older
-// than known, which may be nil (P4).
+// than known, which may be nil.
 func (s *Store) opened(handle *Handle, known *Session, sealed []byte, now time.Time) (*Session, error) {
 	if sealed == nil {
 		s.forget(handle, known)
@@ -30,7 +30,7 @@ func (s *Store) opened(handle *Handle, known *Session, sealed []byte, now time.T
 
 // unlessOver checks the deadlines of a session. One that is over by this clock is
 // left to the lifetimes of the storage: a clock that is ahead must not delete
-// what others still go by (P17).
+// what others still go by.
 func (s *Store) unlessOver(session *Session, now time.Time) (*Session, error) {
 	if session.until.Passed(now) || session.IdleUntil.Passed(now) {
 		return nil, ErrNoSession
@@ -109,7 +109,7 @@ func (s *Store) unopened(handle *Handle, cause error) error {
 }
 
 // limit holds a record to this app's limits besides those that it was written
-// with: they may have become shorter since (P2).
+// with: they may have become shorter since.
 func (s *Store) limit(record *Hot) {
 	record.until = min(record.until, MomentOf(record.Began.Time().Add(s.total)))
 	record.IdleUntil = min(record.IdleUntil, MomentOf(record.Used.Time().Add(s.idle)))

@@ -23,7 +23,7 @@ const (
 	Timeout = 1500 * time.Millisecond
 	// Goroutines that wait in the driver cannot be cancelled, so their number is
 	// limited, and the limit is divided by key. If one shard of a storage hangs, it
-	// uses up the share of its own keys, and the other shards keep working (P12). A key
+	// uses up the share of its own keys, and the other shards keep working. A key
 	// may use either of two stripes: with one, whoever shares it with a busy key that
 	// hangs is refused, and that is one visitor of 512.
 	stripes         = 512
@@ -183,7 +183,7 @@ func (s *Store) Delete(key string) error {
 	if err == nil || IsSlow(err) {
 		return err
 	}
-	// Some drivers return their own error if there is nothing to delete (F8). It is
+	// Some drivers return their own error if there is nothing to delete. It is
 	// enough that there is nothing.
 	if left, unknown := s.Get(key); left == nil && unknown == nil {
 		return nil

@@ -11,7 +11,7 @@ import (
 const ticks = 20
 
 // Awake is like context.WithTimeout, but counts only time in which this process runs. A
-// process may be stopped for longer than any timeout (F9): a host suspends it, or a
+// process may be stopped for longer than any timeout: a host suspends it, or a
 // container is frozen. When it resumes, the response that it was waiting for is ready. A
 // clock that kept running would discard the response unread, with a refresh token in it
 // that nobody can get again.

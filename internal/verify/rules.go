@@ -26,7 +26,7 @@ func ruleIssuer(v *Verifier, t *Token) error {
 	err := fmt.Errorf("%w: iss is %s, which is none of those accepted: %s", ErrTokenIssuer, quoted(issuer), v.issuers)
 	if line, could := v.issuers.Missing(issuer); could {
 		// The pool's own key has signed it, so it is not forged: the pool's owner has
-		// switched the form of its issuer, or another Region has taken over (F5).
+		// switched the form of its issuer, or another Region has taken over.
 		return &operatorsTurn{
 			name: "issuer " + issuer, err: err,
 			text: "the pool's tokens name an issuer that this app does not accept; sessions are kept, but not renewed, until it is set",
@@ -86,7 +86,7 @@ func NotFromFuture(v *Verifier, t *Token) error {
 }
 
 // orClock is an error about a token's times, which the operator has to resolve if the
-// times are right by Cognito's clock (F26).
+// times are right by Cognito's clock.
 func (v *Verifier) orClock(err error, rightByCognito bool) error {
 	if !rightByCognito {
 		return err

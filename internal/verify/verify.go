@@ -109,7 +109,7 @@ func (v *Verifier) IDToken(ctx context.Context, raw secret.Text, further ...Rule
 
 // ofAnotherPool is for an ID token whose key is unknown. It came from the token endpoint
 // itself, so if it says that it is from another pool, UserPoolID and UserPoolDomain do
-// not belong together (F26). It is refused in any case, so it does no harm that this
+// not belong together. It is refused in any case, so it does no harm that this
 // claim is not verified.
 func (v *Verifier) ofAnotherPool(raw secret.Text, refused error) error {
 	claims := jwt.MapClaims{}

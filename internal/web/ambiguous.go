@@ -4,7 +4,7 @@ package web
 // 3986 section 6.2.2): with empty or dot segments, escaped letters, digits and the
 // like, slashes or backslashes that are escaped, or backslashes. Fiber compares
 // paths as they were sent, and file servers resolve them first, so a guard on
-// "/admin" would not see "//admin", "/x/../admin" or "/%61dmin" (row P5). Escapes of
+// "/admin" would not see "//admin", "/x/../admin" or "/%61dmin". Escapes of
 // anything else are the only way to write it, and pass. It runs on every request.
 func IsAmbiguous(path []byte) bool {
 	if len(path) > 0 && path[0] != '/' && string(path) != "*" {

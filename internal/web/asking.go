@@ -113,8 +113,8 @@ func (a Asking) IsForeign(trusted []string) bool {
 // originPasses judges by Origin, which every browser sends with unsafe requests. A
 // request without it is not a browser's cross-site request, so any cookie in it was sent
 // on purpose. For a form that went through a redirect without a referrer, Firefox sends
-// the site "none", as if the address had been typed, and only the Origin, null, reveals
-// it (row E1).
+// the site "none", as if the address had been typed, and only the Origin, null,
+// reveals it.
 func (a Asking) originPasses(trusted []string) bool {
 	switch a.Origin {
 	case "":
@@ -127,7 +127,7 @@ func (a Asking) originPasses(trusted []string) bool {
 
 // refererPasses also judges documents by Referer. If a service worker passes on a
 // sibling's form, the request looks like the app's own: same-origin, with the app's
-// Origin. Only the Referer still names the sibling (row E3). If the form's page sends no
+// Origin. Only the Referer still names the sibling. If the form's page sends no
 // Referer, a request from a service worker is not trusted.
 func (a Asking) refererPasses(trusted []string) bool {
 	switch {
@@ -160,7 +160,7 @@ const sendersBytes = 100
 // FollowsOwnLink reports whether a visitor certainly follows a link on a page of the
 // app. Sec-Fetch-Site alone is not enough: in Firefox, redirects from another site look
 // like typed addresses, in WebKit reloads do, and behind a service worker everything is
-// same-origin (row E4).
+// same-origin.
 func (a Asking) FollowsOwnLink(trusted []string) bool {
 	return a.VisitsPage() && (a.Site == "" || a.Site == "same-origin") && a.refererIsOf(trusted)
 }
