@@ -88,7 +88,7 @@ func wildcardOf(c fiber.Ctx) (rest, prefix string) {
 	return rest, prefix
 }
 
-// asFiber is the error if the upstream did not respond.
+// asFiber is the error of Fiber for a request that was not forwarded.
 func asFiber(err error) error {
 	switch {
 	case errors.Is(err, forward.ErrPath):
@@ -103,7 +103,8 @@ func asFiber(err error) error {
 	return nil
 }
 
-// withoutSecrets is an address without a password that it may contain.
+// withoutSecrets is an address without its query and fragment. Of one with a password,
+// or one that cannot be read, nothing is shown.
 func withoutSecrets(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil {

@@ -50,7 +50,7 @@ const timeout = 8 * time.Second
 // Question asks one thing. It finds nothing if all is well, or if another question tells.
 type Question func(ctx context.Context, app App) []Finding
 
-// Ask asks all questions, and returns what is wrong, what breaks first.
+// Ask asks all questions, and returns what is wrong. What breaks something comes first.
 func Ask(ctx context.Context, app App, more ...Question) []Finding {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -75,7 +75,8 @@ func Ask(ctx context.Context, app App, more ...Question) []Finding {
 	return sorted(slices.Concat(answers...))
 }
 
-// sorted leaves a mistake that several questions meet to the first of them.
+// sorted puts first what breaks something. Of findings with one code it keeps the first,
+// and of a client that does not exist nothing else that follows from that.
 func sorted(found []Finding) []Finding {
 	slices.SortStableFunc(found, func(a, b Finding) int {
 		switch {

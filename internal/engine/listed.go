@@ -79,7 +79,8 @@ func (a *Engine) makeRoom(r Request, subject string, tooMany []string) {
 	}
 }
 
-// endListed also gives up what only this process has of a session.
+// endListed ends a session in the storage, and gives up what only this process has of
+// it.
 func (a *Engine) endListed(name string) error {
 	held := a.renewals.Forget(name)
 	a.renewals.RevokeLater(held.All()...)

@@ -184,7 +184,7 @@ func (e *Error) Code() string { return e.details.Reason.code }
 // Title is a short heading for the visitor.
 func (e *Error) Title() string { return e.details.Reason.title }
 
-// Detail is one sentence for the visitor. It reveals no cause.
+// Detail is a sentence or two for the visitor. It reveals no cause.
 func (e *Error) Detail() string {
 	if e.details.Message != "" {
 		return e.details.Message

@@ -15,7 +15,7 @@ import (
 // atomic operation to build a lock on. A lease makes that rare. If it happens
 // nevertheless and Cognito has no grace period, the loser is refused and waits for the
 // winner's tokens (renewal.go). Within a grace period, both get a child of the same
-// refresh token, and both tokens are candidates (candidates.go).
+// refresh token, and both tokens are candidates ([session.Candidates]).
 
 const (
 	// pollPause is how often another instance's renewal is looked for, and

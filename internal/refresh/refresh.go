@@ -16,8 +16,8 @@
 // A flight is one renewal (renewal.go), whose tokens are verified and stored
 // (accept.go). A lease makes instances take turns (lease.go). Settling is one loop
 // (settle.go) that runs until the storage has what Cognito has issued. With candidates
-// (candidates.go), a session survives two renewals at the same time. The valid refresh
-// token is always in the storage, or in the loop of some instance.
+// ([session.Candidates]), a session survives two renewals at the same time. The valid
+// refresh token is always in the storage, or in the loop of some instance.
 package refresh
 
 import (

@@ -140,7 +140,7 @@ func (k *Key) Seal(key string, plain []byte) []byte {
 	return aead.Seal(sealed, sealed[1:], plain, []byte(key))
 }
 
-// Open reverses seal.
+// Open reverses Seal.
 func (k *Key) Open(key string, sealed []byte) ([]byte, error) {
 	return k.OpenInto(nil, key, sealed)
 }
@@ -148,7 +148,7 @@ func (k *Key) Open(key string, sealed []byte) ([]byte, error) {
 // SealedStart is where that which is sealed begins in a record.
 const SealedStart = 1 + nonceSize
 
-// OpenInto is open with the memory to write to: room for as much as is sealed,
+// OpenInto is Open with the memory to write to: room for as much as is sealed,
 // or none.
 func (k *Key) OpenInto(room []byte, key string, sealed []byte) ([]byte, error) {
 	if len(sealed) < SealedStart {

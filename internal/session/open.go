@@ -14,8 +14,8 @@ import (
 // A record that the storage brings may be forged, of another release, sealed with
 // a key that is on its way out, or simply old. What it is worth is decided here.
 
-// opened opens what the storage has, which may be nothing, or something older
-// than known, which may be nil.
+// opened opens what the storage has: nothing, or a record that may be older than
+// known. known is nil if the session is not remembered.
 func (s *Store) opened(handle *Handle, known *Session, sealed []byte, now time.Time) (*Session, error) {
 	if sealed == nil {
 		s.forget(handle, known)

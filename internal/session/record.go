@@ -30,7 +30,7 @@ type Moments struct {
 	Used       moment // when the idle deadline last moved
 	IdleUntil  moment // moves as the session is used
 	until      moment // never moves
-	TouchAfter moment // when use moves idleUntil again
+	TouchAfter moment // when use moves IdleUntil again
 	RenewAfter moment // when the tokens should be renewed
 	Expires    moment // when the first of the tokens expires
 }
@@ -109,7 +109,7 @@ func (h *Hot) Encode(book *claims.Dictionary) []byte {
 }
 
 const (
-	flagRenewable = 1 << iota // see hotRecord
+	flagRenewable = 1 << iota // see Hot
 	flagShort                 // the claims are shortened
 )
 

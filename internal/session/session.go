@@ -1,5 +1,8 @@
 // Package session keeps sessions: who is signed in, until when, and with which tokens.
 // It stores what it is given, under one protocol, and calls nobody but the storage.
+//
+// A session is two sealed records there, a hot one and a cold one, which only the
+// visitor's cookie can name and open.
 package session
 
 import (
@@ -17,9 +20,6 @@ import (
 	"github.com/bar-tech/cognito/internal/storage"
 	"github.com/bar-tech/cognito/internal/tasks"
 )
-
-// A Session is what we remember about a signed-in visitor: two sealed records
-// in the storage, which only the visitor's cookie can name and open.
 
 // Handle is what a cookie's value leads to: the names of the session's
 // records and the key that they are sealed with. It says nothing about
@@ -83,7 +83,7 @@ type Session struct {
 	user     claims.Set
 	payload  claims.Set
 
-	// What is left of the record. See there.
+	// The rest of the hot record, as in Hot.
 	Serial uint64
 	Moments
 	Renewable bool
@@ -161,7 +161,7 @@ func New(s Settings, store *storage.Store, background *tasks.Group, observer Obs
 	}
 }
 
-// Handle is newHandle for this app's sessions.
+// Handle is NewHandle for this app's sessions.
 func (s *Store) Handle(id []byte) (*Handle, bool) { return NewHandle(id, s.rings) }
 
 // Read finds the session of a cookie's value, which may be a view into the request. The
@@ -196,7 +196,7 @@ func (s *Store) Read(id []byte, now time.Time) (*Session, error) {
 	return s.unlessOver(known, now)
 }
 
-// readAnew is read for a session that is not remembered.
+// readAnew is Read for a session that is not remembered.
 func (s *Store) readAnew(id []byte, now time.Time) (*Session, error) {
 	handle, ok := s.Handle(id)
 	if !ok {
@@ -235,7 +235,7 @@ func (s *Store) fill(opened *Session, handle *Handle, record Hot) {
 	opened.Identity = Identity{Session: opened, Cookie: true, User: &opened.user, Payload: &opened.payload}
 }
 
-// ReadCold opens the cold record. The outcomes are those of read.
+// ReadCold opens the cold record. The errors are those of Read.
 func (s *Store) ReadCold(handle *Handle) (Cold, error) {
 	sealed, err := s.Store.Get(handle.cold())
 	if err != nil {

@@ -113,7 +113,7 @@ func (s *Store) ifEnded(handle *Handle, remove func(*Handle)) error {
 // by one request at a time. It reads the session again first, because the session may
 // have been renewed or ended since the request arrived. If it still crosses a renewal
 // and restores an older hot record, the instance that renewed notices when it checks
-// again (settle). If the storage fails now, the next request tries again. Records that
+// again (package refresh). If the storage fails now, the next request tries again. Records that
 // an older key opened are both sealed again.
 func (s *Store) Touch(opened *Session, now time.Time) {
 	if _, busy := s.touching.LoadOrStore(opened.Name(), true); busy {

@@ -83,8 +83,7 @@ type window struct {
 
 const windowLength = 100 * time.Millisecond
 
-// deadline is a context that ends between storageTimeout and a windowLength
-// later.
+// deadline is a context that ends between Timeout and a windowLength later.
 func (s *Store) deadline() context.Context {
 	now := time.Now()
 	if w := s.window.Load(); w != nil && now.Before(w.closes) {
@@ -209,7 +208,7 @@ type storeAnswer struct {
 	err   error
 }
 
-// bounded runs work in a goroutine and waits little longer than storageTimeout.
+// bounded runs work in a goroutine and waits little longer than Timeout.
 // Drivers with a context get one, but are not trusted to heed it: go-redis
 // does not, unless its ContextTimeoutEnabled is set.
 func (s *Store) bounded(key string, work func(context.Context) ([]byte, error)) ([]byte, error) {

@@ -178,7 +178,7 @@ func AccessTokenHash(access secret.Text) Rule {
 // quoted shows a stranger's text in a log, short and on one line.
 func quoted(s string) string { return fmt.Sprintf("%q", s[:min(len(s), 100)]) }
 
-// NonceIfPresent is ruleNonce for renewals, where the claim may be gone.
+// NonceIfPresent is Nonce for renewals, where the claim may be gone.
 func NonceIfPresent(want secret.Text) Rule {
 	return func(v *Verifier, t *Token) error {
 		if _, set := t.claims["nonce"]; !set {

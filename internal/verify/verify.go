@@ -19,7 +19,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Why a token was refused. Each of them also matches [ErrInvalidToken]. See
+// Why a token was refused. A [Verifier]'s error also matches [fault.ErrInvalidToken], or
+// [fault.ErrMisconfigured] if only the operator can mend it. See
 // https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html
 // for Cognito's rules, RFC 7519 and OpenID Connect Core section 3.1.3.7 for
 // the others.
