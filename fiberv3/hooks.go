@@ -18,10 +18,15 @@ import (
 
 func (a *Auth) hooks() engine.Hooks {
 	return engine.Hooks{
-		Context: func(app any) context.Context { return app.(fiber.Ctx).Context() },
-		Tell:    setLocals, Admit: a.callOnLogin, Leave: a.callOnLogout, Refuse: a.callErrorHandler, Renewed: a.callOnRefresh,
-		IP:    func(app any) string { return app.(fiber.Ctx).IP() },
-		Event: a.emit, Challenge: challengeS256,
+		Context:     func(app any) context.Context { return app.(fiber.Ctx).Context() },
+		SetLocals:   setLocals,
+		OnLogin:     a.callOnLogin,
+		OnLogout:    a.callOnLogout,
+		HandleError: a.callErrorHandler,
+		OnRefresh:   a.callOnRefresh,
+		OnEvent:     a.emit,
+		IP:          func(app any) string { return app.(fiber.Ctx).IP() },
+		Challenge:   challengeS256,
 	}
 }
 

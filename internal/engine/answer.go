@@ -45,7 +45,7 @@ func (a *Engine) tell(r Request, e *fault.Error) error {
 	}
 	e = a.answered(r, e)
 	a.announce(r, e)
-	if answered, err := a.hooks.Refuse(r.App, e); answered {
+	if answered, err := a.hooks.HandleError(r.App, e); answered {
 		return err
 	}
 	return answer(r, e)

@@ -39,7 +39,7 @@ func (a *Engine) attach(r Request, id *session.Identity) {
 	// and accessors ask for the first two.
 	ctx.SetUserValue(nearestKey{}, identityKey{a})
 	ctx.SetUserValue(identityKey{a}, id)
-	a.hooks.Tell(ctx, id)
+	a.hooks.SetLocals(ctx, id)
 }
 
 // seen is the identity that attach handed on, or nil if there was none.

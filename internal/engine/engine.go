@@ -116,23 +116,24 @@ type Settings struct {
 }
 
 // Hooks are how the engine tells the app, and the app's author, what happens. None may
-// be nil. Their first argument is Request.App.
+// be nil. An argument named app is Request.App.
 type Hooks struct {
 	// Context is what the app's handlers have put into the request's context.
 	Context func(app any) context.Context
-	// Tell sets what the app reads with Locals.
-	Tell func(ctx *fasthttp.RequestCtx, id *session.Identity)
-	// Admit may refuse a user whom Cognito has verified.
-	Admit func(app any, user *claims.Set) error
-	// Leave hears who is signing out.
-	Leave func(app any, user *claims.Set)
-	// Refuse may answer an error in the app's way, and reports whether it has.
-	Refuse func(app any, e *fault.Error) (answered bool, err error)
-	// Renewed hears of new tokens.
-	Renewed func(user *claims.Set)
+	// SetLocals sets what the app reads with Locals.
+	SetLocals func(ctx *fasthttp.RequestCtx, id *session.Identity)
+	// OnLogin may refuse a user whom Cognito has verified.
+	OnLogin func(app any, user *claims.Set) error
+	// OnLogout hears who is signing out.
+	OnLogout func(app any, user *claims.Set)
+	// HandleError may answer an error in the app's way, and reports whether it has.
+	HandleError func(app any, e *fault.Error) (answered bool, err error)
+	// OnRefresh hears of new tokens.
+	OnRefresh func(user *claims.Set)
+	// OnEvent hears of all that happens.
+	OnEvent func(Event)
 	// IP is the address of whoever sent a request, as its Fiber is set up to know it.
-	IP    func(app any) string
-	Event func(Event)
+	IP func(app any) string
 	// Challenge derives a code challenge from a verifier (RFC 7636 section 4.2).
 	Challenge func(verifier string) string
 }

@@ -51,13 +51,13 @@ func (a *Engine) event(r Request, e Event) {
 	e.Method, e.Path, e.IP = heard(r.Method), heard(r.Path), heard(a.hooks.IP(r.App))
 	e.UserAgent, e.RequestID = heard(r.header("User-Agent")), requestID(r)
 	e.Context = a.hooks.Context(r.App)
-	a.hooks.Event(e)
+	a.hooks.OnEvent(e)
 }
 
 // happened tells of something apart from any request.
 func (a *Engine) happened(ctx context.Context, e Event) {
 	e.Context = ctx
-	a.hooks.Event(e)
+	a.hooks.OnEvent(e)
 }
 
 const (
@@ -102,7 +102,7 @@ func (a observer) Renewed(before, after *session.Session, err error, took time.D
 	}
 	a.happened(context.Background(), event)
 	if after.Serial != before.Serial {
-		a.hooks.Renewed(after.Identity.User)
+		a.hooks.OnRefresh(after.Identity.User)
 	}
 }
 

@@ -120,7 +120,7 @@ func (a *Engine) signOut(r Request, ids [][]byte, slow error) {
 				_ = a.sessions.Unlist(leaving.Identity.User.Sub(), handle.Name()) // or its entry is found dead
 			}
 		}
-		a.hooks.Leave(r.App, leaving.Identity.User)
+		a.hooks.OnLogout(r.App, leaving.Identity.User)
 		a.event(r, Event{Kind: EventLogout, OK: true, Subject: leaving.Identity.User.Sub()})
 	case storage.IsSlow(err):
 		slow = err

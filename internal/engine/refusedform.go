@@ -68,7 +68,7 @@ func (a *Engine) serveRefused(r Request, word string) error {
 		AsPage: true, AppName: a.settings.AppName, FormLost: true, Ways: a.waysOn(e, a.address(fault.Of(e).ReturnTo)),
 	})
 	sealResponse(r)
-	if answered, err := a.hooks.Refuse(r.App, e); answered {
+	if answered, err := a.hooks.HandleError(r.App, e); answered {
 		return err
 	}
 	return answer(r, e)

@@ -69,7 +69,7 @@ func (a *Engine) admit(ctx context.Context, r Request, granted pool.Grant, begun
 	if err != nil {
 		return nil, fault.Because(fault.ErrInvalidToken, "ID token: %w", verify.ErrTokenMalformed)
 	}
-	if err := a.hooks.Admit(r.App, claims.New(claims.Text{Bytes: user}, "", nil)); err != nil {
+	if err := a.hooks.OnLogin(r.App, claims.New(claims.Text{Bytes: user}, "", nil)); err != nil {
 		return nil, err
 	}
 	expires := session.Earlier(access.Expires(), id.Expires())
