@@ -175,7 +175,7 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 	a.attempts = newAttempts(a)
 	a.keepSessions(s)
 	a.resource = newResource(s, a.issuers.First())
-	a.mountRoutes()
+	a.listRoutes()
 	return a, nil
 }
 

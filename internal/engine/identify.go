@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
@@ -13,26 +12,7 @@ import (
 // Leg 3 of the journey begins here: a request comes in, and the middleware finds
 // out who sent it.
 
-// serve answers one of our own routes. A panic in our code becomes a 500:
-// fasthttp would end the process.
-func (a *Engine) serve(r Request, to *route) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			a.logPanic("serving "+strings.Clone(r.Path), p)
-			err = a.refuse(r, fault.Plain(fault.ErrInternal))
-		}
-	}()
-	for _, method := range to.methods {
-		// By hand: Fiber's Get would run for HEAD too, and let a link
-		// checker use up a code.
-		if r.Method == method {
-			return to.serve(r)
-		}
-	}
-	r.Response.Header.Set("Allow", strings.Join(to.methods, ", "))
-	return a.refuse(r, fault.Plain(fault.ErrMethod))
-}
-
+// identifySafely is identify, but a panic becomes a 500: fasthttp would end the process.
 func (a *Engine) identifySafely(r Request) (id *session.Identity, err *fault.Error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -3,6 +3,9 @@ package engine
 import (
 	"net/http"
 	"slices"
+	"strings"
+
+	"github.com/bar-tech/cognito/internal/fault"
 )
 
 // route is one of our own paths.
@@ -13,20 +16,23 @@ type route struct {
 	serve   func(Request) error
 }
 
+// reading are the methods that change nothing.
+var reading = []string{http.MethodGet, http.MethodHead}
+
 // reportTaken finds routes of ours that an earlier middleware answers: visitors
 // would come back signed in there but not here, and would be sent to sign in again
 // and again.
 func (a *Engine) reportTaken(above *Engine) {
 	for _, r := range a.routes {
-		if above.Serves(r.path) {
+		if above.route(r.path) != nil {
 			a.settings.Logger.Error("cognito: a route is unreachable: another middleware, registered earlier, answers there; give each middleware its own paths",
 				"field", r.field, "path", r.path, "client", a.settings.ClientID, "above", above.settings.ClientID)
 		}
 	}
 }
 
-// mountRoutes lists every path that the middleware answers itself.
-func (a *Engine) mountRoutes() {
+// listRoutes lists every path that the middleware answers itself.
+func (a *Engine) listRoutes() {
 	a.routes = []route{
 		{"LoginPath", a.settings.LoginPath, []string{http.MethodGet}, a.serveLogin},
 		{"RedirectPath", a.settings.RedirectPath, []string{http.MethodGet}, a.serveCallback},
@@ -63,5 +69,22 @@ func (a *Engine) route(path string) *route {
 	return nil
 }
 
-// Serves reports whether a path is one of ours.
-func (a *Engine) Serves(path string) bool { return a.route(path) != nil }
+// serve answers one of our own routes. A panic in our code becomes a 500:
+// fasthttp would end the process.
+func (a *Engine) serve(r Request, to *route) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.logPanic("serving "+strings.Clone(r.Path), p)
+			err = a.refuse(r, fault.Plain(fault.ErrInternal))
+		}
+	}()
+	for _, method := range to.methods {
+		// By hand: Fiber's Get would run for HEAD too, and let a link
+		// checker use up a code.
+		if r.Method == method {
+			return to.serve(r)
+		}
+	}
+	r.Response.Header.Set("Allow", strings.Join(to.methods, ", "))
+	return a.refuse(r, fault.Plain(fault.ErrMethod))
+}

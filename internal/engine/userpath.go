@@ -12,9 +12,6 @@ import (
 // Leg 3 of the journey, for a page with scripts: who is signed in, in one response that
 // a script may request as often as it likes.
 
-// reading are the methods that change nothing.
-var reading = []string{http.MethodGet, http.MethodHead}
-
 // whoIsThere is the answer of UserPath.
 type whoIsThere struct {
 	User      json.RawMessage `json:"user"` // null for a stranger
