@@ -55,7 +55,7 @@ func NewAuth(config Config) (*Auth, error) {
 	}
 	a := &Auth{config: config.withDefaults(), upstreams: forward.NewTransport()}
 	if fiber.IsChild() && inMemory(a.config.Storage) && !a.config.CookieSessions {
-		return nil, prefork
+		return nil, errPrefork
 	}
 	if a.config.Storage == nil && !a.config.CookieSessions {
 		a.ownStorage = memory.New()
@@ -85,7 +85,7 @@ func (a *Auth) settings(ownClock bool) engine.Settings {
 	}
 }
 
-var prefork = &ConfigError{Problems: []ConfigProblem{{
+var errPrefork = &ConfigError{Problems: []ConfigProblem{{
 	Field: "Storage", Value: "", Rule: "must be shared when Fiber runs with Prefork, because its processes do not share memory",
 	Remedy: "set a shared Storage, such as Redis or Postgres, or CookieSessions",
 }}}
@@ -180,7 +180,7 @@ func (a *Auth) mount(c *fiber.Ctx) {
 	go func() {
 		defer close(registered)
 		a.serving.Add(1)
-		app.Hooks().OnShutdown(func() error { return a.leave(app) })
+		app.Hooks().OnShutdown(func() error { return a.unmount(app) })
 	}()
 	select {
 	case <-registered:
@@ -188,9 +188,10 @@ func (a *Auth) mount(c *fiber.Ctx) {
 	}
 }
 
-// leave closes a middleware when all its apps have shut down. It knows only apps that
-// have had a request. Fiber calls it at every Shutdown, also at an app's second one.
-func (a *Auth) leave(app *fiber.App) error {
+// unmount closes the middleware when the last of its apps has shut down. It knows only
+// apps that have had a request. Fiber calls it at every Shutdown, also at an app's second
+// one.
+func (a *Auth) unmount(app *fiber.App) error {
 	if _, serving := a.apps.LoadAndDelete(app); !serving || a.serving.Add(-1) > 0 {
 		return nil
 	}

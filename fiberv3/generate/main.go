@@ -46,7 +46,7 @@ var rules = []struct{ old, new string }{
 	{"c.Context()", "c.RequestCtx()"},
 	{".UserContext()", ".Context()"},
 	{".SetUserContext(", ".SetContext("},
-	{"app.Hooks().OnShutdown(func() error { return a.leave(app) })", "app.Hooks().OnPostShutdown(func(error) error { return a.leave(app) })"},
+	{"app.Hooks().OnShutdown(func() error { return a.unmount(app) })", "app.Hooks().OnPostShutdown(func(error) error { return a.unmount(app) })"},
 	{"Fiber v2", "Fiber v3"},
 	{"\"github.com/bar-tech/cognito\"", "\"github.com/bar-tech/cognito/fiberv3\""},
 	// In quotes: the pool itself, below, is for both.

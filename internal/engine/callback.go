@@ -47,7 +47,7 @@ func (outcome) Format(f fmt.State, _ rune) { secret.Hide(f, "outcome") }
 
 func (a *Engine) serveCallback(r Request) error {
 	if a.framedByStranger(r) {
-		return a.refuse(r, framed)
+		return a.refuse(r, errFramed)
 	}
 	answer, err := a.readAnswer(r)
 	if err != nil {

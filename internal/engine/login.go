@@ -22,7 +22,7 @@ func (a *Engine) serveLogin(r Request) error {
 	case r.asking().IsScript():
 		return a.refuse(r, fault.Plain(fault.ErrNotNavigation))
 	case a.framedByStranger(r):
-		return a.refuse(r, framed)
+		return a.refuse(r, errFramed)
 	}
 	if word := r.QueryArgs().Peek(refusedWord); len(word) > 0 {
 		return a.serveRefused(r, string(word))
@@ -50,7 +50,7 @@ func (a *Engine) Login(r Request, wishes Wishes) error {
 		fault.Of(e).ReturnTo = a.returnPath(wishes.ReturnTo)
 		return a.refuse(r, e)
 	case a.framedByStranger(r):
-		return a.refuse(r, framed)
+		return a.refuse(r, errFramed)
 	}
 	if err := wishes.check(); err != nil {
 		return a.refuse(r, fault.From(err))
@@ -74,9 +74,9 @@ func (a *Engine) login(r Request, returnTo string, wishes Wishes) error {
 	return a.sendToCognito(r, returnTo, wishes, begun, 0)
 }
 
-// framed refuses a login in a frame of another page. Frames of a sibling subdomain
+// errFramed refuses a login in a frame of another page. Frames of a sibling subdomain
 // could start so many logins that the visitor's own loses its slot.
-var framed = fault.Because(fault.ErrNotNavigation, "the login was opened in a frame; it must be opened at the top level of a window, or in a frame on one of the app's own pages")
+var errFramed = fault.Because(fault.ErrNotNavigation, "the login was opened in a frame; it must be opened at the top level of a window, or in a frame on one of the app's own pages")
 
 // requireFreshLogin is an attempt in which a signed-in user has to enter their
 // credentials again.
