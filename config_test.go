@@ -286,7 +286,7 @@ func TestConfigProblemsAllAtOnce(t *testing.T) {
 		HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}},
 	}
 	want := []string{
-		"UserPoolID", "UserPoolDomain", "ClientID", "ClientSecret", "Issuer", "Scopes", "Scopes", "BaseURL", "LoginPath", "RefreshPath",
+		"UserPoolDomain", "ClientID", "UserPoolID", "ClientSecret", "Issuer", "Scopes", "Scopes", "BaseURL", "LoginPath", "RefreshPath",
 		"AfterLogin", "AllowedOrigins", "AllowedOrigins", "CookieName", "IdleTimeout", "AbsoluteTimeout", "Bearer", "HTTPClient",
 	}
 	before := config
@@ -297,7 +297,7 @@ func TestConfigProblemsAllAtOnce(t *testing.T) {
 	if strings.Contains(err.Error(), "top secret") {
 		t.Error("the error tells the client secret")
 	}
-	if got := fieldsOf(t, cognito.Config{}.Validate()); !slices.Equal(got, []string{"UserPoolID", "UserPoolDomain", "ClientID"}) {
+	if got := fieldsOf(t, cognito.Config{}.Validate()); !slices.Equal(got, []string{"UserPoolDomain", "ClientID", "UserPoolID"}) {
 		t.Errorf("an empty config has problems in %q, want the three required fields", got)
 	}
 	if !reflect.DeepEqual(config, before) {

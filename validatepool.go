@@ -2,7 +2,6 @@ package cognito
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/bar-tech/cognito/internal/pool"
@@ -10,8 +9,7 @@ import (
 	"github.com/bar-tech/cognito/internal/web"
 )
 
-func (k *configCheck) pool(given, c Config) {
-	k.userPoolID(given)
+func (k *configCheck) pool(c Config) {
 	k.userPoolDomain(c)
 	switch {
 	case c.ClientID == "":
@@ -19,24 +17,14 @@ func (k *configCheck) pool(given, c Config) {
 	case !clientIDPattern.MatchString(c.ClientID):
 		k.add("ClientID", c.ClientID, "must be letters, digits, _ or +, at most 128", `copy the client ID from the pool's "App clients" page`)
 	}
+	k.userPoolID(c)
 	if strings.TrimSpace(c.ClientSecret) != c.ClientSecret || strings.ContainsFunc(c.ClientSecret, web.IsControl) {
 		k.add("ClientSecret", secret.Redacted, "must not begin or end with spaces or contain control characters", "copy the secret again, without a line break")
 	}
-	switch {
-	case given.MaxSessions < 0:
-		k.add("MaxSessions", strconv.Itoa(given.MaxSessions), "must not be negative", "leave it out to allow any number of sessions")
-	case given.MaxSessions > 0 && given.CookieSessions:
-		k.add("MaxSessions", strconv.Itoa(given.MaxSessions), "must not be set together with CookieSessions: sessions kept only in cookies cannot be counted", "set Storage instead of CookieSessions, or leave MaxSessions out")
+	if c.Issuer != "" {
+		k.issuer(c)
 	}
-	if given.CookieSessions && given.Storage != nil {
-		k.add("CookieSessions", "true", "must not be set together with Storage: sessions are kept in one place or the other", "leave one of the two out")
-	}
-	if given.Issuer != "" {
-		k.issuer(given)
-	}
-	k.regions(given)
-	k.login(given)
-	k.scopes(c.Scopes)
+	k.regions(c)
 }
 
 func (k *configCheck) userPoolID(c Config) {

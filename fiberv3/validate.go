@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/bar-tech/cognito/internal/engine"
@@ -26,7 +25,7 @@ type ConfigError struct {
 type ConfigProblem struct {
 	Field  string // the Config field
 	Value  string // what it is set to, with secrets redacted
-	Rule   string // what the field must be
+	Rule   string // the rule that it breaks, such as "must be an https URL"
 	Remedy string // what to do about it
 }
 
@@ -60,10 +59,12 @@ var (
 func (c Config) Validate() error {
 	full := c.withDefaults()
 	check := configCheck{}
-	check.pool(c, full)
+	check.pool(full)
+	check.login(full)
 	check.app(full)
+	check.storage(full)
+	check.keys(full)
 	check.session(c, full)
-	check.keys(c)
 	check.bearer(full)
 	check.calls(full)
 	if len(check.problems) == 0 {
@@ -79,21 +80,6 @@ type configCheck struct {
 
 func (k *configCheck) add(field, value, rule, remedy string) {
 	k.problems = append(k.problems, ConfigProblem{Field: field, Value: value, Rule: rule, Remedy: remedy})
-}
-
-func (k *configCheck) scopes(scopes []string) {
-	shown := strings.Join(scopes, " ")
-	if !slices.Contains(scopes, "openid") {
-		k.add("Scopes", shown, `must contain "openid", without which Cognito issues no ID token`, `add "openid"`)
-	}
-	for i, scope := range scopes {
-		if !engine.ScopePattern.MatchString(scope) {
-			k.add("Scopes", scope, "must be one scope per entry, without spaces", `use separate strings, such as []string{"openid", "email"}`)
-		}
-		if slices.Contains(scopes[:i], scope) {
-			k.add("Scopes", scope, "is listed twice", "keep one")
-		}
-	}
 }
 
 func (k *configCheck) app(c Config) {
@@ -132,8 +118,8 @@ func (k *configCheck) baseURL(c Config) {
 		return
 	}
 	// A test pool hands out any identity for the asking.
-	for _, of := range []configPath{{"UserPoolDomain", withScheme(c.UserPoolDomain)}, {"Issuer", c.Issuer}} {
-		if pool, err := parseAbsolute(of.path); err == nil && isLoopback(pool.Hostname()) {
+	for _, of := range []struct{ field, address string }{{"UserPoolDomain", withScheme(c.UserPoolDomain)}, {"Issuer", c.Issuer}} {
+		if pool, err := parseAbsolute(of.address); err == nil && isLoopback(pool.Hostname()) {
 			k.add("BaseURL", c.BaseURL, "is public, but "+of.field+" is a test pool on this machine", "set "+of.field+" to the real pool")
 		}
 	}

@@ -9,10 +9,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bar-tech/cognito/internal/engine"
 	"github.com/bar-tech/cognito/internal/web"
 )
 
-// What a login sends to Cognito besides the usual.
+// What a login sends to Cognito.
 
 var parameterName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,63}$`)
 
@@ -26,7 +27,23 @@ var protectedParameters = map[string]string{
 	"request": "leave it out", "request_uri": "leave it out", "logout_uri": "set AfterLogout",
 }
 
+func (k *configCheck) scopes(scopes []string) {
+	shown := strings.Join(scopes, " ")
+	if !slices.Contains(scopes, "openid") {
+		k.add("Scopes", shown, `must contain "openid", without which Cognito issues no ID token`, `add "openid"`)
+	}
+	for i, scope := range scopes {
+		if !engine.ScopePattern.MatchString(scope) {
+			k.add("Scopes", scope, "must be one scope per entry, without spaces", `use separate strings, such as []string{"openid", "email"}`)
+		}
+		if slices.Contains(scopes[:i], scope) {
+			k.add("Scopes", scope, "is listed twice", "keep one")
+		}
+	}
+}
+
 func (k *configCheck) login(c Config) {
+	k.scopes(c.Scopes)
 	if c.Resource != "" && !isResource(c.Resource) {
 		k.add("Resource", c.Resource, "must be the absolute URL of an API, with https (or http on localhost) or a custom scheme, and without a fragment (RFC 8707 section 2)", "use a URL such as https://api.example.com")
 	}

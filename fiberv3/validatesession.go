@@ -4,6 +4,7 @@ package cognito
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -13,6 +14,20 @@ var cookieName = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
 // Browsers cap every cookie's life at 400 days (RFC 6265bis section 5.5).
 const longestCookie = 400 * 24 * time.Hour
 
+// storage checks where sessions are kept, and how many.
+func (k *configCheck) storage(c Config) {
+	if c.CookieSessions && c.Storage != nil {
+		k.add("CookieSessions", "true", "must not be set together with Storage: sessions are kept in one place or the other", "leave one of the two out")
+	}
+	switch {
+	case c.MaxSessions < 0:
+		k.add("MaxSessions", strconv.Itoa(c.MaxSessions), "must not be negative", "leave it out to allow any number of sessions")
+	case c.MaxSessions > 0 && c.CookieSessions:
+		k.add("MaxSessions", strconv.Itoa(c.MaxSessions), "must not be set together with CookieSessions: sessions kept only in cookies cannot be counted", "set Storage instead of CookieSessions, or leave MaxSessions out")
+	}
+}
+
+// session checks the session's cookie and its timeouts. given has no defaults.
 func (k *configCheck) session(given, c Config) {
 	if !cookieName.MatchString(c.CookieName) || strings.HasPrefix(c.CookieName, "__") {
 		k.add("CookieName", c.CookieName, "must be letters, digits, _ and -, at most 64, without a __Host- or __Secure- prefix", "leave the prefix out: it is added when BaseURL is https")
