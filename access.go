@@ -112,48 +112,6 @@ func errOf(id *session.Identity) error {
 	return id.Err
 }
 
-// Logout ends the session and redirects the browser to Cognito's logout
-// endpoint, and from there to AfterLogout. It does what LogoutPath does, for a
-// handler with its own route, but it does not check where the request comes
-// from. It may be called when nobody is signed in.
-//
-// When Logout returns, every instance refuses the session's cookie. With
-// [Config.CookieSessions], only this instance does: others accept a copy of it
-// until its tokens expire. If the storage cannot be reached, the cookie is deleted
-// nevertheless, and ending the session is tried again in the background.
-func (a *Auth) Logout(c *fiber.Ctx) error { return a.LogoutTo(c, "") }
-
-// LogoutTo is [Auth.Logout] with another path of the app to end at, with an optional
-// query and fragment. Cognito redirects the visitor to AfterLogout, which is registered
-// there, and the middleware redirects them from there. Anything that is not a path of
-// this app is ignored.
-func (a *Auth) LogoutTo(c *fiber.Ctx, path string) error {
-	return hideCause(a.engine.Logout(requestOf(c), path))
-}
-
-// hideCause hides causes from strangers: Fiber's own error handler prints the text of
-// any error that reaches it, and an app may return one of ours.
-func hideCause(err error) error {
-	if err == nil {
-		return nil // before whatever escapes: this runs on every request
-	}
-	if e := ours(err); e != nil {
-		return publicError{e}
-	}
-	return err
-}
-
-// publicError has the text that a visitor may see, and still is the original error.
-type publicError struct{ inner *Error }
-
-// Error is what Fiber's own error handler shows to strangers.
-func (b publicError) Error() string { return b.inner.Detail() }
-
-// Unwrap lets Fiber find the status, and the app's error handler our error.
-func (b publicError) Unwrap() []error {
-	return []error{fiber.NewError(b.inner.Status(), b.inner.Detail()), b.inner}
-}
-
 // VerifyAccessToken verifies an access token, for code that receives tokens
 // outside of HTTP requests: over WebSockets, gRPC or queues. The token must be
 // from this pool, issued to [Config.ClientID] or one of [Config.BearerClientIDs]

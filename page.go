@@ -94,3 +94,26 @@ func ours(err error) *Error {
 	}
 	return nil
 }
+
+// hideCause hides causes from strangers: Fiber's own error handler prints the text of
+// any error that reaches it, and an app may return one of ours.
+func hideCause(err error) error {
+	if err == nil {
+		return nil // before whatever escapes: this runs on every request
+	}
+	if e := ours(err); e != nil {
+		return publicError{e}
+	}
+	return err
+}
+
+// publicError has the text that a visitor may see, and still is the original error.
+type publicError struct{ inner *Error }
+
+// Error is what Fiber's own error handler shows to strangers.
+func (b publicError) Error() string { return b.inner.Detail() }
+
+// Unwrap lets Fiber find the status, and the app's error handler our error.
+func (b publicError) Unwrap() []error {
+	return []error{fiber.NewError(b.inner.Status(), b.inner.Detail()), b.inner}
+}
