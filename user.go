@@ -10,8 +10,9 @@ import (
 )
 
 // User is the signed-in user: the claims of the verified ID token, and those of
-// /oauth2/userInfo if [Config.UserInfo] is set. It is immutable and safe for
-// concurrent use. The claims are described at
+// /oauth2/userInfo if [Config.UserInfo] is set. With a bearer token, they are the
+// access token's, which has no e-mail address and no name. It is immutable and safe
+// for concurrent use. The claims are described at
 // https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-id-token.html
 type User claims.Set
 
@@ -26,7 +27,7 @@ func (u *User) Username() string {
 	if name := u.set().Text("cognito:username"); name != "" {
 		return name
 	}
-	return u.set().Text("username") // as userInfo calls it
+	return u.set().Text("username") // as userInfo and access tokens call it
 }
 
 // Email is the e-mail address, or "" if the user has none, or the scopes or the

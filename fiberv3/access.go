@@ -119,8 +119,8 @@ func errOf(id *session.Identity) error {
 // from this pool, issued to [Config.ClientID] or one of [Config.BearerClientIDs]
 // (any client, if they are "*"), and bound to [Config.Audience] if that is set.
 // The error matches [ErrInvalidToken] if the token must be refused, and
-// [ErrUnavailable] if the pool's signing keys cannot be fetched, so that the
-// token cannot be checked.
+// [ErrUnavailable] if it cannot be checked, because the pool's signing keys cannot
+// be fetched or the operator has to act.
 func (a *Auth) VerifyAccessToken(ctx context.Context, raw string) (*Payload, error) {
 	payload, err := a.engine.VerifyAccessToken(ctx, raw)
 	return (*Payload)(payload), err

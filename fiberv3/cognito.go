@@ -38,8 +38,8 @@ type Auth struct {
 // it panics if the config is wrong, with the error of [Config.Validate]. It
 // makes no network call, so the app starts while Cognito is down.
 //
-// When the Fiber app shuts down, it waits for renewals in flight. Use [NewAuth]
-// to get the error, or the methods of [Auth].
+// When the Fiber app shuts down, the middleware waits for renewals in flight. Use
+// [NewAuth] to get an error instead of a panic, or the methods of [Auth].
 func New(config Config) fiber.Handler {
 	auth, err := NewAuth(config)
 	if err != nil {
@@ -48,9 +48,9 @@ func New(config Config) fiber.Handler {
 	return auth.Handler()
 }
 
-// NewAuth is [New] with an error instead of a panic. Call [Auth.Close] only if
-// the app does not stop with Fiber's Shutdown, or needs to know that everything
-// is done.
+// NewAuth is [New] with an error instead of a panic. Call [Auth.Close] if the app
+// does not stop with Fiber's Shutdown, or if you need to know that everything is
+// done.
 func NewAuth(config Config) (*Auth, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err

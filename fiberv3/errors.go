@@ -89,25 +89,26 @@ var (
 	ErrAmbiguousPath error = fault.ErrAmbiguousPath
 )
 
-// The reasons why a token was refused. Each also matches [ErrInvalidToken]. See
+// The reasons why a token was refused. The error also matches [ErrInvalidToken], or
+// [ErrMisconfigured] if the operator has to act, as for a wrong clock. See
 // https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html
 // for Cognito's rules, RFC 7519 and OpenID Connect Core section 3.1.3.7 for
 // the others.
 var (
-	ErrTokenMalformed = verify.ErrTokenMalformed
-	ErrTokenAlgorithm = verify.ErrTokenAlgorithm
-	ErrTokenKey       = verify.ErrTokenKey
-	ErrTokenSignature = verify.ErrTokenSignature
-	ErrTokenIssuer    = verify.ErrTokenIssuer
-	ErrTokenSubject   = verify.ErrTokenSubject
-	ErrTokenExpired   = verify.ErrTokenExpired
-	ErrTokenIssuedAt  = verify.ErrTokenIssuedAt
-	ErrTokenNotYet    = verify.ErrTokenNotYet
-	ErrTokenAudience  = verify.ErrTokenAudience
-	ErrTokenClient    = verify.ErrTokenClient
-	ErrTokenUse       = verify.ErrTokenUse
-	ErrTokenNonce     = verify.ErrTokenNonce
-	ErrTokenHash      = verify.ErrTokenHash
+	ErrTokenMalformed = verify.ErrTokenMalformed // it is not a signed JWT
+	ErrTokenAlgorithm = verify.ErrTokenAlgorithm // it is not signed with RS256
+	ErrTokenKey       = verify.ErrTokenKey       // it names no signing key of this pool ("kid")
+	ErrTokenSignature = verify.ErrTokenSignature // its signature is invalid
+	ErrTokenIssuer    = verify.ErrTokenIssuer    // it comes from another issuer ("iss")
+	ErrTokenSubject   = verify.ErrTokenSubject   // it has no subject, or not the expected one ("sub")
+	ErrTokenExpired   = verify.ErrTokenExpired   // it has expired, or has no expiry ("exp")
+	ErrTokenIssuedAt  = verify.ErrTokenIssuedAt  // it has no time of issue, or one in the future ("iat")
+	ErrTokenNotYet    = verify.ErrTokenNotYet    // it is not valid yet ("nbf")
+	ErrTokenAudience  = verify.ErrTokenAudience  // it is for another audience ("aud")
+	ErrTokenClient    = verify.ErrTokenClient    // it was issued to another app client ("client_id")
+	ErrTokenUse       = verify.ErrTokenUse       // it is an ID token instead of an access token, or the reverse ("token_use")
+	ErrTokenNonce     = verify.ErrTokenNonce     // it is an ID token of another login ("nonce")
+	ErrTokenHash      = verify.ErrTokenHash      // it is an ID token that came with another access token ("at_hash")
 )
 
 // Error is what [Config.ErrorHandler] receives: the reason, which visitors may

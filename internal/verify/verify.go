@@ -20,7 +20,7 @@ import (
 )
 
 // Why a token was refused. A [Verifier]'s error also matches [fault.ErrInvalidToken], or
-// [fault.ErrMisconfigured] if only the operator can mend it. See
+// [fault.ErrMisconfigured] if the operator has to act. See
 // https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html
 // for Cognito's rules, RFC 7519 and OpenID Connect Core section 3.1.3.7 for
 // the others.
