@@ -192,6 +192,24 @@ func (e *Error) Detail() string {
 	return e.details.Reason.detail
 }
 
+// LoginURL is where the visitor signs in and comes back, or "".
+func (e *Error) LoginURL() string {
+	if e.details.Answer == nil {
+		return ""
+	}
+	return e.details.Answer.LoginURL
+}
+
+// RetryAfter is how long to wait before the next try, or 0.
+func (e *Error) RetryAfter() time.Duration { return e.details.RetryAfter }
+
+// Answered is a copy of an error with what its answer needs.
+func Answered(e *Error, answer Answer) *Error {
+	ready := *e
+	ready.details.Answer = &answer
+	return &ready
+}
+
 // From makes an *Error of whatever a deeper layer returned. What no layer
 // has named is a defect.
 func From(err error) *Error {

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Page is what a visitor is told of an error. The root package documents it.
@@ -45,24 +44,6 @@ func Home(appName, link string) Way {
 		appName = "the app"
 	}
 	return Way{"home", "Back to " + appName, link}
-}
-
-// LoginURL is where the visitor signs in and comes back, or "".
-func (e *Error) LoginURL() string {
-	if e.details.Answer == nil {
-		return ""
-	}
-	return e.details.Answer.LoginURL
-}
-
-// RetryAfter is how long to wait before the next try, or 0.
-func (e *Error) RetryAfter() time.Duration { return e.details.RetryAfter }
-
-// Answered is a copy of an error with what its answer needs.
-func Answered(e *Error, answer Answer) *Error {
-	ready := *e
-	ready.details.Answer = &answer
-	return &ready
 }
 
 // Referenced is a copy of an error with a reference, for many errors are shared.
