@@ -1,3 +1,7 @@
+// Package forward sends requests on to another service, with a user's access token in
+// the place of the cookie. The proxy itself is net/http's; this package decides where
+// a request may go, what of it goes there, and carries bodies between fasthttp and
+// net/http without keeping them.
 package forward
 
 import (
