@@ -14,6 +14,3 @@ func OriginOf(u *url.URL) string {
 	}
 	return u.Scheme + "://" + host
 }
-
-// IsControl reports whether a character is a control character.
-func IsControl(r rune) bool { return r < 0x20 || r == 0x7f }

@@ -37,12 +37,10 @@ func Ask(method string, h Headers) Asking {
 // "safe" (RFC 9110 section 9.2.1). A WebSocket begins with a GET, and lets its
 // page do anything after that, without CORS (RFC 6455 section 10.2). It is apart
 // from Ask because every request is asked this, and few are asked more.
-func MayChange(method string, h Headers) bool {
-	switch method {
-	case "GET", "HEAD", "OPTIONS":
-		return opensWebSocket(h)
-	}
-	return true
+func MayChange(method string, h Headers) bool { return !isSafe(method) || opensWebSocket(h) }
+
+func isSafe(method string) bool {
+	return method == "GET" || method == "HEAD" || method == "OPTIONS"
 }
 
 func opensWebSocket(h Headers) bool {
@@ -101,11 +99,8 @@ func (a Asking) IsScript() bool {
 // that is not trusted may have sent it. SameSite=Lax does not stop that for sibling
 // subdomains.
 func (a Asking) IsForeign(trusted []string) bool {
-	switch a.Method {
-	case "GET", "HEAD", "OPTIONS":
-		if !a.WebSocket {
-			return false
-		}
+	if isSafe(a.Method) && !a.WebSocket {
+		return false
 	}
 	return !a.originPasses(trusted) || !a.refererPasses(trusted)
 }
@@ -183,4 +178,14 @@ func (a Asking) IsReadElsewhere(trusted []string) bool {
 // IsOwn reports whether a page of a trusted origin sent a request, by its Origin.
 func (a Asking) IsOwn(trusted []string) bool {
 	return slices.Contains(trusted, a.Origin) && !a.IsForeign(trusted)
+}
+
+// IsFramed reports whether a page is opened inside of another one, which is not the
+// app's own. Browsers that do not say where a page goes to are not held to it.
+func (a Asking) IsFramed() bool {
+	switch strings.ToLower(a.Dest) {
+	case "iframe", "frame", "fencedframe", "embed", "object":
+		return a.Site != "same-origin"
+	}
+	return false
 }

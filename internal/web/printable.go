@@ -24,3 +24,6 @@ func Printable(text string, most int) string {
 	}
 	return strings.Clone(kept[:most])
 }
+
+// IsControl reports whether a character is a control character.
+func IsControl(r rune) bool { return r < 0x20 || r == 0x7f }
