@@ -23,11 +23,10 @@ type Group struct {
 	limit    int
 	panicked func(doing string, p any)
 
-	mu      sync.Mutex    // guards closed and running, and Add against Wait
-	closed  bool          // closing is closed too
-	running int           // at most limit
-	closing chan struct{} // closed when nothing begins any more
-	work    sync.WaitGroup
+	mu      sync.Mutex      // guards closed, running and idle
+	closed  bool            // closing is closed too
+	running int             // at most limit
+	closing chan struct{}   // closed when nothing begins any more
 	told    <-chan struct{} // what work is told of closing by
 	idle    chan struct{}   // closed when nothing runs
 }
@@ -52,8 +51,8 @@ func NewHurried(limit int, panicked func(doing string, p any)) *Group {
 	return g
 }
 
-// Wait waits until nothing runs, up to a limit.
-func (g *Group) Wait(limit time.Duration) {
+// Wait waits until nothing runs, up to a limit, and reports whether that was enough.
+func (g *Group) Wait(limit time.Duration) bool {
 	g.mu.Lock()
 	idle := g.idle
 	g.mu.Unlock()
@@ -61,7 +60,9 @@ func (g *Group) Wait(limit time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-idle:
+		return true
 	case <-timer.C:
+		return false
 	}
 }
 
@@ -81,7 +82,7 @@ func (g *Group) Go(doing string, work func(closing <-chan struct{})) error {
 		g.idle = make(chan struct{})
 	}
 	g.running++
-	g.work.Go(func() {
+	go func() {
 		defer g.ended()
 		defer func() {
 			if p := recover(); p != nil {
@@ -89,7 +90,7 @@ func (g *Group) Go(doing string, work func(closing <-chan struct{})) error {
 			}
 		}()
 		work(g.told)
-	})
+	}()
 	return nil
 }
 
@@ -124,17 +125,8 @@ func (g *Group) Close(limit time.Duration) error {
 		close(g.closing)
 	}
 	g.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		g.work.Wait()
-	}()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-done:
-		return nil
-	case <-timer.C:
+	if !g.Wait(limit) {
 		return fmt.Errorf("background tasks did not end within %s", limit)
 	}
+	return nil
 }
