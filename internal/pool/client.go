@@ -70,7 +70,7 @@ type Client struct {
 	client *http.Client
 	owned  bool // the transport is ours to close
 
-	exchanges, renewals, earlyRenewals, KeyFetches, revocations *lane
+	exchanges, renewals, earlyRenewals, keyFetches, revocations *lane
 }
 
 // lane limits the concurrent calls of one kind. A caller that finds no place waits for
@@ -86,10 +86,10 @@ func newLane(places, waiting int, patience time.Duration, closing <-chan struct{
 	return &lane{make(chan struct{}, places), make(chan struct{}, waiting), patience, closing}
 }
 
-// Take takes a place for the duration of a call, and for nothing else: a caller that
-// waits for something other than Cognito gives it back first. When Take returns,
+// take takes a place for the duration of a call, and for nothing else: a caller that
+// waits for something other than Cognito gives it back first. When take returns,
 // what the caller knew before may be out of date.
-func (l *lane) Take(ctx context.Context) (giveBack func(), err error) {
+func (l *lane) take(ctx context.Context) (giveBack func(), err error) {
 	giveBack = func() { <-l.places }
 	select {
 	case l.places <- struct{}{}:
@@ -120,9 +120,14 @@ func (l *lane) Take(ctx context.Context) (giveBack func(), err error) {
 // somebody has asked for ahead of time.
 func (c *Client) TakeRenewal(ctx context.Context, due bool) (giveBack func(), err error) {
 	if due {
-		return c.renewals.Take(ctx)
+		return c.renewals.take(ctx)
 	}
-	return c.earlyRenewals.Take(ctx)
+	return c.earlyRenewals.take(ctx)
+}
+
+// TakeKeyFetch takes a place for reading the keys.
+func (c *Client) TakeKeyFetch(ctx context.Context) (giveBack func(), err error) {
+	return c.keyFetches.take(ctx)
 }
 
 // NewClient makes calls with the given HTTP client, or with its own. Once closing is
@@ -132,7 +137,7 @@ func NewClient(given *http.Client, closing <-chan struct{}) *Client {
 		exchanges:     newLane(exchangesInFlight, exchangesWaiting, exchangePatience, closing),
 		earlyRenewals: newLane(earlyInFlight, earlyWaiting, earlyPatience, closing),
 		renewals:      newLane(renewalsInFlight, RenewalsWaiting, LongestWait, closing),
-		KeyFetches:    newLane(keyFetchesInFlight, keyFetchesInFlight, CallTimeout, closing),
+		keyFetches:    newLane(keyFetchesInFlight, keyFetchesInFlight, CallTimeout, closing),
 		revocations:   newLane(revocationsInFlight, revocationsWaiting, BackgroundTimeout, closing),
 	}
 	if given == nil {

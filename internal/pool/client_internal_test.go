@@ -19,7 +19,7 @@ func TestLanes(t *testing.T) {
 	l := newLane(2, 1, time.Minute, closing)
 	var turnsOver []func()
 	for range 2 {
-		over, err := l.Take(t.Context())
+		over, err := l.take(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -27,7 +27,7 @@ func TestLanes(t *testing.T) {
 	}
 	third := make(chan error, 1)
 	wait := func() {
-		over, err := l.Take(t.Context())
+		over, err := l.take(t.Context())
 		if err == nil {
 			turnsOver[0] = over
 		}
@@ -37,7 +37,7 @@ func TestLanes(t *testing.T) {
 	for len(l.waiting) == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	if _, err := l.Take(t.Context()); !errors.Is(err, errCallsFull) {
+	if _, err := l.take(t.Context()); !errors.Is(err, errCallsFull) {
 		t.Errorf("one more than may wait: %v, want %v", err, errCallsFull)
 	}
 	turnsOver[0]()
@@ -57,13 +57,13 @@ func TestLanes(t *testing.T) {
 	if len(l.places) != 0 || len(l.waiting) != 0 {
 		t.Errorf("%d places are taken, and %d wait", len(l.places), len(l.waiting))
 	}
-	if over, err := l.Take(t.Context()); err != nil {
+	if over, err := l.take(t.Context()); err != nil {
 		t.Errorf("a free place, even while closing: %v", err)
 	} else {
 		over()
 	}
 	hasty := newLane(0, 1, time.Millisecond, nil)
-	if _, err := hasty.Take(t.Context()); !errors.Is(err, errCallsFull) {
+	if _, err := hasty.take(t.Context()); !errors.Is(err, errCallsFull) {
 		t.Errorf("out of patience: %v, want %v", err, errCallsFull)
 	}
 }

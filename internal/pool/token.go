@@ -47,7 +47,7 @@ func (Grant) Format(f fmt.State, _ rune) { secret.Hide(f, "grant") }
 // whatever the result: a code works only once, and a second try would hide why the first
 // one failed.
 func (t *TokenEndpoint) Exchange(ctx context.Context, code, verifier secret.Text, redirectURI string) (Grant, error) {
-	giveBack, err := t.Client.exchanges.Take(ctx)
+	giveBack, err := t.Client.exchanges.take(ctx)
 	if err != nil {
 		return Grant{}, fault.Unavailable(err)
 	}
@@ -149,7 +149,7 @@ func grantError(reported *fault.ProviderError) error {
 
 // FetchUserInfo reads the claims that the access token gives access to.
 func (t *TokenEndpoint) FetchUserInfo(ctx context.Context, access secret.Text) ([]byte, error) {
-	giveBack, err := t.Client.exchanges.Take(ctx)
+	giveBack, err := t.Client.exchanges.take(ctx)
 	if err != nil {
 		return nil, fault.Unavailable(err)
 	}
@@ -174,7 +174,7 @@ func (t *TokenEndpoint) FetchUserInfo(ctx context.Context, access secret.Text) (
 // Revoke ends a refresh token and with it every token that was made from it
 // (RFC 7009). Access tokens still verify by their signature until they expire.
 func (t *TokenEndpoint) Revoke(ctx context.Context, refresh secret.Text) error {
-	giveBack, err := t.Client.revocations.Take(ctx)
+	giveBack, err := t.Client.revocations.take(ctx)
 	if err != nil {
 		return fault.Unavailable(err)
 	}

@@ -30,7 +30,7 @@ type keyAnswer struct {
 // read takes the keys from whichever address responds first: if a Region is down, or one
 // form of the issuer cannot be reached, another address has them.
 func (s *Keys) read(ctx context.Context) (map[string]jwkset.JWK, error) {
-	giveBack, err := s.caller.KeyFetches.Take(ctx)
+	giveBack, err := s.caller.TakeKeyFetch(ctx)
 	if err != nil {
 		return nil, err
 	}
