@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
@@ -20,10 +19,9 @@ import (
 
 // Listed is a session as the index has it.
 type Listed struct {
-	Name        string // of its records
-	Began, Used moment
-	until       moment
-	Description string // what the app wants to show of it
+	Name               string // of its records
+	began, used, until moment // as in Moments
+	Description        string // what the app wants to show of it
 }
 
 const (
@@ -72,7 +70,7 @@ func (s *Store) alive(listed []Listed) ([]Listed, error) {
 			alive = append(alive, each)
 		}
 	}
-	slices.SortStableFunc(alive, func(a, b Listed) int { return int(b.Used - a.Used) })
+	slices.SortStableFunc(alive, func(a, b Listed) int { return int(b.used - a.used) })
 	return alive, nil
 }
 
@@ -122,7 +120,7 @@ func (s *Store) note(subject string, mine Listed) ([]Listed, error) {
 			return nil, err
 		}
 		i := slices.IndexFunc(listed, func(l Listed) bool { return l.Name == mine.Name })
-		if i >= 0 && listed[i].Used >= mine.Used {
+		if i >= 0 && listed[i].used >= mine.used {
 			return listed, nil
 		}
 		if i >= 0 {
@@ -168,7 +166,7 @@ func (s *Store) Unlist(subject, name string) error {
 // that exceed the limit: the least recently used ones.
 func (s *Store) admitListed(opened *Session, description string) (tooMany []string, err error) {
 	listed, err := s.note(opened.Identity.User.Sub(), Listed{
-		Name: opened.Name(), Began: opened.Began, Used: opened.Used, until: opened.until, Description: description,
+		Name: opened.Name(), began: opened.Began, used: opened.Used, until: opened.until, Description: description,
 	})
 	if err != nil || s.most == 0 || len(listed) <= s.most {
 		return nil, err
@@ -200,15 +198,11 @@ func (s *Store) EndListed(name string) error {
 	return err
 }
 
-// MarkOver ends everything of a user that began until now.
+// MarkOver writes the mark that ends every session of a user that began until now.
 func (s *Store) MarkOver(subject string) error {
 	now := binary.AppendVarint(nil, int64(MomentOf(s.now())))
-	for _, ring := range s.ringsOf(subject)[:1] {
-		if err := s.Store.Set(markName(ring), ring.Seal(markName(ring), now), s.total); err != nil {
-			return err
-		}
-	}
-	return nil
+	ring := s.ringsOf(subject)[0]
+	return s.Store.Set(markName(ring), ring.Seal(markName(ring), now), s.total)
 }
 
 // checkOver checks whether the user's mark says that a session has ended. A mark that
@@ -246,7 +240,7 @@ func (s *Store) StillOpen(opened *Session) error {
 func encodeIndex(listed []Listed) (b []byte) {
 	for _, each := range listed {
 		b = appendPart(b, []byte(each.Name))
-		for _, m := range []moment{each.Began, each.Used, each.until} {
+		for _, m := range []moment{each.began, each.used, each.until} {
 			b = binary.AppendVarint(b, int64(m))
 		}
 		b = appendPart(b, []byte(each.Description))
@@ -256,7 +250,7 @@ func encodeIndex(listed []Listed) (b []byte) {
 
 func decodeIndex(b []byte) (listed []Listed) {
 	for r := (recordReader{rest: b}); len(r.rest) > 0; {
-		each := Listed{Name: string(r.part()), Began: r.moment(), Used: r.moment(), until: r.moment(), Description: string(r.part())}
+		each := Listed{Name: string(r.part()), began: r.moment(), used: r.moment(), until: r.moment(), Description: string(r.part())}
 		if r.err != nil {
 			return listed
 		}
@@ -271,10 +265,7 @@ func (s *Store) noteUse(opened *Session) {
 	if s.carried {
 		return
 	}
-	_, err := s.note(opened.Identity.User.Sub(), Listed{Name: opened.Name(), Began: opened.Began, Used: opened.Used, until: opened.until})
-	if err != nil && !fault.IsUnknown(err) {
-		s.observer.NotProlonged(err)
-	}
+	_, _ = s.note(opened.Identity.User.Sub(), Listed{Name: opened.Name(), began: opened.Began, used: opened.Used, until: opened.until})
 }
 
 // BeginListed is Begin for a session that its user can list and end. It returns the
@@ -297,4 +288,4 @@ func (s *Store) BeginListed(record Hot, cold Cold, description string) (opened *
 }
 
 // Times are when a listed session began, and when it was last used.
-func (l Listed) Times() (began, used time.Time) { return l.Began.Time(), l.Used.Time() }
+func (l Listed) Times() (began, used time.Time) { return l.began.Time(), l.used.Time() }
