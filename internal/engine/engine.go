@@ -182,10 +182,13 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 // keepSessions makes what reads, writes and renews sessions.
 func (a *Engine) keepSessions(s Settings) {
 	a.sessions = session.New(session.Settings{
-		Keys: s.Keys, Binding: a.binding, Alone: s.OwnStorage, Carried: s.CookieSessions, Most: s.MaxSessions, Dictionary: claims.NewDictionary(s.ClientID, pool.DefaultIssuers(s.UserPoolID)...), Idle: s.IdleTimeout, Total: s.AbsoluteTimeout, Now: s.Now,
+		Keys: s.Keys, Binding: a.binding, Alone: s.OwnStorage,
+		CookieSessions: s.CookieSessions, MaxSessions: s.MaxSessions, IdleTimeout: s.IdleTimeout, AbsoluteTimeout: s.AbsoluteTimeout, Now: s.Now,
+		Dictionary: claims.NewDictionary(s.ClientID, pool.DefaultIssuers(s.UserPoolID)...),
 	}, a.store, a.tasks, observer{a})
 	a.renewals = refresh.New(refresh.Needs{
-		Sessions: a.sessions, Endpoint: a.endpoint, Verifier: a.verifier, Tasks: a.tasks, Observer: observer{a}, Now: s.Now, Alone: s.OwnStorage || s.CookieSessions, Unseen: s.CookieSessions, Hurried: s.RenewInRequest,
+		Sessions: a.sessions, Endpoint: a.endpoint, Verifier: a.verifier, Tasks: a.tasks, Observer: observer{a}, Now: s.Now,
+		Alone: s.OwnStorage || s.CookieSessions, CookieSessions: s.CookieSessions, RenewInRequest: s.RenewInRequest,
 	})
 }
 

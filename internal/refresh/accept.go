@@ -44,7 +44,7 @@ func (r *Renewals) accept(ctx context.Context, current *session.Session, cold se
 		mine.cold.UnverifiedAccess, mine.cold.UnverifiedID = "", ""
 		saved = r.saveCold(handle, mine)
 	}
-	if r.unseen {
+	if r.cookieSessions {
 		// The browser has to get the refresh token, because no other instance has it. Its
 		// cookie is set anew for a new serial.
 		mine.record.Serial++
@@ -119,7 +119,7 @@ func (r *Renewals) keep(handle *session.Handle, mine *tokens) (*session.Session,
 		default:
 			err = held
 		}
-	} else if err == nil && (!r.alone || (mine.cold.Refresh.Several() && !r.unseen)) {
+	} else if err == nil && (!r.alone || (mine.cold.Refresh.Several() && !r.cookieSessions)) {
 		// A session in a cookie is renewed by its next request: nobody would bring the
 		// browser what a loop gets.
 		_ = r.settleLater(handle, mine, nil)

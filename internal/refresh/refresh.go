@@ -69,8 +69,9 @@ type Renewals struct {
 	sessions *session.Store
 	now      func() time.Time
 	alone    bool
-	unseen   bool
-	hurried  bool
+
+	cookieSessions bool
+	renewInRequest bool
 
 	mu       sync.Mutex // guards what follows, and is held for nothing else
 	states   map[string]*state
@@ -91,18 +92,18 @@ type Needs struct {
 	// Alone tells that the storage is this instance's own, so nobody else can have
 	// renewed a session of it.
 	Alone bool
-	// Unseen tells that other instances may renew the same session without our
+	// CookieSessions tells that other instances may renew the same session without our
 	// knowing, because it is kept in its cookie.
-	Unseen bool
-	// Hurried tells that tasks must end within the request that started them.
-	Hurried bool
+	CookieSessions bool
+	// RenewInRequest tells that tasks must end within the request that started them.
+	RenewInRequest bool
 }
 
 // New renews the tokens of sessions.
 func New(n Needs) *Renewals {
 	return &Renewals{
 		observer: n.Observer, tasks: n.Tasks, endpoint: n.Endpoint, verifier: n.Verifier, sessions: n.Sessions,
-		now: n.Now, alone: n.Alone, unseen: n.Unseen, hurried: n.Hurried, states: map[string]*state{},
+		now: n.Now, alone: n.Alone, cookieSessions: n.CookieSessions, renewInRequest: n.RenewInRequest, states: map[string]*state{},
 	}
 }
 

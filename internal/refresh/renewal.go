@@ -131,7 +131,7 @@ const winnerTimeout = pool.CallTimeout + 2*storage.Timeout
 // same refresh tokens: its response may still be on its way, so the record must not
 // change for as long as that can take.
 func (r *Renewals) refused(ctx context.Context, current *session.Session, cold session.Cold, cause error) (*session.Session, error) {
-	if r.unseen {
+	if r.cookieSessions {
 		return nil, r.lost(&current.Handle, cold.Refresh.All(), cause)
 	}
 	for began := time.Now(); !r.alone; {

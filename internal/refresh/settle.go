@@ -151,11 +151,11 @@ func (r *Renewals) settle(handle *session.Handle, closing <-chan struct{}) {
 			continue // with newer ones, perhaps, that have a time of their own
 		}
 		later := r.settleOnce(handle, mine)
-		if last && !r.hurried {
+		if last && !r.renewInRequest {
 			later = nil
 		}
 		r.replace(name, mine, later)
-		if last && r.hurried && r.rest(name) {
+		if last && r.renewInRequest && r.rest(name) {
 			return
 		}
 	}
@@ -173,7 +173,7 @@ func (r *Renewals) rest(name string) bool {
 
 // resume begins the loop again that rest ended. The caller holds mu.
 func (r *Renewals) resume(handle *session.Handle, st *state) {
-	if r.hurried && st.tokens != nil && !st.settling {
+	if r.renewInRequest && st.tokens != nil && !st.settling {
 		st.settling = r.tasks.Go("settling renewed tokens", func(closing <-chan struct{}) { r.settle(handle, closing) }) == nil
 	}
 }

@@ -140,7 +140,7 @@ func (s *Store) note(subject string, mine Listed) ([]Listed, error) {
 
 // Unlist takes a session out of its user's index.
 func (s *Store) Unlist(subject, name string) error {
-	if s.carried {
+	if s.cookieSessions {
 		return nil
 	}
 	lock := s.indexing.of(subject)
@@ -168,14 +168,14 @@ func (s *Store) admitListed(opened *Session, description string) (tooMany []stri
 	listed, err := s.note(opened.Identity.User.Sub(), Listed{
 		Name: opened.Name(), began: opened.Began, used: opened.Used, until: opened.until, Description: description,
 	})
-	if err != nil || s.most == 0 || len(listed) <= s.most {
+	if err != nil || s.maxSessions == 0 || len(listed) <= s.maxSessions {
 		return nil, err
 	}
 	alive, err := s.alive(listed)
 	if err != nil {
 		return nil, err
 	}
-	for _, each := range alive[min(s.most, len(alive)):] {
+	for _, each := range alive[min(s.maxSessions, len(alive)):] {
 		if each.Name != opened.Name() {
 			tooMany = append(tooMany, each.Name)
 		}
@@ -231,7 +231,7 @@ func (s *Store) checkOver(handle *Handle, subject string, began moment) error {
 // StillOpen is for callers that continue with a session that was open for long: its
 // user's mark may have ended it meanwhile.
 func (s *Store) StillOpen(opened *Session) error {
-	if s.carried {
+	if s.cookieSessions {
 		return nil
 	}
 	return s.checkOver(&opened.Handle, opened.Identity.User.Sub(), opened.Began)
@@ -262,7 +262,7 @@ func decodeIndex(b []byte) (listed []Listed) {
 // noteUse tells the index that a session was used. If that fails, only the order of the
 // list is affected.
 func (s *Store) noteUse(opened *Session) {
-	if s.carried {
+	if s.cookieSessions {
 		return
 	}
 	_, _ = s.note(opened.Identity.User.Sub(), Listed{Name: opened.Name(), began: opened.Began, used: opened.Used, until: opened.until})
@@ -271,7 +271,7 @@ func (s *Store) noteUse(opened *Session) {
 // BeginListed is Begin for a session that its user can list and end. It returns the
 // names of sessions that exceed the limit.
 func (s *Store) BeginListed(record Hot, cold Cold, description string) (opened *Session, tooMany []string, err error) {
-	if opened, err = s.Begin(record, cold); err != nil || s.carried {
+	if opened, err = s.Begin(record, cold); err != nil || s.cookieSessions {
 		return opened, nil, err
 	}
 	tooMany, err = s.admitListed(opened, description)

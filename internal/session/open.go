@@ -53,7 +53,7 @@ func (s *Store) open(handle *Handle, known *Session, sealed []byte) (*Session, e
 		return nil, err
 	case known != nil && record.Serial < known.Serial:
 		return known, nil // a replica that lags, or an old record put back: with groups taken away since, perhaps
-	case !s.carried && record.Serial < s.seen.serialOf(handle.Name()):
+	case !s.cookieSessions && record.Serial < s.seen.serialOf(handle.Name()):
 		return nil, ErrNoSession
 	case oldKey && known == nil:
 		// Its records are sealed anew at its first request here, and not again

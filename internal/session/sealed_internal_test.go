@@ -30,7 +30,7 @@ func (s *slowOnce) Set(key string, value []byte, life time.Duration) error {
 // carriedStore keeps sessions that travel in their cookies.
 func carriedStore(driver storage.Driver) (*Store, Carried) {
 	s := New(Settings{
-		Keys: secret.NewKeys(nil), Binding: "test", Carried: true, Idle: time.Hour, Total: 6 * time.Hour,
+		Keys: secret.NewKeys(nil), Binding: "test", CookieSessions: true, IdleTimeout: time.Hour, AbsoluteTimeout: 6 * time.Hour,
 		Dictionary: claims.NewDictionary("client", "issuer"), Now: time.Now,
 	}, storage.New(driver), tasks.New(1, nil), nil)
 	in := MomentOf(time.Now().Add(time.Hour))

@@ -123,8 +123,6 @@ type Store struct {
 	Store    *storage.Store
 	rings    *secret.Deriver
 	alone    bool
-	carried  bool
-	most     int             // sessions of a user, or 0
 	users    *secret.Deriver // for indexes and marks
 	indexing indexLocks
 	now      func() time.Time
@@ -135,6 +133,9 @@ type Store struct {
 	seed     maphash.Seed
 	seen     lastSeen
 
+	cookieSessions bool
+	maxSessions    int // of a user, or 0
+
 	adopting [64]sync.Mutex // by session
 	touching sync.Map       // names of sessions whose idle deadline is being moved
 }
@@ -144,20 +145,22 @@ type Settings struct {
 	Keys       secret.Keys
 	Binding    string // pool, client and app: what every record is bound to
 	Alone      bool   // the storage is this process's own: nobody else writes there
-	Carried    bool   // sessions travel in their cookies, and come back at any age
-	Most       int    // sessions of one user; 0: any number
 	Dictionary *claims.Dictionary
-	Idle       time.Duration
-	Total      time.Duration
 	Now        func() time.Time
+
+	CookieSessions  bool // sessions travel in their cookies, and come back at any age
+	MaxSessions     int  // of one user; 0: any number
+	IdleTimeout     time.Duration
+	AbsoluteTimeout time.Duration
 }
 
 // New keeps sessions in a storage.
 func New(s Settings, store *storage.Store, background *tasks.Group, observer Observer) *Store {
 	return &Store{
 		observer: observer, tasks: background, Store: store,
-		rings: secret.NewDeriver(s.Keys, "session", s.Binding), alone: s.Alone || s.Carried, carried: s.Carried, most: s.Most, users: secret.NewDeriver(s.Keys, "user", s.Binding), now: s.Now,
-		idle: s.Idle, total: s.Total, Recent: cache.New[ID, Session](cache.Limit), book: s.Dictionary, seed: maphash.MakeSeed(),
+		rings: secret.NewDeriver(s.Keys, "session", s.Binding), users: secret.NewDeriver(s.Keys, "user", s.Binding),
+		alone: s.Alone || s.CookieSessions, cookieSessions: s.CookieSessions, maxSessions: s.MaxSessions, now: s.Now,
+		idle: s.IdleTimeout, total: s.AbsoluteTimeout, Recent: cache.New[ID, Session](cache.Limit), book: s.Dictionary, seed: maphash.MakeSeed(),
 	}
 }
 
@@ -278,7 +281,7 @@ func (s *Store) Fresh(handle *Handle) (*Session, Cold, error) {
 		return nil, Cold{}, err
 	}
 	cold, err := s.ReadCold(handle)
-	if s.carried && errors.Is(err, ErrNoSession) {
+	if s.cookieSessions && errors.Is(err, ErrNoSession) {
 		_ = s.RemoveHot(handle) // the memory was full: the next request's cookie brings both
 	}
 	return hot, cold, err

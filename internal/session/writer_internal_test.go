@@ -33,7 +33,7 @@ func TestRecordsLiveAsLongAsTheSession(t *testing.T) {
 	}{{true, idle, total}, {false, tokensLive, tokensLive}} {
 		kept := lifetimes{}
 		s := New(Settings{
-			Keys: secret.NewKeys(nil), Binding: "test", Idle: idle, Total: total,
+			Keys: secret.NewKeys(nil), Binding: "test", IdleTimeout: idle, AbsoluteTimeout: total,
 			Dictionary: claims.NewDictionary("client", "issuer"), Now: func() time.Time { return now },
 		}, storage.New(kept), tasks.New(1, nil), nil)
 		opened, err := s.Begin(Hot{Renewable: row.renewable, Moments: Moments{Expires: MomentOf(now.Add(tokensLive))}}, Cold{})
