@@ -35,7 +35,7 @@ const (
 // after a moment.
 func (r *Renewals) leaseOrOther(current *session.Session, lease []byte) (other *session.Session, err error) {
 	for patience := time.Now().Add(leaseLife + time.Second); time.Now().Before(patience); {
-		holder, err := r.sessions.Store.Get(current.Lease())
+		holder, err := r.sessions.Storage.Get(current.Lease())
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +44,7 @@ func (r *Renewals) leaseOrOther(current *session.Session, lease []byte) (other *
 			return nil, nil
 		case holder == nil:
 			// A storage that cannot store a lease could not store the tokens either.
-			if err := r.sessions.Store.Set(current.Lease(), lease, leaseLife); err != nil {
+			if err := r.sessions.Storage.Set(current.Lease(), lease, leaseLife); err != nil {
 				return nil, err
 			}
 		}
@@ -65,19 +65,19 @@ func (r *Renewals) leaseOrOther(current *session.Session, lease []byte) (other *
 	}
 	// The lease has outlived its holder, in a storage that ignores expirations. The
 	// one that we have put in its place is given back.
-	return nil, r.sessions.Store.Set(current.Lease(), lease, leaseLife)
+	return nil, r.sessions.Storage.Set(current.Lease(), lease, leaseLife)
 }
 
 // giveBack deletes the lease, if it is still ours.
 func (r *Renewals) giveBack(current *session.Session, lease []byte) {
-	if holder, err := r.sessions.Store.Get(current.Lease()); err == nil && bytes.Equal(holder, lease) {
-		_ = r.sessions.Store.Delete(current.Lease())
+	if holder, err := r.sessions.Storage.Get(current.Lease()); err == nil && bytes.Equal(holder, lease) {
+		_ = r.sessions.Storage.Delete(current.Lease())
 	}
 }
 
 // prolongLease extends the lease of a session by one more call, whoever holds it.
 func (r *Renewals) prolongLease(handle *session.Handle) {
-	if holder, err := r.sessions.Store.Get(handle.Lease()); err == nil && holder != nil {
-		_ = r.sessions.Store.Set(handle.Lease(), holder, leaseLife)
+	if holder, err := r.sessions.Storage.Get(handle.Lease()); err == nil && holder != nil {
+		_ = r.sessions.Storage.Set(handle.Lease(), holder, leaseLife)
 	}
 }

@@ -62,7 +62,7 @@ func (s *Store) List(subject string) ([]Listed, error) {
 func (s *Store) alive(listed []Listed) ([]Listed, error) {
 	var alive []Listed
 	for _, each := range listed {
-		hot, err := s.Store.Get(HotPrefix + each.Name)
+		hot, err := s.Storage.Get(HotPrefix + each.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -78,7 +78,7 @@ func (s *Store) alive(listed []Listed) ([]Listed, error) {
 func (s *Store) readIndex(subject string) (listed []Listed, err error) {
 	now := s.now()
 	for _, ring := range s.ringsOf(subject) {
-		sealed, err := s.Store.Get(indexName(ring))
+		sealed, err := s.Storage.Get(indexName(ring))
 		if err != nil {
 			return nil, err
 		}
@@ -104,7 +104,7 @@ func (s *Store) readIndex(subject string) (listed []Listed, err error) {
 func (s *Store) writeIndex(subject string, listed []Listed) error {
 	rings := s.ringsOf(subject)
 	name := indexName(rings[0])
-	return s.Store.Set(name, rings[0].Seal(name, encodeIndex(listed)), s.total)
+	return s.Storage.Set(name, rings[0].Seal(name, encodeIndex(listed)), s.total)
 }
 
 // note puts a session into its user's index, or notes that it was used. It comes back
@@ -155,7 +155,7 @@ func (s *Store) Unlist(subject, name string) error {
 		return s.writeIndex(subject, listed)
 	}
 	for _, ring := range s.ringsOf(subject) {
-		if err := s.Store.Delete(indexName(ring)); err != nil {
+		if err := s.Storage.Delete(indexName(ring)); err != nil {
 			return err
 		}
 	}
@@ -186,10 +186,10 @@ func (s *Store) admitListed(opened *Session, description string) (tooMany []stri
 // EndListed ends a session of which only the name is known. Its refresh token cannot be
 // revoked, because only the visitor's cookie opens it.
 func (s *Store) EndListed(name string) error {
-	tomb := s.Store.Set("cognito_tomb_"+name, sealedTombstone, tombstoneLife)
+	tomb := s.Storage.Set("cognito_tomb_"+name, sealedTombstone, tombstoneLife)
 	s.seen.note(name, ended)
-	err := s.Store.Delete(HotPrefix + name)
-	if coldErr := s.Store.Delete("cognito_cold_" + name); err == nil {
+	err := s.Storage.Delete(HotPrefix + name)
+	if coldErr := s.Storage.Delete("cognito_cold_" + name); err == nil {
 		err = coldErr
 	}
 	if tomb != nil {
@@ -202,7 +202,7 @@ func (s *Store) EndListed(name string) error {
 func (s *Store) MarkOver(subject string) error {
 	now := binary.AppendVarint(nil, int64(MomentOf(s.now())))
 	ring := s.ringsOf(subject)[0]
-	return s.Store.Set(markName(ring), ring.Seal(markName(ring), now), s.total)
+	return s.Storage.Set(markName(ring), ring.Seal(markName(ring), now), s.total)
 }
 
 // checkOver checks whether the user's mark says that a session has ended. A mark that
@@ -210,7 +210,7 @@ func (s *Store) MarkOver(subject string) error {
 // read, and the mark is checked again soon.
 func (s *Store) checkOver(handle *Handle, subject string, began moment) error {
 	for _, ring := range s.ringsOf(subject) {
-		sealed, err := s.Store.Get(markName(ring))
+		sealed, err := s.Storage.Get(markName(ring))
 		if err != nil || sealed == nil {
 			continue
 		}

@@ -84,7 +84,7 @@ func (s *Store) decode(handle *Handle, sealed []byte) (Hot, bool, error) {
 
 // unseal opens a record with whichever of the app's keys it was sealed with.
 func (s *Store) unseal(handle *Handle, name string, sealed []byte) (plain []byte, oldKey bool, err error) {
-	room := s.Store.Room(sealed)
+	room := s.Storage.Room(sealed)
 	if s.rings.Rotating() {
 		room = nil // a key that does not fit would leave zeros there for the next one
 	}

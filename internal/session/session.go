@@ -120,7 +120,7 @@ type Observer interface {
 type Store struct {
 	observer Observer
 	tasks    *tasks.Group
-	Store    *storage.Store
+	Storage  *storage.Store
 	rings    *secret.Deriver
 	alone    bool
 	users    *secret.Deriver // for indexes and marks
@@ -157,7 +157,7 @@ type Settings struct {
 // New keeps sessions in a storage.
 func New(s Settings, store *storage.Store, background *tasks.Group, observer Observer) *Store {
 	return &Store{
-		observer: observer, tasks: background, Store: store,
+		observer: observer, tasks: background, Storage: store,
 		rings: secret.NewDeriver(s.Keys, "session", s.Binding), users: secret.NewDeriver(s.Keys, "user", s.Binding),
 		alone: s.Alone || s.CookieSessions, cookieSessions: s.CookieSessions, maxSessions: s.MaxSessions, now: s.Now,
 		idle: s.IdleTimeout, total: s.AbsoluteTimeout, Recent: cache.New[ID, Session](cache.Limit), book: s.Dictionary, seed: maphash.MakeSeed(),
@@ -187,7 +187,7 @@ func (s *Store) Read(id []byte, now time.Time) (*Session, error) {
 	// Looked up before the storage is asked, so that the processor can wait for
 	// all of it at once.
 	calmUntil, digest := known.CalmUntil, known.digest
-	sealed, err := s.Store.Get(known.Hot())
+	sealed, err := s.Storage.Get(known.Hot())
 	switch {
 	case err != nil:
 		return nil, err
@@ -205,7 +205,7 @@ func (s *Store) readAnew(id []byte, now time.Time) (*Session, error) {
 	if !ok {
 		return nil, ErrNoSession
 	}
-	sealed, err := s.Store.Get(handle.Hot())
+	sealed, err := s.Storage.Get(handle.Hot())
 	if err != nil {
 		return nil, err
 	}
@@ -240,7 +240,7 @@ func (s *Store) fill(opened *Session, handle *Handle, record Hot) {
 
 // ReadCold opens the cold record. The errors are those of Read.
 func (s *Store) ReadCold(handle *Handle) (Cold, error) {
-	sealed, err := s.Store.Get(handle.cold())
+	sealed, err := s.Storage.Get(handle.cold())
 	if err != nil {
 		return Cold{}, err
 	}
@@ -264,7 +264,7 @@ func (s *Store) ReadCold(handle *Handle) (Cold, error) {
 
 // Fresh reads both records as the storage has them, past what is remembered.
 func (s *Store) Fresh(handle *Handle) (*Session, Cold, error) {
-	sealed, err := s.Store.Get(handle.Hot())
+	sealed, err := s.Storage.Get(handle.Hot())
 	if err != nil {
 		return nil, Cold{}, err
 	}
@@ -291,7 +291,7 @@ func (s *Store) Fresh(handle *Handle) (*Session, Cold, error) {
 // opens.
 func (s *Store) Exists(handle *Handle) (bool, error) {
 	for _, key := range []string{handle.Hot(), handle.cold()} {
-		if record, err := s.Store.Get(key); err != nil || record != nil {
+		if record, err := s.Storage.Get(key); err != nil || record != nil {
 			return record != nil, err
 		}
 	}

@@ -54,7 +54,7 @@ func (s *Store) write(handle *Handle, record Hot, cold *Cold) (*Session, error) 
 	}
 	sealed := handle.Key.Seal(handle.Hot(), record.Encode(s.book))
 	life := min(record.until, record.IdleUntil).Time().Sub(s.now())
-	if err := s.Store.Set(handle.Hot(), sealed, life); err != nil {
+	if err := s.Storage.Set(handle.Hot(), sealed, life); err != nil {
 		return nil, err
 	}
 	return s.remember(handle, maphash.Bytes(s.seed, sealed), record, false), nil
@@ -72,7 +72,7 @@ func (s *Store) writeCold(handle *Handle, record Hot, cold *Cold) error {
 	now := s.now()
 	last := max(record.Expires, MomentOf(now)).Time()
 	life := Earlier(record.until.Time(), last.Add(s.idle+longestOutage)).Sub(now)
-	return s.Store.Set(handle.cold(), handle.Key.Seal(handle.cold(), cold.Encode()), life)
+	return s.Storage.Set(handle.cold(), handle.Key.Seal(handle.cold(), cold.Encode()), life)
 }
 
 // Save is write for a session that somebody may be ending at the same time.
@@ -97,7 +97,7 @@ func (s *Store) UndoIfEnded(handle *Handle) error { return s.ifEnded(handle, s.d
 
 // ifEnded looks for a tombstone, and removes what is to be removed then.
 func (s *Store) ifEnded(handle *Handle, remove func(*Handle)) error {
-	tombstone, err := s.Store.Get(handle.tomb())
+	tombstone, err := s.Storage.Get(handle.tomb())
 	if err != nil {
 		return err
 	}
@@ -189,20 +189,20 @@ func (s *Store) UndoLater(handle *Handle, then func()) bool {
 func (s *Store) MarkEnded(handle *Handle) error {
 	s.seen.note(handle.Name(), ended)
 	s.Recent.Forget(handle.ID)
-	return s.Store.Set(handle.tomb(), sealedTombstone, tombstoneLife)
+	return s.Storage.Set(handle.tomb(), sealedTombstone, tombstoneLife)
 }
 
 // RemoveHot deletes the record that signs the visitor in.
 func (s *Store) RemoveHot(handle *Handle) error {
 	s.Recent.Forget(handle.ID)
-	return s.Store.Delete(handle.Hot())
+	return s.Storage.Delete(handle.Hot())
 }
 
 // Remove deletes both records.
 func (s *Store) Remove(handle *Handle) error {
 	s.Recent.Forget(handle.ID)
-	err := s.Store.Delete(handle.Hot())
-	if coldErr := s.Store.Delete(handle.cold()); err == nil {
+	err := s.Storage.Delete(handle.Hot())
+	if coldErr := s.Storage.Delete(handle.cold()); err == nil {
 		err = coldErr
 	}
 	return err
