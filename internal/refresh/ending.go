@@ -58,7 +58,9 @@ func (r *Renewals) Forget(name string) session.Candidates {
 	return mine
 }
 
-// HasEnded reports whether a session has ended here.
+// HasEnded reports whether a session has ended here recently. Having ended takes
+// precedence everywhere: a renewal that is still in progress must not keep its tokens,
+// and while the storage cannot record the end, a copy of the cookie must not renew.
 func (r *Renewals) HasEnded(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -97,7 +99,7 @@ func (r *Renewals) revokeEnded(refresh session.Candidates, cause error) {
 func (r *Renewals) lost(handle *session.Handle, presented []secret.Text, cause error) error {
 	r.mu.Lock()
 	for _, each := range presented {
-		r.lostOnes.add(handle.Name() + session.PrintOf(each))
+		r.refusals.add(handle.Name() + session.PrintOf(each))
 	}
 	r.mu.Unlock()
 	if err := r.sessions.Remove(handle); err != nil {
@@ -110,28 +112,25 @@ func (r *Renewals) lost(handle *session.Handle, presented []secret.Text, cause e
 func (r *Renewals) WasRefused(name string, refresh secret.Text) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.lostOnes.has(name + session.PrintOf(refresh))
+	return r.refusals.has(name + session.PrintOf(refresh))
 }
 
-// recentNames are names of sessions; in ended, of those that have ended here recently.
-// Having ended takes precedence everywhere: a renewal that is still in progress
-// must not keep its tokens, and while the storage cannot record the end, a copy of the
-// cookie must not renew. Only the newest are remembered, so invented cookies do not fill
-// the memory.
+// recentNames remembers names. Only the newest are remembered, so invented cookies do not
+// fill the memory.
 type recentNames struct{ latest, before map[string]struct{} }
 
-// endedKept is how many are remembered at least.
-const endedKept = 16384
+// namesKept is how many are remembered at least.
+const namesKept = 16384
 
-func (e *recentNames) add(name string) {
-	if e.latest == nil || len(e.latest) >= endedKept {
-		e.latest, e.before = map[string]struct{}{}, e.latest
+func (n *recentNames) add(name string) {
+	if n.latest == nil || len(n.latest) >= namesKept {
+		n.latest, n.before = map[string]struct{}{}, n.latest
 	}
-	e.latest[name] = struct{}{}
+	n.latest[name] = struct{}{}
 }
 
-func (e *recentNames) has(name string) bool {
-	_, latest := e.latest[name]
-	_, before := e.before[name]
+func (n *recentNames) has(name string) bool {
+	_, latest := n.latest[name]
+	_, before := n.before[name]
 	return latest || before
 }

@@ -75,10 +75,10 @@ type Renewals struct {
 
 	mu       sync.Mutex // guards what follows, and is held for nothing else
 	states   map[string]*state
-	flights  int       // among the states
-	swept    time.Time // when old pauses were last forgotten
-	ended    recentNames
-	lostOnes recentNames // see lost
+	flights  int         // among the states
+	swept    time.Time   // when old pauses were last forgotten
+	ended    recentNames // of sessions that have ended here
+	refusals recentNames // of sessions, each with the fingerprint of a token: see lost
 }
 
 // Needs are what renewals depend on.

@@ -77,10 +77,10 @@ func TestEndedNameWins(t *testing.T) {
 	if _, err := r.start(alice); !errors.Is(err, fault.ErrSessionEnded) {
 		t.Errorf("renewing an ended session: %v, want %v", err, fault.ErrSessionEnded)
 	}
-	for i := range 4 * endedKept {
+	for i := range 4 * namesKept {
 		r.ended.add(fmt.Sprint(i))
 	}
-	if kept := len(r.ended.latest) + len(r.ended.before); kept > 2*endedKept || !r.ended.has(fmt.Sprint(3*endedKept)) {
+	if kept := len(r.ended.latest) + len(r.ended.before); kept > 2*namesKept || !r.ended.has(fmt.Sprint(3*namesKept)) {
 		t.Errorf("%d ended sessions are remembered", kept)
 	}
 	bob, _ := session.NewHandle([]byte(secret.Random()), secret.NewDeriver(secret.NewKeys(nil), "session", "test"))

@@ -1,7 +1,6 @@
 package refresh
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
@@ -67,7 +66,7 @@ func (r *Renewals) finish(name string, f *flight, asked bool) {
 func (st *state) pause(now time.Time) {
 	length := min(firstPause<<min(st.failures, 10), longestPause)
 	st.failures++
-	st.paused = now.Add(length/2 + rand.N(length/2))
+	st.paused = now.Add(jittered(length))
 }
 
 // forgetIfIdle drops a state with nothing in it. The caller holds mu.
