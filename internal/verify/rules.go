@@ -116,17 +116,21 @@ func ruleUse(want string) Rule {
 // ruleAudience requires this client as the only audience: if a token has other
 // audiences too, one of them may have obtained it.
 func ruleAudience(v *Verifier, t *Token) error {
-	audience := t.claims["aud"]
-	if list, ok := audience.([]any); ok && len(list) == 1 {
-		audience = list[0]
-	}
-	if audience != v.clientID {
+	if t.audience() != v.clientID {
 		return fmt.Errorf("%w: aud is not ClientID", ErrTokenAudience)
 	}
 	if party, set := t.claims["azp"]; set && party != v.clientID {
 		return fmt.Errorf("%w: azp is not ClientID", ErrTokenAudience)
 	}
 	return nil
+}
+
+// audience is the "aud" of a token, which may be a list of one (RFC 7519 section 4.1.3).
+func (t *Token) audience() any {
+	if list, ok := t.claims["aud"].([]any); ok && len(list) == 1 {
+		return list[0]
+	}
+	return t.claims["aud"]
 }
 
 // ruleClient: Cognito's access tokens name the client in client_id and have no
@@ -229,10 +233,7 @@ func ruleSomeClient(_ *Verifier, t *Token) error {
 // is bound to no API, so it is refused too.
 func ruleResource(want string) Rule {
 	return func(_ *Verifier, t *Token) error {
-		audience := t.claims["aud"]
-		if list, ok := audience.([]any); ok && len(list) == 1 {
-			audience = list[0]
-		}
+		audience := t.audience()
 		if audience == nil {
 			return fmt.Errorf("%w: aud is missing, but Audience is %s; the client must request that as its resource", ErrTokenAudience, want)
 		}
