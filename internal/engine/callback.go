@@ -98,7 +98,7 @@ func (a *Engine) readAnswer(r Request) (cognitoAnswer, error) {
 		// 9207 section 2.4).
 		return cognitoAnswer{}, fault.Because(fault.ErrBadCallback, "iss names another issuer")
 	}
-	if len(values["state"]) > longestState || len(values["code"]) > longestCode || !printable(values["code"]) {
+	if len(values["state"]) > longestState || len(values["code"]) > longestCode || !isPrintableASCII(values["code"]) {
 		return cognitoAnswer{}, fault.Because(fault.ErrBadCallback, "state or code is malformed")
 	}
 	answer := cognitoAnswer{state: secret.Text(values["state"]), code: secret.Text(values["code"])}
@@ -108,8 +108,8 @@ func (a *Engine) readAnswer(r Request) (cognitoAnswer, error) {
 	return answer, nil
 }
 
-// printable reports whether s is made of printable ASCII characters.
-func printable(s string) bool {
+// isPrintableASCII reports whether s is made of printable ASCII characters.
+func isPrintableASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] > 0x7e {
 			return false

@@ -56,7 +56,7 @@ func (a *Engine) roundOfChecks() (*check, error) {
 	round := &check{done: make(chan struct{}), asked: time.Now(), err: errNotAsked}
 	err := a.tasks.Within(checkLife, "asking what is wrong", func(ctx context.Context) {
 		defer close(round.done)
-		round.found, round.err = doctor.Ask(ctx, a.described(), a.askStorage), nil
+		round.found, round.err = doctor.Ask(ctx, a.doctorApp(), a.askStorage), nil
 	})
 	if err != nil {
 		return nil, fault.Unavailable(err)
@@ -65,8 +65,8 @@ func (a *Engine) roundOfChecks() (*check, error) {
 	return round, nil
 }
 
-// described is what the doctor has to know.
-func (a *Engine) described() doctor.App {
+// doctorApp is what the doctor has to know.
+func (a *Engine) doctorApp() doctor.App {
 	s := a.settings
 	app := doctor.App{
 		Endpoints: a.endpoints, Issuers: a.issuers, PoolID: s.UserPoolID, ClientID: s.ClientID, ClientSecret: s.ClientSecret,

@@ -126,5 +126,5 @@ func refuseUncovered(r Request) error {
 	e := fault.Referenced(errUncovered)
 	slog.Error("cognito: a guard ran without the middleware", "path", strings.Clone(r.Path), "reference", fault.Of(e).Reference, "error", e)
 	sealResponse(r)
-	return uncovered(r, e)
+	return answeredWithoutEngine(r, e)
 }

@@ -33,9 +33,9 @@ func Answer(r Request, e *fault.Error) error {
 		return answer(r, e)
 	case a == nil:
 		sealResponse(r)
-		return answer(r, uncovered(r, e))
+		return answer(r, answeredWithoutEngine(r, e))
 	}
-	e = uncovered(r, a.Adopt(r, e))
+	e = answeredWithoutEngine(r, a.Adopt(r, e))
 	if a.leavesForm(r, e) {
 		return a.leaveForm(r, e)
 	}
@@ -54,11 +54,11 @@ func AnswerForeign(r Request, status int, cause error) error {
 		logger.Error("cognito: a handler returned an error", "method", strings.Clone(r.Method), "path", strings.Clone(r.Path), "reference", fault.Of(e).Reference, "error", cause)
 	}
 	sealResponse(r)
-	return answer(r, uncovered(r, e))
+	return answer(r, answeredWithoutEngine(r, e))
 }
 
-// uncovered makes an error ready that no middleware has seen.
-func uncovered(r Request, e *fault.Error) *fault.Error {
+// answeredWithoutEngine is answered for an error that no engine has prepared.
+func answeredWithoutEngine(r Request, e *fault.Error) *fault.Error {
 	if fault.Of(e).Answer != nil {
 		return e
 	}

@@ -160,8 +160,8 @@ func (a *Engine) endLater(handle *session.Handle, known bool, cause error) {
 	a.renewals.RevokeLater(held.All()...)
 	a.sessions.Recent.Forget(handle.ID)
 	log := a.settings.Logger.With("session", handle.Name()[:8], "error", cause)
-	switch under, room := a.pendingLogouts.begin(handle.Name(), known); {
-	case under:
+	switch pending, room := a.pendingLogouts.begin(handle.Name(), known); {
+	case pending:
 	case !room:
 		log.Error("cognito: a session could not be ended, and too many others are waiting to be ended; it lasts until it expires")
 	case a.tasks.Go("ending a session", func(closing <-chan struct{}) { a.keepEnding(handle, closing) }) == nil:
@@ -229,12 +229,12 @@ const (
 	endingsOfStrangers = 1024
 )
 
-// begin notes a session. It reports whether it is there already, and else
+// begin notes a session. It reports whether it is pending already, and else
 // whether there was room.
-func (e *pendingLogouts) begin(name string, known bool) (under, room bool) {
+func (e *pendingLogouts) begin(name string, known bool) (pending, room bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if _, under := e.known[name]; under {
+	if _, pending := e.known[name]; pending {
 		return true, true
 	}
 	if (known && len(e.known)-e.strangers >= endingsKept) || (!known && e.strangers >= endingsOfStrangers) {
@@ -253,7 +253,7 @@ func (e *pendingLogouts) begin(name string, known bool) (under, room bool) {
 func (e *pendingLogouts) done(name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if known, under := e.known[name]; under && !known {
+	if known, pending := e.known[name]; pending && !known {
 		e.strangers--
 	}
 	delete(e.known, name)

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
@@ -78,15 +77,7 @@ func (a *Engine) admit(ctx context.Context, r Request, granted pool.Grant, begun
 		Renewable: granted.Refresh != "", Subject: id.Text("sub"),
 		User: claims.Text{Bytes: user}, Payload: claims.Text{Bytes: access.Payload}, UserInfo: claims.Text{Bytes: userInfo},
 	}
-	return a.begin(r, record, session.Cold{Access: granted.Access, ID: granted.ID, Nonce: secret.Text(begun.Nonce), Refresh: session.NewCandidates(granted.Refresh)})
-}
-
-// provedAnew reports whether the visitor has entered their credentials since the
-// attempt started, instead of being signed in by Cognito's session.
-func provedAnew(id *verify.Token, begun attempt) bool {
-	proved, _ := id.Moment("auth_time")
-	later := proved.Unix() > begun.Proved || whose(id.Text("sub")) != begun.Whose
-	return later && !proved.Before(time.Unix(begun.Began, 0).Add(-verify.Leeway))
+	return a.beginSession(r, record, session.Cold{Access: granted.Access, ID: granted.ID, Nonce: secret.Text(begun.Nonce), Refresh: session.NewCandidates(granted.Refresh)})
 }
 
 // readUserInfo fetches further claims, which must be of the same user (OpenID
@@ -102,8 +93,8 @@ func (a *Engine) readUserInfo(ctx context.Context, access secret.Text, subject s
 	return body, nil
 }
 
-// begin begins a session, unless its cookie would be too large.
-func (a *Engine) begin(r Request, record session.Hot, cold session.Cold) (*session.Session, error) {
+// beginSession begins a session, unless its cookie would be too large.
+func (a *Engine) beginSession(r Request, record session.Hot, cold session.Cold) (*session.Session, error) {
 	description, _ := r.UserValue(descriptionKey{}).(string)
 	opened, tooMany, err := a.sessions.BeginListed(record, cold, description)
 	a.makeRoom(r, record.Subject, tooMany)

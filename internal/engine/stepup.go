@@ -110,6 +110,14 @@ func (a *Engine) judgeProof(id *verify.Token, begun attempt) *fault.Error {
 	return nil
 }
 
+// provedAnew reports whether the visitor has entered their credentials since the
+// attempt started, instead of being signed in by Cognito's session.
+func provedAnew(id *verify.Token, begun attempt) bool {
+	proved, _ := id.Moment("auth_time")
+	later := proved.Unix() > begun.Proved || whose(id.Text("sub")) != begun.Whose
+	return later && !proved.Before(time.Unix(begun.Began, 0).Add(-verify.Leeway))
+}
+
 // notReached refuses a login that did not reach the level that it was started for. If
 // the pool never reports how users have signed in, the operator has to act.
 func (a *Engine) notReached(said *claims.Set, claim string) *fault.Error {

@@ -34,7 +34,7 @@ func (a *Engine) serveUser(r Request) error {
 	a.varyIfAnonymous(r, session.Anonymous)
 	// For browsers that would reveal the length of the response to other sites.
 	r.Response.Header.Set("Cross-Origin-Resource-Policy", "same-origin")
-	return r.json(http.StatusOK, "application/json", a.describe(id))
+	return r.json(http.StatusOK, "application/json", a.whoIs(id))
 }
 
 // glance finds out who sent a request without changing their session: a script that
@@ -59,8 +59,8 @@ func (a *Engine) glance(r Request) *session.Identity {
 	return &s.Identity
 }
 
-// describe says who is there, until when, and where to go on.
-func (a *Engine) describe(id *session.Identity) whoIsThere {
+// whoIs says who is there, until when, and where to go on.
+func (a *Engine) whoIs(id *session.Identity) whoIsThere {
 	who := whoIsThere{User: json.RawMessage("null"), LoginURL: a.loginAddress("", Wishes{}), LogoutURL: a.address(a.settings.LogoutPath)}
 	if id.User != nil {
 		who.User = id.User.Source().Expand()
