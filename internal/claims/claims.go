@@ -141,10 +141,10 @@ var protocolClaims = []string{
 	"iss", "aud", "exp", "iat", "nonce", "at_hash", "jti", "origin_jti", "event_id", "token_use",
 }
 
-// Beyond are the claims of userInfo that the ID token lacks. Only those are kept for the
-// session: a claim that was in both, and is missing from a later ID token, must not come
-// back from userInfo's response at login.
-func Beyond(idToken, userInfo []byte) ([]byte, error) {
+// OnlyInUserInfo are the claims of userInfo that the ID token lacks. Only those are kept
+// for the session: a claim that was in both, and is missing from a later ID token, must
+// not come back from userInfo's response at login.
+func OnlyInUserInfo(idToken, userInfo []byte) ([]byte, error) {
 	var known, further map[string]json.RawMessage
 	if err := errors.Join(json.Unmarshal(idToken, &known), json.Unmarshal(userInfo, &further)); err != nil {
 		return nil, err
@@ -155,7 +155,8 @@ func Beyond(idToken, userInfo []byte) ([]byte, error) {
 
 // OfUser merges the claims of the ID token with those of userInfo, which
 // may be nil. The ID token's win, since they are signed. Values are copied as
-// they stand, so that no number loses digits on the way.
+// they stand, so that no number loses digits on the way. Claims about the token, and
+// those named in without, are left out.
 func OfUser(idToken, userInfo []byte, without ...string) ([]byte, error) {
 	merged := map[string]json.RawMessage{}
 	for _, source := range [][]byte{userInfo, idToken} {

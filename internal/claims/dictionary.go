@@ -2,7 +2,6 @@ package claims
 
 import (
 	"bytes"
-	"encoding/hex"
 	"strings"
 )
 
@@ -14,29 +13,29 @@ import (
 // storage are left as they are there: few requests ask for more than the
 // subject, and what is open in memory stays small.
 type Text struct {
-	Bytes []byte
-	Book  *Dictionary // with which text was shortened, or nil
+	Bytes      []byte
+	Dictionary *Dictionary // with which text was shortened, or nil
 }
 
 // Expand returns the JSON, which is the caller's own.
-func (c Text) Expand() []byte {
-	if c.Book == nil {
-		return bytes.Clone(c.Bytes)
+func (t Text) Expand() []byte {
+	if t.Dictionary == nil {
+		return bytes.Clone(t.Bytes)
 	}
-	return c.Book.lengthen(c.Bytes)
+	return t.Dictionary.lengthen(t.Bytes)
 }
 
 // Compact is how the claims are stored; see [Dictionary].
-func (c Text) Compact(book *Dictionary) (short []byte, ok bool) {
-	if c.Book == book {
-		return c.Bytes, true
+func (t Text) Compact(dictionary *Dictionary) (short []byte, ok bool) {
+	if t.Dictionary == dictionary {
+		return t.Bytes, true
 	}
-	return book.shorten(c.Expand())
+	return dictionary.shorten(t.Expand())
 }
 
 // Dictionary writes claims short and long again. It depends on nothing but the
 // pool and the client, to which records are sealed: a record that opens was
-// written with the same book.
+// written with the same dictionary.
 type Dictionary struct {
 	Phrases []string
 	codes   []byte      // the bytes that stand for them, in the same order
@@ -131,33 +130,4 @@ func (b *Dictionary) lengthen(short []byte) []byte {
 		}
 	}
 	return long
-}
-
-// UUIDLength is what a UUID takes in hexadecimal.
-const UUIDLength = 36 // 8-4-4-4-12
-
-// UUIDAt reads the UUID that text begins with, in the lower case of RFC 9562
-// section 4, as Cognito writes it.
-func UUIDAt(text []byte) ([]byte, bool) {
-	if len(text) < UUIDLength || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
-		return nil, false
-	}
-	digits := bytes.ReplaceAll(text[:UUIDLength], []byte("-"), nil)
-	id := make([]byte, 16)
-	if len(digits) != 32 || !bytes.Equal(digits, bytes.ToLower(digits)) {
-		return nil, false
-	}
-	_, err := hex.Decode(id, digits)
-	return id, err == nil
-}
-
-// AppendUUID writes what UUIDAt has read.
-func AppendUUID(b, id []byte) []byte {
-	for i, part := range [][]byte{id[:4], id[4:6], id[6:8], id[8:10], id[10:]} {
-		if i > 0 {
-			b = append(b, '-')
-		}
-		b = hex.AppendEncode(b, part)
-	}
-	return b
 }

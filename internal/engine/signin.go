@@ -60,7 +60,7 @@ func (a *Engine) admit(ctx context.Context, r Request, granted pool.Grant, begun
 		if userInfo, err = a.readUserInfo(ctx, granted.Access, id.Text("sub")); err != nil {
 			return nil, err
 		}
-		if userInfo, err = claims.Beyond(id.Payload, userInfo); err != nil {
+		if userInfo, err = claims.OnlyInUserInfo(id.Payload, userInfo); err != nil {
 			return nil, fault.Because(fault.ErrInvalidToken, "userInfo: %w", verify.ErrTokenMalformed)
 		}
 	}

@@ -69,7 +69,7 @@ func (s *Store) decode(handle *Handle, sealed []byte) (Hot, bool, error) {
 	plain, oldKey, err := s.unseal(handle, handle.Hot(), sealed)
 	var record Hot
 	if err == nil {
-		record, err = decodeHot(plain, s.book)
+		record, err = decodeHot(plain, s.dictionary)
 	}
 	if err != nil {
 		s.Recent.Forget(handle.ID)

@@ -87,8 +87,8 @@ func (m *Moments) inOrder() [7]*moment {
 }
 
 // Encode writes the record, with claims as short as the dictionary makes them.
-func (h *Hot) Encode(book *claims.Dictionary) []byte {
-	parts, short := h.shortParts(book)
+func (h *Hot) Encode(dictionary *claims.Dictionary) []byte {
+	parts, short := h.shortParts(dictionary)
 	b := make([]byte, 0, 128+len(parts[0])+len(parts[1])+len(parts[2]))
 	b = binary.AppendUvarint(b, h.Serial)
 	for _, m := range h.inOrder() {
@@ -114,16 +114,16 @@ const (
 )
 
 // shortParts are the claims as they are stored, all shortened or none.
-func (h *Hot) shortParts(book *claims.Dictionary) (parts [3][]byte, short bool) {
+func (h *Hot) shortParts(dictionary *claims.Dictionary) (parts [3][]byte, short bool) {
 	for i, claims := range []claims.Text{h.User, h.Payload, h.UserInfo} {
-		if parts[i], short = claims.Compact(book); !short {
+		if parts[i], short = claims.Compact(dictionary); !short {
 			return [3][]byte{h.User.Expand(), h.Payload.Expand(), h.UserInfo.Expand()}, false
 		}
 	}
 	return parts, true
 }
 
-func decodeHot(b []byte, book *claims.Dictionary) (Hot, error) {
+func decodeHot(b []byte, dictionary *claims.Dictionary) (Hot, error) {
 	r := recordReader{rest: b}
 	h := Hot{Serial: r.number()}
 	for _, m := range h.inOrder() {
@@ -132,11 +132,11 @@ func decodeHot(b []byte, book *claims.Dictionary) (Hot, error) {
 	flags := r.octet()
 	h.Renewable = flags&flagRenewable != 0
 	if flags&flagShort == 0 {
-		book = nil
+		dictionary = nil
 	}
 	h.Subject = string(r.part())
 	for _, raw := range []*claims.Text{&h.User, &h.Payload, &h.UserInfo} {
-		*raw = claims.Text{Bytes: r.part(), Book: book}
+		*raw = claims.Text{Bytes: r.part(), Dictionary: dictionary}
 	}
 	return h, r.err
 }

@@ -116,7 +116,7 @@ func TestClaimsOfBothKinds(t *testing.T) {
 		func(h *Hot, c claims.Text) { h.UserInfo = c },
 	} {
 		record, err := decodeHot(short.Encode(goldenBook), goldenBook)
-		if err != nil || record.User.Book == nil {
+		if err != nil || record.User.Dictionary == nil {
 			t.Fatalf("the record is not shortened; the test proves nothing: %v", err)
 		}
 		change(&record, goldenWholeRecord().User)

@@ -118,20 +118,20 @@ type Observer interface {
 
 // Store keeps sessions in the storage.
 type Store struct {
-	observer Observer
-	tasks    *tasks.Group
-	Storage  *storage.Store
-	rings    *secret.Deriver
-	alone    bool
-	users    *secret.Deriver // for indexes and marks
-	indexing indexLocks
-	now      func() time.Time
-	idle     time.Duration
-	total    time.Duration
-	Recent   *cache.Cache[ID, Session]
-	book     *claims.Dictionary
-	seed     maphash.Seed
-	seen     lastSeen
+	observer   Observer
+	tasks      *tasks.Group
+	Storage    *storage.Store
+	rings      *secret.Deriver
+	alone      bool
+	users      *secret.Deriver // for indexes and marks
+	indexing   indexLocks
+	now        func() time.Time
+	idle       time.Duration
+	total      time.Duration
+	Recent     *cache.Cache[ID, Session]
+	dictionary *claims.Dictionary
+	seed       maphash.Seed
+	seen       lastSeen
 
 	cookieSessions bool
 	maxSessions    int // of a user, or 0
@@ -160,7 +160,7 @@ func New(s Settings, store *storage.Store, background *tasks.Group, observer Obs
 		observer: observer, tasks: background, Storage: store,
 		rings: secret.NewDeriver(s.Keys, "session", s.Binding), users: secret.NewDeriver(s.Keys, "user", s.Binding),
 		alone: s.Alone || s.CookieSessions, cookieSessions: s.CookieSessions, maxSessions: s.MaxSessions, now: s.Now,
-		idle: s.IdleTimeout, total: s.AbsoluteTimeout, Recent: cache.New[ID, Session](cache.Limit), book: s.Dictionary, seed: maphash.MakeSeed(),
+		idle: s.IdleTimeout, total: s.AbsoluteTimeout, Recent: cache.New[ID, Session](cache.Limit), dictionary: s.Dictionary, seed: maphash.MakeSeed(),
 	}
 }
 

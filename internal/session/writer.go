@@ -52,7 +52,7 @@ func (s *Store) write(handle *Handle, record Hot, cold *Cold) (*Session, error) 
 			return nil, err
 		}
 	}
-	sealed := handle.Key.Seal(handle.Hot(), record.Encode(s.book))
+	sealed := handle.Key.Seal(handle.Hot(), record.Encode(s.dictionary))
 	life := min(record.until, record.IdleUntil).Time().Sub(s.now())
 	if err := s.Storage.Set(handle.Hot(), sealed, life); err != nil {
 		return nil, err
