@@ -38,8 +38,8 @@ const cookieVersion = 1
 
 const saltSize = 16
 
-// ErrOtherKey means that a cookie was not sealed with one of our keys, or was changed.
-var ErrOtherKey = errors.New("the cookie was changed, or none of Config.Keys sealed it")
+// errOtherKey means that a cookie was not sealed with one of our keys, or was changed.
+var errOtherKey = errors.New("the cookie was changed, or none of Config.Keys sealed it")
 
 // Seal encrypts plain, in the characters of a cookie. Each has a key of its own,
 // derived from a salt: under one key for all, GCM would wear out after some billions
@@ -57,7 +57,7 @@ func (s *CookieSealer) Open(value []byte) (plain []byte, first bool, err error) 
 	sealed := make([]byte, base64.RawURLEncoding.DecodedLen(len(value)))
 	n, err := base64.RawURLEncoding.Strict().Decode(sealed, value)
 	if err != nil || n < 1+saltSize {
-		return nil, false, ErrOtherKey
+		return nil, false, errOtherKey
 	}
 	if sealed = sealed[:n]; sealed[0] != cookieVersion {
 		return nil, false, ErrUnknownVersion
@@ -69,5 +69,5 @@ func (s *CookieSealer) Open(value []byte) (plain []byte, first bool, err error) 
 			return plain, i == 0, nil
 		}
 	}
-	return nil, false, ErrOtherKey
+	return nil, false, errOtherKey
 }

@@ -12,7 +12,7 @@ import (
 // decoding panic, none but our own open, and what is encoded is decoded again.
 func FuzzSessionRecord(f *testing.F) {
 	hot, cold := goldenHotRecord(), goldenColdRecord
-	for _, seed := range [][]byte{nil, {secret.SealVersion}, hot.Encode(goldenBook), cold.Encode(), bytes.Repeat([]byte{0xff}, 40), []byte(`{"user":"alice"}`), append([]byte{secret.SealVersion}, bytes.Repeat([]byte{0}, 60)...)} {
+	for _, seed := range [][]byte{nil, {secret.SealVersion}, hot.encode(goldenBook), cold.encode(), bytes.Repeat([]byte{0xff}, 40), []byte(`{"user":"alice"}`), append([]byte{secret.SealVersion}, bytes.Repeat([]byte{0}, 60)...)} {
 		f.Add(seed)
 	}
 	handle, ok := NewHandle([]byte(goldenID), goldenRings)
@@ -28,14 +28,14 @@ func FuzzSessionRecord(f *testing.F) {
 			t.Fatalf("open(seal(%x)) = %x, %v", data, plain, err)
 		}
 		if record, err := decodeHot(data, goldenBook); err == nil {
-			if again, err := decodeHot(record.Encode(goldenBook), goldenBook); err != nil || !equalHot(again, record) {
+			if again, err := decodeHot(record.encode(goldenBook), goldenBook); err != nil || !equalHot(again, record) {
 				t.Errorf("%x decodes to %+v and then to %+v, %v", data, record, again, err)
 			}
 		} else if !errors.Is(err, errShortRecord) {
 			t.Errorf("decodeHot() = %v, want errShortRecord", err)
 		}
 		if record, err := decodeCold(data); err == nil {
-			if again, err := decodeCold(record.Encode()); err != nil || again != record {
+			if again, err := decodeCold(record.encode()); err != nil || again != record {
 				t.Errorf("%x does not decode to the same twice: %v", data, err)
 			}
 		} else if !errors.Is(err, errShortRecord) {

@@ -268,10 +268,10 @@ func (s *Store) noteUse(opened *Session) {
 	_, _ = s.note(opened.Identity.User.Sub(), Listed{Name: opened.Name(), began: opened.Began, used: opened.Used, until: opened.until})
 }
 
-// BeginListed is Begin for a session that its user can list and end. It returns the
+// BeginListed is begin for a session that its user can list and end. It returns the
 // names of sessions that exceed the limit.
 func (s *Store) BeginListed(record Hot, cold Cold, description string) (opened *Session, tooMany []string, err error) {
-	if opened, err = s.Begin(record, cold); err != nil || s.cookieSessions {
+	if opened, err = s.begin(record, cold); err != nil || s.cookieSessions {
 		return opened, nil, err
 	}
 	tooMany, err = s.admitListed(opened, description)

@@ -86,8 +86,8 @@ func (m *Moments) inOrder() [7]*moment {
 	return [7]*moment{&m.Began, &m.Used, &m.IdleUntil, &m.until, &m.TouchAfter, &m.RenewAfter, &m.Expires}
 }
 
-// Encode writes the record, with claims as short as the dictionary makes them.
-func (h *Hot) Encode(dictionary *claims.Dictionary) []byte {
+// encode writes the record, with claims as short as the dictionary makes them.
+func (h *Hot) encode(dictionary *claims.Dictionary) []byte {
 	parts, short := h.shortParts(dictionary)
 	b := make([]byte, 0, 128+len(parts[0])+len(parts[1])+len(parts[2]))
 	b = binary.AppendUvarint(b, h.Serial)
@@ -144,8 +144,8 @@ func decodeHot(b []byte, dictionary *claims.Dictionary) (Hot, error) {
 // undeflated packs without deflating: handlers that ask for a token read the record.
 var undeflated *packed.Book
 
-// Encode writes the record.
-func (c *Cold) Encode() []byte {
+// encode writes the record.
+func (c *Cold) encode() []byte {
 	var tokens []string
 	for _, part := range c.parts() {
 		tokens = append(tokens, part.Reveal())
@@ -241,4 +241,12 @@ func RenewAfter(now, expires time.Time) time.Time {
 	life := expires.Sub(now)
 	share := 0.75 + 0.05*(2*rand.Float64()-1)
 	return now.Add(max(time.Second, time.Duration(float64(life)*share)))
+}
+
+// Earlier is the first of two times.
+func Earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }

@@ -77,12 +77,12 @@ func TestRecordsSurvive(t *testing.T) {
 	large := goldenHotRecord()
 	large.Serial, large.Renewable, large.User.Bytes = 1<<63, false, bytes.Repeat([]byte("x"), 1<<20)
 	for _, record := range []Hot{goldenHotRecord(), large, {}} {
-		if got, err := decodeHot(record.Encode(goldenBook), goldenBook); err != nil || !equalHot(got, record) {
+		if got, err := decodeHot(record.encode(goldenBook), goldenBook); err != nil || !equalHot(got, record) {
 			t.Errorf("decodeHot() = serial %d, %v", got.Serial, err)
 		}
 	}
 	for _, record := range []Cold{{}, goldenColdRecord, {UnverifiedAccess: "a", UnverifiedID: "b"}, {Refresh: NewCandidates("r")}, {Refresh: some("a", "b", "c", "d")}} {
-		if got, err := decodeCold(record.Encode()); err != nil || got != record {
+		if got, err := decodeCold(record.encode()); err != nil || got != record {
 			t.Errorf("decodeCold() does not give back what was encoded: %v", err)
 		}
 	}
@@ -115,12 +115,12 @@ func TestClaimsOfBothKinds(t *testing.T) {
 		func(h *Hot, c claims.Text) { h.Payload = c },
 		func(h *Hot, c claims.Text) { h.UserInfo = c },
 	} {
-		record, err := decodeHot(short.Encode(goldenBook), goldenBook)
+		record, err := decodeHot(short.encode(goldenBook), goldenBook)
 		if err != nil || record.User.Dictionary == nil {
 			t.Fatalf("the record is not shortened; the test proves nothing: %v", err)
 		}
 		change(&record, goldenWholeRecord().User)
-		got, err := decodeHot(record.Encode(goldenBook), goldenBook)
+		got, err := decodeHot(record.encode(goldenBook), goldenBook)
 		if err != nil || !equalHot(got, record) {
 			t.Errorf("the claims are %s, want %s: %v", shown(got), shown(record), err)
 		}
@@ -135,7 +135,7 @@ func shown(h Hot) string {
 // ends, and so is one that promises more than it holds.
 func TestShortRecords(t *testing.T) {
 	hot, cold := goldenHotRecord(), goldenColdRecord
-	for name, full := range map[string][]byte{"hot": hot.Encode(goldenBook), "cold": cold.Encode()} {
+	for name, full := range map[string][]byte{"hot": hot.encode(goldenBook), "cold": cold.encode()} {
 		decode := func(b []byte) error {
 			if name == "hot" {
 				_, err := decodeHot(b, goldenBook)
@@ -223,7 +223,7 @@ func openGolden(t *testing.T, handle *Handle, key, sealed string) []byte {
 // TestRecordThatCannotBeShortened: its claims are told apart, and come back.
 func TestRecordThatCannotBeShortened(t *testing.T) {
 	record := goldenWholeRecord()
-	if got, err := decodeHot(record.Encode(goldenBook), goldenBook); err != nil || !equalHot(got, record) {
+	if got, err := decodeHot(record.encode(goldenBook), goldenBook); err != nil || !equalHot(got, record) {
 		t.Errorf("a record that cannot be shortened holds %s, %v", shown(got), err)
 	}
 }

@@ -18,9 +18,9 @@ import (
 
 var sealedTombstone = []byte{1} // its presence is its meaning
 
-// Begin stores a new session under a new id. The id is never one that came
+// begin stores a new session under a new id. The id is never one that came
 // from outside, so nobody can plant a session that a victim then signs in to.
-func (s *Store) Begin(record Hot, cold Cold) (*Session, error) {
+func (s *Store) begin(record Hot, cold Cold) (*Session, error) {
 	handle, ok := s.Handle([]byte(secret.Random()))
 	if !ok {
 		panic("cognito: a session id of our own making is malformed")
@@ -52,7 +52,7 @@ func (s *Store) write(handle *Handle, record Hot, cold *Cold) (*Session, error) 
 			return nil, err
 		}
 	}
-	sealed := handle.Key.Seal(handle.Hot(), record.Encode(s.dictionary))
+	sealed := handle.Key.Seal(handle.Hot(), record.encode(s.dictionary))
 	life := min(record.until, record.IdleUntil).Time().Sub(s.now())
 	if err := s.Storage.Set(handle.Hot(), sealed, life); err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func (s *Store) writeCold(handle *Handle, record Hot, cold *Cold) error {
 	now := s.now()
 	last := max(record.Expires, MomentOf(now)).Time()
 	life := Earlier(record.until.Time(), last.Add(s.idle+longestOutage)).Sub(now)
-	return s.Storage.Set(handle.cold(), handle.Key.Seal(handle.cold(), cold.Encode()), life)
+	return s.Storage.Set(handle.cold(), handle.Key.Seal(handle.cold(), cold.encode()), life)
 }
 
 // Save is write for a session that somebody may be ending at the same time.
@@ -210,11 +210,3 @@ func (s *Store) Remove(handle *Handle) error {
 
 // drop removes what is no longer needed. If that fails, it expires in the storage.
 func (s *Store) drop(handle *Handle) { _ = s.Remove(handle) }
-
-// Earlier is the first of two times.
-func Earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}

@@ -36,7 +36,7 @@ func TestRecordsLiveAsLongAsTheSession(t *testing.T) {
 			Keys: secret.NewKeys(nil), Binding: "test", IdleTimeout: idle, AbsoluteTimeout: total,
 			Dictionary: claims.NewDictionary("client", "issuer"), Now: func() time.Time { return now },
 		}, storage.New(kept), tasks.New(1, nil), nil)
-		opened, err := s.Begin(Hot{Renewable: row.renewable, Moments: Moments{Expires: MomentOf(now.Add(tokensLive))}}, Cold{})
+		opened, err := s.begin(Hot{Renewable: row.renewable, Moments: Moments{Expires: MomentOf(now.Add(tokensLive))}}, Cold{})
 		if err != nil {
 			t.Fatal(err)
 		}
