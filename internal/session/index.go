@@ -183,21 +183,6 @@ func (s *Store) admitListed(opened *Session, description string) (tooMany []stri
 	return tooMany, nil
 }
 
-// EndListed ends a session of which only the name is known. Its refresh token cannot be
-// revoked, because only the visitor's cookie opens it.
-func (s *Store) EndListed(name string) error {
-	tomb := s.Storage.Set("cognito_tomb_"+name, sealedTombstone, tombstoneLife)
-	s.seen.note(name, ended)
-	err := s.Storage.Delete(HotPrefix + name)
-	if coldErr := s.Storage.Delete("cognito_cold_" + name); err == nil {
-		err = coldErr
-	}
-	if tomb != nil {
-		err = tomb
-	}
-	return err
-}
-
 // MarkOver writes the mark that ends every session of a user that began until now.
 func (s *Store) MarkOver(subject string) error {
 	now := binary.AppendVarint(nil, int64(MomentOf(s.now())))

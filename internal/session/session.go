@@ -39,6 +39,11 @@ type ID [43]byte
 // HotPrefix begins the names of hot records in the storage.
 const HotPrefix = "cognito_hot_"
 
+const (
+	coldPrefix = "cognito_cold_"
+	tombPrefix = "cognito_tomb_"
+)
+
 // Hot is a view into the handle, which never changes. A string of its own would
 // be one piece of memory more that every request has to wait for.
 func (h *Handle) Hot() string { return unsafe.String(&h.HotKey[0], len(h.HotKey)) }
@@ -47,10 +52,10 @@ func (h *Handle) Hot() string { return unsafe.String(&h.HotKey[0], len(h.HotKey)
 // about the cookie.
 func (h *Handle) Name() string { return h.Hot()[len(HotPrefix):] }
 
-func (h *Handle) cold() string { return "cognito_cold_" + h.Name() }
+func (h *Handle) cold() string { return coldPrefix + h.Name() }
 
 // tomb stands for a while where a session was ended.
-func (h *Handle) tomb() string { return "cognito_tomb_" + h.Name() }
+func (h *Handle) tomb() string { return tombPrefix + h.Name() }
 
 // Lease stands while an instance renews the tokens.
 func (h *Handle) Lease() string { return "cognito_lease_" + h.Name() }

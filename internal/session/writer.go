@@ -192,6 +192,21 @@ func (s *Store) MarkEnded(handle *Handle) error {
 	return s.Storage.Set(handle.tomb(), sealedTombstone, tombstoneLife)
 }
 
+// EndListed ends a session of which only the name is known. Its refresh token cannot be
+// revoked, because only the visitor's cookie opens it.
+func (s *Store) EndListed(name string) error {
+	tomb := s.Storage.Set(tombPrefix+name, sealedTombstone, tombstoneLife)
+	s.seen.note(name, ended)
+	err := s.Storage.Delete(HotPrefix + name)
+	if coldErr := s.Storage.Delete(coldPrefix + name); err == nil {
+		err = coldErr
+	}
+	if tomb != nil {
+		err = tomb
+	}
+	return err
+}
+
 // RemoveHot deletes the record that signs the visitor in.
 func (s *Store) RemoveHot(handle *Handle) error {
 	s.Recent.Forget(handle.ID)
