@@ -1,6 +1,7 @@
 package attacks_test
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -374,7 +375,7 @@ func TestCookieIsDeletedAsItWasSet(t *testing.T) {
 	t.Parallel()
 	for _, base := range []string{"", "https://localhost:8443"} {
 		pool := cognitotest.New(cognitotest.Options{Clients: []cognitotest.Client{{
-			ID: lab.NewPoolClientID, CallbackURLs: []string{withDefault(base, "http://localhost:8021") + "/login/redirect"},
+			ID: lab.NewPoolClientID, CallbackURLs: []string{cmp.Or(base, "http://localhost:8021") + "/login/redirect"},
 		}}})
 		t.Cleanup(pool.Close)
 		s := lab.ServeWith(t, pool, func(c *cognito.Config) { c.BaseURL = base })
@@ -401,13 +402,6 @@ func TestCookieIsDeletedAsItWasSet(t *testing.T) {
 			}
 		}
 	}
-}
-
-func withDefault(value, otherwise string) string {
-	if value == "" {
-		return otherwise
-	}
-	return value
 }
 
 // TestLogoutDuringRenewal is row F9: somebody logs out while their tokens are

@@ -1,6 +1,7 @@
 package userpool
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"slices"
@@ -25,7 +26,7 @@ func (p *Pool) sharedClaims(use string, g grant, client Client, user User, ttl t
 		"exp":        now.Add(ttl).Unix(),
 		"jti":        newUUID(),
 		"origin_jti": g.originJTI,
-		"event_id":   withDefault(g.eventID, newUUID()),
+		"event_id":   cmp.Or(g.eventID, newUUID()),
 	}
 	// What revocation and rotation need, and nobody else.
 	if client.RevocationOff && !client.RotateRefreshTokens {

@@ -1,6 +1,7 @@
 package userpool
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"slices"
@@ -134,10 +135,10 @@ func (p *Pool) SetClient(client Client) {
 			"openid", "email", "profile", "phone", "aws.cognito.signin.user.admin",
 		}
 	}
-	client.AccessTokenTTL = withDefault(client.AccessTokenTTL, time.Hour)
-	client.IDTokenTTL = withDefault(client.IDTokenTTL, time.Hour)
-	client.SessionTTL = withDefault(client.SessionTTL, time.Hour)
-	client.RefreshTokenTTL = withDefault(client.RefreshTokenTTL, 30*24*time.Hour)
+	client.AccessTokenTTL = cmp.Or(client.AccessTokenTTL, time.Hour)
+	client.IDTokenTTL = cmp.Or(client.IDTokenTTL, time.Hour)
+	client.SessionTTL = cmp.Or(client.SessionTTL, time.Hour)
+	client.RefreshTokenTTL = cmp.Or(client.RefreshTokenTTL, 30*24*time.Hour)
 
 	p.mu.Lock()
 	defer p.mu.Unlock()

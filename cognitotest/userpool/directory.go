@@ -1,6 +1,7 @@
 package userpool
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"net/url"
@@ -169,7 +170,7 @@ func (p *Pool) SetUser(user User) {
 	if user.Username == "" {
 		panic("userpool: a User needs a Username")
 	}
-	user.Subject = withDefault(user.Subject, subjectOf(user.Username))
+	user.Subject = cmp.Or(user.Subject, subjectOf(user.Username))
 	user.Groups = slices.Clone(user.Groups)
 	user.Roles = slices.Clone(user.Roles)
 	attributes := make(map[string]string, len(user.Attributes))

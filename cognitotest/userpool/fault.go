@@ -2,6 +2,7 @@ package userpool
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -219,11 +220,11 @@ func (f *Fault) wait(r *http.Request) {
 
 // answerInstead sends the canned answer.
 func (f *Fault) answerInstead(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", withDefault(f.ContentType, "application/json"))
+	w.Header().Set("Content-Type", cmp.Or(f.ContentType, "application/json"))
 	for name, values := range f.Header {
 		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
-	w.WriteHeader(withDefault(f.Status, http.StatusOK))
+	w.WriteHeader(cmp.Or(f.Status, http.StatusOK))
 	if f.BodySize <= 0 {
 		_, _ = io.WriteString(w, f.Body) // the client may have left
 		return

@@ -1,6 +1,7 @@
 package userpool
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"net/http"
 	"net/url"
@@ -220,7 +221,7 @@ func (p *Pool) letIn(w http.ResponseWriter, r *http.Request, request authorizati
 	}
 	// Which an application meets that has sent none; at the next login, which the
 	// session answers, it does not.
-	request.nonce = withDefault(request.nonce, randomText(64))
+	request.nonce = cmp.Or(request.nonce, randomText(64))
 	started := p.startSessionFrom(w, provider.Name, user.Username, request.client, levelPassword)
 	redirectBack(w, r, request, p.grantTo(request, started))
 }

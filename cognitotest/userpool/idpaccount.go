@@ -1,6 +1,7 @@
 package userpool
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"math/big"
@@ -57,7 +58,7 @@ func (p *Pool) setAccount(username, status string) {
 	if kept.created.IsZero() {
 		kept.created = now
 	}
-	kept.status, kept.modified = withDefault(status, kept.status), now
+	kept.status, kept.modified = cmp.Or(status, kept.status), now
 	p.idp.accounts[key] = kept
 }
 

@@ -1,6 +1,7 @@
 package userpool
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
@@ -205,7 +206,7 @@ func (p *Pool) admit(client Client, user User) (any, error) {
 		return nil, refused("NotAuthorizedException", "User is disabled.")
 	}
 	if failure := p.takeFailure(); failure != nil {
-		return nil, refused("UserLambdaValidationException", withDefault(failure.description, failure.code))
+		return nil, refused("UserLambdaValidationException", cmp.Or(failure.description, failure.code))
 	}
 	switch p.accountOf(user.Username).status {
 	case statusUnconfirmed:

@@ -1,6 +1,7 @@
 package userpool
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base32"
 	"slices"
@@ -133,7 +134,7 @@ func newClientID() string {
 // apiClient is a client in the API's form.
 func (p *Pool) apiClient(c Client) map[string]any {
 	p.mu.Lock()
-	name := withDefault(p.idp.clientNames[c.ID], c.ID)
+	name := cmp.Or(p.idp.clientNames[c.ID], c.ID)
 	p.mu.Unlock()
 	feature := "DISABLED"
 	if c.RotateRefreshTokens {

@@ -1,6 +1,7 @@
 package userpool
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -39,7 +40,7 @@ func (p *Pool) listUsers(in listRequest) (any, error) {
 		}
 	}
 	from = min(from, len(found))
-	end := min(from+withDefault(in.Limit, 60), len(found))
+	end := min(from+cmp.Or(in.Limit, 60), len(found))
 	answer := map[string]any{"Users": append([]map[string]any{}, found[from:end]...)}
 	if end < len(found) {
 		answer["PaginationToken"] = strconv.Itoa(end)

@@ -1,6 +1,7 @@
 package userpool
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -31,7 +32,7 @@ func (p *Pool) createUserPool(in poolRequest) (any, error) {
 // apiPool is the pool in the API's form. The caller holds mu.
 func (p *Pool) apiPool() map[string]any {
 	return map[string]any{
-		"Id": p.id, "Name": withDefault(p.idp.poolName, p.name), "Domain": p.ownDomain(),
+		"Id": p.id, "Name": cmp.Or(p.idp.poolName, p.name), "Domain": p.ownDomain(),
 		"EstimatedNumberOfUsers":      len(p.users.names),
 		"UsernameConfiguration":       map[string]bool{"CaseSensitive": p.caseSensitive},
 		"MfaConfiguration":            "OFF",
@@ -51,7 +52,7 @@ func (p *Pool) listUserPools(poolRequest) (any, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return map[string]any{"UserPools": []map[string]string{{
-		"Id": p.id, "Name": withDefault(p.idp.poolName, p.name),
+		"Id": p.id, "Name": cmp.Or(p.idp.poolName, p.name),
 	}}}, nil
 }
 

@@ -1,6 +1,7 @@
 package userpool
 
 import (
+	"cmp"
 	"maps"
 	"regexp"
 	"slices"
@@ -136,7 +137,7 @@ func (p *Pool) adminCreateUser(in userRequest) (any, error) {
 	if in.Username == "" {
 		return nil, missing("Username")
 	}
-	password := withDefault(in.TemporaryPassword, randomText(12))
+	password := cmp.Or(in.TemporaryPassword, randomText(12))
 	if err := checkNewPassword(password); err != nil {
 		return nil, err
 	}

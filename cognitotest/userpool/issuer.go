@@ -1,6 +1,7 @@
 package userpool
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -36,12 +37,12 @@ func (p *Pool) Home() string { return p.url + "/" + p.id }
 func (p *Pool) SetIssuer(issuer string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.issuer = withDefault(issuer, p.firstIssuer)
+	p.issuer = cmp.Or(issuer, p.firstIssuer)
 }
 
 // FirstIssuer is the iss of the tokens at the start, which applications are configured
 // with.
-func (p *Pool) FirstIssuer() string { return withDefault(p.firstIssuer, p.Home()) }
+func (p *Pool) FirstIssuer() string { return cmp.Or(p.firstIssuer, p.Home()) }
 
 // SetRegionDown makes a Region unreachable through [Pool.Transport], or reachable again.
 func (p *Pool) SetRegionDown(region string, down bool) {

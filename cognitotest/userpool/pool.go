@@ -1,6 +1,7 @@
 package userpool
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -218,8 +219,8 @@ func New(options Options) *Pool {
 // or [Pool.StartTLS]. Until then it has no URL.
 func NewUnstarted(options Options) *Pool {
 	p := &Pool{
-		id:      withDefault(options.UserPoolID, "us-east-1_TestPool1"),
-		name:    withDefault(options.Name, "Local user pool"),
+		id:      cmp.Or(options.UserPoolID, "us-east-1_TestPool1"),
+		name:    cmp.Or(options.Name, "Local user pool"),
 		classic: options.ClassicHostedUI,
 
 		caseSensitive:       options.CaseSensitive,
@@ -249,7 +250,7 @@ func NewUnstarted(options Options) *Pool {
 	}
 	p.mustBeNamed()
 	p.fill(options)
-	p.listener = listen(withDefault(options.Addr, "127.0.0.1:0"), options.AnyAddr)
+	p.listener = listen(cmp.Or(options.Addr, "127.0.0.1:0"), options.AnyAddr)
 	// The parent of every request's context, so that Close can wake those that
 	// a fault has put to sleep.
 	p.context, p.quit = context.WithCancel(context.Background())
@@ -275,12 +276,3 @@ func (p *Pool) URL() string { return p.url }
 
 // UserPoolID returns the pool's ID.
 func (p *Pool) UserPoolID() string { return p.id }
-
-// withDefault returns value, or fallback when value is empty.
-func withDefault[T comparable](value, fallback T) T {
-	var zero T
-	if value == zero {
-		return fallback
-	}
-	return value
-}

@@ -1,6 +1,7 @@
 package userpool
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -139,7 +140,7 @@ func (p *Pool) SetProvider(provider Provider) {
 	if problems := provider.Problems(); len(problems) > 0 {
 		panic(fmt.Sprintf("userpool: provider %q: %s %s", provider.Name, problems[0].Field, problems[0].Problem))
 	}
-	provider.Type = withDefault(provider.Type, typeOIDC)
+	provider.Type = cmp.Or(provider.Type, typeOIDC)
 	provider.Identifiers = slices.Clone(provider.Identifiers)
 	provider.Mapping = maps.Clone(provider.Mapping)
 	if len(provider.Mapping) == 0 {
@@ -172,8 +173,8 @@ func (p *Pool) FailProvider(name, errorCode, description string) {
 		panic(fmt.Sprintf("userpool: FailProvider: the pool has no provider %q", name))
 	}
 	failure := failureOf(provider)
-	failure.code = withDefault(errorCode, failure.code)
-	failure.description = withDefault(description, failure.description)
+	failure.code = cmp.Or(errorCode, failure.code)
+	failure.description = cmp.Or(description, failure.description)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.federation.failing[name] = *failure

@@ -1,6 +1,7 @@
 package userpool
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -52,7 +53,7 @@ func (p *Pool) serveRegister(w http.ResponseWriter, r *http.Request) {
 		if refused.code != "" {
 			w.Header().Set("WWW-Authenticate", `Bearer error="`+refused.code+`"`)
 		}
-		writeOAuthError(w, refused.status, withDefault(refused.code, "invalid_token"), "")
+		writeOAuthError(w, refused.status, cmp.Or(refused.code, "invalid_token"), "")
 		return
 	}
 	// A form of another site's page can be sent here without a preflight, but not as JSON.
@@ -102,7 +103,7 @@ func (p *Pool) mayRegister(r *http.Request) (open bool, why *notAllowed) {
 
 // judge fills in what was left out and says what cannot be registered.
 func (c clientRegistration) judge(m clientMetadata, open bool) (clientMetadata, *refusal) {
-	m.AuthMethod = withDefault(m.AuthMethod, "client_secret_basic")
+	m.AuthMethod = cmp.Or(m.AuthMethod, "client_secret_basic")
 	if len(m.GrantTypes) == 0 {
 		m.GrantTypes = []string{"authorization_code"}
 	}

@@ -1,6 +1,7 @@
 package userpool
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -55,7 +56,7 @@ func (p *Pool) start(scheme string, secure *tls.Config) {
 	if p.server != nil {
 		panic("userpool: the pool has already been started")
 	}
-	p.url = withDefault(p.publicURL, scheme+p.listener.Addr().String())
+	p.url = cmp.Or(p.publicURL, scheme+p.listener.Addr().String())
 	handler := p.routes()
 	if p.front != nil {
 		handler = p.front(handler)

@@ -1,6 +1,7 @@
 package userpool
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -41,7 +42,7 @@ func (p *Pool) SignIn(app http.Handler, username string, loginPath ...string) []
 		request, refused := p.readAuthorization(q)
 		if refused != nil {
 			panic(fmt.Sprintf("userpool: SignIn: the pool refuses the login with %s: %s (sent: %s)",
-				refused.code, withDefault(errorTexts[refused.code], refused.description), q.Encode()))
+				refused.code, cmp.Or(errorTexts[refused.code], refused.description), q.Encode()))
 		}
 		return request
 	})

@@ -1,6 +1,7 @@
 package userpool
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"time"
@@ -18,7 +19,7 @@ func (p *Pool) serveToken(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Amz-Cognito-Request-Id", newUUID())
 	client, errorCode := p.authenticate(r)
 	if errorCode == "invalid_client" {
-		writeOAuthError(w, withDefault(p.invalidClientStatus, http.StatusBadRequest), errorCode, "")
+		writeOAuthError(w, cmp.Or(p.invalidClientStatus, http.StatusBadRequest), errorCode, "")
 		return
 	}
 	if errorCode != "" {
