@@ -26,13 +26,17 @@ func (p *Pool) authenticate(r *http.Request) (client Client, errorCode string) {
 		return Client{}, "invalid_request"
 	}
 	client, ok := p.client(id)
-	// A public client has the secret "": sending one is an error, as is not
-	// sending the one of a confidential client.
-	second := client.SecondSecret != "" && same(secret, client.SecondSecret)
-	if !ok || !same(secret, client.Secret) && !second {
+	if !ok || !client.hasSecret(secret) {
 		return Client{}, "invalid_client"
 	}
 	return client, ""
+}
+
+// hasSecret reports whether a secret is one of the client's. A public client has the
+// secret "": sending one is an error, as is not sending the one of a confidential client.
+func (c Client) hasSecret(secret string) bool {
+	second := c.SecondSecret != "" && same(secret, c.SecondSecret)
+	return same(secret, c.Secret) || second
 }
 
 // same compares secrets without telling by its time how much is right.

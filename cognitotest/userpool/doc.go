@@ -32,8 +32,8 @@
 //     or fail over, requests.go records the requests that it received, state.go saves
 //     and restores it;
 //   - browser.go is a visitor who can fill in the login form (form.go),
-//     signin.go a visitor in one line, mint.go a token in one, and handler.go makes
-//     one request a user's, all without a login in the test.
+//     signin.go a visitor in one line, and mint.go a token in one, all without a login
+//     in the test.
 //
 // # What you can rely on
 //

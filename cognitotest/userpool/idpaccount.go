@@ -2,9 +2,6 @@ package userpool
 
 import (
 	"cmp"
-	"crypto/rand"
-	"fmt"
-	"math/big"
 	"time"
 )
 
@@ -111,7 +108,7 @@ func (p *Pool) addUser(username, password string, attributes []attribute, status
 	}
 	user := User{Username: username, Password: password, Subject: newUUID(), Attributes: map[string]string{}}
 	apply(&user, attributes)
-	code := newCode()
+	code := newConfirmationCode()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, taken := p.findLocked(username); taken {
@@ -125,15 +122,6 @@ func (p *Pool) addUser(username, password string, attributes []attribute, status
 		p.idp.accounts[p.fold(username)] = kept
 	}
 	return user, nil
-}
-
-// newCode has six digits.
-func newCode() string {
-	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
-	if err != nil {
-		panic("userpool: no random numbers: " + err.Error())
-	}
-	return fmt.Sprintf("%06d", n)
 }
 
 func (p *Pool) confirmSignUp(in signUpRequest) (any, error) {

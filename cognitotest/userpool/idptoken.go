@@ -95,8 +95,7 @@ func (p *Pool) tokenClient(in tokenRequest, kind string) (Client, error) {
 	if err != nil {
 		return client, err
 	}
-	second := client.SecondSecret != "" && same(in.ClientSecret, client.SecondSecret)
-	if !same(in.ClientSecret, client.Secret) && !second {
+	if !client.hasSecret(in.ClientSecret) {
 		return client, refused(kind, "Unable to verify secret for client "+client.ID)
 	}
 	return client, nil

@@ -257,7 +257,7 @@ func NewUnstarted(options Options) *Pool {
 	return p
 }
 
-// mustBeNamed ends a test with names for the pool that cannot be.
+// mustBeNamed panics if the pool cannot have the ID, issuer or URL that it was given.
 func (p *Pool) mustBeNamed() {
 	if !poolIDPattern.MatchString(p.id) {
 		panic(fmt.Sprintf("userpool: UserPoolID %q is not of the form region_id", p.id))

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"math/big"
 )
 
 // newUUID returns a random UUID, the form of Cognito's codes and token ids.
@@ -25,4 +26,13 @@ func randomText(n int) string {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // crypto/rand.Read never fails
 	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// newConfirmationCode is a code as pools send them to an address: six digits.
+func newConfirmationCode() string {
+	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
+	if err != nil {
+		panic("userpool: no random numbers: " + err.Error())
+	}
+	return fmt.Sprintf("%06d", n)
 }

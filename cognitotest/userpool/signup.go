@@ -1,7 +1,6 @@
 package userpool
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -126,7 +125,7 @@ func (p *Pool) submitSignUp(w http.ResponseWriter, r *http.Request) {
 		p.showPageForm(w, r, "/signup", request, signUpForm(user.Username, user.Email, problem))
 		return
 	}
-	p.askForCode(w, r, request, registration{user: user, code: sixDigits()}, "")
+	p.askForCode(w, r, request, registration{user: user, code: newConfirmationCode()}, "")
 }
 
 func (p *Pool) showForgotten(w http.ResponseWriter, r *http.Request) {
@@ -152,7 +151,7 @@ func (p *Pool) submitForgotten(w http.ResponseWriter, r *http.Request) {
 		user = User{} // who has a password elsewhere forgets it there
 	}
 	user.Password = r.PostForm.Get("password")
-	p.askForCode(w, r, request, registration{user: user, code: sixDigits()}, "")
+	p.askForCode(w, r, request, registration{user: user, code: newConfirmationCode()}, "")
 }
 
 // askForCode shows the code that a real pool sends by mail, and asks for it.
@@ -192,13 +191,4 @@ func (p *Pool) submitConfirm(w http.ResponseWriter, r *http.Request) {
 	p.SetUser(one.user)
 	started := p.startSession(w, one.user.Username, request.client, levelPassword)
 	redirectBack(w, r, request, p.grantTo(request, started))
-}
-
-// sixDigits is a code as pools send them.
-func sixDigits() string {
-	number := 0
-	for _, c := range []byte(randomText(8)) {
-		number = (number*31 + int(c)) % 1_000_000
-	}
-	return fmt.Sprintf("%06d", number)
 }
