@@ -59,14 +59,14 @@ type Entry[K comparable, V any] struct {
 
 // New makes a cache that holds so many entries at most.
 func New[K comparable, V any](limit int) *Cache[K, V] {
-	r := &Cache[K, V]{limit: limit, turned: make([]uint32, limit)}
-	r.table.Store(&table[K, V]{maphash.MakeSeed(), make([]atomic.Pointer[Entry[K, V]], 64)})
-	return r
+	c := &Cache[K, V]{limit: limit, turned: make([]uint32, limit)}
+	c.table.Store(&table[K, V]{maphash.MakeSeed(), make([]atomic.Pointer[Entry[K, V]], 64)})
+	return c
 }
 
 // Get returns what was put under a key, or nil. It does not keep key.
-func (r *Cache[K, V]) Get(key K) *V {
-	_, entry := r.table.Load().find(key)
+func (c *Cache[K, V]) Get(key K) *V {
+	_, entry := c.table.Load().find(key)
 	if entry == nil {
 		return nil
 	}
@@ -94,29 +94,29 @@ func (t *table[K, V]) home(key K) int {
 func (t *table[K, V]) next(place int) int { return (place + 1) & (len(t.places) - 1) }
 
 // Put keeps an entry and everything in it, which must be the caller's own.
-func (r *Cache[K, V]) Put(entry *Entry[K, V]) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	place, old := r.table.Load().find(entry.Key)
+func (c *Cache[K, V]) Put(entry *Entry[K, V]) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	place, old := c.table.Load().find(entry.Key)
 	if old == nil {
-		if r.count == r.limit {
-			if r.turnAway(entry.Key) {
+		if c.count == c.limit {
+			if c.turnAway(entry.Key) {
 				return
 			}
-			r.evict()
-		} else if 2*r.count == len(r.table.Load().places) {
-			r.grow()
+			c.evict()
+		} else if 2*c.count == len(c.table.Load().places) {
+			c.grow()
 		}
-		place, _ = r.table.Load().find(entry.Key)
-		r.count++
+		place, _ = c.table.Load().find(entry.Key)
+		c.count++
 	}
 	entry.used.Store(old != nil)
-	r.table.Load().places[place].Store(entry)
+	c.table.Load().places[place].Store(entry)
 }
 
 // grow doubles the places. The caller holds mu.
-func (r *Cache[K, V]) grow() {
-	old := r.table.Load()
+func (c *Cache[K, V]) grow() {
+	old := c.table.Load()
 	larger := &table[K, V]{old.seed, make([]atomic.Pointer[Entry[K, V]], 2*len(old.places))}
 	for i := range old.places {
 		if entry := old.places[i].Load(); entry != nil {
@@ -124,45 +124,45 @@ func (r *Cache[K, V]) grow() {
 			larger.places[place].Store(entry)
 		}
 	}
-	r.table.Store(larger)
+	c.table.Store(larger)
 }
 
 // turnAway reports whether there is no place for a key that is new, and
 // remembers it for the next time. The caller holds mu.
-func (r *Cache[K, V]) turnAway(key K) bool {
-	hash := maphash.Comparable(r.table.Load().seed, key)
-	last := &r.turned[hash%uint64(len(r.turned))]
+func (c *Cache[K, V]) turnAway(key K) bool {
+	hash := maphash.Comparable(c.table.Load().seed, key)
+	last := &c.turned[hash%uint64(len(c.turned))]
 	again := *last == uint32(hash>>32)
 	*last = uint32(hash >> 32)
 	return !again
 }
 
 // evict makes room for an entry. The caller holds mu.
-func (r *Cache[K, V]) evict() {
-	for t := r.table.Load(); ; {
-		place := r.hand
-		r.hand = t.next(r.hand)
+func (c *Cache[K, V]) evict() {
+	for t := c.table.Load(); ; {
+		place := c.hand
+		c.hand = t.next(c.hand)
 		if entry := t.places[place].Load(); entry != nil && !entry.used.Swap(false) {
-			r.free(place)
+			c.free(place)
 			return
 		}
 	}
 }
 
 // Forget drops what is remembered of a key.
-func (r *Cache[K, V]) Forget(key K) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if place, entry := r.table.Load().find(key); entry != nil {
-		r.free(place)
+func (c *Cache[K, V]) Forget(key K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if place, entry := c.table.Load().find(key); entry != nil {
+		c.free(place)
 	}
 }
 
 // free gives up the entry at a place, and moves up those behind it that would
 // not be found any more: looking for them would end at the gap. The caller holds
 // mu.
-func (r *Cache[K, V]) free(gap int) {
-	t := r.table.Load()
+func (c *Cache[K, V]) free(gap int) {
+	t := c.table.Load()
 	behind := func(from, to int) int { return (to - from) & (len(t.places) - 1) }
 	for place := t.next(gap); ; place = t.next(place) {
 		entry := t.places[place].Load()
@@ -175,5 +175,5 @@ func (r *Cache[K, V]) free(gap int) {
 		}
 	}
 	t.places[gap].Store(nil)
-	r.count--
+	c.count--
 }

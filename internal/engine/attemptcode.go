@@ -19,25 +19,25 @@ const (
 
 var errAttemptMalformed = errors.New("the record of a login is malformed")
 
-func (t attempt) encode() []byte {
-	verifier, _ := secret.RandomOf([]byte(t.Verifier))
-	nonce, _ := secret.RandomOf([]byte(t.Nonce))
+func (begun attempt) encode() []byte {
+	verifier, _ := secret.RandomOf([]byte(begun.Verifier))
+	nonce, _ := secret.RandomOf([]byte(begun.Nonce))
 	flags := byte(0)
-	if t.Silent {
+	if begun.Silent {
 		flags |= flagSilent
 	}
-	if t.Fresh {
+	if begun.Fresh {
 		flags |= flagFresh
 	}
-	if t.MFA {
+	if begun.MFA {
 		flags |= flagMFA
 	}
 	plain := append([]byte{flags}, verifier[:]...)
 	plain = append(plain, nonce[:]...)
-	plain = binary.AppendVarint(plain, t.Began)
-	plain = binary.AppendVarint(plain, t.Proved)
-	plain = binary.AppendVarint(plain, t.MaxAge)
-	for _, text := range []string{t.Whose, t.Levels, t.Base, t.ReturnTo} {
+	plain = binary.AppendVarint(plain, begun.Began)
+	plain = binary.AppendVarint(plain, begun.Proved)
+	plain = binary.AppendVarint(plain, begun.MaxAge)
+	for _, text := range []string{begun.Whose, begun.Levels, begun.Base, begun.ReturnTo} {
 		plain = binary.AppendUvarint(plain, uint64(len(text)))
 		plain = append(plain, text...)
 	}

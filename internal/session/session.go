@@ -102,18 +102,18 @@ type Session struct {
 func (*Session) Format(f fmt.State, _ rune) { secret.Hide(f, "session") }
 
 // Record is what the session was made of.
-func (o *Session) Record() Hot {
+func (s *Session) Record() Hot {
 	return Hot{
-		Serial: o.Serial, Moments: o.Moments, Renewable: o.Renewable, Subject: o.user.Sub(),
-		User: o.user.Source(), Payload: o.payload.Source(), UserInfo: o.userInfo,
+		Serial: s.Serial, Moments: s.Moments, Renewable: s.Renewable, Subject: s.user.Sub(),
+		User: s.user.Source(), Payload: s.payload.Source(), UserInfo: s.userInfo,
 	}
 }
 
 // Until is when the session ends, whatever is done with it.
-func (o *Session) Until() time.Time { return o.until.Time() }
+func (s *Session) Until() time.Time { return s.until.Time() }
 
 // Ends is when the session ends unless it is used before.
-func (o *Session) Ends() time.Time { return min(o.IdleUntil, o.until).Time() }
+func (s *Session) Ends() time.Time { return min(s.IdleUntil, s.until).Time() }
 
 // Observer is told what an operator should know of sessions.
 type Observer interface {
