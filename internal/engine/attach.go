@@ -1,12 +1,6 @@
 package engine
 
-import (
-	"time"
-
-	"github.com/bar-tech/cognito/internal/fault"
-	"github.com/bar-tech/cognito/internal/session"
-	"github.com/bar-tech/cognito/internal/verify"
-)
+import "github.com/bar-tech/cognito/internal/session"
 
 // Leg 3 of the journey, on every request: the app asks who is there.
 
@@ -91,96 +85,4 @@ func (a *Engine) varyIfAnonymous(r Request, id *session.Identity) {
 		// for those that have none.
 		r.vary("Authorization")
 	}
-}
-
-// AccessToken is the raw token of whoever sent a request, never expired.
-func (a *Engine) AccessToken(r Request) (string, error) {
-	if id := a.Identity(r); id != nil && id.Bearer && id.Payload != nil {
-		if err := checkBearerExpiry(id, a.settings.Now()); err != nil {
-			return "", err
-		}
-		return id.Raw.Reveal(), nil
-	}
-	tokens, err := a.currentTokens(r)
-	return tokens.Access.Reveal(), err
-}
-
-// IDToken is the raw ID token of whoever is signed in, never expired.
-func (a *Engine) IDToken(r Request) (string, error) {
-	if id := a.Identity(r); id != nil && id.Bearer && id.Payload != nil {
-		return "", errNoIDToken
-	}
-	tokens, err := a.currentTokens(r)
-	return tokens.ID.Reveal(), err
-}
-
-var errNoIDToken = fault.Because(fault.ErrNotSignedIn, "the request has an access token, but no ID token")
-
-// currentTokens are those of the session that a request belongs to, renewed first if
-// they have expired.
-func (a *Engine) currentTokens(r Request) (session.Cold, error) {
-	current, err := a.sessionOf(r)
-	if err != nil {
-		return session.Cold{}, err
-	}
-	if current.Expires.Passed(a.settings.Now()) {
-		if current, err = a.renewals.Wait(current); err != nil {
-			return session.Cold{}, err
-		}
-		a.replaceIdentity(r, &current.Identity)
-	}
-	return a.tokensOf(current)
-}
-
-// tokensOf are a session's tokens, wherever they are.
-func (a *Engine) tokensOf(s *session.Session) (session.Cold, error) {
-	if s.Unsaved != nil {
-		return *s.Unsaved, nil
-	}
-	return a.sessions.ReadCold(&s.Handle)
-}
-
-// sessionOf is the session that a request belongs to.
-func (a *Engine) sessionOf(r Request) (*session.Session, error) {
-	id := a.Identity(r)
-	switch {
-	case id == nil:
-		return nil, errUncovered
-	case id.Session == nil:
-		return nil, id.Refusal()
-	}
-	return id.Session, nil
-}
-
-// Refresh renews the signed-in user's tokens now, and gives this request the new
-// claims.
-func (a *Engine) Refresh(r Request) error {
-	current, err := a.sessionOf(r)
-	if err != nil {
-		return err
-	}
-	renewed, err := a.renewals.Anew(current)
-	if err != nil {
-		return err
-	}
-	a.replaceIdentity(r, &renewed.Identity)
-	return nil
-}
-
-// SessionID names the session that a request belongs to, or is "".
-func (a *Engine) SessionID(r Request) string {
-	current, err := a.sessionOf(r)
-	if err != nil {
-		return ""
-	}
-	return current.Name()
-}
-
-// checkBearerExpiry is exact, without the leeway of the verification before: a token
-// that is passed on must not be refused at its destination.
-func checkBearerExpiry(id *session.Identity, now time.Time) error {
-	if now.Before(id.Payload.Time("exp")) {
-		return nil
-	}
-	return fault.Because(fault.ErrInvalidToken, "access token: %w", verify.ErrTokenExpired)
 }
