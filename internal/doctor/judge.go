@@ -159,16 +159,13 @@ func judgeToken(app App, got answer, without func() answer) []Finding {
 	}
 }
 
-// clockTolerance is the leeway that tokens are given.
-const clockTolerance = time.Minute
-
 func judgeClock(app App, got answer) []Finding {
 	sent, err := http.ParseTime(got.header.Get("Date"))
 	if got.err != nil || err != nil {
 		return nil
 	}
 	skew := app.Now().Sub(sent).Round(time.Second)
-	if skew.Abs() <= clockTolerance {
+	if skew.Abs() <= pool.SkewTolerated {
 		return nil
 	}
 	return []Finding{{codeClock, true, "Now", skew.String(), "this machine's clock differs from Cognito's, so valid tokens look as if they had expired or were not valid yet", "set the machine's clock (NTP)"}}

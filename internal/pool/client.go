@@ -42,8 +42,8 @@ const (
 	earlyWaiting       = 1024
 	earlyPatience      = 2 * time.Second
 	revocationsWaiting = 4096
-	// If more sessions are due while Cognito is slow, the rest are told at once to try
-	// again later.
+	// RenewalsWaiting is how many due renewals may wait. If more sessions are due while
+	// Cognito is slow, the rest are told at once to try again later.
 	RenewalsWaiting = 16384
 	// LongestWait bounds what a request waits for a renewal: a call to Cognito,
 	// and a second one if the answer to the first was lost.

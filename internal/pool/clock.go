@@ -8,9 +8,9 @@ import (
 	"github.com/bar-tech/cognito/internal/fault"
 )
 
-// skewTolerated is how far clocks may be apart before somebody has to act: the leeway
-// that tokens are given.
-const skewTolerated = time.Minute
+// SkewTolerated is how far the app's clock and Cognito's may be apart. It is the leeway
+// that tokens are given; beyond it, somebody has to act.
+const SkewTolerated = time.Minute
 
 // Clock compares the app's clock with Cognito's. If the app's clock is wrong, a token
 // that has expired on arrival, or was issued in the future, says nothing about its
@@ -42,7 +42,7 @@ func (c *Clock) heard(header http.Header) {
 		return
 	}
 	skew := sent.Sub(c.now()).Round(time.Second)
-	if skew.Abs() <= skewTolerated {
+	if skew.Abs() <= SkewTolerated {
 		c.skew.Store(0)
 		return
 	}

@@ -44,7 +44,7 @@ var (
 const (
 	// Leeway allows for clocks that differ. It applies only to verification: sessions
 	// end and tokens are renewed at the exact times.
-	Leeway = time.Minute
+	Leeway = pool.SkewTolerated
 	// longestToken is refused before it is split or decoded. AWS promises no
 	// limit; a hundred groups and fifty attributes stay well below.
 	longestToken = 256 << 10
