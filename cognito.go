@@ -73,13 +73,15 @@ func (a *Auth) settings(ownClock bool) engine.Settings {
 	c := a.config
 	return engine.Settings{
 		PoolAddress: withScheme(c.UserPoolDomain), ClientID: c.ClientID, UserPoolID: c.UserPoolID, ClientSecret: secret.Text(c.ClientSecret),
-		Issuer: c.Issuer, Regions: c.Regions, Scopes: c.Scopes, BaseURL: c.BaseURL,
-		LoginParameters: c.LoginParameters, Resource: c.Resource,
-		LoginPath: c.LoginPath, RedirectPath: c.RedirectPath, LogoutPath: c.LogoutPath, RefreshPath: c.RefreshPath, UserPath: c.UserPath,
-		AfterLogin: c.AfterLogin, AfterLogout: c.AfterLogout, AllowedOrigins: c.AllowedOrigins, AppName: c.AppName,
-		AmbiguousPaths: c.AllowAmbiguousPaths,
-		Storage:        c.Storage, OwnStorage: a.ownStorage != nil, CookieSessions: c.CookieSessions, MaxSessions: c.MaxSessions, RenewInRequest: c.RenewInRequest,
-		Keys: secret.NewKeys(c.Keys), CookieName: c.CookieName, BrowserSession: c.BrowserSession, Embedded: c.SameSite == "None", IdleTimeout: c.IdleTimeout, AbsoluteTimeout: c.AbsoluteTimeout,
+		Issuer: c.Issuer, Regions: c.Regions, Scopes: c.Scopes, Resource: c.Resource, LoginParameters: c.LoginParameters,
+
+		BaseURL: c.BaseURL, LoginPath: c.LoginPath, RedirectPath: c.RedirectPath, LogoutPath: c.LogoutPath, RefreshPath: c.RefreshPath, UserPath: c.UserPath,
+		AfterLogin: c.AfterLogin, AfterLogout: c.AfterLogout, AppName: c.AppName, AllowedOrigins: c.AllowedOrigins, AllowAmbiguousPaths: c.AllowAmbiguousPaths,
+
+		Storage: c.Storage, OwnStorage: a.ownStorage != nil, CookieSessions: c.CookieSessions, MaxSessions: c.MaxSessions,
+		RenewInRequest: c.RenewInRequest, Keys: secret.NewKeys(c.Keys), CookieName: c.CookieName, BrowserSession: c.BrowserSession,
+		Embedded: c.SameSite == "None", IdleTimeout: c.IdleTimeout, AbsoluteTimeout: c.AbsoluteTimeout,
+
 		Bearer: c.Bearer, BearerClientIDs: c.BearerClientIDs, Audience: c.Audience, UserInfo: c.UserInfo,
 		Logger: c.Logger, HTTPClient: c.HTTPClient, Now: c.Now, OwnClock: ownClock,
 	}

@@ -66,43 +66,42 @@ type Engine struct {
 // Format prints no secret.
 func (*Engine) Format(f fmt.State, _ rune) { secret.Hide(f, "engine") }
 
-// Settings are the app's, complete and valid. The root package documents them.
+// Settings are the app's, complete and valid, in the order of the root package's Config,
+// which documents them.
 type Settings struct {
-	PoolAddress  string // UserPoolDomain, as an address
-	ClientID     string
-	UserPoolID   string
-	ClientSecret secret.Text
-	Issuer       string   // the only one that counts, or ""
-	Regions      []string // further ones of the pool
-	Scopes       []string
-
-	BaseURL        string
-	LoginPath      string
-	RedirectPath   string
-	LogoutPath     string
-	RefreshPath    string
-	UserPath       string // or ""
-	AfterLogin     string
-	AfterLogout    string
-	AllowedOrigins []string
-
-	LoginParameters map[string]string
+	PoolAddress     string // UserPoolDomain, as an address
+	ClientID        string
+	UserPoolID      string
+	ClientSecret    secret.Text
+	Issuer          string   // the only one that counts, or ""
+	Regions         []string // further ones of the pool
+	Scopes          []string
 	Resource        string
-	AppName         string // on pages, or ""
+	LoginParameters map[string]string
+
+	BaseURL             string
+	LoginPath           string
+	RedirectPath        string
+	LogoutPath          string
+	RefreshPath         string
+	UserPath            string // or ""
+	AfterLogin          string
+	AfterLogout         string
+	AppName             string // on pages, or ""
+	AllowedOrigins      []string
+	AllowAmbiguousPaths bool
 
 	Storage         storage.Driver
 	OwnStorage      bool // the storage is in this process's memory, and nobody else's
-	Keys            secret.Keys
+	CookieSessions  bool // sessions travel in their cookies; there is no Storage
 	RenewInRequest  bool // nothing of ours outlives a request
 	MaxSessions     int  // of one user; 0: any number
-	CookieSessions  bool // sessions travel in their cookies; there is no Storage
+	Keys            secret.Keys
 	CookieName      string
 	BrowserSession  bool // the session's cookie ends with the browser
 	Embedded        bool // foreign pages may frame the app: cookies are SameSite=None
 	IdleTimeout     time.Duration
 	AbsoluteTimeout time.Duration
-
-	AmbiguousPaths bool // let pass
 
 	Bearer          bool
 	BearerClientIDs []string
@@ -198,7 +197,7 @@ func (a *Engine) Enter(r Request) (id *session.Identity, answered bool, err erro
 	if r.AnyCase {
 		r.Request.Header.Cookie("") // makes fasthttp look for "cookie" in any case, for all that follows
 	}
-	if !a.settings.AmbiguousPaths && web.IsAmbiguous(r.URI().PathOriginal()) {
+	if !a.settings.AllowAmbiguousPaths && web.IsAmbiguous(r.URI().PathOriginal()) {
 		return nil, true, a.refuse(r, errAmbiguousPath)
 	}
 	if to := a.route(r.Path); to != nil {
