@@ -10,10 +10,10 @@ import (
 
 // UserFrom returns the signed-in user, or nil. It uses the closest middleware
 // registered before the handler. If the app has several, use [Auth.UserFrom].
-func UserFrom(c *fiber.Ctx) *User { return userOf(nearest(c)) }
+func UserFrom(c *fiber.Ctx) *User { return userOf(nearestIdentity(c)) }
 
 // PayloadFrom returns the verified access token's claims, or nil.
-func PayloadFrom(c *fiber.Ctx) *Payload { return payloadOf(nearest(c)) }
+func PayloadFrom(c *fiber.Ctx) *Payload { return payloadOf(nearestIdentity(c)) }
 
 // AccessToken returns the user's access token, for calling other APIs for this
 // user. It is never expired: if necessary, it is renewed first. The error is
@@ -60,7 +60,7 @@ func SessionID(c *fiber.Ctx) string {
 // ([ErrCrossOrigin]), or its bearer token is refused ([ErrInvalidToken],
 // [ErrBearerMalformed]). It is nil if nobody has signed in, and if the session
 // has ended.
-func Err(c *fiber.Ctx) error { return errOf(nearest(c)) }
+func Err(c *fiber.Ctx) error { return errOf(nearestIdentity(c)) }
 
 // UserFrom is [UserFrom] for the users of this middleware.
 func (a *Auth) UserFrom(c *fiber.Ctx) *User { return userOf(a.engine.Identity(requestOf(c))) }
@@ -85,8 +85,8 @@ func (a *Auth) SessionID(c *fiber.Ctx) string { return a.engine.SessionID(reques
 // Err is [Err] for the users of this middleware.
 func (a *Auth) Err(c *fiber.Ctx) error { return errOf(a.engine.Identity(requestOf(c))) }
 
-// nearest is what the closest middleware found out, or nil.
-func nearest(c *fiber.Ctx) *session.Identity {
+// nearestIdentity is what the closest middleware found out, or nil.
+func nearestIdentity(c *fiber.Ctx) *session.Identity {
 	r := requestOf(c)
 	return engine.Nearest(r).Identity(r)
 }

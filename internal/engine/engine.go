@@ -137,7 +137,7 @@ type Hooks struct {
 	Challenge func(verifier string) string
 }
 
-// New makes no network call.
+// New makes an engine. It makes no network call.
 func New(s Settings, hooks Hooks) (*Engine, error) {
 	a := &Engine{
 		settings: s, hooks: hooks, endpoints: pool.NewEndpoints(s.PoolAddress), issuers: pool.NewIssuers(s.UserPoolID, s.Issuer, s.Regions), cookies: newCookies(s), trusted: trustedOrigins(s),

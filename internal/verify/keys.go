@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -109,10 +111,7 @@ func (s *Keys) KeyReadAll(ctx context.Context) ([]jwkset.JWK, error) {
 	if len(keys) != 1 {
 		return nil, jwkset.ErrKeyNotFound
 	}
-	for _, key := range keys {
-		return []jwkset.JWK{key}, nil
-	}
-	return nil, jwkset.ErrKeyNotFound
+	return slices.Collect(maps.Values(keys)), nil
 }
 
 // outOfReach is why there are no keys: an outage, or a pool that does not exist. If keys
