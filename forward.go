@@ -8,6 +8,7 @@ import (
 	"github.com/bar-tech/cognito/internal/engine"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/forward"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/gofiber/fiber/v2"
 )
 
@@ -106,7 +107,7 @@ func asFiber(err error) error {
 func withoutSecrets(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil {
-		return "[REDACTED]"
+		return secret.Redacted
 	}
 	u.RawQuery, u.Fragment = "", ""
 	return u.String()

@@ -10,6 +10,7 @@ import (
 	"github.com/bar-tech/cognito/internal/engine"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/forward"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/gofiber/fiber/v3"
 )
 
@@ -108,7 +109,7 @@ func asFiber(err error) error {
 func withoutSecrets(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil {
-		return "[REDACTED]"
+		return secret.Redacted
 	}
 	u.RawQuery, u.Fragment = "", ""
 	return u.String()
