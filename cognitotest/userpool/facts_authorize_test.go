@@ -161,6 +161,37 @@ func TestLevelsAsked(t *testing.T) {
 	}
 }
 
+// TestLevelsOutliveTheProcess: what a login has reached is in the tokens of the next
+// process, too, and is not asked for again.
+func TestLevelsOutliveTheProcess(t *testing.T) {
+	t.Parallel()
+	options := userpool.Options{Levels: true, Users: []userpool.User{{Username: "alice", Password: "wonderland", SecondFactor: true}}}
+	first := newParty(t, userpool.Client{}, options)
+	high := map[string]string{"acr_values": "urn:cognito:loa:3"}
+	b := first.pool.NewBrowser()
+	login := first.trade(b.Login(first.authorizeURL(high), "alice", "wonderland"))
+	state, err := first.pool.Save()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := userpool.NewUnstarted(options)
+	defer pool.Close()
+	if err := pool.Restore(state); err != nil {
+		t.Fatal(err)
+	}
+	pool.Start()
+	pool.AllowOrigin(first.origin)
+	second := *first
+	second.pool = pool
+	_, claims := decode(t, second.refresh(login["refresh_token"]).members["id_token"])
+	wantClaims(t, claims, map[string]any{"acr": "urn:cognito:loa:3", "amr": []any{"pwd", "otp", "mfa"}})
+	again, _ := http.NewRequest(http.MethodGet, second.authorizeURL(high), nil)
+	again.AddCookie(&http.Cookie{Name: "cognito", Value: sessionOf(b, first.pool.URL())})
+	if where, query := splitLocation(t, second.do(again)); query.Get("code") == "" {
+		t.Errorf("the next process asks again, at %s", where)
+	}
+}
+
 // TestLevelsOfOtherPlans (FACTS.md §1.1): a pool without levels does not ask again for
 // one, of a user who could reach it either.
 func TestLevelsOfOtherPlans(t *testing.T) {

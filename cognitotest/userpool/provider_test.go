@@ -1,6 +1,7 @@
 package userpool_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -169,14 +170,14 @@ func (p *party) logoutURL() string {
 // TestFederationOutlivesTheProcess: users, their identities and providers are saved.
 func TestFederationOutlivesTheProcess(t *testing.T) {
 	t.Parallel()
-	p := newFederation(t, userpool.Client{}, userpool.Options{})
+	p := newFederation(t, userpool.Client{}, userpool.Options{Levels: true})
 	b := p.pool.NewBrowser()
-	b.LoginAt("ADFS", p.authorizeURL(at("ADFS")), "123", "lutwidge")
+	login := p.trade(b.LoginAt("ADFS", p.authorizeURL(at("ADFS")), "123", "lutwidge"))
 	saved, err := p.pool.Save()
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := userpool.NewUnstarted(userpool.Options{})
+	next := userpool.NewUnstarted(userpool.Options{Levels: true})
 	defer next.Close()
 	if err := next.Restore(saved); err != nil {
 		t.Fatal(err)
@@ -191,6 +192,11 @@ func TestFederationOutlivesTheProcess(t *testing.T) {
 	}
 	if claims["identities"] == nil || len(next.Providers()) != 3 {
 		t.Errorf("the next process says %v of %v", claims, next.Providers())
+	}
+	later := *p
+	later.pool = next
+	if _, claims := decode(t, later.refresh(login["refresh_token"]).members["id_token"]); fmt.Sprint(claims["amr"]) != "[fed]" {
+		t.Errorf("after a refresh in the next process amr is %v", claims["amr"])
 	}
 }
 

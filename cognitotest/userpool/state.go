@@ -39,6 +39,8 @@ type savedFamily struct {
 	Scopes             []string
 	Nonce, Resource    string
 	AuthTime           time.Time
+	Level              int
+	Provider           string
 	OriginJTI, Browser string
 	Expires, Used      time.Time
 	Created            time.Time
@@ -54,6 +56,7 @@ type savedTicket struct {
 
 type savedSession struct {
 	Username, ClientID, Provider string
+	Level                        int
 	AuthTime, Expires            time.Time
 }
 
@@ -85,7 +88,7 @@ func (p *Pool) Save() ([]byte, error) {
 	}
 	for id, s := range p.sessions {
 		if now.Before(s.expires) {
-			saved.Sessions[id] = savedSession{s.username, s.clientID, s.provider, s.authTime, s.expires}
+			saved.Sessions[id] = savedSession{s.username, s.clientID, s.provider, s.level, s.authTime, s.expires}
 		}
 	}
 	return json.Marshal(saved)
@@ -118,7 +121,7 @@ func (p *Pool) savedFamilies(now time.Time) []savedFamily {
 		}
 		saved = append(saved, savedFamily{
 			ClientID: f.clientID, Username: f.username, Scopes: f.scopes, Nonce: f.nonce, Resource: f.resource,
-			AuthTime: f.authTime, OriginJTI: f.originJTI, Browser: f.browser, Created: f.created, Expires: f.expires, Used: f.used, Revoked: f.revoked,
+			AuthTime: f.authTime, Level: f.level, Provider: f.provider, OriginJTI: f.originJTI, Browser: f.browser, Created: f.created, Expires: f.expires, Used: f.used, Revoked: f.revoked,
 			Newest: newest[f], Tickets: tickets[f],
 		})
 	}
@@ -162,7 +165,7 @@ func (p *Pool) Restore(text []byte) error {
 	for id, s := range saved.Sessions {
 		p.sessions[id] = session{
 			username: s.Username, name: sessionName(sessionOfBrowser, id), clientID: s.ClientID,
-			provider: s.Provider, authTime: s.AuthTime, expires: s.Expires,
+			provider: s.Provider, level: s.Level, authTime: s.AuthTime, expires: s.Expires,
 		}
 	}
 	return nil
@@ -194,7 +197,7 @@ func (p *Pool) restoreFamily(s savedFamily) error {
 	f := &family{
 		grant: grant{
 			clientID: s.ClientID, username: s.Username, scopes: s.Scopes, nonce: s.Nonce, resource: s.Resource,
-			authTime: s.AuthTime, originJTI: s.OriginJTI, browser: s.Browser,
+			authTime: s.AuthTime, level: s.Level, provider: s.Provider, originJTI: s.OriginJTI, browser: s.Browser,
 		},
 		expires: s.Expires, created: s.Created, used: s.Used, revoked: s.Revoked,
 	}
