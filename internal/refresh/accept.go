@@ -44,6 +44,13 @@ func (r *Renewals) accept(ctx context.Context, current *session.Session, cold se
 		mine.cold.UnverifiedAccess, mine.cold.UnverifiedID = "", ""
 		saved = r.saveCold(handle, mine)
 	}
+	r.keepUnverified(handle, mine, saved)
+	return nil, fault.AsUnknown(err)
+}
+
+// keepUnverified keeps a refresh token whose tokens cannot be used yet. saved is what came
+// of storing it.
+func (r *Renewals) keepUnverified(handle *session.Handle, mine *tokens, saved error) {
 	if r.cookieSessions {
 		// The browser has to get the refresh token, because no other instance has it. Its
 		// cookie is set anew for a new serial.
@@ -57,7 +64,6 @@ func (r *Renewals) accept(ctx context.Context, current *session.Session, cold se
 			r.RevokeLater(mine.cold.Refresh.All()...)
 		}
 	}
-	return nil, fault.AsUnknown(err)
 }
 
 // saveCold stores only the cold record, together with the candidates of others, which

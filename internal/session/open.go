@@ -108,6 +108,17 @@ func (s *Store) unopened(handle *Handle, cause error) error {
 	return ErrUnopened
 }
 
+// Exists reports whether the storage has anything of a session, whether or not it
+// opens.
+func (s *Store) Exists(handle *Handle) (bool, error) {
+	for _, key := range []string{handle.Hot(), handle.cold()} {
+		if record, err := s.Storage.Get(key); err != nil || record != nil {
+			return record != nil, err
+		}
+	}
+	return false, nil
+}
+
 // limit holds a record to this app's limits besides those that it was written
 // with: they may have become shorter since.
 func (s *Store) limit(record *Hot) {

@@ -291,14 +291,3 @@ func (s *Store) Fresh(handle *Handle) (*Session, Cold, error) {
 	}
 	return hot, cold, err
 }
-
-// Exists reports whether the storage has anything of a session, whether or not it
-// opens.
-func (s *Store) Exists(handle *Handle) (bool, error) {
-	for _, key := range []string{handle.Hot(), handle.cold()} {
-		if record, err := s.Storage.Get(key); err != nil || record != nil {
-			return record != nil, err
-		}
-	}
-	return false, nil
-}
