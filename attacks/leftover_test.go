@@ -135,3 +135,26 @@ func TestEpilogueThatIsARequest(t *testing.T) {
 		}
 	}
 }
+
+// TestConnectionTakenOver: a handler that takes the connection over after a form in parts
+// gets it, since no request follows there.
+func TestConnectionTakenOver(t *testing.T) {
+	t.Parallel()
+	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
+		app.Post("/take", func(c *fiber.Ctx) error {
+			c.Context().Hijack(func(conn net.Conn) { fmt.Fprint(conn, "taken over") })
+			return nil
+		})
+	})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // or a defect hangs
+	body := "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--\r\n"
+	fmt.Fprintf(conn, "POST /take HTTP/1.1\r\nHost: %s\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n%s", conn.RemoteAddr(), len(body), body)
+	if all, err := io.ReadAll(conn); err != nil || !strings.HasSuffix(string(all), "taken over") {
+		t.Errorf("the connection brings %q, %v", all, err)
+	}
+}
