@@ -457,7 +457,7 @@ func newStripper(t *testing.T, prefix string) *stripper {
 		r.SetURL(target)
 		r.SetXForwarded()
 	}}
-	server := httptest.NewServer(http.StripPrefix(prefix, proxy))
+	server := httptest.NewServer(lab.ReadWhole(http.StripPrefix(prefix, proxy)))
 	t.Cleanup(server.Close)
 	s.url = strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
 	return s

@@ -420,7 +420,7 @@ func disguised(t *testing.T, pool *cognitotest.Pool) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewUnstartedServer(httputil.NewSingleHostReverseProxy(behind))
+	server := httptest.NewUnstartedServer(lab.ReadWhole(httputil.NewSingleHostReverseProxy(behind)))
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0) // refused handshakes
 	server.StartTLS()
 	t.Cleanup(server.Close)

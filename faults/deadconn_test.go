@@ -55,7 +55,7 @@ func deadConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	var calls, byHTTP2 atomic.Int32
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(behind) }}
+	proxy := lab.ReadWhole(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(behind) }})
 	t.Cleanup(http.DefaultTransport.(*http.Transport).CloseIdleConnections)
 	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		calls.Add(1)

@@ -28,10 +28,10 @@ func (l *lent) Read(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.over:
-		return 0, io.ErrUnexpectedEOF
 	case l.read:
 		return 0, io.EOF // what comes next on the connection is another request
+	case l.over:
+		return 0, io.ErrUnexpectedEOF // net/http gives up the connection to the upstream
 	}
 	n, err := l.from.Read(p)
 	if l.left > 0 {
@@ -85,7 +85,7 @@ func requestOf(ctx *fasthttp.RequestCtx, address *url.URL) (*http.Request, *lent
 		return r, body, func() { _ = connection.SetReadDeadline(time.Unix(1, 0)) }
 	}
 	whole := ctx.Request.Body()
-	body := &lent{from: bytes.NewReader(whole), left: -1, read: len(whole) == 0}
+	body := &lent{from: bytes.NewReader(whole), left: int64(len(whole)), read: len(whole) == 0}
 	if len(whole) > 0 {
 		r.Body, r.ContentLength = body, int64(len(whole))
 	}

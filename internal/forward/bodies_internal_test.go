@@ -22,6 +22,10 @@ func TestBodyEndsOnce(t *testing.T) {
 		if n, err := body.Read(make([]byte, 4)); n > 0 || !errors.Is(err, io.EOF) {
 			t.Errorf("%s: then %d bytes, %v", name, n, err)
 		}
+		body.withdraw(nil)
+		if n, err := body.Read(make([]byte, 4)); n > 0 || !errors.Is(err, io.EOF) {
+			t.Errorf("%s: and withdrawn %d bytes, %v", name, n, err)
+		}
 	}
 	withdrawn := &lent{from: connection, left: -1}
 	withdrawn.withdraw(nil)

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"sync"
 	"testing"
+
+	"github.com/bar-tech/cognito/internal/lab"
 )
 
 // front ends TLS for all sites of a scene and hands requests on by their host.
@@ -79,7 +81,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	site.ServeHTTP(w, r)
+	lab.ReadWhole(site).ServeHTTP(w, r)
 }
 
 // hostOf is the host of an address, with its port.
