@@ -232,7 +232,9 @@ func (a *Engine) Leave(r Request, id *session.Identity) {
 		if id.Cookie || id.Bearer {
 			markPersonal(r, id)
 		}
-		a.carry(r, a.seen(r))
+		if a.sealed != nil {
+			a.carry(r, a.seen(r))
+		}
 	}
 	a.finishTasks()
 }

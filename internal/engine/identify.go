@@ -135,12 +135,12 @@ func markPersonal(r Request, id *session.Identity) {
 	if id.Bearer {
 		by = headerAuthorization
 	}
-	if len(header.PeekBytes(headerVary)) == 0 {
+	if len(r.noted(headerVary)) == 0 {
 		header.SetCanonical(headerVary, by)
 	} else {
 		r.vary(string(by))
 	}
-	if id.Payload != nil && len(header.PeekBytes(headerCacheControl)) == 0 {
+	if id.Payload != nil && len(r.noted(headerCacheControl)) == 0 {
 		header.SetCanonical(headerCacheControl, privateNoStore)
 	}
 }

@@ -27,16 +27,23 @@ func (r Request) headers() web.Headers {
 	return web.Headers{RequestHeader: &r.Request.Header, AnyCase: r.AnyCase}
 }
 
-// cookieHeader is the request's first Cookie header. At every look fasthttp would put the
-// name in its canonical form, which costs more than the look: ours is in that form, and
-// so are the request's, unless the server keeps names as they were sent.
+// cookieHeader is the request's first Cookie header. When a server keeps names as they
+// were sent, fasthttp finds it in any case all the same (see Enter).
 func (r Request) cookieHeader() []byte {
-	header := &r.Request.Header
 	if r.AnyCase {
-		return header.PeekBytes(headerCookie)
+		return r.Request.Header.PeekBytes(headerCookie)
 	}
-	header.DisableNormalizing()
-	first := header.PeekBytes(headerCookie)
+	return web.PeekCanonical(&r.Request.Header, headerCookie)
+}
+
+// noted is the value of a header of the response.
+func (r Request) noted(name []byte) []byte {
+	header := &r.Response.Header
+	if r.AnyCase {
+		return header.PeekBytes(name)
+	}
+	header.DisableNormalizing() // as web.PeekCanonical does
+	first := header.PeekBytes(name)
 	header.EnableNormalizing()
 	return first
 }
@@ -52,8 +59,7 @@ func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 // vary notes that the answer depends on a header of the request (RFC 9110 section
 // 12.5.5).
 func (r Request) vary(field string) {
-	header := &r.Response.Header
-	noted := string(header.PeekBytes(headerVary))
+	noted := string(r.noted(headerVary))
 	for each := range strings.SplitSeq(noted, ",") {
 		if each = strings.TrimSpace(each); each == "*" || strings.EqualFold(each, field) {
 			return
@@ -62,7 +68,7 @@ func (r Request) vary(field string) {
 	if noted != "" {
 		field = noted + ", " + field
 	}
-	header.Set("Vary", field) // Set, for what the app noted may hold a line break
+	r.Response.Header.Set("Vary", field) // Set, for what the app noted may hold a line break
 }
 
 // redirect sends the browser on.

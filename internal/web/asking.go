@@ -43,8 +43,15 @@ func isSafe(method string) bool {
 	return method == "GET" || method == "HEAD" || method == "OPTIONS"
 }
 
+var headerUpgrade = []byte("Upgrade")
+
 func opensWebSocket(h Headers) bool {
-	upgrade := h.Peek("Upgrade")
+	var upgrade []byte
+	if h.AnyCase {
+		upgrade = h.Peek("Upgrade")
+	} else {
+		upgrade = PeekCanonical(h.RequestHeader, headerUpgrade)
+	}
 	return len(upgrade) > 0 && bytes.Contains(bytes.ToLower(upgrade), []byte("websocket"))
 }
 

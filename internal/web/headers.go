@@ -29,6 +29,16 @@ func (h Headers) Peek(name string) []byte {
 	return nil
 }
 
+// PeekCanonical returns the first header of a name that is in its canonical form, as all
+// names in the header must be. At every look fasthttp would put the name in that form,
+// which costs more than the look.
+func PeekCanonical(header *fasthttp.RequestHeader, name []byte) []byte {
+	header.DisableNormalizing()
+	first := header.PeekBytes(name)
+	header.EnableNormalizing()
+	return first
+}
+
 // PeekAll returns all headers of a name.
 func (h Headers) PeekAll(name string) [][]byte {
 	if !h.AnyCase {
