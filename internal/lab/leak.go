@@ -7,6 +7,8 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,10 +22,9 @@ const LeakOnPurpose = "COGNITO_TEST_LEAK_ON_PURPOSE"
 // the tests: after Close nothing of an Auth may run on, and tests clean up after
 // themselves.
 func Main(m *testing.M) {
-	// Parallel tests wait for time-outs more than they compute.
 	flag.Parse()
 	if flag.Lookup("test.parallel").Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
-		_ = flag.Set("test.parallel", "6")
+		_ = flag.Set("test.parallel", atOnce())
 	}
 	status := m.Run()
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
@@ -38,6 +39,16 @@ func Main(m *testing.M) {
 		}
 	}
 	os.Exit(status)
+}
+
+// atOnce is how many tests run at once. They wait for time-outs more than they compute,
+// unless the race detector makes them compute five times as much.
+func atOnce() string {
+	info, ok := debug.ReadBuildInfo()
+	if ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		return "6"
+	}
+	return "12"
 }
 
 // nobodysLeak matches goroutines of the test binary itself, and of libraries
