@@ -167,8 +167,8 @@ func TestTypedClaims(t *testing.T) {
 	}
 }
 
-// TestClaimsAreCopies is row O3: whatever an accessor returned may be written
-// to, down to the depths, and the claims stay as they are.
+// TestClaimsAreCopies: whatever an accessor returned may be written to, down to the
+// depths, and the claims stay as they are.
 func TestClaimsAreCopies(t *testing.T) {
 	const claims = `{"sub":"s","cognito:groups":["a","b"],"deep":{"list":[{"x":[1]}],"map":{"y":{"z":1}}},"scope":"p q"}`
 	user, payload := userWith(claims), payloadWith(claims)

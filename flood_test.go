@@ -9,9 +9,9 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// TestLoginFlood is rows A6, P7 and P8: strangers begin logins without end and never
-// return. Any storage takes 4,096 of a process and no more; further ones travel in
-// their cookies, and everybody can still log in, once with each.
+// TestLoginFlood: strangers begin logins without end and never return. Any storage
+// takes 4,096 of a process and no more; further ones travel in their cookies, and
+// everybody can still log in, once with each.
 func TestLoginFlood(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()

@@ -24,9 +24,8 @@ import (
 // Guards decide who may do what, and what everybody else is told: a person
 // gets a page, a script gets a status.
 
-// TestGroupLookalikes is the group half of row H11: a group counts by its
-// whole name, letter by letter, in a list of names; anything else in its place
-// is no group at all.
+// TestGroupLookalikes: a group counts by its whole name, letter by letter, in a list of
+// names; anything else in its place is no group at all.
 func TestGroupLookalikes(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
@@ -77,8 +76,8 @@ func TestGroupLookalikes(t *testing.T) {
 	}
 }
 
-// TestScopeLookalikes is the scope half of row H11: scopes are a text with
-// blanks between, and nothing else separates them (RFC 6749 section 3.3).
+// TestScopeLookalikes: scopes are a text with blanks between, and nothing else
+// separates them (RFC 6749 section 3.3).
 func TestScopeLookalikes(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeAPI(t)
@@ -151,8 +150,8 @@ func TestGuardsOfASession(t *testing.T) {
 	}
 }
 
-// TestEmptyGuards is row H11's last part: a guard that asks for nothing, or
-// for what nobody can have, is a mistake that shows when the app starts.
+// TestEmptyGuards: a guard that asks for nothing, or for what nobody can have, is a
+// mistake that shows when the app starts.
 func TestEmptyGuards(t *testing.T) {
 	t.Parallel()
 	auth := idleAuth(t)
@@ -286,9 +285,8 @@ func hearDefaultLog(t *testing.T) *lab.LockedBuffer {
 	return heard
 }
 
-// TestStreamsAndPrerenders is row A5 for the requests of today's browsers that
-// look like page visits and are none: they are told 401 and where to log in,
-// for an event stream or a WebSocket cannot follow a redirect to a page.
+// TestStreamsAndPrerenders: they are told 401 and where to log in, for an event stream
+// or a WebSocket cannot follow a redirect to a page.
 func TestStreamsAndPrerenders(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -541,9 +539,9 @@ func TestFreshLoginByScript(t *testing.T) {
 	})
 }
 
-// TestPreflight is row J4: the question whether another origin may ask is the
-// app's to answer, with its own CORS middleware. Without one, a guarded API
-// says no, and either way it says nothing else.
+// TestPreflight: the question whether another origin may ask is the app's to answer,
+// with its own CORS middleware. Without one, a guarded API says no, and either way it
+// says nothing else.
 func TestPreflight(t *testing.T) {
 	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
@@ -582,8 +580,8 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
-// TestChangesAtThePool is row D6: what an administrator changes is seen when
-// the tokens are next renewed, which is when they expire at the latest.
+// TestChangesAtThePool: what an administrator changes is seen when the tokens are next
+// renewed, which is when they expire at the latest.
 func TestChangesAtThePool(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {

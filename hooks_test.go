@@ -389,8 +389,8 @@ var wellKnownSubjects = sync.OnceValue(func() map[string]string {
 	return subjects
 })
 
-// TestAuditTrail is row M4: what an operator has to know is an event, once,
-// with what came of it, why, and who it was, as far as that is known.
+// TestAuditTrail: what an operator has to know is an event, once, with what came of it,
+// why, and who it was, as far as that is known.
 func TestAuditTrail(t *testing.T) {
 	t.Parallel()
 	diary := &eventDiary{}
@@ -499,8 +499,8 @@ func flipBit(s *lab.Store, key string) {
 	s.Plant(key, value)
 }
 
-// TestEventsTellNoSecrets is row M4's limit: whatever happens, an event holds
-// no token, code, cookie or address, in any way of printing it.
+// TestEventsTellNoSecrets: whatever happens, an event holds no token, code, cookie or
+// address, in any way of printing it.
 func TestEventsTellNoSecrets(t *testing.T) {
 	t.Parallel()
 	diary := &eventDiary{}

@@ -13,9 +13,8 @@ import (
 	"github.com/gofiber/storage/memory/v2"
 )
 
-// TestKeysAreJudged is row P1 at the start of the app: keys that are missing,
-// short, listed twice or obviously no secret are refused, with how to make one,
-// and without quoting them.
+// TestKeysAreJudged: keys that are missing, short, listed twice or obviously no secret
+// are refused, with how to make one, and without quoting them.
 func TestKeysAreJudged(t *testing.T) {
 	t.Parallel()
 	judge := func(keys ...string) error {
@@ -59,7 +58,8 @@ func TestKeysAreJudged(t *testing.T) {
 	}
 }
 
-// TestKeysPrintNowhere is row M2 for the keys of the app.
+// TestKeysPrintNowhere: whoever prints a config or an Auth does not print the app's
+// keys.
 func TestKeysPrintNowhere(t *testing.T) {
 	t.Parallel()
 	config := goodConfig()
@@ -89,8 +89,8 @@ func TestKeysPrintNowhere(t *testing.T) {
 	}
 }
 
-// TestConfigHoles is rows F28 and P19: settings that each look right, and cannot
-// work, or are not safe, together.
+// TestConfigHoles: settings that each look right, and cannot work, or are not safe,
+// together.
 func TestConfigHoles(t *testing.T) {
 	t.Parallel()
 	for name, each := range map[string]struct {
@@ -132,8 +132,8 @@ func TestConfigHoles(t *testing.T) {
 	}
 }
 
-// TestPreforkWithAMemoryStorage is row F28: the memory driver, given as Storage, is
-// no more shared by the processes than the default is.
+// TestPreforkWithAMemoryStorage: the memory driver, given as Storage, is no more shared
+// by the processes than the default is.
 func TestPreforkWithAMemoryStorage(t *testing.T) {
 	storage := memory.New()
 	t.Cleanup(func() { _ = storage.Close() })

@@ -202,7 +202,7 @@ func TestErrorThatAHandlerReturns(t *testing.T) {
 	if script["code"] != "not_signed_in" || script["login_url"] != "/login" {
 		t.Errorf("a script got %v", script)
 	}
-	// A form leaves its address, for the page could be reloaded there (row P3).
+	// A form leaves its address, for the page could be reloaded there.
 	form := s.Send(lab.Request{Method: "POST", Path: "/token", Header: map[string]string{"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}})
 	if form.StatusCode != http.StatusSeeOther || form.Target().Path != "/login" {
 		t.Errorf("a form got %s", lab.StatusLine(form))

@@ -166,8 +166,8 @@ func TestFartherMiddlewareOfAStranger(t *testing.T) {
 	}
 }
 
-// TestTwoPoolsSideBySide is row O3: a visitor may be signed in to both, to
-// one, or to none, and each guard and accessor speaks of its own.
+// TestTwoPoolsSideBySide: a visitor may be signed in to both, to one, or to none, and
+// each guard and accessor speaks of its own.
 func TestTwoPoolsSideBySide(t *testing.T) {
 	t.Parallel()
 	for name, hook := range map[string]func(*cognito.Config){"storages of their own": func(*cognito.Config) {}, "one storage": lab.On(lab.NewStore())} {
@@ -230,9 +230,8 @@ func TestTwoPoolsSideBySide(t *testing.T) {
 	}
 }
 
-// TestOnePoolChangesInAHandler is row O3 within one request: what a handler does
-// with one pool, be it a renewal or a logout, changes that pool's user and not
-// who the nearest middleware says is there.
+// TestOnePoolChangesInAHandler: what a handler does with one pool, be it a renewal or a
+// logout, changes that pool's user and not who the nearest middleware says is there.
 func TestOnePoolChangesInAHandler(t *testing.T) {
 	t.Parallel()
 	two := serveTwoPools(t)
@@ -244,10 +243,9 @@ func TestOnePoolChangesInAHandler(t *testing.T) {
 	two.mustRead("/after/nothing", "nobody "+nearest, staff, customer)
 }
 
-// TestLoginMixUp is row A9: an answer of one pool that reaches the other's
-// callback is refused there, even if the browser, or whoever plays with its
-// cookies, brings the ticket under the name that is looked for. No code goes
-// to a pool that did not issue it.
+// TestLoginMixUp: an answer of one pool that reaches the other's callback is refused
+// there, even if the browser, or whoever plays with its cookies, brings the ticket
+// under the name that is looked for. No code goes to a pool that did not issue it.
 func TestLoginMixUp(t *testing.T) {
 	t.Parallel()
 	for name, hook := range map[string]func(*cognito.Config){"storages of their own": func(*cognito.Config) {}, "one storage": lab.On(lab.NewStore())} {

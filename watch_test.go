@@ -49,6 +49,10 @@ func TestWatch(t *testing.T) {
 			if user, err := alice.User(); err != nil || user.Username() != "alice" {
 				t.Errorf("it says %v, %v", user, err)
 			}
+			next := s.Send(lab.Request{Path: "/", Cookies: []*http.Cookie{cookie}})
+			if carried, inCookie := next.Cookie(lab.IsSessionCookie) != nil, len(cookie.Value) > 100; carried != inCookie {
+				t.Errorf("the next response carries the renewed session: %v", carried)
+			}
 			token := pool.AccessToken("", "bob", nil)
 			bob := watchOf(lab.Request{Header: map[string]string{"Authorization": "Bearer " + token}})
 			if got, err := bob.AccessToken(); got != token || err != nil {

@@ -25,8 +25,7 @@ import (
 	"github.com/bar-tech/cognito/internal/lab"
 )
 
-// Attacks on what Cognito's endpoints answer, and on the way there: rows C9 to
-// C12.
+// Attacks on what Cognito's endpoints answer, and on the way there.
 
 // cannedAnswer is a good token response to a login, for its envelope to be
 // spoilt.
@@ -100,9 +99,9 @@ func zipped(size int) func(map[string]any) cognitotest.Fault {
 
 const mebibyte = 1 << 20
 
-// TestTokenResponseAbuse proves row C9: the tokens in each of these answers
-// are good, so what is refused is the envelope. One request is made each time,
-// whatever comes of it, and nothing of the answer is kept.
+// TestTokenResponseAbuse: the tokens in each of these answers are good, so what is
+// refused is the envelope. One request is made each time, whatever comes of it, and
+// nothing of the answer is kept.
 func TestTokenResponseAbuse(t *testing.T) {
 	t.Parallel()
 	l := newTokenLab(t)
@@ -202,8 +201,8 @@ func (l *tokenLab) attemptAnswered(answer func(good map[string]any) cognitotest.
 	return res, l.Pool.Calls(cognitotest.Token) - before
 }
 
-// TestTokenResponseFloodsMemory proves the cap of rows C9 and L2: a body of
-// 200 MB is not read to its end, let alone kept.
+// TestTokenResponseFloodsMemory: a body of 200 MB is not read to its end, let alone
+// kept.
 func TestTokenResponseFloodsMemory(t *testing.T) {
 	l := newTokenLab(t)
 	p := l.begin()
@@ -227,8 +226,8 @@ func allocatedBy(work func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// TestTokensForever proves the rest of row C9: whatever expires_in says, the
-// tokens' own exp decides, and then they are renewed.
+// TestTokensForever: whatever expires_in says, the tokens' own exp decides, and then
+// they are renewed.
 func TestTokensForever(t *testing.T) {
 	t.Parallel()
 	for _, said := range []any{nil, "3600", -1, json.RawMessage("9223372036854775808")} {
@@ -252,8 +251,8 @@ func TestTokensForever(t *testing.T) {
 	}
 }
 
-// TestCodeSpentTwice proves row C11: a code is sent once, in one style,
-// whatever the answer; a second try would hide why the first one failed.
+// TestCodeSpentTwice: a code is sent once, in one style, whatever the answer; a second
+// try would hide why the first one failed.
 func TestCodeSpentTwice(t *testing.T) {
 	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
@@ -289,7 +288,7 @@ func TestCodeSpentTwice(t *testing.T) {
 			}
 			if row.reason == cognito.ErrCodeRefused {
 				// With a storage that instances share, another one may have been
-				// faster (F4): the login begins again, once.
+				// faster: the login begins again, once.
 				if !leadsToCognito(l.Site, res) {
 					t.Fatalf("the code's refusal is answered with %s, want another login", lab.StatusLine(res))
 				}
@@ -312,8 +311,8 @@ func TestCodeSpentTwice(t *testing.T) {
 	}
 }
 
-// TestRefreshTokenSpentTwice proves row C11 for renewals: an answer is an
-// answer, also a bad one. The session outlives all but the definite refusal.
+// TestRefreshTokenSpentTwice: an answer is an answer, also a bad one. The session
+// outlives all but the definite refusal.
 func TestRefreshTokenSpentTwice(t *testing.T) {
 	t.Parallel()
 	oauth := func(status int, code string) cognitotest.Fault {
@@ -372,9 +371,9 @@ func canary(t *testing.T) (address string, hits func() int) {
 	}
 }
 
-// TestEndpointsRedirectAway proves row C10: an endpoint that answers with a
-// redirect to another host does not get the code, the verifier, the refresh
-// token or the client secret sent there.
+// TestEndpointsRedirectAway: an endpoint that answers with a redirect to another host
+// does not get the code, the verifier, the refresh token or the client secret sent
+// there.
 func TestEndpointsRedirectAway(t *testing.T) {
 	t.Parallel()
 	for _, endpoint := range []cognitotest.Endpoint{cognitotest.Token, cognitotest.JWKS, cognitotest.UserInfo} {
@@ -398,8 +397,8 @@ func TestEndpointsRedirectAway(t *testing.T) {
 	}
 }
 
-// TestRevocationRedirectsAway proves row C10 for the refresh token of a login
-// that was refused.
+// TestRevocationRedirectsAway: the refresh token of a login that was refused does not
+// follow a redirect.
 func TestRevocationRedirectsAway(t *testing.T) {
 	t.Parallel()
 	address, hits := canary(t)
@@ -427,9 +426,9 @@ func disguised(t *testing.T, pool *cognitotest.Pool) *httptest.Server {
 	return server
 }
 
-// TestTokenEndpointWithForgedCertificate proves row C12: a host that cannot
-// prove its name gets neither code nor verifier. With its certificate among
-// the trusted ones the same login succeeds.
+// TestTokenEndpointWithForgedCertificate: a host that cannot prove its name gets
+// neither code nor verifier. With its certificate among the trusted ones the same login
+// succeeds.
 func TestTokenEndpointWithForgedCertificate(t *testing.T) {
 	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
@@ -453,8 +452,8 @@ func TestTokenEndpointWithForgedCertificate(t *testing.T) {
 	trusting.mustLogIn()
 }
 
-// TestKeysWithForgedCertificate proves row C12 for the signing keys, which
-// decide everything else.
+// TestKeysWithForgedCertificate: the signing keys, which decide everything else, are
+// taken from no host that cannot prove its name.
 func TestKeysWithForgedCertificate(t *testing.T) {
 	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
@@ -472,9 +471,8 @@ func TestKeysWithForgedCertificate(t *testing.T) {
 	trusting.mustJudge(raw, nil)
 }
 
-// TestUnsafeTransportConfigured proves the rest of row C12: settings that
-// would switch these checks off are refused before the first request, by the
-// name of the field.
+// TestUnsafeTransportConfigured: settings that would switch these checks off are
+// refused before the first request, by the name of the field.
 func TestUnsafeTransportConfigured(t *testing.T) {
 	t.Parallel()
 	trusting := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}

@@ -31,8 +31,8 @@ func asBrowser(site, origin, referer string, more ...string) map[string]string {
 	return header
 }
 
-// TestWhatFirefoxCallsTyped is row E1: a sibling's form that its own server redirects
-// to the app, without referrer, reaches it as if typed in. The handler never runs.
+// TestWhatFirefoxCallsTyped: a sibling's form that its own server redirects to the app,
+// without referrer, reaches it as if typed in. The handler never runs.
 func TestWhatFirefoxCallsTyped(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -47,8 +47,8 @@ func TestWhatFirefoxCallsTyped(t *testing.T) {
 	}
 }
 
-// TestBehindAServiceWorker is rows E2 and E3: past a worker that passes navigations
-// on, pages still go to log in and come back, and a sibling's form has no user.
+// TestBehindAServiceWorker: past a worker that passes navigations on, pages still go to
+// log in and come back, and a sibling's form has no user.
 func TestBehindAServiceWorker(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -72,9 +72,9 @@ func TestBehindAServiceWorker(t *testing.T) {
 	s.MustBe("alice", alice)
 }
 
-// TestForcedLogout is row E4: whatever another site makes a browser say, by
-// redirects, reloads or workers, the visitor is asked first. A form of nobody known
-// that brings no cookie takes none away.
+// TestForcedLogout: whatever another site makes a browser say, by redirects, reloads or
+// workers, the visitor is asked first. A form of nobody known that brings no cookie
+// takes none away.
 func TestForcedLogout(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -102,8 +102,8 @@ func TestForcedLogout(t *testing.T) {
 	s.MustBe("", alice)
 }
 
-// TestPrefetchedLogout is row F11: however a prefetcher or a link preview spells what
-// it does, it signs nobody out and begins no login.
+// TestPrefetchedLogout: however a prefetcher or a link preview spells what it does, it
+// signs nobody out and begins no login.
 func TestPrefetchedLogout(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -122,8 +122,8 @@ func TestPrefetchedLogout(t *testing.T) {
 	s.MustLogOut(s.Send(lab.LogOut(alice)))
 }
 
-// TestHeaderNamesAsSent is row F3: an app that keeps header names as they were sent,
-// behind a proxy that sends them in small letters, is protected all the same.
+// TestHeaderNamesAsSent: an app that keeps header names as they were sent, behind a
+// proxy that sends them in small letters, is protected all the same.
 func TestHeaderNamesAsSent(t *testing.T) {
 	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
@@ -169,9 +169,9 @@ func TestHeaderNamesAsSent(t *testing.T) {
 	}
 }
 
-// TestRefusedFormLeavesItsAddress is row P3: the answer to a refused form lies at
-// another address, before the app's own error page could reload it: browsers would
-// send the forged body again, as the app's own.
+// TestRefusedFormLeavesItsAddress: the answer to a refused form lies at another
+// address, before the app's own error page could reload it: browsers would send the
+// forged body again, as the app's own.
 func TestRefusedFormLeavesItsAddress(t *testing.T) {
 	t.Parallel()
 	asked := 0
@@ -226,8 +226,8 @@ func TestInventedRefusal(t *testing.T) {
 	}
 }
 
-// TestFormAfterTheSessionEnded is row F21: the browser shows a page that says so, with
-// a way to sign in that comes back to the form.
+// TestFormAfterTheSessionEnded: the browser shows a page that says so, with a way to
+// sign in that comes back to the form.
 func TestFormAfterTheSessionEnded(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -249,8 +249,8 @@ func TestFormAfterTheSessionEnded(t *testing.T) {
 	v.MustBeSignedIn()
 }
 
-// TestAmbiguousPaths is row P5: a guard on a prefix and a file server behind it see
-// the same path, or nobody sees it.
+// TestAmbiguousPaths: a guard on a prefix and a file server behind it see the same
+// path, or nobody sees it.
 func TestAmbiguousPaths(t *testing.T) {
 	t.Parallel()
 	furnish := func(app *fiber.App, _ *cognito.Auth) {
@@ -282,8 +282,8 @@ func TestAmbiguousPaths(t *testing.T) {
 	}
 }
 
-// TestLogoutEndsEverySession is row F2 for a logout: of several cookies of our name
-// nothing tells which is the visitor's, so none of their sessions lives on.
+// TestLogoutEndsEverySession: of several cookies of our name nothing tells which is the
+// visitor's, so none of their sessions lives on.
 func TestLogoutEndsEverySession(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)

@@ -17,12 +17,11 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// Attacks on logins in progress, and what field reports say about them: the rows
-// P and F of the security checklist.
+// Attacks on logins in progress, and what field reports say about them.
 
-// TestTabsRestoredAtOnce is row P14: a browser restores twenty tabs, or forty, and
-// all of them log in at once, with the same cookies or none. The cookies stay few,
-// and the visitor lands signed in at whichever tab they sign in.
+// TestTabsRestoredAtOnce: a browser restores twenty tabs, or forty, and all of them log
+// in at once, with the same cookies or none. The cookies stay few, and the visitor
+// lands signed in at whichever tab they sign in.
 func TestTabsRestoredAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, many := range []int{20, 40} {
@@ -52,8 +51,8 @@ func TestTabsRestoredAtOnce(t *testing.T) {
 	}
 }
 
-// TestLostTabRestartsOnce is row P14's limit: a login begins again by itself once.
-// What comes back without a ticket then is answered with a page, and not sent round.
+// TestLostTabRestartsOnce: a login begins again by itself once. What comes back without
+// a ticket then is answered with a page, and not sent round.
 func TestLostTabRestartsOnce(t *testing.T) {
 	t.Parallel()
 	var refused refusals
@@ -74,9 +73,9 @@ func TestLostTabRestartsOnce(t *testing.T) {
 	mustSignIn(t, "the other tab", s.Finish(lab.Answered(s, open, "alice")))
 }
 
-// TestFullJarFits is row P14: with eight of the longest tickets, a session and what
-// browsers send anyway, the header still fits into the 4 KB that Fiber reads by
-// default; with sessions in two cookies, into the 16 KB that the manual asks for.
+// TestFullJarFits: with eight of the longest tickets, a session and what browsers send
+// anyway, the header still fits into the 4 KB that Fiber reads by default; with
+// sessions in two cookies, into the 16 KB that the manual asks for.
 func TestFullJarFits(t *testing.T) {
 	t.Parallel()
 	const name = "__Host-cognito_0123456789ab"
@@ -123,8 +122,8 @@ func mustTakeFullJar(t *testing.T, hook func(*cognito.Config), longestTicket, bu
 	}
 }
 
-// TestFloodOfLongLogins is rows P7 and P8: what strangers make the storage keep is
-// bounded in bytes too, and within the flood a visitor still logs in.
+// TestFloodOfLongLogins: what strangers make the storage keep is bounded in bytes too,
+// and within the flood a visitor still logs in.
 func TestFloodOfLongLogins(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -157,8 +156,8 @@ func newRequest(s *lab.Site, path string) *http.Request {
 	return request
 }
 
-// TestForgedOverflow is row P8's price: an attempt in a cookie opens for its state
-// alone, and in this process alone; changed in one letter it is none.
+// TestForgedOverflow: an attempt in a cookie opens for its state alone, and in this
+// process alone; changed in one letter it is none.
 func TestForgedOverflow(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t, lab.InMemory)
@@ -197,8 +196,8 @@ func flipped(text string) string {
 	return text[:40] + "A" + text[41:]
 }
 
-// TestSlowSignUp is row F7: a sign-up that takes eleven minutes ends where it was
-// going, by way of one more login that asks nothing.
+// TestSlowSignUp: a sign-up that takes eleven minutes ends where it was going, by way
+// of one more login that asks nothing.
 func TestSlowSignUp(t *testing.T) {
 	t.Parallel()
 	var refused refusals
@@ -228,8 +227,8 @@ func TestSlowSignUp(t *testing.T) {
 	}
 }
 
-// TestForgedReturnInTicket is row F7's price: where a lost login wanted to go is
-// read from its cookie, so it is judged like a link.
+// TestForgedReturnInTicket: where a lost login wanted to go is read from its cookie, so
+// it is judged like a link.
 func TestForgedReturnInTicket(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -249,9 +248,9 @@ func TestForgedReturnInTicket(t *testing.T) {
 	}
 }
 
-// TestLoginInFrame is row P15: frames of a sibling subdomain begin logins until the
-// visitor's own has lost its slot. The login and the callback are answered at the
-// window's top only, or in a frame of the app's own page.
+// TestLoginInFrame: frames of a sibling subdomain begin logins until the visitor's own
+// has lost its slot. The login and the callback are answered at the window's top only,
+// or in a frame of the app's own page.
 func TestLoginInFrame(t *testing.T) {
 	t.Parallel()
 	var refused refusals
@@ -283,9 +282,9 @@ func TestLoginInFrame(t *testing.T) {
 	}}))
 }
 
-// TestLongDeepLink is row F12: 120 kanji are more than a kilobyte in an address, and
-// the visitor comes back to it all the same, from a guard and from a link. What is
-// longer than two is told in the log.
+// TestLongDeepLink: 120 kanji are more than a kilobyte in an address, and the visitor
+// comes back to it all the same, from a guard and from a link. What is longer than two
+// is told in the log.
 func TestLongDeepLink(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {

@@ -127,8 +127,8 @@ func TestBearerAccessToken(t *testing.T) {
 	}
 }
 
-// bearerForgeries are tokens that no API of this client may accept, rows H1
-// and C1 to C4. Every one but the first few is signed with the pool's own key.
+// bearerForgeries are tokens that no API of this client may accept. Every one but the
+// first few is signed with the pool's own key.
 var bearerForgeries = []struct {
 	name string
 	tell func(*cognitotest.UnsignedToken)
@@ -175,9 +175,9 @@ var bearerForgeries = []struct {
 func ownKey(key *rsa.PrivateKey) any      { return key }
 func publicBytes(key *rsa.PrivateKey) any { return publicPEM(key) }
 
-// TestBearerForgeries proves row H1: whatever is not an access token of this
-// pool and client is answered 401 with the challenge that makes a program get
-// a new one; neither a good cookie nor a browser's headers change that (H6).
+// TestBearerForgeries: whatever is not an access token of this pool and client is
+// answered 401 with the challenge that makes a program get a new one; neither a good
+// cookie nor a browser's headers change that.
 func TestBearerForgeries(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeAPI(t)
@@ -210,8 +210,8 @@ func TestBearerForgeries(t *testing.T) {
 	}
 }
 
-// TestBearerTokensOfOthers is row H1 with tokens that others really hold: an
-// ID token of the same user, tokens of another client and of another pool.
+// TestBearerTokensOfOthers has tokens that others really hold: an ID token of the same
+// user, tokens of another client and of another pool.
 func TestBearerTokensOfOthers(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeAPI(t)
@@ -236,11 +236,10 @@ func TestBearerTokensOfOthers(t *testing.T) {
 	mustAdmit(s, "alice", s.Pool.AccessToken("", "alice", nil))
 }
 
-// TestBearerHeaderSpellings proves row H4 on the wire: the header holds one
-// scheme, blanks and one token, or the request is malformed. Readers disagree
-// about everything else, so a proxy and we might see two different users. What
-// names another scheme is not ours to judge. The visitor's cookie is bob's:
-// only where no bearer token was sent does it count.
+// TestBearerHeaderSpellings: the header holds one scheme, blanks and one token, or the
+// request is malformed. Readers disagree about everything else, so a proxy and we might
+// see two different users. What names another scheme is not ours to judge. The
+// visitor's cookie is bob's: only where no bearer token was sent does it count.
 func TestBearerHeaderSpellings(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeAPI(t)
@@ -327,10 +326,10 @@ func TestBearerHeaderSpellings(t *testing.T) {
 	}
 }
 
-// TestEmptyHeaderHidesABearer is rows H4 and H6: an empty Authorization header in
-// front of the real one. Where it lands in a server's memory decides whether
-// fasthttp tells it from none, so every place is tried, on servers that have
-// used none of them yet. It must not make the request the cookie's.
+// TestEmptyHeaderHidesABearer: an empty Authorization header in front of the real one.
+// Where it lands in a server's memory decides whether fasthttp tells it from none, so
+// every place is tried, on servers that have used none of them yet. It must not make
+// the request the cookie's.
 func TestEmptyHeaderHidesABearer(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t)
@@ -368,8 +367,8 @@ func exchange(s *lab.Site, line, headers string) *lab.Answer {
 	return &lab.Answer{Response: res, Text: string(body)}
 }
 
-// TestBearerTokenOutsideOfTheHeader proves the rest of row H4: tokens in
-// addresses and forms end up in logs and histories, so they count for nothing.
+// TestBearerTokenOutsideOfTheHeader: tokens in addresses and forms end up in logs and
+// histories, so they count for nothing.
 func TestBearerTokenOutsideOfTheHeader(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeAPI(t)
@@ -382,8 +381,8 @@ func TestBearerTokenOutsideOfTheHeader(t *testing.T) {
 	mustAdmit(s, "alice", token)
 }
 
-// TestBearerSwitchedOff proves that the header means nothing without Bearer,
-// neither a user nor another session. Whoever sends it anyway is told (F27).
+// TestBearerSwitchedOff proves that the header means nothing without Bearer, neither a
+// user nor another session. Whoever sends it anyway is told.
 func TestBearerSwitchedOff(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeAPI(t, func(c *cognito.Config) { c.Bearer = false })
@@ -395,9 +394,8 @@ func TestBearerSwitchedOff(t *testing.T) {
 	s.MustSay("bob", s.Bring("/me", token, v.SessionCookie()))
 }
 
-// TestBearerChallenges is row H5: each way to be refused has its status and
-// its challenge, so that a program knows whether to get a token, another
-// token, or none.
+// TestBearerChallenges: each way to be refused has its status and its challenge, so
+// that a program knows whether to get a token, another token, or none.
 func TestBearerChallenges(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeAPI(t)
@@ -453,8 +451,8 @@ func TestChallengeIsForPrograms(t *testing.T) {
 	}
 }
 
-// TestBearerNeverFallsBack is row H6 in all directions: a request with a token
-// is the token's, whatever its cookie would say.
+// TestBearerNeverFallsBack: a request with a token is the token's, whatever its cookie
+// would say.
 func TestBearerNeverFallsBack(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeAPI(t)
@@ -478,9 +476,9 @@ func TestBearerNeverFallsBack(t *testing.T) {
 	s.MustSay("bob", s.Me(bob))
 }
 
-// TestBearerEveryByteChanged is the sharpest form of row C2 for bearer tokens:
-// no byte of a valid token, though it is remembered, can be exchanged for any
-// other. Under the race detector, which makes it slow, single bits are flipped.
+// TestBearerEveryByteChanged: no byte of a valid token, though it is remembered, can be
+// exchanged for any other. Under the race detector, which makes it slow, single bits
+// are flipped.
 func TestBearerEveryByteChanged(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeAPI(t)
@@ -590,9 +588,8 @@ func TestBearerAudience(t *testing.T) {
 	}
 }
 
-// TestMachineToken is the last part of row H11: a machine client's token has
-// no user in it, so it passes no guard that wants one, whatever it claims, and
-// passes those that ask for scopes.
+// TestMachineToken: a machine client's token has no user in it, so it passes no guard
+// that wants one, whatever it claims, and passes those that ask for scopes.
 func TestMachineToken(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeAPI(t, func(c *cognito.Config) { c.BearerClientIDs = []string{"machine"} })
@@ -661,8 +658,8 @@ func TestBearerKeysOutOfReach(t *testing.T) {
 	}
 }
 
-// TestRememberedTokenExpires is the heart of row H8: a token that was verified
-// is not verified again, but its expiry counts at every request.
+// TestRememberedTokenExpires: a token that was verified is not verified again, but its
+// expiry counts at every request.
 func TestRememberedTokenExpires(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeAPI(t)
@@ -677,9 +674,9 @@ func TestRememberedTokenExpires(t *testing.T) {
 	mustAdmit(s, "alice", s.Pool.AccessToken("", "alice", nil))
 }
 
-// TestRememberedTokenOfAWithdrawnKey is row H10: what is remembered of tokens
-// does not outlive the key that signed them, neither when the new key set is
-// read for another token, nor when nobody but the old token ever comes.
+// TestRememberedTokenOfAWithdrawnKey: what is remembered of tokens does not outlive the
+// key that signed them, neither when the new key set is read for another token, nor
+// when nobody but the old token ever comes.
 func TestRememberedTokenOfAWithdrawnKey(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeAPI(t)
@@ -701,8 +698,8 @@ func TestRememberedTokenOfAWithdrawnKey(t *testing.T) {
 	mustAdmit(s, "bob", s.Pool.AccessToken("", "bob", nil))
 }
 
-// TestRememberedTokenAndANewKeySet is row H10 at the moment of the change: the
-// key set that another token made us read decides about remembered ones too.
+// TestRememberedTokenAndANewKeySet: the key set that another token made us read decides
+// about remembered ones too.
 func TestRememberedTokenAndANewKeySet(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeAPI(t)
@@ -717,8 +714,8 @@ func TestRememberedTokenAndANewKeySet(t *testing.T) {
 	mustAdmit(s, "bob", next)
 }
 
-// TestTokenRememberedElsewhere is row H8 between middlewares: what one has
-// verified is nothing to another with other rules.
+// TestTokenRememberedElsewhere: what one has verified is nothing to another with other
+// rules.
 func TestTokenRememberedElsewhere(t *testing.T) {
 	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
@@ -736,9 +733,8 @@ func TestTokenRememberedElsewhere(t *testing.T) {
 	mustAdmit(second, "alice", pool.AccessToken("second", "alice", nil))
 }
 
-// TestRememberedTokensOfManyUsers is row O1 for bearer tokens: with hundreds
-// of users at once, each answer is the bearer's own, also while the key set
-// changes and tokens are forgotten.
+// TestRememberedTokensOfManyUsers: with hundreds of users at once, each answer is the
+// bearer's own, also while the key set changes and tokens are forgotten.
 func TestRememberedTokensOfManyUsers(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeAPI(t)
@@ -787,9 +783,8 @@ func bringBy(client *http.Client, address, token string) (user string, err error
 	return who.User, err
 }
 
-// TestBearerPastTheDoor proves row E6's exception: a token is not sent by the
-// browser on its own, so a request that brings one may come from anywhere, and
-// the cookie's rule does not touch it.
+// TestBearerPastTheDoor: a token is not sent by the browser on its own, so a request
+// that brings one may come from anywhere, and the cookie's rule does not touch it.
 func TestBearerPastTheDoor(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeAPI(t)

@@ -22,8 +22,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// Attacks on the way back from Cognito: rows B1 to B12 and A9 of the security
-// checklist, and the table of callbacks, row by row.
+// Attacks on the way back from Cognito.
 
 // mustNotSignIn reports an answer that begins a session.
 func mustNotSignIn(t *testing.T, what string, r *lab.Answer) {
@@ -82,10 +81,9 @@ func (a *arrivals) hook(c *cognito.Config) {
 	}
 }
 
-// TestLoginCSRF is row B2: the attacker logs in as themselves, keeps the
-// callback from being sent, and has the victim's browser open it. The victim
-// would go on in the attacker's account. Only the browser that began a login
-// has the cookie to finish it.
+// TestLoginCSRF: the attacker logs in as themselves, keeps the callback from being
+// sent, and has the victim's browser open it. The victim would go on in the attacker's
+// account. Only the browser that began a login has the cookie to finish it.
 func TestLoginCSRF(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -157,8 +155,8 @@ func TestStrayCallbackWhileSignedIn(t *testing.T) {
 	mustSignIn(t, "the login in progress", s.Finish(own, session))
 }
 
-// TestStateMissingOrWrong is row B1: a callback whose state is missing, wrong,
-// or empty where nothing was stored either, must match no login.
+// TestStateMissingOrWrong: a callback whose state is missing, wrong, or empty where
+// nothing was stored either, must match no login.
 func TestStateMissingOrWrong(t *testing.T) {
 	t.Parallel()
 	var refused refusals
@@ -213,9 +211,9 @@ func callbackQuery(p *lab.PendingLogin, name string) string {
 	return u.Query().Get(name)
 }
 
-// TestDoubleClick is row B3: the same callback arrives fifty times at once. The
-// code is spent once, and everybody gets what it has earned, cookie included;
-// a duplicate that claims an error instead changes nothing.
+// TestDoubleClick: the same callback arrives fifty times at once. The code is spent
+// once, and everybody gets what it has earned, cookie included; a duplicate that claims
+// an error instead changes nothing.
 func TestDoubleClick(t *testing.T) {
 	t.Parallel()
 	var arrived arrivals
@@ -263,8 +261,8 @@ func TestDoubleClick(t *testing.T) {
 	}
 }
 
-// TestDoubleClickFails is row B3: duplicates share a failure as well, and the
-// code is not tried again for them.
+// TestDoubleClickFails: duplicates share a failure as well, and the code is not tried
+// again for them.
 func TestDoubleClickFails(t *testing.T) {
 	t.Parallel()
 	var arrived arrivals
@@ -325,10 +323,9 @@ func askOn(s *lab.Site, conn net.Conn, target string, cookies ...*http.Cookie) *
 	return &lab.Answer{Response: res, Text: string(body)}
 }
 
-// TestLateDoubleClick is row B3: a duplicate that was on its way before the
-// answer existed still gets it. One that sets out later is a replay, be it on
-// a new connection or on one that has served before; and only the cookie's
-// owner gets anything at all.
+// TestLateDoubleClick: a duplicate that was on its way before the answer existed still
+// gets it. One that sets out later is a replay, be it on a new connection or on one
+// that has served before; and only the cookie's owner gets anything at all.
 func TestLateDoubleClick(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -351,9 +348,9 @@ func TestLateDoubleClick(t *testing.T) {
 	}
 }
 
-// TestStolenFlight is rows B2 and B3: the attacker has seen the callback's
-// address, but not the cookie, and sends it while the victim's own request is
-// being dealt with. Sharing the answer with that would hand over the session.
+// TestStolenFlight: the attacker has seen the callback's address, but not the cookie,
+// and sends it while the victim's own request is being dealt with. Sharing the answer
+// with that would hand over the session.
 func TestStolenFlight(t *testing.T) {
 	t.Parallel()
 	var arrived arrivals
@@ -386,10 +383,9 @@ func TestStolenFlight(t *testing.T) {
 	}
 }
 
-// TestCallbackReplay is row B3 and the fourth row of the table: a callback that
-// was used before, as the back button sends it. Whoever is signed in goes home;
-// whoever is not logs in again, once, and then sees the page. No code is ever
-// sent to Cognito twice.
+// TestCallbackReplay: a callback that was used before, as the back button sends it.
+// Whoever is signed in goes home; whoever is not logs in again, once, and then sees the
+// page. No code is ever sent to Cognito twice.
 func TestCallbackReplay(t *testing.T) {
 	t.Parallel()
 	var refused refusals
@@ -419,8 +415,8 @@ func TestCallbackReplay(t *testing.T) {
 	mustSignIn(t, "a login afresh", s.Finish(lab.Halfway(s, "alice")))
 }
 
-// TestCallbackTooLate is row B3: a login must be finished within ten minutes,
-// by the record's own clock, for not every storage forgets in time.
+// TestCallbackTooLate: a login must be finished within ten minutes, by the record's own
+// clock, for not every storage forgets in time.
 func TestCallbackTooLate(t *testing.T) {
 	t.Parallel()
 	storage := newBrittleStorage() // forgets nothing
@@ -448,9 +444,9 @@ func TestCallbackTooLate(t *testing.T) {
 	}
 }
 
-// TestCodeInjection is row B4: the attacker has got hold of a victim's code and
-// puts it into a login of their own. The code is bound to the victim's
-// verifier, so Cognito refuses it.
+// TestCodeInjection: the attacker has got hold of a victim's code and puts it into a
+// login of their own. The code is bound to the victim's verifier, so Cognito refuses
+// it.
 func TestCodeInjection(t *testing.T) {
 	t.Parallel()
 	var refused refusals
@@ -467,8 +463,8 @@ func TestCodeInjection(t *testing.T) {
 	}
 }
 
-// TestCodeOfAnotherNonce is row B4 as well: should Cognito not check PKCE, the
-// nonce still tells that the tokens were made for another login.
+// TestCodeOfAnotherNonce: should Cognito not check PKCE, the nonce still tells that the
+// tokens were made for another login.
 func TestCodeOfAnotherNonce(t *testing.T) {
 	t.Parallel()
 	var refused refusals
@@ -493,9 +489,9 @@ func TestCodeOfAnotherNonce(t *testing.T) {
 	}
 }
 
-// TestMalformedCallback is row B5: of a parameter given twice Fiber returns the
-// first and others the last; bytes outside the protocol's alphabet, and sizes
-// without end, are no answers of Cognito. The login in progress stays.
+// TestMalformedCallback: of a parameter given twice Fiber returns the first and others
+// the last; bytes outside the protocol's alphabet, and sizes without end, are no
+// answers of Cognito. The login in progress stays.
 func TestMalformedCallback(t *testing.T) {
 	t.Parallel()
 	var refused refusals
@@ -523,8 +519,8 @@ func TestMalformedCallback(t *testing.T) {
 	mustSignIn(t, "the honest callback among a thousand parameters that mean nothing", s.Send(lab.Request{Path: p.Callback + many, Cookies: []*http.Cookie{p.Cookie}}))
 }
 
-// TestUselessCallback is row B5: well-formed callbacks that hold no code of
-// Cognito's end their login without a session.
+// TestUselessCallback: well-formed callbacks that hold no code of Cognito's end their
+// login without a session.
 func TestUselessCallback(t *testing.T) {
 	t.Parallel()
 	var refused refusals
@@ -562,8 +558,8 @@ func TestUselessCallback(t *testing.T) {
 // a login's.
 var sessionSet = regexp.MustCompile(`(?i)set-cookie: (__host-)?cognito_[a-z0-9_-]{12}=[a-z0-9_-]`)
 
-// TestRawCallback is row B5 in bytes that no client library would send. The
-// process lives on, and nobody is signed in.
+// TestRawCallback sends bytes that no client library would send. The process lives on,
+// and nobody is signed in.
 func TestRawCallback(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -601,9 +597,8 @@ func TestRawCallback(t *testing.T) {
 	}
 }
 
-// TestCallbackXSS is row B6: the query of a callback is anybody's. Nothing of it
-// comes back, neither in a page nor in JSON nor in a header, however the app
-// answers for errors.
+// TestCallbackXSS: the query of a callback is anybody's. Nothing of it comes back,
+// neither in a page nor in JSON nor in a header, however the app answers for errors.
 func TestCallbackXSS(t *testing.T) {
 	t.Parallel()
 	echo := func(c *cognito.Config) { c.ErrorHandler = func(_ *fiber.Ctx, err error) error { return err } }
@@ -650,9 +645,8 @@ func mustNotEcho(t *testing.T, s *lab.Site, query, accept string) {
 	}
 }
 
-// TestErrorAnswers is row B7: an error that Cognito reports ends the login by
-// its meaning, also when a code came with it. What looks like tokens is not
-// read.
+// TestErrorAnswers: an error that Cognito reports ends the login by its meaning, also
+// when a code came with it. What looks like tokens is not read.
 func TestErrorAnswers(t *testing.T) {
 	t.Parallel()
 	var refused refusals
@@ -694,8 +688,8 @@ func TestErrorAnswers(t *testing.T) {
 	}
 }
 
-// TestUnmatchedError is row B7: anybody can send an error to the callback, so
-// one that matches no login must not end one.
+// TestUnmatchedError: anybody can send an error to the callback, so one that matches no
+// login must not end one.
 func TestUnmatchedError(t *testing.T) {
 	t.Parallel()
 	var refused refusals
@@ -719,8 +713,8 @@ func TestUnmatchedError(t *testing.T) {
 	mustSignIn(t, "the login in progress", s.Finish(p))
 }
 
-// TestAnswerOfAnotherIssuer is row B8: an answer that says to come from another
-// provider is a mix-up. Cognito says nothing, which is fine.
+// TestAnswerOfAnotherIssuer: an answer that says to come from another provider is a
+// mix-up. Cognito says nothing, which is fine.
 func TestAnswerOfAnotherIssuer(t *testing.T) {
 	t.Parallel()
 	var refused refusals
@@ -738,8 +732,8 @@ func TestAnswerOfAnotherIssuer(t *testing.T) {
 	mustSignIn(t, "no issuer", s.Finish(lab.Halfway(s, "alice")))
 }
 
-// TestHeadSpendsNoCode is row B9: mail scanners and link previews send HEAD to
-// every link they see. The visitor's own click must still work.
+// TestHeadSpendsNoCode: mail scanners and link previews send HEAD to every link they
+// see. The visitor's own click must still work.
 func TestHeadSpendsNoCode(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -755,9 +749,9 @@ func TestHeadSpendsNoCode(t *testing.T) {
 	mustSignIn(t, "the visitor's click", s.Finish(p))
 }
 
-// TestSessionFixation is row B10: a session id that is known before the login
-// must be worth nothing after it, whether the attacker made it up, planted a
-// session of their own, or read the visitor's earlier one.
+// TestSessionFixation: a session id that is known before the login must be worth
+// nothing after it, whether the attacker made it up, planted a session of their own, or
+// read the visitor's earlier one.
 func TestSessionFixation(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -785,8 +779,8 @@ func TestSessionFixation(t *testing.T) {
 	}
 }
 
-// TestCookieConfusion is row B12: a login's cookie is no session's and the other
-// way round, whole or in parts.
+// TestCookieConfusion: a login's cookie is no session's and the other way round, whole
+// or in parts.
 func TestCookieConfusion(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -814,8 +808,8 @@ func TestCookieConfusion(t *testing.T) {
 	}
 }
 
-// TestMixUp is row A9: two clients share a storage, and so the browser's
-// cookies. A login that began at one is not finished at the other.
+// TestMixUp: two clients share a storage, and so the browser's cookies. A login that
+// began at one is not finished at the other.
 func TestMixUp(t *testing.T) {
 	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})

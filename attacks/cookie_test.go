@@ -270,10 +270,10 @@ func kindOfCookie(name string) string {
 	return "unknown"
 }
 
-// TestCookieAttributes is rows E1 and E2: every cookie of a whole journey, on
-// errors and deletions too, can be read by no script, goes to no other host and
-// over no other path, and comes along with no request of another site. A
-// deletion has the attributes of what it deletes, or browsers would ignore it.
+// TestCookieAttributes: every cookie of a whole journey, on errors and deletions too,
+// can be read by no script, goes to no other host and over no other path, and comes
+// along with no request of another site. A deletion has the attributes of what it
+// deletes, or browsers would ignore it.
 func TestCookieAttributes(t *testing.T) {
 	t.Parallel()
 	s, proxy := serveHTTPS(t)
@@ -281,8 +281,8 @@ func TestCookieAttributes(t *testing.T) {
 	mustHaveAttributes(t, proxy, "__Host-", map[string]string{"path": "/", "httponly": "", "secure": "", "samesite": "Lax"})
 }
 
-// TestCookieAttributesInDevelopment is row E1 without a BaseURL: browsers would
-// drop a Secure cookie of http://localhost, some of them at least.
+// TestCookieAttributesInDevelopment: without a BaseURL, browsers would drop a Secure
+// cookie of http://localhost, some of them at least.
 func TestCookieAttributesInDevelopment(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -331,7 +331,7 @@ func mustHaveAttributes(t *testing.T, proxy *tape, prefix string, want map[strin
 	}
 }
 
-// TestDeletedCookiesAreGone is row E2 as a browser's jar sees it.
+// TestDeletedCookiesAreGone: a browser's jar has none of them left.
 func TestDeletedCookiesAreGone(t *testing.T) {
 	t.Parallel()
 	s, proxy := serveHTTPS(t)
@@ -353,10 +353,10 @@ func TestDeletedCookiesAreGone(t *testing.T) {
 	}
 }
 
-// TestCookieTossing is row E3: a sibling subdomain, or a page over http, sets
-// cookies for the whole domain, to sign the victim in as the attacker. It
-// cannot use our name, because of the prefix, but a second cookie of that name
-// or a name that a careless parser takes for ours would do.
+// TestCookieTossing: a sibling subdomain, or a page over http, sets cookies for the
+// whole domain, to sign the victim in as the attacker. It cannot use our name, because
+// of the prefix, but a second cookie of that name or a name that a careless parser
+// takes for ours would do.
 func TestCookieTossing(t *testing.T) {
 	t.Parallel()
 	for _, order := range []string{"cookies as they came", "cookies read by another middleware before"} {
@@ -452,9 +452,8 @@ func emailOf(t *testing.T, res *lab.Answer) string {
 	return strings.TrimSuffix(email, "@example.com")
 }
 
-// TestTossedAttemptCookie is row E3 for logins in progress: of two cookies with
-// one name nothing tells which is ours, unless they say the same: adaptors of
-// net/http double the header (F2).
+// TestTossedAttemptCookie: of two cookies with one name nothing tells which is ours,
+// unless they say the same: adaptors of net/http double the header.
 func TestTossedAttemptCookie(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -470,8 +469,8 @@ func TestTossedAttemptCookie(t *testing.T) {
 	s.MustBe("alice", s.Finish(pending, pending.Cookie).Cookie(lab.IsSessionCookie))
 }
 
-// TestCookiesStaySmall is row E4: servers refuse headers beyond 4 KB with a
-// 431, and the visitor is locked out for good.
+// TestCookiesStaySmall: servers refuse headers beyond 4 KB with a 431, and the visitor
+// is locked out for good.
 func TestCookiesStaySmall(t *testing.T) {
 	t.Parallel()
 	s, proxy := serveHTTPS(t, lab.InMemory)
@@ -499,9 +498,8 @@ func TestCookiesStaySmall(t *testing.T) {
 	}
 }
 
-// TestSharedCaches is row E5: a proxy must not hand one visitor's page to the
-// next. The app's own word on caching counts, and pages that nobody asked who
-// is there stay as they are.
+// TestSharedCaches: a proxy must not hand one visitor's page to the next. The app's own
+// word on caching counts, and pages that nobody asked who is there stay as they are.
 func TestSharedCaches(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
@@ -557,10 +555,9 @@ func TestSharedCaches(t *testing.T) {
 	}
 }
 
-// TestFibersCacheMiddleware is row E5 for Fiber's own cache, which goes by the
-// path alone and never looks at Cache-Control or Vary. It must therefore stand
-// below us and have the user in its key; that is what holds, and this test is
-// where the documentation takes it from.
+// TestFibersCacheMiddleware: Fiber's own cache goes by the path alone and never looks
+// at Cache-Control or Vary. It must therefore stand below us and have the user in its
+// key; that is what holds, and this test is where the documentation takes it from.
 func TestFibersCacheMiddleware(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
@@ -639,9 +636,8 @@ func TestRefererThatLooksLikeACookie(t *testing.T) {
 	s.MustBe("", alice)
 }
 
-// TestNamelessCookieThroughAnAdaptor is row E3 in an app that is served by
-// net/http: the request comes without its raw headers, and with cookies that
-// fasthttp has split.
+// TestNamelessCookieThroughAnAdaptor: in an app that is served by net/http, the request
+// comes without its raw headers, and with cookies that fasthttp has split.
 func TestNamelessCookieThroughAnAdaptor(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)

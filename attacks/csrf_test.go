@@ -12,9 +12,9 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// A browser sends our cookie with whatever another site makes it send, if that
-// site is a sibling subdomain. So a request that may change something says who
-// sent it, or loses its identity. These are the tests of row E6.
+// A browser sends our cookie with whatever another site makes it send, if that site is
+// a sibling subdomain. So a request that may change something says who sent it, or
+// loses its identity.
 
 // The ways to say where a request comes from; absent leaves the header out.
 const (
@@ -33,7 +33,7 @@ var forgeryRows = []struct {
 	{"same-origin", ownPage, false, false},
 	{"same-origin", lab.Absent, false, false},
 	{"none", lab.Absent, false, false}, // typed in, or a bookmark
-	{"none", "null", true, true},       // row E1: Firefox, after a redirect without referrer
+	{"none", "null", true, true},       // Firefox, after a redirect without referrer
 
 	{"cross-site", "https://evil.example", true, true},
 	{"cross-site", "null", true, true},
@@ -203,9 +203,8 @@ func TestForgeryAgainstOurRoutes(t *testing.T) {
 	v.MustBeStranger()
 }
 
-// TestNoCORSOfOurOwn proves the last part of row E6: whatever is asked of our
-// routes and guards, by whomever, no answer lets another origin's script read
-// it. That is the app's to grant.
+// TestNoCORSOfOurOwn: whatever is asked of our routes and guards, by whomever, no
+// answer lets another origin's script read it. That is the app's to grant.
 func TestNoCORSOfOurOwn(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t, lab.TakesBearer, func(c *cognito.Config) { c.AllowedOrigins = []string{sibling} })
@@ -230,9 +229,9 @@ func TestNoCORSOfOurOwn(t *testing.T) {
 	v.MustBeSignedIn()
 }
 
-// TestCrossSiteWebSocketHijacking is row E6 for a WebSocket: it begins with a GET
-// that carries the cookie, and afterwards the page that opened it may say
-// anything. So the GET is judged like what comes after it.
+// TestCrossSiteWebSocketHijacking: it begins with a GET that carries the cookie, and
+// afterwards the page that opened it may say anything. So the GET is judged like what
+// comes after it.
 func TestCrossSiteWebSocketHijacking(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t, func(c *cognito.Config) { c.AllowedOrigins = []string{sibling} })

@@ -12,9 +12,9 @@ import (
 
 func embedded(c *cognito.Config) { c.SameSite = "None" }
 
-// TestCookieAttributesEmbedded is row E1 with SameSite "None": browsers send such a
-// cookie into frames of other sites if it is Secure, and keep one for each site that
-// embeds the app if it is Partitioned. Deletions have the same attributes.
+// TestCookieAttributesEmbedded: browsers send a cookie with SameSite "None" into frames
+// of other sites if it is Secure, and keep one for each site that embeds the app if it
+// is Partitioned. Deletions have the same attributes.
 func TestCookieAttributesEmbedded(t *testing.T) {
 	t.Parallel()
 	s, proxy := serveHTTPS(t, embedded)
@@ -64,7 +64,7 @@ func asksFirst(res *lab.Answer) bool {
 
 // TestEmbeddedLoginInFrame: an app that other sites may embed signs visitors in there,
 // where their cookies are apart from those of the app's own window. A sibling's frame
-// shares them, so it is refused as ever (row P15).
+// shares them, so it is refused as ever.
 func TestEmbeddedLoginInFrame(t *testing.T) {
 	t.Parallel()
 	s, proxy := serveHTTPS(t, embedded)

@@ -13,12 +13,11 @@ import (
 	"github.com/bar-tech/cognito/internal/lab"
 )
 
-// Faults between the visitor's return and the session: row B11, and a storage
-// that is down.
+// Faults between the visitor's return and the session.
 
-// TestExchangeFails is row B11: whatever becomes of the exchange, the code is
-// sent once, for a second try could only hide why the first one failed. No
-// session begins, and the visitor can try again.
+// TestExchangeFails: whatever becomes of the exchange, the code is sent once, for a
+// second try could only hide why the first one failed. No session begins, and the
+// visitor can try again.
 func TestExchangeFails(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -83,8 +82,8 @@ func mustOnlyClear(t *testing.T, r *lab.Answer, name string) {
 	}
 }
 
-// TestFailedLoginPage is row B11 as the visitor sees it: the page says what to
-// do, and its link leads on to where they were going.
+// TestFailedLoginPage: the page says what to do, and its link leads on to where they
+// were going.
 func TestFailedLoginPage(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -100,9 +99,8 @@ func TestFailedLoginPage(t *testing.T) {
 	}
 }
 
-// TestSessionCannotBeStored is row B11: Cognito has issued tokens, but the
-// storage takes no session. Half a session must not stay, nor a refresh token
-// that nobody knows of.
+// TestSessionCannotBeStored: Cognito has issued tokens, but the storage takes no
+// session. Half a session must not stay, nor a refresh token that nobody knows of.
 func TestSessionCannotBeStored(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"cognito_cold_", "cognito_hot_"} {

@@ -105,10 +105,9 @@ func cookieBytes(t *testing.T, cookie *http.Cookie) []byte {
 
 func tampers(s *lab.Site) int { return strings.Count(s.Logged.String(), "kind=tamper") }
 
-// TestStorageWriterForgesSession is row P1: whoever may write to the storage
-// chooses a cookie, derives the record's name and a key from it by the published
-// format, and seals what they like. Without one of Config.Keys nothing opens, and
-// the log tells of it.
+// TestStorageWriterForgesSession: whoever may write to the storage chooses a cookie,
+// derives the record's name and a key from it by the published format, and seals what
+// they like. Without one of Config.Keys nothing opens, and the log tells of it.
 func TestStorageWriterForgesSession(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -137,9 +136,9 @@ func TestStorageWriterForgesSession(t *testing.T) {
 	s.MustBe("alice", alice.Cookie)
 }
 
-// TestStorageReaderOpensNothing is row P1's other half: with a copy of the storage
-// and even with a visitor's cookie, no record opens without the app's key; and
-// with the app's key, none does without the cookie.
+// TestStorageReaderOpensNothing: with a copy of the storage and even with a visitor's
+// cookie, no record opens without the app's key; and with the app's key, none does
+// without the cookie.
 func TestStorageReaderOpensNothing(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -161,8 +160,8 @@ func TestStorageReaderOpensNothing(t *testing.T) {
 	s.MustBe("alice", alice.Cookie)
 }
 
-// TestStorageWriterForgesAttempt is row P1 for logins in progress: a visitor's own
-// attempt is replaced by one that leads elsewhere.
+// TestStorageWriterForgesAttempt: a visitor's own attempt is replaced by one that leads
+// elsewhere.
 func TestStorageWriterForgesAttempt(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -201,10 +200,10 @@ func TestStorageWriterForgesAttempt(t *testing.T) {
 	s.MustBe("alice", s.SignIn("alice"))
 }
 
-// TestSessionOfAnotherApp is row P2: two apps share a client and a storage, and
-// somebody carries the cookie of one to the other. It is bound to BaseURL and
-// CookieName, so the other's OnLogin cannot be passed by; nor do records open that
-// somebody moves there. The issuer is no part of it.
+// TestSessionOfAnotherApp: two apps share a client and a storage, and somebody carries
+// the cookie of one to the other. It is bound to BaseURL and CookieName, so the other's
+// OnLogin cannot be passed by; nor do records open that somebody moves there. The
+// issuer is no part of it.
 func TestSessionOfAnotherApp(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t)
@@ -224,8 +223,8 @@ func TestSessionOfAnotherApp(t *testing.T) {
 	first.MustBe("alice", alice.Cookie)
 }
 
-// TestReadersOwnLimits is row P2: a session that was begun with longer limits ends
-// by those of the app that reads it, too.
+// TestReadersOwnLimits: a session that was begun with longer limits ends by those of
+// the app that reads it, too.
 func TestReadersOwnLimits(t *testing.T) {
 	t.Parallel()
 	for name, limits := range map[string]func(*cognito.Config){
@@ -244,9 +243,9 @@ func TestReadersOwnLimits(t *testing.T) {
 	}
 }
 
-// TestOldRecordPutBack is row P4: somebody puts an older hot record back, or a
-// replica lags behind. A session that was ended does not live again, and groups
-// that were taken away do not come back.
+// TestOldRecordPutBack: somebody puts an older hot record back, or a replica lags
+// behind. A session that was ended does not live again, and groups that were taken away
+// do not come back.
 func TestOldRecordPutBack(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t)
@@ -297,8 +296,8 @@ func TestOldRecordPutBack(t *testing.T) {
 	}
 }
 
-// TestClockAhead is row P17: an instance whose clock is a day ahead takes sessions
-// for over. It must not delete them, since the others go by them.
+// TestClockAhead: an instance whose clock is a day ahead takes sessions for over. It
+// must not delete them, since the others go by them.
 func TestClockAhead(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t)

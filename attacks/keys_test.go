@@ -109,9 +109,8 @@ func TestKeysAreFetchedLazily(t *testing.T) {
 	}
 }
 
-// TestKeysStampede proves the single flight of row H9: a hundred first tokens
-// at once, half of them in logins, fetch the keys once. Whoever started the
-// fetch may leave without taking it from the others.
+// TestKeysStampede: a hundred first tokens at once, half of them in logins, fetch the
+// keys once. Whoever started the fetch may leave without taking it from the others.
 func TestKeysStampede(t *testing.T) {
 	t.Parallel()
 	l := newTokenLab(t)
@@ -221,8 +220,8 @@ func badKeys(t *testing.T, key *rsa.PrivateKey) map[string]any {
 	}
 }
 
-// TestKeySetOfEverySort proves row H7: of a set with strange keys the usable
-// ones are kept, the rest is skipped, and nothing panics.
+// TestKeySetOfEverySort: of a set with strange keys the usable ones are kept, the rest
+// is skipped, and nothing panics.
 func TestKeySetOfEverySort(t *testing.T) {
 	t.Parallel()
 	l := newTokenLab(t)
@@ -245,8 +244,8 @@ func TestKeySetOfEverySort(t *testing.T) {
 	lab.MustJudge(t, newVerifierOf(t, l.Pool), forged, nil)
 }
 
-// TestKeyIDTwice proves that the second of two keys of one name cannot push
-// the first aside (row H7): of a name twice taken, the first bearer counts.
+// TestKeyIDTwice proves that the second of two keys of one name cannot push the first
+// aside: of a name twice taken, the first bearer counts.
 func TestKeyIDTwice(t *testing.T) {
 	t.Parallel()
 	l := newTokenLab(t)
@@ -259,9 +258,8 @@ func TestKeyIDTwice(t *testing.T) {
 	lab.MustJudge(t, newVerifierOf(t, l.Pool), l.minted(nil, withHeader("kid", "twice")), nil)
 }
 
-// TestBrokenKeySet proves the rest of row H7 and the outage rules: an answer
-// that is no key set, or holds no usable key, never replaces good keys, and
-// what it holds beyond the size limit is never adopted.
+// TestBrokenKeySet: an answer that is no key set, or holds no usable key, never
+// replaces good keys, and what it holds beyond the size limit is never adopted.
 func TestBrokenKeySet(t *testing.T) {
 	t.Parallel()
 	foreign := jwk("foreign", foreignKey())
@@ -309,7 +307,7 @@ func TestBrokenKeySet(t *testing.T) {
 	l.mustJudge(l.minted(nil, signedBy(foreignKey(), "foreign")), nil)
 }
 
-// TestKeySetFloodsMemory proves row L2 for the keys.
+// TestKeySetFloodsMemory: a key set without end fills no memory.
 func TestKeySetFloodsMemory(t *testing.T) {
 	l := newTokenLab(t)
 	l.spoil(cognitotest.JWKS, cognitotest.Fault{BodySize: 100e6})
@@ -322,9 +320,8 @@ func TestKeySetFloodsMemory(t *testing.T) {
 	l.mustJudge(raw, nil)
 }
 
-// TestKeyRotatedJustBeforeSigning proves the first half of row H10: a key that
-// is new is accepted at first sight, in a login and outside, and the old one
-// as long as it is published.
+// TestKeyRotatedJustBeforeSigning: a key that is new is accepted at first sight, in a
+// login and outside, and the old one as long as it is published.
 func TestKeyRotatedJustBeforeSigning(t *testing.T) {
 	t.Parallel()
 	l := newTokenLab(t)
@@ -339,9 +336,9 @@ func TestKeyRotatedJustBeforeSigning(t *testing.T) {
 	}
 }
 
-// TestKeyRemoved proves the second half of row H10: a key that the pool has
-// withdrawn, perhaps because it was stolen, stops working. It is noticed when
-// the keys are next read, an hour later or when a new key appears.
+// TestKeyRemoved: a key that the pool has withdrawn, perhaps because it was stolen,
+// stops working. It is noticed when the keys are next read, an hour later or when a new
+// key appears.
 func TestKeyRemoved(t *testing.T) {
 	t.Parallel()
 	t.Run("noticed in time", func(t *testing.T) {
@@ -448,9 +445,8 @@ func TestKeysOutageWithoutKeys(t *testing.T) {
 	}
 }
 
-// TestUnknownKeyFlood proves row H9: forged tokens that name keys nobody has
-// cost two fetches at once and then one per ten seconds, however many they
-// are. Honest tokens do not notice.
+// TestUnknownKeyFlood: forged tokens that name keys nobody has cost two fetches at once
+// and then one per ten seconds, however many they are. Honest tokens do not notice.
 func TestUnknownKeyFlood(t *testing.T) {
 	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
@@ -506,8 +502,8 @@ func (l *tokenLab) flood(honest string, tokens int) {
 	senders.Wait()
 }
 
-// TestTokenWithoutKeyID proves that a token cannot shop for a key (row H2):
-// without a kid it is acceptable only while the pool has a single key.
+// TestTokenWithoutKeyID proves that a token cannot shop for a key: without a kid it is
+// acceptable only while the pool has a single key.
 func TestTokenWithoutKeyID(t *testing.T) {
 	t.Parallel()
 	l := newTokenLab(t)
@@ -524,8 +520,8 @@ func TestTokenWithoutKeyID(t *testing.T) {
 	lab.MustJudge(t, auth, l.minted(nil, withHeader("kid", "")), cognito.ErrTokenKey)
 }
 
-// TestHostileKeyID proves the kid part of row H2: it is looked up in the set
-// that we have and nowhere else, whatever is written in it.
+// TestHostileKeyID: a kid is looked up in the set that we have and nowhere else,
+// whatever is written in it.
 func TestHostileKeyID(t *testing.T) {
 	t.Parallel()
 	address, hits := canary(t)
@@ -563,9 +559,9 @@ func (l *tokenLab) otherKey(use string) *rsa.PrivateKey {
 	return l.Pool.SigningKey(inIDToken)
 }
 
-// TestTokenBringsItsOwnKey proves the rest of row H2: keys that a token brings
-// along, or points to, are not looked at. No request goes to where it points,
-// and a token of the pool is good whatever else its header says.
+// TestTokenBringsItsOwnKey: keys that a token brings along, or points to, are not
+// looked at. No request goes to where it points, and a token of the pool is good
+// whatever else its header says.
 func TestTokenBringsItsOwnKey(t *testing.T) {
 	t.Parallel()
 	address, hits := canary(t)
@@ -603,8 +599,8 @@ func TestTokenBringsItsOwnKey(t *testing.T) {
 	}
 }
 
-// TestCriticalHeader proves that extensions which we do not understand are not
-// passed over (row H2, RFC 7515 section 4.1.11).
+// TestCriticalHeader proves that extensions which we do not understand are not passed
+// over (RFC 7515 section 4.1.11).
 func TestCriticalHeader(t *testing.T) {
 	t.Parallel()
 	newTokenLab(t).testLies([]lie{
@@ -619,8 +615,8 @@ func TestCriticalHeader(t *testing.T) {
 	})
 }
 
-// TestTokenOfMonstrousSize proves the first half of row H3: a token of a
-// megabyte is refused before anything of it is split or decoded.
+// TestTokenOfMonstrousSize: a token of a megabyte is refused before anything of it is
+// split or decoded.
 func TestTokenOfMonstrousSize(t *testing.T) {
 	l := newTokenLab(t)
 	filled := func(size int) string { return l.minted(map[string]any{"custom:filler": strings.Repeat("x", size)}) }
@@ -648,8 +644,8 @@ func TestTokenOfMonstrousSize(t *testing.T) {
 	l.mustJudge(filled(180<<10), nil)
 }
 
-// TestTokenOfOddShape proves the second half of row H3: claims that are no
-// object, are nested without end, occur twice, or are called by other names.
+// TestTokenOfOddShape: claims that are no object, are nested without end, occur twice,
+// or are called by other names.
 func TestTokenOfOddShape(t *testing.T) {
 	t.Parallel()
 	l := newTokenLab(t)
@@ -694,9 +690,8 @@ func (l *tokenLab) mustReadLikeItsVerifier(change func(*cognitotest.UnsignedToke
 	}
 }
 
-// TestKeysOfTwoPools proves row H8: keys belong to an issuer, not to a name. A
-// key of one pool does not verify tokens of another, though both call theirs
-// the same and serve one process.
+// TestKeysOfTwoPools: keys belong to an issuer, not to a name. A key of one pool does
+// not verify tokens of another, though both call theirs the same and serve one process.
 func TestKeysOfTwoPools(t *testing.T) {
 	t.Parallel()
 	ours := newTokenLab(t)
@@ -713,9 +708,9 @@ func TestKeysOfTwoPools(t *testing.T) {
 	ours.mustJudge(ours.minted(nil, withHeader("kid", "shared")), nil)
 }
 
-// TestKeyOfAnotherAlgorithm proves that a good key is used for RS256 alone,
-// whatever the token would like it to be used for, also if the set does not
-// say what the key is for and the token not which key it means (row C1).
+// TestKeyOfAnotherAlgorithm proves that a good key is used for RS256 alone, whatever
+// the token would like it to be used for, also if the set does not say what the key is
+// for and the token not which key it means.
 func TestKeyOfAnotherAlgorithm(t *testing.T) {
 	t.Parallel()
 	l := newTokenLab(t)

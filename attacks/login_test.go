@@ -27,8 +27,7 @@ import (
 )
 
 // Attacks on the way to Cognito: the authorization request, who may start one,
-// and how many. The rows named below are those of the security checklist, A
-// for the authorization request. First, what all the attacks share.
+// and how many. First, what all the attacks share.
 
 // onTheWire sends bytes as they are, which Go's client would clean up, and
 // returns what comes back until the server hangs up.
@@ -205,9 +204,9 @@ func s256(text string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// TestGuessableLogin is rows A1 and A2: an attacker who can guess or derive a
-// state, a nonce, a verifier or an attempt's cookie finishes logins of others.
-// Each of them is 32 random bytes of its own, fresh at every login.
+// TestGuessableLogin: an attacker who can guess or derive a state, a nonce, a verifier
+// or an attempt's cookie finishes logins of others. Each of them is 32 random bytes of
+// its own, fresh at every login.
 func TestGuessableLogin(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t, lab.InMemory)
@@ -284,9 +283,9 @@ func mustBeUnrelated(t *testing.T, parts map[string]string) {
 
 var verifierPattern = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
 
-// TestVerifierInTheOpen is row A1: a verifier that travels before the exchange,
-// or lies readable in the storage, is worth nothing to PKCE. It is sent at the
-// exchange alone, by public and by confidential clients.
+// TestVerifierInTheOpen: a verifier that travels before the exchange, or lies readable
+// in the storage, is worth nothing to PKCE. It is sent at the exchange alone, by public
+// and by confidential clients.
 func TestVerifierInTheOpen(t *testing.T) {
 	t.Parallel()
 	for _, client := range []cognitotest.Client{{ID: "public"}, {ID: "confidential", Secret: "s3cret"}} {
@@ -328,9 +327,9 @@ var oauthParameters = []string{
 	"client_id", "code_challenge", "code_challenge_method", "nonce", "redirect_uri", "response_type", "scope", "state",
 }
 
-// TestParameterInjection is row A4: a link to the login that adds or replaces
-// parameters of the authorization request could widen scopes, move the
-// redirect or fix the state. Only five wishes of the visitor pass, encoded.
+// TestParameterInjection: a link to the login that adds or replaces parameters of the
+// authorization request could widen scopes, move the redirect or fix the state. Only
+// five wishes of the visitor pass, encoded.
 func TestParameterInjection(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -397,9 +396,9 @@ func mustAskProperly(t *testing.T, s *lab.Site, what string, res *lab.Answer, pa
 	}
 }
 
-// TestAmbiguousLoginParameters is row A4: of a parameter given twice, two
-// parsers may pick different ones. Such a login is not begun, nor one with
-// control characters or without end.
+// TestAmbiguousLoginParameters: of a parameter given twice, two parsers may pick
+// different ones. Such a login is not begun, nor one with control characters or without
+// end.
 func TestAmbiguousLoginParameters(t *testing.T) {
 	t.Parallel()
 	var refused refusals
@@ -434,9 +433,9 @@ var notNavigations = []map[string]string{
 	{"X-Moz": "prefetch"},
 }
 
-// TestLoginByScriptOrPrefetch is row A5: requests that a page makes by itself
-// would pile up attempts, and a fetch would follow the redirect to Cognito in
-// vain. They get 401 and begin nothing.
+// TestLoginByScriptOrPrefetch: requests that a page makes by itself would pile up
+// attempts, and a fetch would follow the redirect to Cognito in vain. They get 401 and
+// begin nothing.
 func TestLoginByScriptOrPrefetch(t *testing.T) {
 	t.Parallel()
 	var refused refusals
@@ -461,9 +460,9 @@ func TestLoginByScriptOrPrefetch(t *testing.T) {
 	}
 }
 
-// TestRoutesByOtherMethods is rows A5 and B9: Fiber runs a GET handler for HEAD
-// too, so a link checker would begin logins or spend codes, and a form could
-// post to them. Other methods get 405, Allow, and nothing happens.
+// TestRoutesByOtherMethods: Fiber runs a GET handler for HEAD too, so a link checker
+// would begin logins or spend codes, and a form could post to them. Other methods get
+// 405, Allow, and nothing happens.
 func TestRoutesByOtherMethods(t *testing.T) {
 	t.Parallel()
 	storage := newBrittleStorage()
@@ -523,9 +522,9 @@ var guardRows = []struct {
 	{"form", "POST", map[string]string{"Sec-Fetch-Mode": "navigate", "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}, false},
 }
 
-// TestGuardMatrix is row A5: a redirect makes a fetch chase the login page, a
-// prefetch begin a login, a form lose its body. Only somebody who opens a page
-// is sent to log in; the others are told, and where.
+// TestGuardMatrix: a redirect makes a fetch chase the login page, a prefetch begin a
+// login, a form lose its body. Only somebody who opens a page is sent to log in; the
+// others are told, and where.
 func TestGuardMatrix(t *testing.T) {
 	t.Parallel()
 	storage := newBrittleStorage()
@@ -570,9 +569,9 @@ func TestGuardMatrix(t *testing.T) {
 	}
 }
 
-// TestPostWithExpiredSession is row F12: a form sent after the session has
-// ended would lose its body to a redirect. It gets 401, which a page can show,
-// and only a page visit is led to the login.
+// TestPostWithExpiredSession: a form sent after the session has ended would lose its
+// body to a redirect. It gets 401, which a page can show, and only a page visit is led
+// to the login.
 func TestPostWithExpiredSession(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -606,8 +605,8 @@ func TestPostWithExpiredSession(t *testing.T) {
 	}
 }
 
-// TestParallelLogins is row A6: state shared by logins without a lock mixes
-// them up, which the race detector would see as well.
+// TestParallelLogins: state shared by logins without a lock mixes them up, which the
+// race detector would see as well.
 func TestParallelLogins(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -639,9 +638,9 @@ func TestParallelLogins(t *testing.T) {
 	}
 }
 
-// TestTenTabs is row A7: with one cookie for all tabs the last login breaks the
-// others, and with one for each without limit the Cookie header grows until
-// servers refuse it. Eight may be in progress; a ninth replaces the oldest.
+// TestTenTabs: with one cookie for all tabs the last login breaks the others, and with
+// one for each without limit the Cookie header grows until servers refuse it. Eight may
+// be in progress; a ninth replaces the oldest.
 func TestTenTabs(t *testing.T) {
 	t.Parallel()
 	for name, pace := range map[string]time.Duration{"in one second": 0, "one after another": time.Second} {
@@ -694,8 +693,8 @@ func mustSendLittle(t *testing.T, v *lab.Visitor) {
 	}
 }
 
-// TestOldestLoginIsDropped is row A7: which login is the oldest is told by its
-// cookie's value, whatever order the browser sends its cookies in.
+// TestOldestLoginIsDropped: which login is the oldest is told by its cookie's value,
+// whatever order the browser sends its cookies in.
 func TestOldestLoginIsDropped(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -715,8 +714,8 @@ func TestOldestLoginIsDropped(t *testing.T) {
 	}
 }
 
-// TestLoginLinkEndsNoSession is row A7: a link on another site that begins a
-// login must not sign the visitor out, nor a login that they give up.
+// TestLoginLinkEndsNoSession: a link on another site that begins a login must not sign
+// the visitor out, nor a login that they give up.
 func TestLoginLinkEndsNoSession(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -747,10 +746,10 @@ func TestLoginLinkEndsNoSession(t *testing.T) {
 	v.MustBeSignedIn()
 }
 
-// TestAnswersStayPrivate is row A8: an answer of the login that a cache keeps,
-// or whose address reaches other sites as Referer, gives codes and states away.
-// Each is no-store and no-referrer, whatever it says; redirects are 302, or 303
-// after a POST, so that no body is sent on.
+// TestAnswersStayPrivate: an answer of the login that a cache keeps, or whose address
+// reaches other sites as Referer, gives codes and states away. Each is no-store and
+// no-referrer, whatever it says; redirects are 302, or 303 after a POST, so that no
+// body is sent on.
 func TestAnswersStayPrivate(t *testing.T) {
 	t.Parallel()
 	storage := newBrittleStorage()
@@ -823,10 +822,10 @@ func (f forgetfulJar) SetCookies(u *url.URL, cookies []*http.Cookie) {
 	f.Jar.SetCookies(u, slices.DeleteFunc(slices.Clone(cookies), func(c *http.Cookie) bool { return lab.IsSessionCookie(c.Name) }))
 }
 
-// TestLoginLoop is row I4: a browser that does not keep the session's cookie,
-// or a storage that loses sessions, sends the visitor round and round, with
-// Cognito's own session logging them in without a word. After three logins
-// they are told. A browser that keeps what it is given is never stopped.
+// TestLoginLoop: a browser that does not keep the session's cookie, or a storage that
+// loses sessions, sends the visitor round and round, with Cognito's own session logging
+// them in without a word. After three logins they are told. A browser that keeps what
+// it is given is never stopped.
 func TestLoginLoop(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*lab.Visitor, *brittleStorage){

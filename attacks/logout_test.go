@@ -25,8 +25,8 @@ import (
 // Whoever leaves must be gone, everywhere and for good, whatever else happens
 // at that moment; and nobody may be made to leave by somebody else.
 
-// TestLogoutCSRF is row G1: a link, an image, a form or a prefetch of another
-// site signs nobody out, and neither does a method that is not to.
+// TestLogoutCSRF: a link, an image, a form or a prefetch of another site signs nobody
+// out, and neither does a method that is not to.
 func TestLogoutCSRF(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -145,7 +145,7 @@ func TestLogoutPage(t *testing.T) {
 		t.Errorf("Cache-Control is %q", page.Header.Get("Cache-Control"))
 	}
 	if _, limited := policy["form-action"]; limited {
-		t.Error("the policy stops the redirects that follow the form (row F6)")
+		t.Error("the policy stops the redirects that follow the form")
 	}
 	for _, foreign := range []string{"evil", "<script", "another site"} {
 		if strings.Contains(page.Body, foreign) {
@@ -164,9 +164,9 @@ func TestLogoutPage(t *testing.T) {
 	}
 }
 
-// TestCopiedCookieAfterLogout is row G2: a thief has a copy of the cookie, and
-// uses it at another instance, which has the session open in memory. From the
-// logout on it is worth nothing anywhere, for any purpose.
+// TestCopiedCookieAfterLogout: a thief has a copy of the cookie, and uses it at another
+// instance, which has the session open in memory. From the logout on it is worth
+// nothing anywhere, for any purpose.
 func TestCopiedCookieAfterLogout(t *testing.T) {
 	t.Parallel()
 	for name, storage := range map[string]lab.Storage{"memory": lab.SharedMemory(t), "plain driver": lab.NewStore(), "driver with contexts": lab.ContextStore{Store: lab.NewStore()}} {
@@ -213,8 +213,8 @@ func TestNothingIsLeftAfterLogout(t *testing.T) {
 	}
 }
 
-// TestLogoutWhileCognitoIsDown is row G3: the session ends here, whatever the
-// revocation endpoint does, and nobody waits for it.
+// TestLogoutWhileCognitoIsDown: the session ends here, whatever the revocation endpoint
+// does, and nobody waits for it.
 func TestLogoutWhileCognitoIsDown(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(*testing.T) cognitotest.Fault{
@@ -244,9 +244,8 @@ func TestLogoutWhileCognitoIsDown(t *testing.T) {
 	}
 }
 
-// TestLogoutWhileTheStorageIsDown is row G3: the browser loses its cookie at
-// once, and the session ends as soon as the storage can be told, without
-// another request.
+// TestLogoutWhileTheStorageIsDown: the browser loses its cookie at once, and the
+// session ends as soon as the storage can be told, without another request.
 func TestLogoutWhileTheStorageIsDown(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]func(*testing.T) *lab.StoreFault{
@@ -275,8 +274,8 @@ func TestLogoutWhileTheStorageIsDown(t *testing.T) {
 	}
 }
 
-// TestLogoutThenClose is row G3 at a shutdown: an app that stops before it could
-// tell the storage tries once more.
+// TestLogoutThenClose: an app that stops before it could tell the storage tries once
+// more.
 func TestLogoutThenClose(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -295,8 +294,8 @@ func TestLogoutThenClose(t *testing.T) {
 	}
 }
 
-// TestLogoutTwice is row G3: logging out is harmless when it has happened, when
-// nobody is signed in, and when the cookie is nonsense.
+// TestLogoutTwice: logging out is harmless when it has happened, when nobody is signed
+// in, and when the cookie is nonsense.
 func TestLogoutTwice(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -319,8 +318,8 @@ func TestLogoutTwice(t *testing.T) {
 	}
 }
 
-// TestLogoutOpenRedirect is row G4: where a logout leads is in the config and
-// nowhere else, letter by letter; and no token is in any address on the way.
+// TestLogoutOpenRedirect: where a logout leads is in the config and nowhere else,
+// letter by letter; and no token is in any address on the way.
 func TestLogoutOpenRedirect(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -404,9 +403,9 @@ func TestCookieIsDeletedAsItWasSet(t *testing.T) {
 	}
 }
 
-// TestLogoutDuringRenewal is row F9: somebody logs out while their tokens are
-// being renewed, on the same instance or another. It stays a logout, and the
-// refresh token that Cognito had just issued is revoked.
+// TestLogoutDuringRenewal: somebody logs out while their tokens are being renewed, on
+// the same instance or another. It stays a logout, and the refresh token that Cognito
+// had just issued is revoked.
 func TestLogoutDuringRenewal(t *testing.T) {
 	t.Parallel()
 	for _, worked := range []bool{false, true} {
@@ -492,8 +491,8 @@ func (l *leaver) mustBeGone() {
 	}
 }
 
-// TestLogoutCrossesRenewal is row F9 at its narrowest: a renewal ends, with all
-// its records stored, while a logout is about to leave its tombstone.
+// TestLogoutCrossesRenewal: a renewal ends, with all its records stored, while a logout
+// is about to leave its tombstone.
 func TestLogoutCrossesRenewal(t *testing.T) {
 	t.Parallel()
 	l := newLeaver(t, 0)
@@ -629,9 +628,9 @@ func TestLogoutByTheApp(t *testing.T) {
 	lab.Eventually(t, "both refresh tokens are revoked", func() bool { return s.Pool.Calls(cognitotest.Revoke) == 2 })
 }
 
-// TestAccessTokenOutlivesLogout is row G5, as documented: an access token that
-// was handed out before the logout is a signed statement, which whoever checks
-// the signature accepts until it expires. Cognito itself does not any more.
+// TestAccessTokenOutlivesLogout, as documented: an access token that was handed out
+// before the logout is a signed statement, which whoever checks the signature accepts
+// until it expires. Cognito itself does not any more.
 func TestAccessTokenOutlivesLogout(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t, func(c *cognito.Config) { c.Bearer = true })
@@ -723,8 +722,8 @@ func TestLogoutWaitsForOneCall(t *testing.T) {
 	}
 }
 
-// TestRevocationHangs is row G3 for everybody else: however many logouts wait
-// for the revocation endpoint, logins and renewals find room.
+// TestRevocationHangs: however many logouts wait for the revocation endpoint, logins
+// and renewals find room.
 func TestRevocationHangs(t *testing.T) { // not beside others: its calls must not give up before the end
 	s := lab.Serve(t)
 	var leaving []*http.Cookie
@@ -746,8 +745,8 @@ func TestRevocationHangs(t *testing.T) { // not beside others: its calls must no
 	}
 }
 
-// TestStorageDownAtTheNextLogin is row B10 with a storage that cannot be told
-// about the session before: it is ended as soon as the storage is back.
+// TestStorageDownAtTheNextLogin: a session that the storage could not be told about is
+// ended as soon as the storage is back.
 func TestStorageDownAtTheNextLogin(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -768,8 +767,8 @@ func TestStorageDownAtTheNextLogin(t *testing.T) {
 	s.MustBe("alice", next)
 }
 
-// TestLogoutWithSlowWrites is row G3 with a storage that does what it is told,
-// and always says so too late: the session ends all the same.
+// TestLogoutWithSlowWrites: a storage does what it is told, and always says so too
+// late. the session ends all the same.
 func TestLogoutWithSlowWrites(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -791,8 +790,8 @@ func TestLogoutWithSlowWrites(t *testing.T) {
 	lab.Eventually(t, "no write is under way", func() bool { return slow.Load() == 0 })
 }
 
-// TestLogoutOfHeldTokens is row G3 while the newest tokens are in memory alone:
-// there is no need to wait for a storage that hangs to forget and revoke them.
+// TestLogoutOfHeldTokens: while the newest tokens are in memory alone, there is no need
+// to wait for a storage that hangs to forget and revoke them.
 func TestLogoutOfHeldTokens(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(0))
@@ -884,7 +883,7 @@ func TestCloseDoesNotWaitForRevocations(t *testing.T) {
 	}
 }
 
-// TestRecordsDeletedDuringRenewal is P18: an operator deletes a session's records
+// TestRecordsDeletedDuringRenewal: an operator deletes a session's records
 // while its tokens are being renewed. That ends it: the records do not come back,
 // and the token that Cognito had just issued is revoked.
 func TestRecordsDeletedDuringRenewal(t *testing.T) {

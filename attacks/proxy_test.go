@@ -15,9 +15,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// Attacks by headers and paths that proxies speak of: rows A3 and J1 to J3 of
-// the security checklist. Fiber believes X-Forwarded-* of everybody unless told
-// otherwise, and the Host header is the client's to choose.
+// Attacks by headers and paths that proxies speak of. Fiber believes X-Forwarded-* of
+// everybody unless told otherwise, and the Host header is the client's to choose.
 
 // publicly gives an app a public address. It is a local one, since a test pool
 // serves no other, but neither the socket's port nor its scheme.
@@ -49,9 +48,9 @@ var hostileHosts = []string{
 	"GET https://evil.example@localhost%s HTTP/1.1\r\nHost: localhost:8443\r\n", "GET %s HTTP/1.0\r\n",
 }
 
-// TestRedirectURIFromHeaders is row A3: a redirect URI that follows the request's
-// headers sends the victim's code to the attacker's host, and one that differs
-// between authorization and exchange is refused.
+// TestRedirectURIFromHeaders: a redirect URI that follows the request's headers sends
+// the victim's code to the attacker's host, and one that differs between authorization
+// and exchange is refused.
 func TestRedirectURIFromHeaders(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t, publicly)
@@ -82,7 +81,7 @@ func mustStayPut(t *testing.T, s *lab.Site, what, request string) {
 	t.Helper()
 	res := fromTheWire(t, onTheWire(s, request))
 	if strings.HasPrefix(res.Header.Get("Location"), "https://localhost:8443/login?") && len(res.Cookies()) == 0 {
-		return // a login under another host goes to BaseURL first (F25), and nowhere else
+		return // a login under another host goes to BaseURL first, and nowhere else
 	}
 	if !leadsToCognito(s, res) {
 		t.Errorf("%q is answered with %s, want a login", what, lab.StatusLine(res))
@@ -104,9 +103,9 @@ var forwardingLines = []string{
 	"X-Forwarded-Ssl: on", "X-Forwarded-Port: 443", "X-Forwarded-Prefix: /", "X-Forwarded-Server: x", "X-Forwarded-Anything: ", "X-Forwarded-For:",
 }
 
-// TestNoBaseURL is row A3: without BaseURL an app may only be on the visitor's
-// own machine. A proxy in front talks to it as 127.0.0.1 too, so what was
-// forwarded is refused like a foreign host; and the answer says what to set.
+// TestNoBaseURL: without BaseURL an app may only be on the visitor's own machine. A
+// proxy in front talks to it as 127.0.0.1 too, so what was forwarded is refused like a
+// foreign host; and the answer says what to set.
 func TestNoBaseURL(t *testing.T) {
 	t.Parallel()
 	var refused refusals
@@ -211,9 +210,9 @@ func transcript(s *lab.Site, session *http.Cookie, lines ...string) string {
 	return text
 }
 
-// TestForwardedHeadersChangeNothing is rows J1 and J2: with BaseURL set, no URL,
-// cookie or decision depends on a header that a client can add, be it one that
-// Fiber believes in. Answers with and without are the same to the byte.
+// TestForwardedHeadersChangeNothing: with BaseURL set, no URL, cookie or decision
+// depends on a header that a client can add, be it one that Fiber believes in. Answers
+// with and without are the same to the byte.
 func TestForwardedHeadersChangeNothing(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t, publicly, lab.InMemory)
@@ -245,8 +244,7 @@ func firstDifference(want, got string) string {
 	return fmt.Sprintf("  %d lines without, %d with", len(a), len(b))
 }
 
-// TestForeignHostChangesNothing is row J1 for the Host header and the request
-// line.
+// TestForeignHostChangesNothing, be it in the Host header or in the request line.
 func TestForeignHostChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t, publicly, lab.InMemory)
@@ -263,7 +261,7 @@ func TestForeignHostChangesNothing(t *testing.T) {
 				continue
 			}
 			if strings.HasPrefix(path, "/login?") && strings.Contains(got, "\nLocation: https://localhost:8443/login?return_to=/me&from_host\r\n") {
-				continue // to BaseURL first (F25), whatever the host
+				continue // to BaseURL first, whatever the host
 			}
 			if got != want {
 				t.Errorf("%q for %s: answers differ:\n%s", head, path, firstDifference(want, got))
@@ -289,8 +287,8 @@ var guardedTargets = []string{
 	"/files/a", "/FILES/a", "/files/../public", "/files/..%2fpublic", "/files//", "/files/a/../../admin", "/public/../files/a",
 }
 
-// TestGuardsIgnoreSpelling is row J3: guards stand on routes, so whatever
-// spelling reaches a handler has passed its guard, however Fiber is set up.
+// TestGuardsIgnoreSpelling: guards stand on routes, so whatever spelling reaches a
+// handler has passed its guard, however Fiber is set up.
 func TestGuardsIgnoreSpelling(t *testing.T) {
 	t.Parallel()
 	secret := func(c *fiber.Ctx) error { return c.SendString("secret") }
@@ -322,9 +320,9 @@ func TestGuardsIgnoreSpelling(t *testing.T) {
 	}
 }
 
-// TestOwnRoutesIgnoreSpelling is row J3 for the routes of the middleware: they
-// are compared exactly, so no spelling reaches them past a rule of a proxy,
-// and no code is spent under another name.
+// TestOwnRoutesIgnoreSpelling: the routes of the middleware are compared exactly, so no
+// spelling reaches them past a rule of a proxy, and no code is spent under another
+// name.
 func TestOwnRoutesIgnoreSpelling(t *testing.T) {
 	t.Parallel()
 	storage := newBrittleStorage()
@@ -355,8 +353,8 @@ func TestOwnRoutesIgnoreSpelling(t *testing.T) {
 	mustSignIn(t, "the callback by its own name", s.Finish(p))
 }
 
-// TestForwardedLogoutWithoutBaseURL is row J1: without BaseURL a forwarded
-// logout must not tell Cognito a made-up place to return to.
+// TestForwardedLogoutWithoutBaseURL: without BaseURL a forwarded logout must not tell
+// Cognito a made-up place to return to.
 func TestForwardedLogoutWithoutBaseURL(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)

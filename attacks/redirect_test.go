@@ -19,7 +19,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// Attacks on where a login returns to: rows I1 to I4 of the security checklist.
+// Attacks on where a login returns to.
 
 // browserGoesTo is the origin that a browser on base goes to for a Location
 // header, by the rules of https://url.spec.whatwg.org/#url-parsing as far as
@@ -151,9 +151,9 @@ func returnsTo(s *lab.Site, value string) string {
 	return ended.Header.Get("Location")
 }
 
-// TestOpenRedirect is row I1: a link to the login that returns to another site
-// lends the app's good name to it. Every payload is sent as a form sends it,
-// encoded once more, and as raw bytes.
+// TestOpenRedirect: a link to the login that returns to another site lends the app's
+// good name to it. Every payload is sent as a form sends it, encoded once more, and as
+// raw bytes.
 func TestOpenRedirect(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t, func(c *cognito.Config) { c.AfterLogin = landing }, lab.InMemory)
@@ -192,8 +192,7 @@ func TestOpenRedirect(t *testing.T) {
 	}
 }
 
-// TestOpenRedirectTwice is row I1: of two values one may be checked and the
-// other be used.
+// TestOpenRedirectTwice: of two values one may be checked and the other be used.
 func TestOpenRedirectTwice(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t, func(c *cognito.Config) { c.AfterLogin = landing })
@@ -208,9 +207,9 @@ func TestOpenRedirectTwice(t *testing.T) {
 	}
 }
 
-// TestReturnLeavesNoPathPrefix is row I1 for an app that shares its origin with
-// others, below a path: a return that climbs out of it is an open redirect,
-// too. A proxy strips the prefix, so the app's own paths come without it.
+// TestReturnLeavesNoPathPrefix: in an app that shares its origin with others, below a
+// path, a return that climbs out of it is an open redirect, too. A proxy strips the
+// prefix, so the app's own paths come without it.
 func TestReturnLeavesNoPathPrefix(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t, func(c *cognito.Config) { c.AfterLogin, c.BaseURL = landing, "https://localhost:8443/app" }, lab.InMemory)
@@ -229,9 +228,8 @@ func TestReturnLeavesNoPathPrefix(t *testing.T) {
 	}
 }
 
-// TestReturnPathOnPage is row I1: the page after a failed login links to a
-// login that returns to the same place. It must neither break out of the
-// attribute nor out of the query.
+// TestReturnPathOnPage: the page after a failed login links to a login that returns to
+// the same place. It must neither break out of the attribute nor out of the query.
 func TestReturnPathOnPage(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -257,9 +255,9 @@ var splitters = []string{
 	"%e5%98%8d%e5%98%8a", "%c4%8d%c4%8a", "%e2%80%a8", "%e2%80%a9", "%c2%85", "\r", "\n", "\r\n", "\n\n", "\x0b", "\xe5\x98\x8d\xe5\x98\x8a",
 }
 
-// TestResponseSplitting is row I2: whoever gets a line end into a header writes
-// headers and a body of their own. Every way in is tried, with every spelling,
-// and the bytes that come back are read as a browser reads them.
+// TestResponseSplitting: whoever gets a line end into a header writes headers and a
+// body of their own. Every way in is tried, with every spelling, and the bytes that
+// come back are read as a browser reads them.
 func TestResponseSplitting(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -344,9 +342,9 @@ func serveRoutes(t *testing.T, settings fiber.Config, routes func(*fiber.App), h
 	return s
 }
 
-// TestHostileRequestLine is row I3: a guard remembers where the visitor was
-// going, and the request line may name any place. The whole app is behind the
-// guard here, so that every target reaches it.
+// TestHostileRequestLine: a guard remembers where the visitor was going, and the
+// request line may name any place. The whole app is behind the guard here, so that
+// every target reaches it.
 func TestHostileRequestLine(t *testing.T) {
 	t.Parallel()
 	s := serveRoutes(t, fiber.Config{}, func(app *fiber.App) {
@@ -388,8 +386,8 @@ func TestHostileRequestLine(t *testing.T) {
 	}
 }
 
-// TestHostileCurrentURL is row I3 for HTMX, which says in a header where its
-// page is. Only a path of the app is taken from that.
+// TestHostileCurrentURL: HTMX says in a header where its page is. Only a path of the
+// app is taken from that.
 func TestHostileCurrentURL(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
@@ -415,9 +413,9 @@ func TestHostileCurrentURL(t *testing.T) {
 	}
 }
 
-// TestNoLineFromTheQueryInTheLog is row I2 for the log: what the query says is
-// quoted there, so that nobody writes lines in the operator's name. The text
-// of the error alone must see to that, since not every log does.
+// TestNoLineFromTheQueryInTheLog: what the query says is quoted there, so that nobody
+// writes lines in the operator's name. The text of the error alone must see to that,
+// since not every log does.
 func TestNoLineFromTheQueryInTheLog(t *testing.T) {
 	t.Parallel()
 	var refused refusals

@@ -124,10 +124,10 @@ func spellings(secret string) []string {
 	return found
 }
 
-// TestSecretsStayInside is row M1: codes, tokens, verifiers, the client secret
-// and the values of cookies through a run in which everything fails that can.
-// None of it is in a log line, an event, an error, a page, an address or a
-// header, except where the protocol wants it.
+// TestSecretsStayInside: codes, tokens, verifiers, the client secret and the values of
+// cookies through a run in which everything fails that can. None of it is in a log
+// line, an event, an error, a page, an address or a header, except where the protocol
+// wants it.
 func TestSecretsStayInside(t *testing.T) {
 	t.Parallel()
 	for _, own := range []bool{false, true} {
@@ -306,8 +306,8 @@ func faultTour(s *lab.Site, proxy *tape, storage *lab.Store, transport *lab.SpyT
 	}
 }
 
-// TestValuesPrintWithoutSecrets is row M2: whatever an app prints of what this
-// package hands out, in whatever way, there is no secret in it.
+// TestValuesPrintWithoutSecrets: whatever an app prints of what this package hands out,
+// in whatever way, there is no secret in it.
 func TestValuesPrintWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
@@ -349,9 +349,9 @@ func TestValuesPrintWithoutSecrets(t *testing.T) {
 	}
 }
 
-// TestCausesStayInTheLog is row M3: what went wrong inside is for operators.
-// Strangers learn neither from our pages nor from Fiber's error handler, which
-// prints the text of whatever error reaches it.
+// TestCausesStayInTheLog: what went wrong inside is for operators. Strangers learn
+// neither from our pages nor from Fiber's error handler, which prints the text of
+// whatever error reaches it.
 func TestCausesStayInTheLog(t *testing.T) {
 	t.Parallel()
 	const canary = "canary-of-a-cause"
@@ -410,9 +410,9 @@ func mustHide(s *lab.Site, canary string, res *lab.Answer, status int) {
 	}
 }
 
-// TestLogForging is row M3: a stranger writes line breaks into what is logged,
-// to fake entries. Every entry stays one line, and so does the text of every
-// error, since apps print those by other means.
+// TestLogForging: a stranger writes line breaks into what is logged, to fake entries.
+// Every entry stays one line, and so does the text of every error, since apps print
+// those by other means.
 func TestLogForging(t *testing.T) {
 	t.Parallel()
 	const forged = "\r\nlevel=ERROR msg=forged"
@@ -483,8 +483,8 @@ func escape(text string) string {
 	return b.String()
 }
 
-// TestAnswersOfCognitoAreBounded is row L2: an endpoint that answers without
-// end fills no memory. What is read of an answer ends at a mebibyte.
+// TestAnswersOfCognitoAreBounded: an endpoint that answers without end fills no memory.
+// What is read of an answer ends at a mebibyte.
 func TestAnswersOfCognitoAreBounded(t *testing.T) {
 	t.Parallel()
 	for _, endpoint := range []cognitotest.Endpoint{cognitotest.Token, cognitotest.UserInfo, cognitotest.JWKS} {
@@ -587,9 +587,9 @@ var panicPlaces = map[string]func(s *lab.Site, transport *lab.SpyTransport){
 	},
 }
 
-// TestPanicsKillNobody is row L3: fasthttp recovers from nothing, so a panic
-// below us would end the process, and one in the background does in any case.
-// Each place is tried in a process of its own, for the sake of this one.
+// TestPanicsKillNobody: fasthttp recovers from nothing, so a panic below us would end
+// the process, and one in the background does in any case. Each place is tried in a
+// process of its own, for the sake of this one.
 func TestPanicsKillNobody(t *testing.T) {
 	t.Parallel()
 	for place := range panicPlaces {
@@ -623,8 +623,8 @@ func TestPanicsWhenAsked(t *testing.T) {
 	s.MustBe("bob", s.Finish(s.Answered("bob")).Cookie(lab.IsSessionCookie))
 }
 
-// TestPanicsOfTheApp is row L3's other side: a handler's panic is the app's,
-// and passes us by unchanged on its way to the app's own recover middleware.
+// TestPanicsOfTheApp: a handler's panic is the app's, and passes us by unchanged on its
+// way to the app's own recover middleware.
 func TestPanicsOfTheApp(t *testing.T) {
 	t.Parallel()
 	var caught any

@@ -36,8 +36,7 @@ func sendRaw(s *lab.Site, text string) int {
 	return res.StatusCode
 }
 
-// TestSessionIDsAreUnguessable is row D1: 256 random bits each, and a new one
-// at every login.
+// TestSessionIDsAreUnguessable: 256 random bits each, and a new one at every login.
 func TestSessionIDsAreUnguessable(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t, lab.InMemory)
@@ -67,9 +66,8 @@ func TestSessionIDsAreUnguessable(t *testing.T) {
 	}
 }
 
-// TestMalformedSessionIDs is row D2: what cannot be an id of ours never gets as
-// far as the storage, so no cookie can search it, and no flood of junk can keep
-// it busy.
+// TestMalformedSessionIDs: what cannot be an id of ours never gets as far as the
+// storage, so no cookie can search it, and no flood of junk can keep it busy.
 func TestMalformedSessionIDs(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -104,8 +102,8 @@ func alphabetIndex(c byte) int {
 	return strings.IndexByte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", c)
 }
 
-// TestSessionIDOutsideOfTheCookie is row D2: an id in the query, in another
-// header or in the body is in logs and in links, and counts for nothing.
+// TestSessionIDOutsideOfTheCookie: an id in the query, in another header or in the body
+// is in logs and in links, and counts for nothing.
 func TestSessionIDOutsideOfTheCookie(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -141,8 +139,8 @@ func bring(v *lab.Visitor, cookies ...*http.Cookie) {
 	v.HTTPClient.Jar.SetCookies(at, cookies)
 }
 
-// TestSessionOutlivesItsIdleLimit is row D5: a browser left open in a library
-// must not stay signed in because some storage keeps records for ever.
+// TestSessionOutlivesItsIdleLimit: a browser left open in a library must not stay
+// signed in because some storage keeps records for ever.
 func TestSessionOutlivesItsIdleLimit(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -157,8 +155,8 @@ func TestSessionOutlivesItsIdleLimit(t *testing.T) {
 	s.MustBe("", alice.Cookie)
 }
 
-// TestSessionOutlivesItsAbsoluteLimit is row D5: neither use nor renewed tokens
-// may keep a stolen cookie alive for ever.
+// TestSessionOutlivesItsAbsoluteLimit: neither use nor renewed tokens may keep a stolen
+// cookie alive for ever.
 func TestSessionOutlivesItsAbsoluteLimit(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -181,8 +179,8 @@ func TestSessionOutlivesItsAbsoluteLimit(t *testing.T) {
 	s.MustBe("", alice.Cookie)
 }
 
-// TestSessionWithoutRefreshToken is row D5: nothing can renew it, so it ends
-// with its tokens, to the second: the leeway for clocks is for verification.
+// TestSessionWithoutRefreshToken: nothing can renew it, so it ends with its tokens, to
+// the second: the leeway for clocks is for verification.
 func TestSessionWithoutRefreshToken(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -200,8 +198,8 @@ func TestSessionWithoutRefreshToken(t *testing.T) {
 	}
 }
 
-// TestSlidingIsRare is part of row D5's price: moving the idle limit writes to
-// the storage, so it happens once a tenth of the limit and not per request.
+// TestSlidingIsRare: moving the idle limit writes to the storage, so it happens once a
+// tenth of the limit and not per request.
 func TestSlidingIsRare(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -233,9 +231,9 @@ func TestSlidingIsRare(t *testing.T) {
 	s.MustBe("alice", alice.Cookie)
 }
 
-// TestRecordOfAnotherVersion is row D7: in a rolling deployment another release
-// has written the record. What it says is unknown here, so nobody loses a cookie,
-// and it stays for the release that can read it.
+// TestRecordOfAnotherVersion: in a rolling deployment another release has written the
+// record. What it says is unknown here, so nobody loses a cookie, and it stays for the
+// release that can read it.
 func TestRecordOfAnotherVersion(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()

@@ -17,8 +17,7 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/requestid"
 )
 
-// What strangers can make the log and the audit say, and what operators read there:
-// rows P and F of the security checklist.
+// What strangers can make the log and the audit say, and what operators read there.
 
 // eventLog is what the log was told, as values.
 type eventLog struct {
@@ -63,8 +62,8 @@ func (l *eventLog) mustTell(t *testing.T, what string) cognito.Event {
 	return events[0]
 }
 
-// TestErrorWithoutState is row F10: Cognito reports some errors without the state. The
-// log has what it said, quoted and bounded, and that anybody may have said it.
+// TestErrorWithoutState: Cognito reports some errors without the state. The log has
+// what it said, quoted and bounded, and that anybody may have said it.
 func TestErrorWithoutState(t *testing.T) {
 	t.Parallel()
 	var log eventLog
@@ -89,8 +88,8 @@ func TestErrorWithoutState(t *testing.T) {
 	mustSignIn(t, "an honest login", s.Finish(lab.Halfway(s, "alice")))
 }
 
-// TestStrangersErrorAlarmsNobody is row P22: a stranger begins a login and answers it
-// themselves, with an error that would send the operator to the pool's settings.
+// TestStrangersErrorAlarmsNobody: a stranger begins a login and answers it themselves,
+// with an error that would send the operator to the pool's settings.
 func TestStrangersErrorAlarmsNobody(t *testing.T) {
 	t.Parallel()
 	var log eventLog
@@ -111,8 +110,8 @@ func TestStrangersErrorAlarmsNobody(t *testing.T) {
 	mustSignIn(t, "an honest login", s.Finish(lab.Halfway(s, "alice")))
 }
 
-// TestFailedLoginIsLoggedOnce is row F30: once, also when a double click is refused
-// twice, and whether it is shown or begins again.
+// TestFailedLoginIsLoggedOnce: once, also when a double click is refused twice, and
+// whether it is shown or begins again.
 func TestFailedLoginIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	var log eventLog
@@ -135,8 +134,8 @@ func TestFailedLoginIsLoggedOnce(t *testing.T) {
 
 type appKey struct{}
 
-// TestEventsNameTheirRequest is row F30: whoever reads an event finds the request
-// that it happened in, and no secret of it.
+// TestEventsNameTheirRequest: whoever reads an event finds the request that it happened
+// in, and no secret of it.
 func TestEventsNameTheirRequest(t *testing.T) {
 	t.Parallel()
 	var log eventLog
@@ -179,8 +178,8 @@ func TestEventsNameTheirRequest(t *testing.T) {
 	}
 }
 
-// TestInventedLogout is rows P7 and P23: a logout with a made-up cookie leaves no
-// tombstone in the storage and no logout in the audit.
+// TestInventedLogout: a logout with a made-up cookie leaves no tombstone in the storage
+// and no logout in the audit.
 func TestInventedLogout(t *testing.T) {
 	t.Parallel()
 	var log eventLog
@@ -213,9 +212,9 @@ func TestInventedLogout(t *testing.T) {
 	}
 }
 
-// TestLoginOnAnotherHost is row F25: www or apex, the cookie would stay on one host and
-// the callback come to the other. The login goes to BaseURL's host first; a callback
-// that came astray says in the log which host it was.
+// TestLoginOnAnotherHost: www or apex, the cookie would stay on one host and the
+// callback come to the other. The login goes to BaseURL's host first; a callback that
+// came astray says in the log which host it was.
 func TestLoginOnAnotherHost(t *testing.T) {
 	t.Parallel()
 	var log eventLog
@@ -253,8 +252,8 @@ func TestLoginOnAnotherHost(t *testing.T) {
 	}
 }
 
-// TestBearerHints is row F27: a program whose token is not looked at, or is of the wrong
-// kind, is told so, and its operator once.
+// TestBearerHints: a program whose token is not looked at, or is of the wrong kind, is
+// told so, and its operator once.
 func TestBearerHints(t *testing.T) {
 	t.Parallel()
 	off := lab.ServeAPI(t, func(c *cognito.Config) { c.Bearer = false })
@@ -278,10 +277,9 @@ func TestBearerHints(t *testing.T) {
 	mustAdmit(on, "alice", on.Pool.AccessToken("", "alice", nil))
 }
 
-// TestTwoClientsInALoop is row F29: two app clients share their paths, so the login of
-// the second is out of reach behind the first's. Its guard sends a visitor round and
-// round who is signed in at the first. The loop ends, at a page that says whose fault
-// it is.
+// TestTwoClientsInALoop: two app clients share their paths, so the login of the second
+// is out of reach behind the first's. Its guard sends a visitor round and round who is
+// signed in at the first. The loop ends, at a page that says whose fault it is.
 func TestTwoClientsInALoop(t *testing.T) {
 	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
@@ -318,8 +316,8 @@ func TestTwoClientsInALoop(t *testing.T) {
 	}
 }
 
-// TestOnLoginIsOneOfTwoDoors is row P6: OnLogin is asked at a login, and a bearer token
-// comes without one. A guard on the routes asks at both doors.
+// TestOnLoginIsOneOfTwoDoors: OnLogin is asked at a login, and a bearer token comes
+// without one. A guard on the routes asks at both doors.
 func TestOnLoginIsOneOfTwoDoors(t *testing.T) {
 	t.Parallel()
 	admitted := func(user *cognito.User) bool { return user.Username() == "alice" }

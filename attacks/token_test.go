@@ -24,10 +24,10 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// TestTokenAlgorithmConfusion proves row C1: the header of a token never
-// chooses how it is verified. The attacker leaves the signature out, takes the
-// published key for an HMAC secret, or uses an algorithm that we do not; the
-// pool's own key signs where it can, so the algorithm alone is at fault.
+// TestTokenAlgorithmConfusion: the header of a token never chooses how it is verified.
+// The attacker leaves the signature out, takes the published key for an HMAC secret, or
+// uses an algorithm that we do not; the pool's own key signs where it can, so the
+// algorithm alone is at fault.
 func TestTokenAlgorithmConfusion(t *testing.T) {
 	t.Parallel()
 	elliptic, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -66,9 +66,9 @@ func TestTokenAlgorithmConfusion(t *testing.T) {
 	})
 }
 
-// TestTokenSignatureForgery proves row C2: signatures that are missing, bad or
-// of another key are refused, also for tokens that came straight from the
-// token endpoint, and each token has exactly one spelling.
+// TestTokenSignatureForgery: signatures that are missing, bad or of another key are
+// refused, also for tokens that came straight from the token endpoint, and each token
+// has exactly one spelling.
 func TestTokenSignatureForgery(t *testing.T) {
 	t.Parallel()
 	end := func(s string) func(string) string { return func(part string) string { return part + s } }
@@ -109,8 +109,7 @@ func otherTailBits(part string) string {
 	return part[:len(part)-1] + string(alphabet[last|1])
 }
 
-// TestTokenMalleability proves the rest of row C2: of a valid token, no byte
-// can be changed, removed or added.
+// TestTokenMalleability: of a valid token, no byte can be changed, removed or added.
 func TestTokenMalleability(t *testing.T) {
 	t.Parallel()
 	l := newTokenLab(t)
@@ -140,8 +139,7 @@ func TestTokenMalleability(t *testing.T) {
 	l.mustJudge(raw, nil)
 }
 
-// TestTokenOfAnotherIssuer proves the issuer part of row C3: it is compared
-// letter by letter.
+// TestTokenOfAnotherIssuer: the issuer is compared letter by letter.
 func TestTokenOfAnotherIssuer(t *testing.T) {
 	t.Parallel()
 	l := newTokenLab(t)
@@ -171,9 +169,8 @@ func TestTokenOfAnotherIssuer(t *testing.T) {
 	))
 }
 
-// TestTokenForAnotherClient proves the audience part of row C3: a token that
-// others may use as well was perhaps obtained by one of them. A list of us
-// alone is as good as our name.
+// TestTokenForAnotherClient: a token that others may use as well was perhaps obtained
+// by one of them. A list of us alone is as good as our name.
 func TestTokenForAnotherClient(t *testing.T) {
 	t.Parallel()
 	l := newTokenLab(t)
@@ -210,8 +207,8 @@ func TestTokenForAnotherClient(t *testing.T) {
 	})
 }
 
-// TestTokenTimes proves row C4 with a clock that stands still, so that a
-// minute of leeway can be told from a minute and a second.
+// TestTokenTimes has a clock that stands still, so that a minute of leeway can be told
+// from a minute and a second.
 func TestTokenTimes(t *testing.T) {
 	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
@@ -252,8 +249,8 @@ func TestTokenTimes(t *testing.T) {
 	})
 }
 
-// TestTokenExpiryOnTheClock proves row C4 once more with a clock that moves:
-// the same token is good until a minute past its exp, and then is not.
+// TestTokenExpiryOnTheClock: the same token is good until a minute past its exp, and
+// then is not.
 func TestTokenExpiryOnTheClock(t *testing.T) {
 	t.Parallel()
 	l := newTokenLab(t)
@@ -265,8 +262,8 @@ func TestTokenExpiryOnTheClock(t *testing.T) {
 	l.mustLogIn()
 }
 
-// TestTokenOfAnotherLogin proves row C5: the nonce ties an ID token to the
-// login that asked for it, so a stolen one cannot be injected into another.
+// TestTokenOfAnotherLogin: the nonce ties an ID token to the login that asked for it,
+// so a stolen one cannot be injected into another.
 func TestTokenOfAnotherLogin(t *testing.T) {
 	t.Parallel()
 	l := newTokenLab(t)
@@ -289,8 +286,8 @@ func TestTokenOfAnotherLogin(t *testing.T) {
 	l.testLies([]lie{{name: "nonce of a login beside", in: inIDToken, tell: lab.WithClaim("nonce", stolen), want: cognito.ErrTokenNonce}})
 }
 
-// TestTokenKindsSwapped proves row C6: an ID token is no access token, and the
-// other way round, whatever slot of the answer they are in.
+// TestTokenKindsSwapped: an ID token is no access token, and the other way round,
+// whatever slot of the answer they are in.
 func TestTokenKindsSwapped(t *testing.T) {
 	t.Parallel()
 	l := newTokenLab(t)
@@ -330,8 +327,7 @@ func TestTokenKindsSwapped(t *testing.T) {
 	l.mustJudge(l.Pool.IDToken("", "alice", map[string]any{"client_id": us}), cognito.ErrTokenUse)
 }
 
-// TestTokenOfAnotherUser proves row C7 for tokens: both must name the same
-// user, and name one at all.
+// TestTokenOfAnotherUser: both tokens must name the same user, and name one at all.
 func TestTokenOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	subject := cognito.ErrTokenSubject
@@ -349,8 +345,8 @@ func TestTokenOfAnotherUser(t *testing.T) {
 	})
 }
 
-// TestTokenPairTorn proves the at_hash part of row C8: an ID token that names
-// another access token is refused. One that names none is Cognito's right.
+// TestTokenPairTorn: an ID token that names another access token is refused. One that
+// names none is Cognito's right.
 func TestTokenPairTorn(t *testing.T) {
 	t.Parallel()
 	sum := sha256.Sum256([]byte("another access token"))
@@ -366,8 +362,7 @@ func TestTokenPairTorn(t *testing.T) {
 	})
 }
 
-// TestUserInfoOfAnotherUser proves the userInfo part of row C8: claims about
-// somebody else are not laid over alice's.
+// TestUserInfoOfAnotherUser: claims about somebody else are not laid over alice's.
 func TestUserInfoOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	l := newTokenLab(t, func(c *cognito.Config) { c.UserInfo = true })
@@ -389,8 +384,8 @@ func TestUserInfoOfAnotherUser(t *testing.T) {
 	}
 }
 
-// TestUserInfoAbuse proves row C9 for userInfo: an answer that is none leaves
-// it open who alice is, so she is not signed in by half.
+// TestUserInfoAbuse: an answer that is none leaves it open who alice is, so she is not
+// signed in by half.
 func TestUserInfoAbuse(t *testing.T) {
 	t.Parallel()
 	l := newTokenLab(t, func(c *cognito.Config) { c.UserInfo = true })
@@ -431,8 +426,8 @@ func TestUserInfoAbuse(t *testing.T) {
 	}
 }
 
-// TestEmailVerifiedByTruthiness proves the rest of row C7: Cognito's userInfo
-// writes booleans as strings, and "false" is not true.
+// TestEmailVerifiedByTruthiness: Cognito's userInfo writes booleans as strings, and
+// "false" is not true.
 func TestEmailVerifiedByTruthiness(t *testing.T) {
 	t.Parallel()
 	l := newTokenLab(t, func(c *cognito.Config) { c.UserInfo = true })

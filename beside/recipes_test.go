@@ -45,8 +45,8 @@ func signOutByPage(t *testing.T, v *lab.Visitor) {
 	v.MustBeStranger()
 }
 
-// TestNetHTTPMiddlewareInFront is row F2: Fiber's adaptor doubles the Cookie header.
-// Visitors log in, are who they are, and log out for good.
+// TestNetHTTPMiddlewareInFront: Fiber's adaptor doubles the Cookie header. Visitors log
+// in, are who they are, and log out for good.
 func TestNetHTTPMiddlewareInFront(t *testing.T) {
 	t.Parallel()
 	s := among(t, adaptor.HTTPMiddleware(func(next http.Handler) http.Handler { return next }), nil)
@@ -57,8 +57,8 @@ func TestNetHTTPMiddlewareInFront(t *testing.T) {
 	s.MustBe("", copied)
 }
 
-// TestCSRFMiddleware is row F15: behind ours, gofiber/csrf lets our own forms pass; in
-// front of ours it is told to. The app's own forms are checked either way.
+// TestCSRFMiddleware: behind ours, gofiber/csrf lets our own forms pass; in front of
+// ours it is told to. The app's own forms are checked either way.
 func TestCSRFMiddleware(t *testing.T) {
 	t.Parallel()
 	ours := func(c *fiber.Ctx) bool { return c.Path() == "/logout" }
@@ -76,9 +76,9 @@ func TestCSRFMiddleware(t *testing.T) {
 	}
 }
 
-// TestContentSecurityPolicy is rows F6 and F16: under an app's form-action 'self',
-// signing out by a link works, and the page that may ask first lets the pool redirect
-// to wherever its identity providers are.
+// TestContentSecurityPolicy: under an app's form-action 'self', signing out by a link
+// works, and the page that may ask first lets the pool redirect to wherever its
+// identity providers are.
 func TestContentSecurityPolicy(t *testing.T) {
 	t.Parallel()
 	s := among(t, helmet.New(helmet.Config{ContentSecurityPolicy: "form-action 'self'"}), nil)
@@ -93,8 +93,8 @@ func TestContentSecurityPolicy(t *testing.T) {
 	s.MustBe("", alice)
 }
 
-// TestCacheMiddleware is row F24: with the recipe of docs/middleware.md gofiber/cache keeps pages of
-// nobody, and of nobody else, in both orders. Without it, it hands alice's page out.
+// TestCacheMiddleware: with the recipe of docs/middleware.md gofiber/cache keeps pages
+// of nobody, and of nobody else, in both orders. Without it, it hands alice's page out.
 func TestCacheMiddleware(t *testing.T) {
 	t.Parallel()
 	recipe := cache.New(cache.Config{

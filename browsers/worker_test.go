@@ -6,12 +6,12 @@ import (
 	"github.com/bar-tech/cognito/browsers/internal/stage"
 )
 
-// workerJourneys are the same journeys through an app with a service worker, which
-// in some engines makes a visit to a page look like a script's request (row E2).
+// workerJourneys are the same journeys through an app with a service worker, which in
+// some engines makes a visit to a page look like a script's request.
 func workerJourneys() []story {
 	var all []story
 	for _, face := range stage.Faces() {
-		all = append(all, story{"E2 the journey behind a service worker with " + face.Name, func(v *visitor) {
+		all = append(all, story{"the journey behind a service worker with " + face.Name, func(v *visitor) {
 			v.visit(face).installWorker()
 			v.journey()
 		}})

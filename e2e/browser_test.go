@@ -207,9 +207,9 @@ func TestBrowserStaysPastATokensLife(t *testing.T) {
 	tab.must("#password")
 }
 
-// TestBrowserFollowsAForeignLogoutLink comes from another site (row G1, forced
-// logout). The link alone signs nobody out; the button on the page does, which
-// the page's own policy must let it do.
+// TestBrowserFollowsAForeignLogoutLink comes from another site (forced logout). The
+// link alone signs nobody out; the button on the page does, which the page's own policy
+// must let it do.
 func TestBrowserFollowsAForeignLogoutLink(t *testing.T) {
 	e := startExample(t, nil)
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -61,7 +61,7 @@ func (t *tab) arrives(address, text string) {
 
 // TestBrowserSignsInWithSAML goes by the provider's forms, which come from another site
 // and submit themselves, both ways. A policy on the app's page that names the pool and not the
-// provider stops the browser on its way out (F6), and one that names both does not.
+// provider stops the browser on its way out, and one that names both does not.
 func TestBrowserSignsInWithSAML(t *testing.T) {
 	pool := cognitotest.New(cognitotest.Options{Providers: []cognitotest.Provider{{
 		Name: "ADFS", Type: "SAML", SingleLogout: true, Users: []cognitotest.ProviderUser{{ID: "carol", Password: "lutwidge"}},

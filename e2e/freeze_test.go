@@ -225,9 +225,9 @@ func (f *freezer) renewal(pool *cognitotest.Pool) bool {
 	return reached
 }
 
-// TestFrozenDuringRenewal is row F9: a process that renews in requests is stopped at
-// every piece that passes between it and Cognito or its storage, for longer than the
-// grace of rotation, and goes on. The session goes on, too.
+// TestFrozenDuringRenewal: a process that renews in requests is stopped at every piece
+// that passes between it and Cognito or its storage, for longer than the grace of
+// rotation, and goes on. The session goes on, too.
 func TestFrozenDuringRenewal(t *testing.T) {
 	const most = 80 // more than a renewal has
 	for name, redis := range map[string]string{"storage": machine.StartRedis(t).Address(), "cookies": ""} {

@@ -25,7 +25,7 @@ import (
 // has a WHATWG URL parser, which is what browsers have, judge the answer: it
 // must be a page of this very app.
 //
-// Rows I1 to I3 of the attack list, open redirect. A login that ends on a page
+// Open redirects. A login that ends on a page
 // of the attacker's looks to its victim like a step of the login.
 //
 // No network is needed: prompt=none sends the visitor to Cognito, and the
@@ -73,8 +73,8 @@ func TestReturnToKeepsHonestPaths(t *testing.T) {
 	}
 }
 
-// TestReturnToFallsBack names what must lead to AfterLogin: other places, and
-// the routes of the login itself, which would begin it again (row I4).
+// TestReturnToFallsBack names what must lead to AfterLogin: other places, and the
+// routes of the login itself, which would begin it again.
 func TestReturnToFallsBack(t *testing.T) {
 	for _, app := range returnApps(t) {
 		for _, refused := range []string{

@@ -16,9 +16,9 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// TestForeignTokensAtRenewal is row F7: what a renewal brings is verified like
-// the first tokens. Tokens of another user, pool, client or key end the session
-// and the refresh token that came with them; nothing of them is ever shown.
+// TestForeignTokensAtRenewal: what a renewal brings is verified like the first tokens.
+// Tokens of another user, pool, client or key end the session and the refresh token
+// that came with them; nothing of them is ever shown.
 func TestForeignTokensAtRenewal(t *testing.T) {
 	t.Parallel()
 	id, access := "id", "access"
@@ -85,9 +85,8 @@ func signedByTheOther(pool *cognitotest.Pool, u *cognitotest.UnsignedToken) {
 	u.Key = pool.SigningKey(map[string]string{"id": "access", "access": "id"}[u.Use])
 }
 
-// TestWhatARenewalMayLeaveOut is row F7's honest half: OpenID Connect Core
-// section 12.2 lets a renewal go without an ID token, and its ID token without
-// a nonce.
+// TestWhatARenewalMayLeaveOut: OpenID Connect Core section 12.2 lets a renewal go
+// without an ID token, and its ID token without a nonce.
 func TestWhatARenewalMayLeaveOut(t *testing.T) {
 	t.Parallel()
 	for name, leaveOut := range map[string]struct {
@@ -139,9 +138,8 @@ func TestNonceOfTheLoginAtRenewal(t *testing.T) {
 	s.MustBe("alice", alice)
 }
 
-// TestTokensExpiredOnArrival is row F11: tokens that are hardly valid, or not
-// at all, when they arrive. They are not asked for on every request, and the
-// session outlasts them.
+// TestTokensExpiredOnArrival: tokens that are hardly valid, or not at all, when they
+// arrive. They are not asked for on every request, and the session outlasts them.
 func TestTokensExpiredOnArrival(t *testing.T) {
 	t.Parallel()
 	ago := func(d time.Duration) func(*cognitotest.Pool, *cognitotest.UnsignedToken) {

@@ -35,9 +35,9 @@ func junk(s *lab.Site, times int) (answered func()) {
 	}
 }
 
-// TestJunkCallbacks is row P9: a stranger sends callbacks with invented codes, each of
-// which costs a call, until all places for such calls are taken. Renewals and logouts
-// do not notice, and an honest login waits a little for a place.
+// TestJunkCallbacks: a stranger sends callbacks with invented codes, each of which
+// costs a call, until all places for such calls are taken. Renewals and logouts do not
+// notice, and an honest login waits a little for a place.
 func TestJunkCallbacks(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(0))
@@ -68,8 +68,8 @@ func TestJunkCallbacks(t *testing.T) {
 	s.MustBe("alice", alice)
 }
 
-// TestRefreshPathHasAFloor is row P11: a script posts in a loop. Tokens that are as good
-// as new are told of, and not renewed.
+// TestRefreshPathHasAFloor: a script posts in a loop. Tokens that are as good as new
+// are told of, and not renewed.
 func TestRefreshPathHasAFloor(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(0))
@@ -103,8 +103,8 @@ func TestRefreshPathHasAFloor(t *testing.T) {
 	s.MustBe("alice", alice)
 }
 
-// TestFreshTokensThatAreDue is the other half of row P11: a floor must not keep anybody
-// from tokens that are due already.
+// TestFreshTokensThatAreDue: a floor must not keep anybody from tokens that are due
+// already.
 func TestFreshTokensThatAreDue(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t, cognitotest.Client{AccessTokenTTL: 20 * time.Second, IDTokenTTL: 20 * time.Second})
@@ -115,8 +115,8 @@ func TestFreshTokensThatAreDue(t *testing.T) {
 	s.MustRenew(1)
 }
 
-// TestPostsDoNotStandBeforeDueRenewals is row P11: one user has many sessions, and posts
-// with all of them. While these calls hang, whose tokens are due gets new ones.
+// TestPostsDoNotStandBeforeDueRenewals: one user has many sessions, and posts with all
+// of them. While these calls hang, whose tokens are due gets new ones.
 func TestPostsDoNotStandBeforeDueRenewals(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t)

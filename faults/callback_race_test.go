@@ -12,10 +12,10 @@ import (
 	"github.com/bar-tech/cognito/internal/lab"
 )
 
-// TestCallbackAtTwoInstances is row F4: a double click sends one callback to two
-// instances at the same moment, and fiber.Storage has no way to get and delete at
-// once. Cognito's code serves one of them; the other logs in once more without a
-// word, and both land signed in where they were going.
+// TestCallbackAtTwoInstances: a double click sends one callback to two instances at the
+// same moment, and fiber.Storage has no way to get and delete at once. Cognito's code
+// serves one of them; the other logs in once more without a word, and both land signed
+// in where they were going.
 func TestCallbackAtTwoInstances(t *testing.T) {
 	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})

@@ -14,8 +14,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// TestClientLeavesDuringRenewal is row F8: the visitor closes the tab while
-// their tokens are being renewed. The renewal goes on and is saved.
+// TestClientLeavesDuringRenewal: the visitor closes the tab while their tokens are
+// being renewed. The renewal goes on and is saved.
 func TestClientLeavesDuringRenewal(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(0))
@@ -37,8 +37,8 @@ func TestClientLeavesDuringRenewal(t *testing.T) {
 	a.MustRenew(1)
 }
 
-// TestShutdownDuringRenewal is row F8: an app that uses New has nothing but
-// Fiber's shutdown. It waits until the renewal in flight is saved.
+// TestShutdownDuringRenewal: an app that uses New has nothing but Fiber's shutdown. It
+// waits until the renewal in flight is saved.
 func TestShutdownDuringRenewal(t *testing.T) {
 	t.Parallel()
 	for name, advance := range map[string]time.Duration{"in the background": nearlyExpired, "in a request": lab.JustExpired} {

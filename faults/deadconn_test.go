@@ -23,10 +23,10 @@ import (
 // at which it has itself do what it does.
 const underCertificate = "COGNITO_TEST_UNDER_CERTIFICATE"
 
-// TestDeadConnection is row F1: an established connection to Cognito dies without a
-// word, and none of those who use it is told. The library's own client has to find out,
-// within the time of one call. Certificates are trusted once a process, by a file, so
-// the test runs in a process of its own.
+// TestDeadConnection: an established connection to Cognito dies without a word, and
+// none of those who use it is told. The library's own client has to find out, within
+// the time of one call. Certificates are trusted once a process, by a file, so the test
+// runs in a process of its own.
 func TestDeadConnection(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(underCertificate) != "" {

@@ -10,9 +10,9 @@ import (
 	"github.com/bar-tech/cognito/internal/lab"
 )
 
-// TestLifetimesAndValues is row K4: drivers take "no time" for "for ever", cut
-// fractions of a second to nothing and drop empty values silently. None of
-// that is ever passed, also not close to a session's end.
+// TestLifetimesAndValues: drivers take "no time" for "for ever", cut fractions of a
+// second to nothing and drop empty values silently. None of that is ever passed, also
+// not close to a session's end.
 func TestLifetimesAndValues(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -88,8 +88,8 @@ func TestStorageAroundADriver(t *testing.T) {
 	}
 }
 
-// TestDriverThatCanBeCalledBack is row K2 with a driver whose calls take a
-// context: those that nobody waits for any more are ended.
+// TestDriverThatCanBeCalledBack: calls that take a context are ended when nobody waits
+// for them any more.
 func TestDriverThatCanBeCalledBack(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()

@@ -22,7 +22,7 @@ func mustEndOnce(s *lab.Site, r lab.Request, renewals int) {
 	res := s.Send(r)
 	want := http.StatusUnauthorized
 	if r.Method == http.MethodPost && r.Header["Sec-Fetch-Mode"] == "navigate" {
-		// A person's form, which is led to a page (F21).
+		// A person's form, which is led to a page.
 		want = http.StatusSeeOther
 		if word := res.Target().Query().Get("refused"); word != "session_ended" {
 			s.Errorf("%s %s answered %s, want a page about the end of the session", r.Method, r.Path, lab.StatusLine(res))
@@ -45,9 +45,8 @@ func mustEndOnce(s *lab.Site, r lab.Request, renewals int) {
 	s.MustRenew(renewals)
 }
 
-// TestUserGoneAtCognito is rows F6 and D6: whom Cognito no longer renews is out
-// at the next renewal, which is when the tokens expire at the latest, once and
-// without a loop.
+// TestUserGoneAtCognito: whom Cognito no longer renews is out at the next renewal,
+// which is when the tokens expire at the latest, once and without a loop.
 func TestUserGoneAtCognito(t *testing.T) {
 	t.Parallel()
 	for name, leave := range map[string]func(*cognitotest.Pool){
@@ -60,7 +59,7 @@ func TestUserGoneAtCognito(t *testing.T) {
 	} {
 		for way, r := range map[string]func(*http.Cookie) lab.Request{
 			"script": func(c *http.Cookie) lab.Request { return lab.AsScript("/me", c) },
-			// Row F12: a form that is sent too late keeps its body in the browser.
+			// A form that is sent too late keeps its body in the browser.
 			"form": func(c *http.Cookie) lab.Request {
 				return lab.Request{Method: http.MethodPost, Path: "/me", Cookies: []*http.Cookie{c},
 					Header: map[string]string{"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "same-origin"}}
@@ -138,8 +137,8 @@ func TestInvalidGrantIsJudgedInTime(t *testing.T) {
 	a.MustRenew(1)
 }
 
-// TestGroupTakenAway is row D6: who was put out of a group is refused from the
-// next renewal on, and not before the tokens that say otherwise have expired.
+// TestGroupTakenAway: who was put out of a group is refused from the next renewal on,
+// and not before the tokens that say otherwise have expired.
 func TestGroupTakenAway(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
@@ -190,7 +189,7 @@ func TestLookInVain(t *testing.T) {
 	}
 }
 
-// TestRefusedSessionsLeaveTheirTurns is P10: more sessions than may call Cognito
+// TestRefusedSessionsLeaveTheirTurns: more sessions than may call Cognito
 // at once are refused, and each waits for what another instance might bring. They
 // wait without a turn, so others are renewed meanwhile.
 func TestRefusedSessionsLeaveTheirTurns(t *testing.T) {

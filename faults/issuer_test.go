@@ -38,8 +38,8 @@ func mustRevokeNothing(t *testing.T, pool *cognitotest.Pool) {
 	}
 }
 
-// TestIssuerSwitched is row F5: the owner of the pool switches to the form that AWS
-// recommends, and back. All stay signed in, and logins go on.
+// TestIssuerSwitched: the owner of the pool switches to the form that AWS recommends,
+// and back. All stay signed in, and logins go on.
 func TestIssuerSwitched(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(0))
@@ -56,8 +56,8 @@ func TestIssuerSwitched(t *testing.T) {
 	mustRevokeNothing(t, pool)
 }
 
-// TestFailover is row F5: a Region goes down, the pool's tokens come from another,
-// and its keys have to as well. Afterwards all returns.
+// TestFailover: a Region goes down, the pool's tokens come from another, and its keys
+// have to as well. Afterwards all returns.
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(0))
@@ -88,9 +88,9 @@ func TestFailover(t *testing.T) {
 	mustRevokeNothing(t, pool)
 }
 
-// TestIssuerNotExpected is row F5: the pool's tokens bear a name that it can have and
-// the app was not told of. That is no forgery: sessions are kept, the operator is told
-// once what to set, and both what they set and the way back bring everybody back.
+// TestIssuerNotExpected: the pool's tokens bear a name that it can have and the app was
+// not told of. That is no forgery: sessions are kept, the operator is told once what to
+// set, and both what they set and the way back bring everybody back.
 func TestIssuerNotExpected(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -146,8 +146,8 @@ func inRegion(form func(*cognitotest.Pool, string) string, region string) func(*
 	return func(pool *cognitotest.Pool) string { return form(pool, region) }
 }
 
-// TestLoginUnderAnIssuerNotExpected is row F5 at the callback: whoever logs in then is
-// told that the site is at fault, and not that their sign-in was not genuine.
+// TestLoginUnderAnIssuerNotExpected: whoever logs in then is told that the site is at
+// fault, and not that their sign-in was not genuine.
 func TestLoginUnderAnIssuerNotExpected(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t)
@@ -172,8 +172,7 @@ func TestLoginUnderAnIssuerNotExpected(t *testing.T) {
 	s.MustBe("alice", s.SignIn("alice"))
 }
 
-// TestPartitions is row F14: pools outside of the commercial Regions have issuers of
-// other hosts.
+// TestPartitions: pools outside of the commercial Regions have issuers of other hosts.
 func TestPartitions(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct{ id, host string }{

@@ -18,10 +18,10 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// TestNothingOfARequestIsKept is row O2. Fiber's strings are views into buffers
-// that the next request overwrites, so whoever keeps one sees it change: the
-// storage its keys, the log its attributes, an error its text. Here one
-// connection carries requests that overwrite each other thoroughly.
+// TestNothingOfARequestIsKept: Fiber's strings are views into buffers that the next
+// request overwrites, so whoever keeps one sees it change: the storage its keys, the
+// log its attributes, an error its text. Here one connection carries requests that
+// overwrite each other thoroughly.
 func TestNothingOfARequestIsKept(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -192,9 +192,8 @@ func (k keepingHandler) Handle(_ context.Context, record slog.Record) error {
 	return nil
 }
 
-// TestStorageReusesItsBuffers is row O2 from the storage's side: a driver may
-// hand out its own bytes and overwrite them at its next call, and may keep the
-// bytes that it was given.
+// TestStorageReusesItsBuffers: a driver may hand out its own bytes and overwrite them
+// at its next call, and may keep the bytes that it was given.
 func TestStorageReusesItsBuffers(t *testing.T) {
 	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})

@@ -11,8 +11,8 @@ import (
 	"github.com/bar-tech/cognito/internal/lab"
 )
 
-// TestLeases is row F2 where instances see each other's leases: one of them renews, and
-// the others wait for what comes of it.
+// TestLeases: where instances see each other's leases, one of them renews, and the
+// others wait for what comes of it.
 func TestLeases(t *testing.T) {
 	t.Parallel()
 	tell(t, []story{

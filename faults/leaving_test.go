@@ -11,7 +11,7 @@ import (
 	"github.com/bar-tech/cognito/internal/lab"
 )
 
-// Row F2 when the user logs out in the middle of it.
+// Several instances renew one session, and the user logs out in the middle of it.
 
 // TestLateWriteAfterLogout: the storage is told to store renewed tokens, does
 // not answer in time, and does it after a logout all the same. Whatever it has

@@ -26,9 +26,9 @@ type account struct {
 	cookie *http.Cookie
 }
 
-// TestUsersAreNotMixedUp is row O1: two hundred users on two instances over one
-// storage, at the same time, while tokens expire and sessions come and go.
-// Every answer is about the owner of the cookie it was asked with.
+// TestUsersAreNotMixedUp: two hundred users on two instances over one storage, at the
+// same time, while tokens expire and sessions come and go. Every answer is about the
+// owner of the cookie it was asked with.
 func TestUsersAreNotMixedUp(t *testing.T) {
 	t.Parallel()
 	const users, workers, visits = 200, 24, 70
@@ -163,8 +163,8 @@ func (a *account) mustBeShown(s *lab.Site, path string) {
 	}
 }
 
-// TestHandlersCannotChangeOthersUser is row O3: what a handler is given of a
-// user it may write to, and nobody else sees it.
+// TestHandlersCannotChangeOthersUser: what a handler is given of a user it may write
+// to, and nobody else sees it.
 func TestHandlersCannotChangeOthersUser(t *testing.T) {
 	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})

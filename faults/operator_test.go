@@ -44,8 +44,8 @@ func mustFailForTheSite(s *lab.Site, users ...string) {
 // shortLived is an app client whose tokens live for five minutes.
 var shortLived = cognitotest.Client{AccessTokenTTL: 5 * time.Minute, IDTokenTTL: 5 * time.Minute}
 
-// TestClockIsWrong is row F26: the clock of the machine is ten minutes behind, so all
-// tokens are issued in the future, or ahead, so that they have expired on arrival.
+// TestClockIsWrong: the clock of the machine is ten minutes behind, so all tokens are
+// issued in the future, or ahead, so that they have expired on arrival.
 func TestClockIsWrong(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -77,7 +77,7 @@ func TestClockIsWrong(t *testing.T) {
 	}
 }
 
-// TestClockWentWrong is row F26 at a renewal: sessions outlast it.
+// TestClockWentWrong: sessions outlast a clock that is wrong at their renewal.
 func TestClockWentWrong(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t, shortLived)
@@ -94,7 +94,7 @@ func TestClockWentWrong(t *testing.T) {
 	s.MustBe("alice", alice)
 }
 
-// TestNoSuchPool is row F26: there is no pool of this id, so there are no keys.
+// TestNoSuchPool: there is no pool of this id, so there are no keys.
 func TestNoSuchPool(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*cognito.Config, *cognitotest.Pool){
@@ -133,7 +133,7 @@ func (b byPool) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.own.RoundTrip(r)
 }
 
-// TestDomainOfAnotherPool is row F26: UserPoolID and UserPoolDomain are of two pools.
+// TestDomainOfAnotherPool: UserPoolID and UserPoolDomain are of two pools.
 func TestDomainOfAnotherPool(t *testing.T) {
 	t.Parallel()
 	pool, other := lab.NewPool(t), cognitotest.New(cognitotest.Options{UserPoolID: "us-east-1_Another01"})

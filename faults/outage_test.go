@@ -44,9 +44,9 @@ var renewalOutages = []outage{
 	{"unknown error", cognitotest.Fault{Status: 400, Body: `{"error":"something_new"}`}, "something_new"},
 }
 
-// TestOutageLogsNobodyOut is rows F5 and F6: whatever Cognito's token endpoint
-// does, short of saying that the refresh token is dead, the session is kept. It
-// is served while its token lasts, then answered 503, and goes on afterwards.
+// TestOutageLogsNobodyOut: whatever Cognito's token endpoint does, short of saying that
+// the refresh token is dead, the session is kept. It is served while its token lasts,
+// then answered 503, and goes on afterwards.
 func TestOutageLogsNobodyOut(t *testing.T) {
 	t.Parallel()
 	for _, outage := range renewalOutages {
@@ -174,8 +174,8 @@ func TestBackOff(t *testing.T) {
 	s.MustBe("alice", alice)
 }
 
-// TestClientSecretChanged is row F6 at a confidential client: the operator has
-// replaced the secret at the pool and not here. Nobody is logged out for it.
+// TestClientSecretChanged: the operator has replaced the secret at the pool and not
+// here. Nobody is logged out for it.
 func TestClientSecretChanged(t *testing.T) {
 	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})

@@ -16,12 +16,12 @@ import (
 	"github.com/bar-tech/cognito/internal/lab"
 )
 
-// Row F2: several instances renew one session at the same time.
+// Several instances renew one session at the same time.
 
-// TestInstancesRaceAtExpiry is row F2: requests of many sessions arrive at two
-// instances at once when their tokens have expired. Whoever loses a race takes
-// the winner's tokens; nobody is logged out or taken for somebody else, and
-// what ends up in the storage can be renewed again.
+// TestInstancesRaceAtExpiry: requests of many sessions arrive at two instances at once
+// when their tokens have expired. Whoever loses a race takes the winner's tokens;
+// nobody is logged out or taken for somebody else, and what ends up in the storage can
+// be renewed again.
 func TestInstancesRaceAtExpiry(t *testing.T) {
 	t.Parallel()
 	const sessions, requests = 16, 3
@@ -139,11 +139,10 @@ func (d *tardy) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// TestAnswersOutOfOrder is row F4 at its worst: the answer that was lost is that
-// of a call which Cognito served after its repetition. The refresh token that
-// arrived is dead, and the living one will never come. The session is renewed
-// again while the grace lasts, by whoever comes first. A session in a cookie has to wait
-// for its next request.
+// TestAnswersOutOfOrder: the answer that was lost is that of a call which Cognito
+// served after its repetition. The refresh token that arrived is dead, and the living
+// one will never come. The session is renewed again while the grace lasts, by whoever
+// comes first. A session in a cookie has to wait for its next request.
 func TestAnswersOutOfOrder(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

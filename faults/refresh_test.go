@@ -17,9 +17,9 @@ import (
 // between instances, refresh tokens that are lost or put back, users who stay
 // although they are gone, and tokens that are not what they were.
 
-// TestStampedeAtExpiry is row F1: a thousand requests of one session arrive in
-// the instant its tokens have expired. One of them renews, all of them are
-// answered, and with what the new tokens say.
+// TestStampedeAtExpiry: a thousand requests of one session arrive in the instant its
+// tokens have expired. One of them renews, all of them are answered, and with what the
+// new tokens say.
 func TestStampedeAtExpiry(t *testing.T) {
 	t.Parallel()
 	const herd = 1000
@@ -81,8 +81,8 @@ func TestRenewalAheadOfTime(t *testing.T) {
 	s.MustRenew(1)
 }
 
-// TestRefreshTokenLostOrKept is row F3: an answer without refresh token means
-// that the old one stays, one with it that the old one is dead.
+// TestRefreshTokenLostOrKept: an answer without refresh token means that the old one
+// stays, one with it that the old one is dead.
 func TestRefreshTokenLostOrKept(t *testing.T) {
 	t.Parallel()
 	for name, client := range map[string]cognitotest.Client{
@@ -114,9 +114,9 @@ func TestRefreshTokenLostOrKept(t *testing.T) {
 	}
 }
 
-// TestLostAnswer is row F4: Cognito rotates the refresh token and the answer
-// gets lost. Within the grace the old one is tried again at once and works.
-// Beyond it nothing can be done but one more login: no loop of calls.
+// TestLostAnswer: Cognito rotates the refresh token and the answer gets lost. Within
+// the grace the old one is tried again at once and works. Beyond it nothing can be done
+// but one more login: no loop of calls.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	for name, storage := range map[string]lab.Storage{"own storage": nil, "shared storage": lab.NewStore()} {
@@ -144,9 +144,9 @@ func TestLostAnswer(t *testing.T) {
 	})
 }
 
-// TestSessionOutlivesItsLimits is row D5: a session ends when it was idle for
-// too long and when it is too old, by the deadlines inside its record: this
-// storage forgets nothing. No renewal moves the second deadline.
+// TestSessionOutlivesItsLimits: a session ends when it was idle for too long and when
+// it is too old, by the deadlines inside its record: this storage forgets nothing. No
+// renewal moves the second deadline.
 func TestSessionOutlivesItsLimits(t *testing.T) {
 	t.Parallel()
 	limits := func(c *cognito.Config) { c.IdleTimeout, c.AbsoluteTimeout = 10*time.Hour, 48*time.Hour }
@@ -182,8 +182,8 @@ func TestSessionOutlivesItsLimits(t *testing.T) {
 	})
 }
 
-// TestNothingToRenewWith is row D5: without a refresh token a session ends when
-// its tokens expire, and not before, whatever is asked of it.
+// TestNothingToRenewWith: without a refresh token a session ends when its tokens
+// expire, and not before, whatever is asked of it.
 func TestNothingToRenewWith(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)

@@ -23,9 +23,9 @@ import (
 // whoever cannot be served is told to come again, and all is well by itself
 // when the fault is over.
 
-// TestStorageDownAtRenewal is rows K1 and K2 in the middle of a renewal: which
-// of its storage calls fails or hangs does not matter. Nobody is logged out,
-// nobody waits for ever, and the tokens that Cognito has issued are not lost.
+// TestStorageDownAtRenewal: in the middle of a renewal, which of its storage calls
+// fails or hangs does not matter. Nobody is logged out, nobody waits for ever, and the
+// tokens that Cognito has issued are not lost.
 func TestStorageDownAtRenewal(t *testing.T) {
 	t.Parallel()
 	for _, way := range []string{"error", "hang"} {

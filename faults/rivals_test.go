@@ -9,11 +9,11 @@ import (
 	"github.com/bar-tech/cognito/internal/lab"
 )
 
-// TestRivals is row F2 in its exact orders: two instances present the same refresh
-// token, since neither sees the other's lease, and so its children are rivals. Within
-// the grace both get one, of which the newest alone goes on working; without, one of
-// them is refused. Whatever else goes wrong meanwhile, the living one finds its way into
-// the storage, and nobody is logged out.
+// TestRivals: two instances present the same refresh token, since neither sees the
+// other's lease, and so its children are rivals. Within the grace both get one, of
+// which the newest alone goes on working; without, one of them is refused. Whatever
+// else goes wrong meanwhile, the living one finds its way into the storage, and nobody
+// is logged out.
 func TestRivals(t *testing.T) {
 	t.Parallel()
 	tell(t, []story{

@@ -15,9 +15,9 @@ import (
 // inShard reports whether a key lies in the shard of another. There are two.
 func inShard(key, of string) bool { return key[len(key)-1]%2 == of[len(of)-1]%2 }
 
-// TestOneShardHangs is row P12: of a storage with shards one hangs, and many requests
-// ask for what lies there. The sessions in the other shard go on, renewals too, and
-// when the shard is back so are its sessions.
+// TestOneShardHangs: of a storage with shards one hangs, and many requests ask for what
+// lies there. The sessions in the other shard go on, renewals too, and when the shard
+// is back so are its sessions.
 func TestOneShardHangs(t *testing.T) {
 	t.Parallel()
 	for _, kind := range storageKinds {
@@ -94,8 +94,8 @@ func (p pickyContext) SetWithContext(_ context.Context, key string, value []byte
 
 func (p pickyContext) DeleteWithContext(_ context.Context, key string) error { return p.Delete(key) }
 
-// TestDeleteOfWhatIsNotThere is row F8: for some drivers it is an error. Nobody is
-// alarmed, and what was to go is gone.
+// TestDeleteOfWhatIsNotThere: for some drivers it is an error. Nobody is alarmed, and
+// what was to go is gone.
 func TestDeleteOfWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	store, contextStore := lab.NewStore(), lab.NewStore()

@@ -18,8 +18,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// TestClose is row O4: closing twice, at the same time and during traffic is
-// harmless, ends nobody's session, and leaves the app's own storage open.
+// TestClose: closing twice, at the same time and during traffic is harmless, ends
+// nobody's session, and leaves the app's own storage open.
 func TestClose(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -76,8 +76,8 @@ func TestClose(t *testing.T) {
 	s.MustBe("", &http.Cookie{Name: alice.Cookie.Name, Value: strings.Repeat("A", 43)})
 }
 
-// TestCloseWithoutTraffic is row O4 for apps that never served a request, with
-// the middleware's own storage.
+// TestCloseWithoutTraffic: an app that never served a request leaves nothing behind,
+// with the middleware's own storage either.
 func TestCloseWithoutTraffic(t *testing.T) {
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
@@ -101,8 +101,7 @@ func cleaners() int {
 	return strings.Count(strings.Join(lab.OtherGoroutines(), "\n"), "memory/v2.(*Storage).gc(")
 }
 
-// TestLoginAfterClose is row O4: whoever comes too late is told so, and nothing
-// hangs.
+// TestLoginAfterClose: whoever comes too late is told so, and nothing hangs.
 func TestLoginAfterClose(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)

@@ -33,9 +33,9 @@ var storageKinds = []struct {
 	{"driver with contexts", func(s *lab.Store) lab.Storage { return lab.ContextStore{Store: s} }},
 }
 
-// TestStorageOutage is rows K1 and K2: while the storage errs, panics or hangs
-// nothing is known, so nobody is told to log in and no cookie is touched.
-// Everything that does not need to know who is there goes on.
+// TestStorageOutage: while the storage errs, panics or hangs nothing is known, so
+// nobody is told to log in and no cookie is touched. Everything that does not need to
+// know who is there goes on.
 func TestStorageOutage(t *testing.T) {
 	t.Parallel()
 	for _, kind := range storageKinds {
@@ -98,7 +98,7 @@ func mustBeUndecided(s *lab.Site, cookie *http.Cookie) {
 	})
 }
 
-// TestSlowStorage is row K2's honest half: slow is not down.
+// TestSlowStorage: slow is not down.
 func TestSlowStorage(t *testing.T) {
 	t.Parallel()
 	for _, kind := range storageKinds {
@@ -114,9 +114,8 @@ func TestSlowStorage(t *testing.T) {
 	}
 }
 
-// TestHungStorageHoldsFewGoroutines is row K2: calls that hang cannot be
-// called back, so there must be an end to how many there are; all requests are
-// answered nevertheless.
+// TestHungStorageHoldsFewGoroutines: calls that hang cannot be called back, so there
+// must be an end to how many there are; all requests are answered nevertheless.
 func TestHungStorageHoldsFewGoroutines(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -151,9 +150,9 @@ func TestHungStorageHoldsFewGoroutines(t *testing.T) {
 	}
 }
 
-// TestStorageKeepsNoSession is rows B11 and K1 at login: a session that cannot
-// be stored gets no cookie, leaves nothing behind, and its refresh token is
-// revoked. Nothing keeps the visitor from logging in afterwards.
+// TestStorageKeepsNoSession: a session that cannot be stored gets no cookie, leaves
+// nothing behind, and its refresh token is revoked. Nothing keeps the visitor from
+// logging in afterwards.
 func TestStorageKeepsNoSession(t *testing.T) {
 	t.Parallel()
 	for _, kind := range storageKinds {
@@ -199,8 +198,8 @@ func TestStorageKeepsNoSession(t *testing.T) {
 	}
 }
 
-// TestStorageDownAtLogin is row K1 for logins in progress: one that cannot be
-// noted does not begin, and one that cannot be looked up stays as it is.
+// TestStorageDownAtLogin: a login that cannot be noted does not begin, and one that
+// cannot be looked up stays as it is.
 func TestStorageDownAtLogin(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -228,8 +227,8 @@ func TestStorageDownAtLogin(t *testing.T) {
 	s.MustBe("alice", s.Finish(pending).Cookie(lab.IsSessionCookie))
 }
 
-// TestFlushedStorage is row K5: everything is gone at once. Visitors log in
-// again, which Cognito does for them without a click.
+// TestFlushedStorage: everything is gone at once. Visitors log in again, which Cognito
+// does for them without a click.
 func TestFlushedStorage(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -252,8 +251,8 @@ func TestFlushedStorage(t *testing.T) {
 	v.MustBeSignedIn()
 }
 
-// TestStorageLosesEveryWrite is row K5 at its worst: a fail-over loses every
-// session as soon as it is written. The browser must not be sent in circles.
+// TestStorageLosesEveryWrite: a fail-over loses every session as soon as it is written.
+// The browser must not be sent in circles.
 func TestStorageLosesEveryWrite(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -290,8 +289,8 @@ func subjectOf(t *testing.T, token string) any {
 	return lab.Decode(t, string(payload))["sub"]
 }
 
-// TestTryAgainDuringAnOutage is row F22: the page of an outage leads to itself, for a
-// login would not help.
+// TestTryAgainDuringAnOutage: the page of an outage leads to itself, for a login would
+// not help.
 func TestTryAgainDuringAnOutage(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()

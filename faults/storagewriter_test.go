@@ -15,8 +15,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// TestStorageDump is row D3: somebody reads the storage, or a backup of it.
-// Nothing in it is a token, an address, a verifier or of use as a cookie.
+// TestStorageDump: somebody reads the storage, or a backup of it. Nothing in it is a
+// token, an address, a verifier or of use as a cookie.
 func TestStorageDump(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -50,8 +50,8 @@ func TestStorageDump(t *testing.T) {
 	s.MustBe("bob", s.Finish(pending).Cookie(lab.IsSessionCookie))
 }
 
-// TestStorageWriterSwapsRecords is row D4: whoever can write to the storage
-// puts one visitor's record in the place of another's, to be taken for them.
+// TestStorageWriterSwapsRecords: whoever can write to the storage puts one visitor's
+// record in the place of another's, to be taken for them.
 func TestStorageWriterSwapsRecords(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -93,9 +93,9 @@ func TestStorageWriterSwapsRecords(t *testing.T) {
 	}
 }
 
-// TestStorageWriterChangesRecords is rows D4 and K3: flipped bits, cut off
-// ends, noise, nothing and far too much. Such a session is over, quietly; the record
-// stays, for whoever may be able to open it.
+// TestStorageWriterChangesRecords: flipped bits, cut off ends, noise, nothing and far
+// too much. Such a session is over, quietly; the record stays, for whoever may be able
+// to open it.
 func TestStorageWriterChangesRecords(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -154,8 +154,8 @@ func noise(n int) []byte {
 	return b
 }
 
-// TestChangedColdRecord is row D4 for the record that holds the tokens: it is
-// read seldom, so the session lasts as long as its access token and no longer.
+// TestChangedColdRecord: the record that holds the tokens is read seldom, so the
+// session lasts as long as its access token and no longer.
 func TestChangedColdRecord(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -171,9 +171,9 @@ func TestChangedColdRecord(t *testing.T) {
 	s.MustBe("bob", bob.Cookie)
 }
 
-// TestTwoAppsShareOneStorage is row D4: two apps of one pool keep their
-// sessions in one Redis. What one of them stores is nothing to the other, even
-// if somebody moves it to where the other looks.
+// TestTwoAppsShareOneStorage: two apps of one pool keep their sessions in one Redis.
+// What one of them stores is nothing to the other, even if somebody moves it to where
+// the other looks.
 func TestTwoAppsShareOneStorage(t *testing.T) {
 	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})

@@ -246,8 +246,8 @@ func putBackByTouch(t *testing.T) (*lab.Site, lab.Session, *lab.Clock) {
 	return s, alice, clock
 }
 
-// TestUserInfoDoesNotBringClaimsBack is row D6 with UserInfo: what the ID token
-// said at login and says no more is gone, whatever userInfo said then.
+// TestUserInfoDoesNotBringClaimsBack: what the ID token said at login and says no more
+// is gone, whatever userInfo said then.
 func TestUserInfoDoesNotBringClaimsBack(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t)

@@ -38,10 +38,10 @@ func unsavable(t *testing.T, storage *lab.Store, grace time.Duration, hooks ...f
 	return a, b, alice, tokens
 }
 
-// TestSaveFailsAfterRotation is row F10: Cognito has replaced the refresh token
-// and the storage does not take the new one. It is kept in memory: requests are
-// served with the new tokens, Cognito is not asked again, and when the storage
-// is well the session is whole again, for other instances too.
+// TestSaveFailsAfterRotation: Cognito has replaced the refresh token and the storage
+// does not take the new one. It is kept in memory: requests are served with the new
+// tokens, Cognito is not asked again, and when the storage is well the session is whole
+// again, for other instances too.
 func TestSaveFailsAfterRotation(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -72,9 +72,9 @@ func TestSaveFailsAfterRotation(t *testing.T) {
 	}
 }
 
-// TestFrozenBetweenRequests is row F10 in a process that runs only while it answers:
-// tokens that the storage does not take stay in memory, nothing goes on between two
-// requests, and the first request after the outage has them saved when it is answered.
+// TestFrozenBetweenRequests: in a process that runs only while it answers, tokens that
+// the storage does not take stay in memory, nothing goes on between two requests, and
+// the first request after the outage has them saved when it is answered.
 func TestFrozenBetweenRequests(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -139,8 +139,8 @@ func rewritten(s *lab.Store, since map[string][]byte) bool {
 	return changed == 2
 }
 
-// TestStorageGoesAfterRotation is row F10 with a storage that is gone for good
-// measure: what it holds cannot even be read when the tokens are offered to it.
+// TestStorageGoesAfterRotation: what the storage holds cannot even be read when the
+// tokens are offered to it.
 func TestStorageGoesAfterRotation(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -158,9 +158,9 @@ func TestStorageGoesAfterRotation(t *testing.T) {
 	b.MustBe("alice", alice)
 }
 
-// TestSaveHangsAfterRotation is row F10 with a storage that takes its time to
-// fail: requests that come while the tokens are being offered to it once more
-// are served as well, and do not present the dead refresh token.
+// TestSaveHangsAfterRotation: with a storage that takes its time to fail, requests that
+// come while the tokens are being offered to it once more are served as well, and do
+// not present the dead refresh token.
 func TestSaveHangsAfterRotation(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(0))
@@ -192,9 +192,9 @@ func TestSaveHangsAfterRotation(t *testing.T) {
 	s.MustBe("alice", alice)
 }
 
-// TestFirstSaveIsLate is row F10 with a write that gets no answer in time and is done
-// after all: what was stored before the tokens were verified comes last, with the expired
-// access token of before. It is not handed out for long.
+// TestFirstSaveIsLate: a write gets no answer in time and is done after all. So what
+// was stored before the tokens were verified comes last, with the expired access token
+// of before. It is not handed out for long.
 func TestFirstSaveIsLate(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, lab.Rotating(time.Minute), "a", seen)
@@ -209,9 +209,8 @@ func TestFirstSaveIsLate(t *testing.T) {
 	s.b.MustRenew(1)
 }
 
-// TestSaveFailsThenClose is row F10 at a shutdown: an instance that stops while
-// it holds tokens that nobody else has, and before anybody asks for them again,
-// saves them if the storage is back.
+// TestSaveFailsThenClose: an instance that stops while it holds tokens that nobody else
+// has, and before anybody asks for them again, saves them if the storage is back.
 func TestSaveFailsThenClose(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -227,10 +226,9 @@ func TestSaveFailsThenClose(t *testing.T) {
 	b.MustRenew(2)
 }
 
-// TestSaveFailsAndAnotherInstanceIsAsked is row F10 with two instances: one
-// holds the new tokens, and requests go to the other, which has only the dead
-// refresh token. It is not to believe that it is dead before the first one has
-// had time to save.
+// TestSaveFailsAndAnotherInstanceIsAsked: one of two instances holds the new tokens,
+// and requests go to the other, which has only the dead refresh token. It is not to
+// believe that it is dead before the first one has had time to save.
 func TestSaveFailsAndAnotherInstanceIsAsked(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
@@ -242,9 +240,9 @@ func TestSaveFailsAndAnotherInstanceIsAsked(t *testing.T) {
 	b.MustBe("alice", alice)
 }
 
-// TestSaveFailsAndAnotherInstanceRenews is row F10 within the grace: while one
-// instance holds tokens that it cannot save, another one renews, and its tokens
-// outdo them. They must not be overwritten with those from memory.
+// TestSaveFailsAndAnotherInstanceRenews: while one instance holds tokens that it cannot
+// save, another one renews, and its tokens outdo them. They must not be overwritten
+// with those from memory.
 func TestSaveFailsAndAnotherInstanceRenews(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(time.Minute))
@@ -281,9 +279,8 @@ func (d deafStore) Set(key string, value []byte, life time.Duration) error {
 	return d.Store.Set(key, value, life)
 }
 
-// TestSaveFailsThenLogout is row F10 before a logout, here or at another
-// instance: the tokens in memory end with the session, and the refresh token
-// that nobody else knows is revoked.
+// TestSaveFailsThenLogout: the tokens in memory end with the session, and the refresh
+// token that nobody else knows is revoked.
 func TestSaveFailsThenLogout(t *testing.T) {
 	t.Parallel()
 	for _, elsewhere := range []bool{false, true} {

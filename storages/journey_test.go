@@ -12,7 +12,7 @@ import (
 )
 
 // TestEveryStorage takes the same visitors through the same day on each storage that
-// the table of docs/deploy.md names (row F17).
+// the table of docs/deploy.md names.
 func TestEveryStorage(t *testing.T) {
 	for name, start := range parts() {
 		t.Run(name, func(t *testing.T) {

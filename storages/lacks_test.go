@@ -7,7 +7,7 @@ import (
 )
 
 // TestBboltIgnoresLifetimes keeps a row of the table in docs/deploy.md true: the driver
-// keeps what should be gone at once (row F17).
+// keeps what should be gone at once.
 func TestBboltIgnoresLifetimes(t *testing.T) {
 	driver := openBbolt(filepath.Join(t.TempDir(), "sessions.db"))
 	t.Cleanup(func() { _ = driver.Close() })

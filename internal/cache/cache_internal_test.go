@@ -137,8 +137,8 @@ func TestCacheLosesNobody(t *testing.T) {
 	}
 }
 
-// TestCacheKeepsNoView is row O2: what get is asked with is a view into a
-// request, whose bytes change.
+// TestCacheKeepsNoView: what get is asked with is a view into a request, whose bytes
+// change.
 func TestCacheKeepsNoView(t *testing.T) {
 	r := New[string, int](10)
 	buffer := []byte("alice")
@@ -154,7 +154,7 @@ func TestCacheKeepsNoView(t *testing.T) {
 	}
 }
 
-// TestCacheAtOnce is row O1 for the race detector.
+// TestCacheAtOnce is for the race detector.
 func TestCacheAtOnce(t *testing.T) {
 	r := New[string, int](50)
 	var all sync.WaitGroup
@@ -178,9 +178,8 @@ func TestCacheAtOnce(t *testing.T) {
 	all.Wait()
 }
 
-// TestCacheIsBounded is row H8's last demand: what is remembered of tokens
-// and sessions has a limit, whoever sends how many; those in use outlast those
-// seen once, and a key is only ever its own.
+// TestCacheIsBounded: what is remembered of tokens and sessions has a limit, whoever
+// sends how many; those in use outlast those seen once, and a key is only ever its own.
 func TestCacheIsBounded(t *testing.T) {
 	r := New[string, int](8)
 	keep(r, "busy", -1)

@@ -19,9 +19,9 @@ import (
 
 var limitStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// TestAttemptFlood is rows A6 and P8: strangers begin logins without end. The limit
-// admits no more than it may and throws out none that are alive, for then a flood
-// would break everybody's login.
+// TestAttemptFlood: strangers begin logins without end. The limit admits no more than
+// it may and throws out none that are alive, for then a flood would break everybody's
+// login.
 func TestAttemptFlood(t *testing.T) {
 	l := newAttemptLimit(attemptsStored, attemptBytesStored)
 	for i := range 4096 {
@@ -45,8 +45,8 @@ func TestAttemptFlood(t *testing.T) {
 	}
 }
 
-// TestAttemptExpiry is row A6: the places of logins that were never finished
-// come free after ten minutes, not earlier, and only theirs.
+// TestAttemptExpiry: the places of logins that were never finished come free after ten
+// minutes, not earlier, and only theirs.
 func TestAttemptExpiry(t *testing.T) {
 	l := newAttemptLimit(2, 100)
 	l.admit("first", 10, limitStart)
@@ -62,9 +62,9 @@ func TestAttemptExpiry(t *testing.T) {
 	}
 }
 
-// TestAttemptFloodOfFinishedLogins is row A6: a stranger who finishes each
-// login at once, with an error made up, must not fill the memory either. What
-// is over may leave traces for a while, but not without bound.
+// TestAttemptFloodOfFinishedLogins: a stranger who finishes each login at once, with an
+// error made up, must not fill the memory either. What is over may leave traces for a
+// while, but not without bound.
 func TestAttemptFloodOfFinishedLogins(t *testing.T) {
 	l := newAttemptLimit(64, 1000)
 	for i := range 100_000 {
@@ -82,8 +82,8 @@ func TestAttemptFloodOfFinishedLogins(t *testing.T) {
 	}
 }
 
-// TestAttemptBytes is row P7: strangers choose how long a login's record is. The
-// limit counts bytes too, and gets them back.
+// TestAttemptBytes: strangers choose how long a login's record is. The limit counts
+// bytes too, and gets them back.
 func TestAttemptBytes(t *testing.T) {
 	l := newAttemptLimit(100, 1000)
 	if !l.admit("long", 990, limitStart) || l.admit("too much", 11, limitStart) {
@@ -96,8 +96,8 @@ func TestAttemptBytes(t *testing.T) {
 	}
 }
 
-// TestOverflowLeavesNothing is row P7: a login that finds no room in the storage
-// stores nothing, travels in its cookie, and opens there once.
+// TestOverflowLeavesNothing: a login that finds no room in the storage stores nothing,
+// travels in its cookie, and opens there once.
 func TestOverflowLeavesNothing(t *testing.T) {
 	driver := memory.New()
 	t.Cleanup(func() { _ = driver.Close() })

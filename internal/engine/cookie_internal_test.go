@@ -58,8 +58,7 @@ var cookieHeaders = []string{
 	"xNN=v", "xN N=v", "a=NN=v", "a=N N=v", "NN=v", "NNN=v; N=w", "a=xN;N=v", "=N=v", "=v; N=w", "==N=v", "N==v", "N=a=b", "N=v,w", "n=v", "N =v", `N="v"`, `a=";N=v"`,
 }
 
-// TestReadingCookies is row E3 for every way of writing a header: what is read
-// is what a plain split of the header finds.
+// TestReadingCookies: what is read is what a plain split of the header finds.
 func TestReadingCookies(t *testing.T) {
 	const name = "__Host-cognito_0"
 	for _, header := range cookieHeaders {
@@ -70,10 +69,10 @@ func TestReadingCookies(t *testing.T) {
 	}
 }
 
-// TestReadingCookiesAfterAnother is row E3 below a middleware that has read
-// cookies too. A cookie without a name must not turn into one of ours then. By
-// that time fasthttp has taken quotes off values, and blanks off the ends of
-// names, where browsers send none.
+// TestReadingCookiesAfterAnother: below a middleware that has read cookies too, they
+// are read alike. A cookie without a name must not turn into one of ours then. By that
+// time fasthttp has taken quotes off values, and blanks off the ends of names, where
+// browsers send none.
 func TestReadingCookiesAfterAnother(t *testing.T) {
 	const name = "__Host-cognito_0"
 	for _, header := range cookieHeaders {

@@ -17,8 +17,8 @@ var cookieName = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
 
 func bufioReader(text string) *bufio.Reader { return bufio.NewReader(strings.NewReader(text)) }
 
-// FuzzCookieHeader is row E3: whatever the header, what is read is what a plain
-// split finds, and what net/http finds where the header is well formed.
+// FuzzCookieHeader: whatever the header, what is read is what a plain split finds, and
+// what net/http finds where the header is well formed.
 func FuzzCookieHeader(f *testing.F) {
 	for _, header := range cookieHeaders {
 		f.Add(header, "N")

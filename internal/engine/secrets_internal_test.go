@@ -31,10 +31,8 @@ func printedForms(value any) string {
 	return b.String()
 }
 
-// TestInternalsPrintWithoutSecrets is row M2 for what never leaves the package
-// but may be printed by whoever looks for a mistake in it: fmt does not ask
-// unexported fields how they want to be printed, so a secret inside a struct
-// needs the struct's help.
+// TestInternalsPrintWithoutSecrets: fmt does not ask unexported fields how they want to
+// be printed, so a secret inside a struct needs the struct's help.
 func TestInternalsPrintWithoutSecrets(t *testing.T) {
 	const canary = "canary-of-a-secret"
 	handle, _ := session.NewHandle([]byte(anID), secret.NewDeriver(secret.NewKeys(nil), "session", "pool and client"))

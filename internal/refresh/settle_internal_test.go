@@ -24,7 +24,7 @@ func (b *blockedLog) Unsaved(string, error) {
 	<-b.release
 }
 
-// TestBlockedLog is P13: while alice's renewal is being told of to a log that
+// TestBlockedLog: while alice's renewal is being told of to a log that
 // hangs, nobody else waits. Once the log moves again alice's renewal goes on.
 func TestBlockedLog(t *testing.T) {
 	log := &blockedLog{reached: make(chan struct{}), release: make(chan struct{})}
@@ -57,7 +57,7 @@ func TestBlockedLog(t *testing.T) {
 	}
 }
 
-// TestEndedNameWins is F23: tokens of a renewal that was under way when the
+// TestEndedNameWins: tokens of a renewal that was under way when the
 // session ended are not held, a copy of the cookie renews nothing, and a flood of
 // logouts does not fill the memory. Who has not logged out is not touched.
 func TestEndedNameWins(t *testing.T) {

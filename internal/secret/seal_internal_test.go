@@ -26,8 +26,8 @@ func ringOf(random []byte, purpose, app string) Keyring {
 	return NewDeriver(NewKeys([]string{testKey}), purpose, app).Ring(random)
 }
 
-// TestRandomTextIsUnguessable is row D1: ten thousand texts, all different, of
-// 32 bytes each, in the one spelling that they have.
+// TestRandomTextIsUnguessable: ten thousand texts, all different, of 32 bytes each, in
+// the one spelling that they have.
 func TestRandomTextIsUnguessable(t *testing.T) {
 	seen := map[string]bool{}
 	for range 10_000 {
@@ -77,8 +77,8 @@ func TestKeyringIsOneStepDerivation(t *testing.T) {
 	}
 }
 
-// TestKeyringsAreApart is row D4: a change of any part of what a key is derived
-// from gives another name and another key.
+// TestKeyringsAreApart: a change of any part of what a key is derived from gives
+// another name and another key.
 func TestKeyringsAreApart(t *testing.T) {
 	ring := ringOf(testSecret(), "session", "pool")
 	sealed := ring.Seal("key", []byte("text"))
@@ -108,8 +108,8 @@ func TestKeyringsAreApart(t *testing.T) {
 	}
 }
 
-// TestSealedRecordsDoNotBend is rows D4 and K3: no bit can be changed, no byte
-// taken away or added, and no record moved to another key.
+// TestSealedRecordsDoNotBend: no bit can be changed, no byte taken away or added, and
+// no record moved to another key.
 func TestSealedRecordsDoNotBend(t *testing.T) {
 	ring := ringOf(testSecret(), "session", "pool")
 	sealed := ring.Seal("key", []byte("some claims"))

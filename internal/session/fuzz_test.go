@@ -8,8 +8,8 @@ import (
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
-// FuzzSessionRecord is rows D7 and K3: no bytes in a storage make opening or
-// decoding panic, none but our own open, and what is encoded is decoded again.
+// FuzzSessionRecord: no bytes in a storage make opening or decoding panic, none but our
+// own open, and what is encoded is decoded again.
 func FuzzSessionRecord(f *testing.F) {
 	hot, cold := goldenHotRecord(), goldenColdRecord
 	for _, seed := range [][]byte{nil, {secret.SealVersion}, hot.encode(goldenBook), cold.encode(), bytes.Repeat([]byte{0xff}, 40), []byte(`{"user":"alice"}`), append([]byte{secret.SealVersion}, bytes.Repeat([]byte{0}, 60)...)} {

@@ -131,8 +131,8 @@ func shown(h Hot) string {
 	return fmt.Sprintf("%q, %q and %q", h.User.Expand(), h.Payload.Expand(), h.UserInfo.Expand())
 }
 
-// TestShortRecords is row K3: a record that ends early is an error wherever it
-// ends, and so is one that promises more than it holds.
+// TestShortRecords: a record that ends early is an error wherever it ends, and so is
+// one that promises more than it holds.
 func TestShortRecords(t *testing.T) {
 	hot, cold := goldenHotRecord(), goldenColdRecord
 	for name, full := range map[string][]byte{"hot": hot.encode(goldenBook), "cold": cold.encode()} {
@@ -164,8 +164,8 @@ func TestShortRecords(t *testing.T) {
 
 // printedForms is a value in every form that it could get into a log.
 
-// TestHandlesOfWellFormedIDsOnly is row D2: an id has one spelling, and nothing
-// else names a record.
+// TestHandlesOfWellFormedIDsOnly: an id has one spelling, and nothing else names a
+// record.
 func TestHandlesOfWellFormedIDsOnly(t *testing.T) {
 	good := goldenID
 	for _, bad := range []string{
@@ -186,9 +186,8 @@ func TestHandlesOfWellFormedIDsOnly(t *testing.T) {
 	}
 }
 
-// TestGoldenRecords is row D7: records that this release wrote, as bytes. Every
-// later release that writes this version must read them; one that cannot must
-// count its version up.
+// TestGoldenRecords: records that this release wrote, as bytes. Every later release
+// that writes this version must read them; one that cannot must count its version up.
 func TestGoldenRecords(t *testing.T) {
 	handle, ok := NewHandle([]byte(goldenID), goldenRings)
 	if !ok {

@@ -103,8 +103,8 @@ func TestWithinEndsItsContext(t *testing.T) {
 	})
 }
 
-// TestAwake is row F9: a time counts what this process runs of it. When it was
-// stopped for longer, there is still a moment to read what came meanwhile.
+// TestAwake: a time counts what this process runs of it. When it was stopped for
+// longer, there is still a moment to read what came meanwhile.
 func TestAwake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()

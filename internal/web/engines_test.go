@@ -14,9 +14,9 @@ const (
 	html    = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 )
 
-// TestWhatEnginesSend has what Chromium, Firefox and WebKit were seen to send (rows E1
-// to E4), and what follows from it: whether a POST may use the cookie, and whether a
-// GET of the same kind signs out at once.
+// TestWhatEnginesSend has what Chromium, Firefox and WebKit were seen to send, and what
+// follows from it: whether a POST may use the cookie, and whether a GET of the same
+// kind signs out at once.
 func TestWhatEnginesSend(t *testing.T) {
 	for _, row := range []struct {
 		what, site, mode, origin, referer string
@@ -74,8 +74,8 @@ func TestWhatEnginesSend(t *testing.T) {
 	}
 }
 
-// TestHeadersInAnyCase is row F3 from within: names mean the same in any case, equal
-// headers count once, and of those that differ none is believed.
+// TestHeadersInAnyCase: names mean the same in any case, equal headers count once, and
+// of those that differ none is believed.
 func TestHeadersInAnyCase(t *testing.T) {
 	raw := web.Headers{RequestHeader: &fasthttp.RequestHeader{}, AnyCase: true}
 	raw.DisableNormalizing()
@@ -93,7 +93,7 @@ func TestHeadersInAnyCase(t *testing.T) {
 	}
 }
 
-// TestAskedAhead is row F11 from within: every word for a request ahead of a click.
+// TestAskedAhead: every word for a request ahead of a click.
 func TestAskedAhead(t *testing.T) {
 	for _, pair := range [][2]string{
 		{"Sec-Purpose", "prefetch"}, {"Sec-Purpose", "prefetch;prerender"}, {"Sec-Purpose", "prefetch;anonymous-client-ip"},
@@ -109,7 +109,8 @@ func TestAskedAhead(t *testing.T) {
 	}
 }
 
-// TestIsAmbiguous is row P5 from within.
+// TestIsAmbiguous has every way to write a path that resolves to another, and honest
+// ones.
 func TestIsAmbiguous(t *testing.T) {
 	for path, want := range map[string]bool{
 		"/": false, "": false, "*": false, "/a/": false, "/a/b.c": false, "/.well-known/x": false, "/...": false, "/a..b": false, "/..a": false,
