@@ -25,12 +25,12 @@ var floors = []struct{ name, mayCall string }{
 	{"tasks", ""},
 	{"web", ""},
 	{"forward", "secret web"},
-	{"storage", "fault secret"},
+	{"storage", "cache fault secret"},
 	{"pool", "fault secret tasks"},
 	{"doctor", "pool secret"},
 	{"verify", "claims fault pool secret tasks"},
 	{"session", "cache claims fault packed secret storage tasks"},
-	{"refresh", "claims fault pool secret session storage tasks verify"},
+	{"refresh", "cache claims fault pool secret session storage tasks verify"},
 	{"engine", "cache claims doctor fault packed pool refresh secret session storage tasks verify web"},
 }
 

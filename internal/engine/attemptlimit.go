@@ -70,27 +70,3 @@ func (l *attemptLimit) forget(key string) {
 	l.bytes -= l.live[key]
 	delete(l.live, key)
 }
-
-// spentAttempts remembers which attempts in cookies were used, because no storage does:
-// the newest ones, for attemptLife, unless a flood displaces them. In that case
-// Cognito's code decides, since it also works only once.
-type spentAttempts struct {
-	mu             sync.Mutex // guards all below
-	latest, before map[string]struct{}
-	turned         time.Time
-}
-
-const spentKept = 16384
-
-// add notes an attempt, and reports whether it was not there yet.
-func (s *spentAttempts) add(key string, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.latest == nil || len(s.latest) >= spentKept || now.Sub(s.turned) >= attemptLife {
-		s.latest, s.before, s.turned = map[string]struct{}{}, s.latest, now
-	}
-	_, latest := s.latest[key]
-	_, before := s.before[key]
-	s.latest[key] = struct{}{}
-	return !latest && !before
-}

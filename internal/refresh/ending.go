@@ -48,7 +48,7 @@ func (r *Renewals) RemoveEnded(handle *session.Handle, marked error) (refresh []
 func (r *Renewals) Forget(name string) session.Candidates {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ended.add(name)
+	r.ended.Put(name, struct{}{})
 	st := r.states[name]
 	if st == nil || st.tokens == nil {
 		return session.Candidates{}
@@ -64,7 +64,7 @@ func (r *Renewals) Forget(name string) session.Candidates {
 func (r *Renewals) HasEnded(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.ended.has(name)
+	return r.ended.Has(name)
 }
 
 // RevokeLater revokes refresh tokens at Cognito in the background. The session has
@@ -99,7 +99,7 @@ func (r *Renewals) revokeEnded(refresh session.Candidates, cause error) {
 func (r *Renewals) lost(handle *session.Handle, presented []secret.Text, cause error) error {
 	r.mu.Lock()
 	for _, each := range presented {
-		r.refusals.add(handle.Name() + session.PrintOf(each))
+		r.refusals.Put(handle.Name()+session.PrintOf(each), struct{}{})
 	}
 	r.mu.Unlock()
 	if err := r.sessions.Remove(handle); err != nil {
@@ -112,25 +112,5 @@ func (r *Renewals) lost(handle *session.Handle, presented []secret.Text, cause e
 func (r *Renewals) WasRefused(name string, refresh secret.Text) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.refusals.has(name + session.PrintOf(refresh))
-}
-
-// recentNames remembers names. Only the newest are remembered, so invented cookies do not
-// fill the memory.
-type recentNames struct{ latest, before map[string]struct{} }
-
-// namesKept is how many are remembered at least.
-const namesKept = 16384
-
-func (n *recentNames) add(name string) {
-	if n.latest == nil || len(n.latest) >= namesKept {
-		n.latest, n.before = map[string]struct{}{}, n.latest
-	}
-	n.latest[name] = struct{}{}
-}
-
-func (n *recentNames) has(name string) bool {
-	_, latest := n.latest[name]
-	_, before := n.before[name]
-	return latest || before
+	return r.refusals.Has(name + session.PrintOf(refresh))
 }

@@ -27,6 +27,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/cache"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/session"
@@ -75,10 +76,10 @@ type Renewals struct {
 
 	mu       sync.Mutex // guards what follows, and is held for nothing else
 	states   map[string]*state
-	flights  int         // among the states
-	swept    time.Time   // when old pauses were last forgotten
-	ended    recentNames // of sessions that have ended here
-	refusals recentNames // of sessions, each with the fingerprint of a token: see lost
+	flights  int                    // among the states
+	swept    time.Time              // when old pauses were last forgotten
+	ended    cache.Recent[struct{}] // of sessions that have ended here
+	refusals cache.Recent[struct{}] // of sessions, each with the fingerprint of a token: see lost
 }
 
 // Needs are what renewals depend on.
@@ -194,7 +195,7 @@ func (r *Renewals) start(s *session.Session) (*flight, error) {
 	now := r.now() // the app's function, so not under the lock
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ended.has(s.Name()) {
+	if r.ended.Has(s.Name()) {
 		return nil, session.ErrNoSession
 	}
 	if st := r.states[s.Name()]; st != nil {

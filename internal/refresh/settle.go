@@ -84,7 +84,7 @@ func (r *Renewals) toSettle(handle *session.Handle, mine *tokens) (news bool, er
 	name, now := handle.Name(), r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ended.has(name) {
+	if r.ended.Has(name) {
 		return false, session.ErrNoSession
 	}
 	st := r.state(name, now)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/cache"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/session"
@@ -77,10 +78,10 @@ func TestEndedNameWins(t *testing.T) {
 	if _, err := r.start(alice); !errors.Is(err, fault.ErrSessionEnded) {
 		t.Errorf("renewing an ended session: %v, want %v", err, fault.ErrSessionEnded)
 	}
-	for i := range 4 * namesKept {
-		r.ended.add(fmt.Sprint(i))
+	for i := range 4 * cache.Limit {
+		r.ended.Put(fmt.Sprint(i), struct{}{})
 	}
-	if kept := len(r.ended.latest) + len(r.ended.before); kept > 2*namesKept || !r.ended.has(fmt.Sprint(3*namesKept)) {
+	if kept := r.ended.Len(); kept > 2*cache.Limit || !r.ended.Has(fmt.Sprint(3*cache.Limit)) {
 		t.Errorf("%d ended sessions are remembered", kept)
 	}
 	bob, _ := session.NewHandle([]byte(secret.Random()), secret.NewDeriver(secret.NewKeys(nil), "session", "test"))

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/cache"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 )
@@ -151,31 +152,25 @@ func (s *Store) forget(handle *Handle, known *Session) {
 }
 
 // lastSeen are the last serials of sessions that were here lately and are not open
-// any more, by name. The newest are remembered, so made-up cookies fill nothing.
+// any more, by name.
 type lastSeen struct {
-	mu             sync.Mutex
-	latest, before map[string]uint64
+	mu      sync.Mutex // guards serials
+	serials cache.Recent[uint64]
 }
 
-const (
-	// ended is the serial of a session that has ended: every record of it is older.
-	ended = math.MaxUint64
-	// seenKept is how many are remembered at least.
-	seenKept = 16384
-)
+// ended is the serial of a session that has ended: every record of it is older.
+const ended = math.MaxUint64
 
 func (l *lastSeen) note(name string, serial uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	serial = max(serial, l.latest[name], l.before[name])
-	if l.latest == nil || len(l.latest) >= seenKept {
-		l.latest, l.before = map[string]uint64{}, l.latest
-	}
-	l.latest[name] = serial
+	last, _ := l.serials.Get(name)
+	l.serials.Put(name, max(serial, last))
 }
 
 func (l *lastSeen) serialOf(name string) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return max(l.latest[name], l.before[name])
+	last, _ := l.serials.Get(name)
+	return last
 }

@@ -3,6 +3,8 @@ package storage
 import (
 	"sync"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/cache"
 )
 
 // Bounded is a storage in this process's memory for data that also exists elsewhere: it
@@ -10,12 +12,9 @@ import (
 // written first. So strangers who fill it only cause others' cookies to be opened again;
 // nobody loses a session. It returns its own bytes, which callers must not change.
 type Bounded struct {
-	limit int
 	now   func() time.Time
-
-	mu     sync.RWMutex
-	latest map[string]item // written lately: half of what may be kept
-	before map[string]item // written before those
+	mu    sync.RWMutex // guards items
+	items cache.Recent[item]
 }
 
 type item struct {
@@ -25,16 +24,13 @@ type item struct {
 
 // NewBounded keeps so many records at least, and twice as many at most.
 func NewBounded(limit int, now func() time.Time) *Bounded {
-	return &Bounded{limit: limit, now: now, latest: map[string]item{}}
+	return &Bounded{now: now, items: cache.NewRecent[item](limit)}
 }
 
 // Get returns nil for a key that is not there.
 func (b *Bounded) Get(key string) ([]byte, error) {
 	b.mu.RLock()
-	found, ok := b.latest[key]
-	if !ok {
-		found, ok = b.before[key]
-	}
+	found, ok := b.items.Get(key)
 	b.mu.RUnlock()
 	if !ok || !b.now().Before(found.expires) {
 		return nil, nil
@@ -47,10 +43,7 @@ func (b *Bounded) Set(key string, value []byte, ttl time.Duration) error {
 	expires := b.now().Add(ttl)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.latest) >= b.limit {
-		b.latest, b.before = make(map[string]item, b.limit), b.latest
-	}
-	b.latest[key] = item{value, expires}
+	b.items.Put(key, item{value, expires})
 	return nil
 }
 
@@ -58,7 +51,6 @@ func (b *Bounded) Set(key string, value []byte, ttl time.Duration) error {
 func (b *Bounded) Delete(key string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.latest, key)
-	delete(b.before, key)
+	b.items.Delete(key)
 	return nil
 }
