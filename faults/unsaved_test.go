@@ -79,14 +79,16 @@ func TestFrozenBetweenRequests(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
 	a, b, alice, _ := unsavable(t, storage, 0, func(c *cognito.Config) { c.RenewInRequest = true })
-	unsaved, before := storage.Dump(), len(storage.Asked("set"))
+	unsaved, before, began := storage.Dump(), len(storage.Asked("set")), time.Now()
 	for range 3 {
 		if groups := groupsOf(a.Me(alice)); groups != "new" {
 			t.Errorf("while the storage does not write, /me shows %s; want the new groups", groups)
 		}
 	}
-	if tries := len(storage.Asked("set")) - before; tries > 6 {
-		t.Errorf("the tokens were offered %d times in three requests", tries)
+	// Twice each, and once more for each pause that a slow machine takes for them.
+	most := 6 + 2*int(time.Since(began)/(250*time.Millisecond))
+	if tries := len(storage.Asked("set")) - before; tries > most {
+		t.Errorf("the tokens were offered %d times in three requests, want %d at most", tries, most)
 	}
 	storage.Misbehave(nil)
 	if rewritten(storage, unsaved) {
