@@ -75,7 +75,7 @@ func judgeLogout(asking web.Asking, own []string, hasCookie bool) logoutAnswer {
 // somebody has added cookies to the visitor's (cookie tossing), nothing tells which
 // session is the visitor's, so all of them end.
 func (a *Engine) Logout(r Request, to string) error {
-	a.signOut(r, a.sessionIDs(r), nil)
+	a.signOut(r, a.sessionIDs(r))
 	a.clearSession(r)
 	a.cookies.clear(r, a.cookies.loginLoop)
 	a.replaceIdentity(r, session.Anonymous)
@@ -91,42 +91,64 @@ func (a *Engine) Logout(r Request, to string) error {
 	}), http.StatusSeeOther)
 }
 
-// signOut ends sessions and tells the app who signs out. For a session that does not
-// exist, nothing is written and nothing is told: otherwise invented cookies would fill
-// the storage with tombstones. If the storage is slow, the visitor does not wait again,
-// and the rest is done later.
-func (a *Engine) signOut(r Request, ids [][]byte, slow error) {
-	if len(ids) == 0 {
-		return
-	}
-	// Whatever the app's hook does, every session ends.
-	defer func() { a.signOut(r, ids[1:], slow) }()
-	handle, ok := a.sessions.Handle(ids[0])
-	if !ok {
-		return
-	}
-	known := a.sessions.Recent.Get(handle.ID) != nil
-	end := func() { a.endNow(handle) }
-	defer func() { end() }()
-	if slow != nil {
-		end = func() { a.endLater(handle, known, slow) }
-		return
-	}
-	leaving, err := a.readSession(r, handle.ID[:], a.settings.Now())
-	switch {
-	case err == nil:
-		end = func() {
-			if a.endNow(handle) {
-				_ = a.sessions.Unlist(leaving.Identity.User.Sub(), handle.Name()) // or its entry is found dead
-			}
+// signOut ends sessions, after telling the app who signs out.
+func (a *Engine) signOut(r Request, ids [][]byte) {
+	all := a.departures(r, ids)
+	defer func() { // also if the app's hook panics
+		for _, each := range all {
+			a.end(each)
 		}
-		a.hooks.OnLogout(r.App, leaving.Identity.User)
-		a.event(r, Event{Kind: EventLogout, OK: true, Subject: leaving.Identity.User.Sub()})
-	case storage.IsSlow(err):
-		slow = err
-		end = func() { a.endLater(handle, known, err) }
-	case !fault.IsUnknown(err) && !known && !a.mayExist(handle):
-		end = func() {}
+	}()
+	for _, each := range all {
+		if each.session != nil {
+			user := each.session.Identity.User
+			a.hooks.OnLogout(r.App, user)
+			a.event(r, Event{Kind: EventLogout, OK: true, Subject: user.Sub()})
+		}
+	}
+}
+
+// departure is a session that is about to end.
+type departure struct {
+	handle  *session.Handle
+	known   bool             // it was open here
+	session *session.Session // or nil
+	err     error            // why it could not be read
+}
+
+// departures reads sessions that are to end. It leaves out those that do not exist:
+// otherwise invented cookies would fill the storage with tombstones. When the storage is
+// slow, the visitor does not wait again, and the rest is done later.
+func (a *Engine) departures(r Request, ids [][]byte) (all []departure) {
+	var slow error
+	for _, id := range ids {
+		handle, ok := a.sessions.Handle(id)
+		if !ok {
+			continue
+		}
+		each := departure{handle: handle, known: a.sessions.Recent.Get(handle.ID) != nil, err: slow}
+		if slow == nil {
+			each.session, each.err = a.readSession(r, handle.ID[:], a.settings.Now())
+		}
+		switch {
+		case each.err == nil:
+		case storage.IsSlow(each.err):
+			slow = each.err
+		case !fault.IsUnknown(each.err) && !each.known && !a.mayExist(handle):
+			continue
+		}
+		all = append(all, each)
+	}
+	return all
+}
+
+// end ends a session, now or later.
+func (a *Engine) end(d departure) {
+	switch {
+	case storage.IsSlow(d.err):
+		a.endLater(d.handle, d.known, d.err)
+	case a.endNow(d.handle) && d.session != nil:
+		_ = a.sessions.Unlist(d.session.Identity.User.Sub(), d.handle.Name()) // or its entry is found dead
 	}
 }
 
