@@ -55,7 +55,7 @@ func (a *Auth) Forward(upstream string) fiber.Handler {
 		}
 		rest, prefix := wildcardOf(c)
 		if prefix != "" {
-			prefix = a.engine.AddressOf(prefix)
+			prefix = a.engine.Address(prefix)
 		}
 		watch := a.engine.Watch(r)
 		return asFiber(to.Serve(r.RequestCtx, forward.Call{Token: token, Rest: rest, Prefix: prefix, Alive: func() error { return aliveBy(watch) }}))

@@ -216,9 +216,9 @@ func (a *Engine) redirectHome(r Request, mine ticket, result outcome) error {
 		}
 	}
 	sealResponse(r)
-	return r.redirect(a.address(result.location), http.StatusFound)
+	return r.redirect(a.Address(result.location), http.StatusFound)
 }
 
-// address is what browsers call a path of this app: behind a proxy that strips
+// Address is what browsers call a path of this app: behind a proxy that strips
 // a prefix, the prefix comes first again.
-func (a *Engine) address(path string) string { return a.pathPrefix + path }
+func (a *Engine) Address(path string) string { return a.pathPrefix + path }

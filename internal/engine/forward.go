@@ -17,6 +17,3 @@ func (a *Engine) TokenToForward(r Request) (token secret.Text, pass bool, err er
 	}
 	return secret.Text(raw), true, nil
 }
-
-// AddressOf is a path of the app's as a browser reaches it.
-func (a *Engine) AddressOf(path string) string { return a.address(path) }

@@ -40,7 +40,7 @@ func (a *Engine) serveLogout(r Request) error {
 	return sendPage(r, http.StatusOK, page{
 		App: a.settings.AppName, Title: "Sign out?", Detail: "Please confirm that you want to sign out.",
 		Action: a.logoutAddress(r), Label: "Sign out",
-		Ways: []fault.Way{fault.Home(a.settings.AppName, a.address(a.settings.AfterLogin))},
+		Ways: []fault.Way{fault.Home(a.settings.AppName, a.Address(a.settings.AfterLogin))},
 	})
 }
 

@@ -46,7 +46,7 @@ func (a *Engine) leaveForm(r Request, e *fault.Error) error {
 		query.Set("return_to", back)
 	}
 	sealResponse(r)
-	return r.redirect(pool.WithQuery(a.address(a.settings.LoginPath), query), http.StatusSeeOther)
+	return r.redirect(pool.WithQuery(a.Address(a.settings.LoginPath), query), http.StatusSeeOther)
 }
 
 // formPage is the page with the form, if the request says so and it is the app's own.
@@ -65,7 +65,7 @@ func (a *Engine) formPage(r Request) string {
 func (a *Engine) serveRefused(r Request, word string) error {
 	e := refusedForm(word, string(r.QueryArgs().Peek(referenceWord)), a.returnPath(string(r.QueryArgs().Peek("return_to"))))
 	e = fault.Answered(e, fault.Answer{
-		AsPage: true, AppName: a.settings.AppName, FormLost: true, Ways: a.waysOn(e, a.address(fault.Of(e).ReturnTo)),
+		AsPage: true, AppName: a.settings.AppName, FormLost: true, Ways: a.waysOn(e, a.Address(fault.Of(e).ReturnTo)),
 	})
 	sealResponse(r)
 	if answered, err := a.hooks.HandleError(r.App, e); answered {

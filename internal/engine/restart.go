@@ -89,7 +89,7 @@ func (a *Engine) startOver(r Request, lost attempt) error {
 	switch {
 	case lost.MFA, lost.Levels != "":
 		sealResponse(r) // the page's guard knows what to ask for
-		return r.redirect(a.address(a.returnPath(lost.ReturnTo)), http.StatusFound)
+		return r.redirect(a.Address(a.returnPath(lost.ReturnTo)), http.StatusFound)
 	case lost.Silent:
 		wishes.Prompt = "none"
 	case lost.Fresh:
@@ -112,5 +112,5 @@ func (a *Engine) refuseLogin(r Request, result outcome) error {
 // goHome sends a visitor on who is signed in.
 func (a *Engine) goHome(r Request) error {
 	sealResponse(r)
-	return r.redirect(a.address(a.settings.AfterLogin), http.StatusFound)
+	return r.redirect(a.Address(a.settings.AfterLogin), http.StatusFound)
 }

@@ -261,7 +261,7 @@ func (a *Engine) setSession(r Request, s *session.Session) error {
 
 // sealedValue is the newest cookie of a session.
 func (a *Engine) sealedValue(s *session.Session) (string, error) {
-	sealing := &a.sealed.sealing[s.ID[0]%64]
+	sealing := &a.sealed.sealing[int(s.ID[0])%len(a.sealed.sealing)]
 	sealing.Lock()
 	defer sealing.Unlock()
 	sent := a.sealed.sent.Get(s.ID)

@@ -49,12 +49,12 @@ func (a *Engine) whereTo(r Request) string {
 // goWhereTo sends a visitor on who has just signed out.
 func (a *Engine) goWhereTo(r Request, to string) error {
 	sealResponse(r)
-	return r.redirect(a.address(to), http.StatusSeeOther)
+	return r.redirect(a.Address(to), http.StatusSeeOther)
 }
 
 // logoutAddress is LogoutPath with where the request wants to end.
 func (a *Engine) logoutAddress(r Request) string {
-	address, to := a.address(a.settings.LogoutPath), string(r.QueryArgs().Peek("return_to"))
+	address, to := a.Address(a.settings.LogoutPath), string(r.QueryArgs().Peek("return_to"))
 	path, ok := a.ownPath(to)
 	if !ok {
 		return address

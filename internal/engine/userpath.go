@@ -61,7 +61,7 @@ func (a *Engine) glance(r Request) *session.Identity {
 
 // whoIs says who is there, until when, and where to go on.
 func (a *Engine) whoIs(id *session.Identity) whoIsThere {
-	who := whoIsThere{User: json.RawMessage("null"), LoginURL: a.loginAddress("", Wishes{}), LogoutURL: a.address(a.settings.LogoutPath)}
+	who := whoIsThere{User: json.RawMessage("null"), LoginURL: a.loginAddress("", Wishes{}), LogoutURL: a.Address(a.settings.LogoutPath)}
 	if id.User != nil {
 		who.User = id.User.Source().Expand()
 	}

@@ -16,13 +16,13 @@ func (a *Engine) itself(r Request, e *fault.Error) string {
 	if a.route(r.Path) != nil {
 		return a.loginAddress(fault.Of(e).ReturnTo, Wishes{})
 	}
-	return strings.Clone(a.address(a.returnPath(r.originalURL()))) // the app may keep the error
+	return strings.Clone(a.Address(a.returnPath(r.originalURL()))) // the app may keep the error
 }
 
 // waysOn are the ways on that can help, the best one first. One of them leads home.
 // itself is where the same thing may be tried once more.
 func (a *Engine) waysOn(e *fault.Error, itself string) []fault.Way {
-	home := fault.Home(a.settings.AppName, a.address(a.settings.AfterLogin))
+	home := fault.Home(a.settings.AppName, a.Address(a.settings.AfterLogin))
 	login := a.loginAddress(fault.Of(e).ReturnTo, mending(e))
 	var best fault.Way
 	switch fault.Of(e).Reason {

@@ -145,9 +145,9 @@ func (a *Engine) loginAddress(returnTo string, w Wishes) string {
 		query.Set("screen", w.Screen)
 	}
 	if len(query) == 0 {
-		return a.address(a.settings.LoginPath)
+		return a.Address(a.settings.LoginPath)
 	}
-	return pool.WithQuery(a.address(a.settings.LoginPath), query)
+	return pool.WithQuery(a.Address(a.settings.LoginPath), query)
 }
 
 // mending are the options of a login that resolves an error: to sign in as somebody

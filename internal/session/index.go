@@ -36,7 +36,7 @@ type indexLocks [64]sync.Mutex
 
 func (l *indexLocks) of(subject string) *sync.Mutex {
 	sum := sha256.Sum256([]byte(subject))
-	return &l[sum[0]%64]
+	return &l[int(sum[0])%len(l)]
 }
 
 func indexName(ring secret.Keyring) string { return "cognito_user_" + string(ring.Name[:]) }

@@ -137,7 +137,7 @@ func (s *Store) Adopt(c Carried, now time.Time) error {
 	}
 	// One request at a time: another one that adopts the same session may renew it before
 	// this one writes what it has found absent.
-	adopting := &s.adopting[c.ID[0]%64]
+	adopting := &s.adopting[int(c.ID[0])%len(s.adopting)]
 	adopting.Lock()
 	defer adopting.Unlock()
 	hot, cold, err := s.Fresh(handle)
