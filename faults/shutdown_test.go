@@ -93,7 +93,7 @@ func TestCloseWithoutTraffic(t *testing.T) {
 			}
 		}
 	}
-	lab.Eventually(t, "the storages' own goroutines end", func() bool { return cleaners() == before })
+	lab.Eventually(t, "the storages' own goroutines end", func() bool { return cleaners() <= before }) // fewer: of an earlier test
 }
 
 // cleaners counts the goroutines that memory storages clean up with.
