@@ -852,7 +852,7 @@ func TestLogoutWithABusyStorage(t *testing.T) {
 	hung := lab.Hang(t)
 	storage.Misbehave(func(lab.StoreCall) *lab.StoreFault { return hung })
 	answers := s.Later(40, lab.AsScript("/me", alice.Cookie))
-	lab.Eventually(t, "all calls for this key are under way", func() bool { return storage.Waiting.Load() >= 8 })
+	lab.Eventually(t, "all calls for this key are under way", func() bool { return storage.Waiting.Load() >= 16 })
 	s.MustLogOut(s.Send(lab.LogOut(alice.Cookie)))
 	// Because of the first call that it makes, and not of a later one.
 	putOff := regexp.MustCompile(`could not be ended yet.*storage get: too many calls`)

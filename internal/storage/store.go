@@ -215,7 +215,8 @@ func (s *Store) bounded(key string, work func(context.Context) ([]byte, error)) 
 	ctx := s.deadline()
 	// The seed keeps visitors from choosing cookies that share a stripe.
 	hash := maphash.String(s.seed, key)
-	places, other := s.places[hash%stripes], s.places[hash>>32%stripes]
+	first := hash % stripes
+	places, other := s.places[first], s.places[(first+1+hash>>32%(stripes-1))%stripes]
 	select {
 	case places <- struct{}{}:
 	case other <- struct{}{}:
