@@ -40,10 +40,10 @@ func (f Finding) String() string {
 //
 // Check takes at most eight seconds, and its results are cached for half a minute, so a
 // readiness probe may call it. The error is the context's if that ends first, and
-// [ErrUnavailable] after Close. Without BaseURL, the app's own addresses are not
-// checked. "cognito doctor" runs the same checks from the command line. Cognito's
-// responses are known from AWS's documentation and public reports; they have not been
-// tested against AWS.
+// [ErrUnavailable] after Close. Without BaseURL, nothing is checked that takes the app's
+// own addresses: the app client, its URLs and scopes, and the login pages. "cognito
+// doctor" runs the same checks from the command line. Cognito's responses are known from
+// AWS's documentation and public reports; they have not been tested against AWS.
 func (a *Auth) Check(ctx context.Context) ([]Finding, error) {
 	found, err := a.engine.Check(ctx)
 	if err != nil {
