@@ -48,7 +48,7 @@ func atOnce() string {
 	if ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		return "6"
 	}
-	return "12"
+	return "8"
 }
 
 // nobodysLeak matches goroutines of the test binary itself, and of libraries
