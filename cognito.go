@@ -124,7 +124,8 @@ func (a *Auth) Register(router fiber.Router) {
 }
 
 func (a *Auth) handle(c *fiber.Ctx) error {
-	defer engine.LeaveBody(c.Context(), c.App().Server()) // also if a handler panics, or Next skips the rest
+	timed := a.engine.ExpectBody(c.Context(), c.App().Server(), c)
+	defer engine.LeaveBody(c.Context(), c.App().Server(), timed) // also if a handler panics, or Next skips the rest
 	if a.config.Next != nil && a.config.Next(c) {
 		return c.Next()
 	}

@@ -136,6 +136,33 @@ func TestEpilogueThatIsARequest(t *testing.T) {
 	}
 }
 
+// TestRestOfWhatIsGivenUp is the same for a handler that gives up, as fasthttp's timeouts
+// do: the answer is then another one than the handler's.
+func TestRestOfWhatIsGivenUp(t *testing.T) {
+	t.Parallel()
+	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
+		lab.Pages(app)
+		app.Post("/slow", func(c *fiber.Ctx) error {
+			c.Context().TimeoutError("too late")
+			return nil
+		})
+	})
+	alice := s.SignIn("alice")
+	host := strings.TrimPrefix(s.URL, "http://")
+	smuggled := fmt.Sprintf("POST /me HTTP/1.1\r\nHost: %s\r\nOrigin: %s\r\nContent-Length: 0\r\nX-Swallows: ", host, s.URL)
+	visit := fmt.Sprintf("GET /public HTTP/1.1\r\nHost: %s\r\nCookie: %s=%s\r\nConnection: close\r\n\r\n", host, alice.Name, alice.Value)
+	for _, lines := range []int{2000, 4000, 8000} { // some are read with the last part
+		body := "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--\r\n" + strings.Repeat("\r\n", lines) + smuggled
+		form := fmt.Sprintf("POST /slow HTTP/1.1\r\nHost: %s\r\nOrigin: https://evil.example\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n%s", host, len(body), body)
+		if answers := converse(s, form+visit); !slices.Equal(answers, []string{"408 too late"}) {
+			t.Errorf("%d lines: the answers are %q", lines, answers)
+		}
+	}
+	if answers := converse(s, visit); !slices.Equal(answers, []string{"200 public"}) {
+		t.Errorf("alice's own visit is answered %q", answers)
+	}
+}
+
 // TestConnectionTakenOver: a handler that takes the connection over after a form in parts
 // gets it, since no request follows there.
 func TestConnectionTakenOver(t *testing.T) {
