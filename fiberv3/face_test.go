@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +116,44 @@ func TestHandlerThatIsGivenUp(t *testing.T) {
 	}
 	if status, body := ask("/mine"); status != http.StatusOK || body != "alice@example.com" {
 		t.Errorf("the next request is answered %d %q", status, body)
+	}
+}
+
+// TestSlowLoginBesideTimeout: behind ours, Fiber's timeout does not cut a login short that
+// takes longer. In front of ours it answers before the session's cookie is there.
+func TestSlowLoginBesideTimeout(t *testing.T) {
+	for _, inFront := range []bool{false, true} {
+		if inFront && raceEnabled {
+			continue // the handler that was given up and Fiber write to one answer
+		}
+		pool := cognitotest.New(cognitotest.Options{})
+		t.Cleanup(pool.Close)
+		app, status := fiber.New(), 0
+		limited := timeout.New(func(c fiber.Ctx) error { return c.Next() }, timeout.Config{Timeout: 100 * time.Millisecond})
+		handlers := []fiber.Handler{cognito.New(pool.Config()), limited}
+		if inFront {
+			slices.Reverse(handlers)
+		}
+		app.Use(func(c fiber.Ctx) error {
+			err := c.Next()
+			if c.Path() == "/login/redirect" {
+				status = c.Response().StatusCode()
+			}
+			return err
+		}, handlers[0], handlers[1])
+		t.Cleanup(func() { _ = app.Shutdown() })
+		pool.Break(cognitotest.Token, cognitotest.Fault{Delay: 400 * time.Millisecond})
+		want := http.StatusFound
+		if inFront {
+			want = http.StatusRequestTimeout
+		}
+		func() {
+			defer func() { _ = recover() }() // SignIn panics without a session
+			pool.SignIn(app, "alice")
+		}()
+		if status != want {
+			t.Errorf("in front %v: the callback is answered %d, want %d", inFront, status, want)
+		}
 	}
 }
 

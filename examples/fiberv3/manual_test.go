@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/gofiber/fiber/v3/extractors"
@@ -11,6 +12,7 @@ import (
 	"github.com/gofiber/fiber/v3/middleware/healthcheck"
 	"github.com/gofiber/fiber/v3/middleware/session"
 	"github.com/gofiber/fiber/v3/middleware/static"
+	"github.com/gofiber/fiber/v3/middleware/timeout"
 )
 
 // What docs/examples.md says of Fiber's own calls in v3, so that it compiles. The manual's
@@ -22,6 +24,9 @@ var (
 		app.Use("/assets", static.New("./assets"))
 		app.Get(healthcheck.LivenessEndpoint, healthcheck.New())
 		_, _ = app.Test(nil, fiber.TestConfig{})
+	}
+	_ = func(handler fiber.Handler, limit time.Duration) fiber.Handler {
+		return timeout.New(handler, timeout.Config{Timeout: limit})
 	}
 	_ = func(c fiber.Ctx, address string) error {
 		_ = c.Context()
