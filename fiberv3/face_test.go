@@ -129,7 +129,7 @@ func TestSlowLoginBesideTimeout(t *testing.T) {
 		pool := cognitotest.New(cognitotest.Options{})
 		t.Cleanup(pool.Close)
 		app, status := fiber.New(), 0
-		limited := timeout.New(func(c fiber.Ctx) error { return c.Next() }, timeout.Config{Timeout: 100 * time.Millisecond})
+		limited := timeout.New(func(c fiber.Ctx) error { return c.Next() }, timeout.Config{Timeout: 300 * time.Millisecond})
 		handlers := []fiber.Handler{cognito.New(pool.Config()), limited}
 		if inFront {
 			slices.Reverse(handlers)
@@ -142,7 +142,7 @@ func TestSlowLoginBesideTimeout(t *testing.T) {
 			return err
 		}, handlers[0], handlers[1])
 		t.Cleanup(func() { _ = app.Shutdown() })
-		pool.Break(cognitotest.Token, cognitotest.Fault{Delay: 400 * time.Millisecond})
+		pool.Break(cognitotest.Token, cognitotest.Fault{Delay: time.Second})
 		want := http.StatusFound
 		if inFront {
 			want = http.StatusRequestTimeout
@@ -163,7 +163,7 @@ func TestSlowLoginBesideTimeout(t *testing.T) {
 // next request on the connection, to which the visitor's own next one would lend its
 // cookie. A form that is answered in time is taken.
 func TestRestOfWhatIsGivenUp(t *testing.T) {
-	limit := timeout.Config{Timeout: 200 * time.Millisecond}
+	limit := timeout.Config{Timeout: 400 * time.Millisecond}
 	for name, build := range map[string]func(app *fiber.App, ours, slow fiber.Handler){
 		"behind": func(app *fiber.App, ours, slow fiber.Handler) {
 			app.Use(ours)
