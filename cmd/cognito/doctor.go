@@ -87,7 +87,7 @@ func readDoctorFlags(args []string, stderr io.Writer) (doctorFlags, error) {
 		_, _ = fmt.Fprint(stderr, doctorEnd)
 	}
 	flags.BoolVar(&f.asJSON, "json", false, "print the findings as JSON")
-	flags.StringVar(&f.app, "app", "", "the running app's public address, to check the app too (default BaseURL)")
+	flags.StringVar(&f.app, "app", "", "the running app's public address, to check the app too (default: BaseURL, unless that is localhost)")
 	for _, setting := range doctorSettings {
 		flags.Func(setting.flag, setting.says, func(value string) error { return os.Setenv(setting.variable, value) })
 	}
@@ -163,7 +163,7 @@ func addressed(config cognito.Config, app string) cognito.Config {
 // addressesNotAsked is for an operator who would take silence about the callback for praise.
 var addressesNotAsked = cognito.Finding{
 	Code: "addresses_not_asked", Field: "BaseURL",
-	Problem: "the callback and sign-out URLs were not checked, because the app's address is not known",
+	Problem: "the app client, its URLs, grants and scopes, and the login pages were not checked, because the app's address is not known",
 	Remedy:  "set BASE_URL or -base-url to the address that browsers use, such as http://localhost:8021 on your machine",
 }
 

@@ -24,7 +24,7 @@ const (
 // poolFlags are what the command line says.
 type poolFlags struct {
 	addr, url, file, caFile, state string
-	token                          string // from COGNITO_POOL_TOKEN: a command line shows in lists of processes
+	token                          string // from POOL_TOKEN: a command line shows in lists of processes
 	tls, open, control             bool
 }
 
@@ -78,7 +78,7 @@ func readPoolFlags(args []string, stderr io.Writer) (poolFlags, error) {
 		err = fmt.Errorf("unexpected %q", set.Arg(0))
 		_, _ = fmt.Fprintf(stderr, "cognito pool: %v\n", err)
 	}
-	f.token = os.Getenv("COGNITO_POOL_TOKEN")
+	f.token = os.Getenv("POOL_TOKEN")
 	f.tls = f.tls || f.caFile != ""
 	return f, err
 }

@@ -106,12 +106,12 @@ func (c *control) judgeCaller(r *http.Request) error {
 	if c.token != "" {
 		given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		if r.URL.Path != "/" && subtle.ConstantTimeCompare([]byte(given), []byte(c.token)) != 1 {
-			return refusal{http.StatusUnauthorized, "send Authorization: Bearer with the token in COGNITO_POOL_TOKEN"}
+			return refusal{http.StatusUnauthorized, "send Authorization: Bearer with the token in POOL_TOKEN"}
 		}
 		return nil
 	}
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err != nil || !isLoopback(host) {
-		return refusal{http.StatusForbidden, "only this machine may control the pool without a token; to allow others, set COGNITO_POOL_TOKEN"}
+		return refusal{http.StatusForbidden, "only this machine may control the pool without a token; to allow others, set POOL_TOKEN"}
 	}
 	return nil
 }

@@ -81,7 +81,7 @@ func TestAPageOfAnotherSiteControlsThePool(t *testing.T) {
 }
 
 func TestControlWithoutTheToken(t *testing.T) {
-	t.Setenv("COGNITO_POOL_TOKEN", "opensesame")
+	t.Setenv("POOL_TOKEN", "opensesame")
 	p := begin(t, "-control")
 	for given, want := range map[string]int{
 		"": http.StatusUnauthorized, "Bearer ": http.StatusUnauthorized, "Bearer open": http.StatusUnauthorized,
