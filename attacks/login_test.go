@@ -767,6 +767,7 @@ func TestAnswersStayPrivate(t *testing.T) {
 		{lab.Request{Path: "/login", Header: page}, 302},
 		{lab.Request{Path: "/login", Header: map[string]string{"Sec-Fetch-Mode": "cors"}}, 401},
 		{lab.Request{Path: "/login?prompt=a&prompt=b", Header: page}, 400},
+		{lab.Request{Path: "/login?refused=cross_origin", Header: page}, 200},
 		{lab.Request{Path: "/login", Header: map[string]string{"Host": "evil.example"}}, 500},
 		{lab.Request{Path: "/login", Method: "POST", Header: page}, 405},
 		{lab.Request{Path: "/login/redirect?error=access_denied&state=" + denied.State, Header: page, Cookies: []*http.Cookie{denied.Cookie}}, 403},
