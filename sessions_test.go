@@ -80,6 +80,34 @@ func TestSessionsAreSeenAndEnded(t *testing.T) {
 	b.MustBe("bob", bob)
 }
 
+// TestSessionEndedByHalf: one of the storage's writes fails while a session is ended. Whoever
+// ends it is told, whichever write it is, and can end it again.
+func TestSessionEndedByHalf(t *testing.T) {
+	t.Parallel()
+	for _, fails := range []string{"set cognito_tomb_", "delete cognito_hot_", "delete cognito_cold_"} {
+		storage, diary := lab.NewStore(), &eventDiary{}
+		s := lab.Serve(t, lab.On(storage), diary.keep)
+		cookie := s.SignIn("alice")
+		alice := subjectOf(t, s, cookie)
+		id := mustList(t, s, alice, 1)[0].ID
+		diary.take()
+		storage.Misbehave(func(call lab.StoreCall) *lab.StoreFault {
+			if strings.HasPrefix(call.Method+" "+call.Key, fails) {
+				return &lab.StoreFault{Err: errors.New("down")}
+			}
+			return nil
+		})
+		if err := s.Auth.EndSession(t.Context(), alice, id); !errors.Is(err, cognito.ErrUnavailable) || len(diary.take()) > 0 {
+			t.Errorf("%s fails: the session counts as ended: %v", fails, err)
+		}
+		storage.Misbehave(nil)
+		if err := s.Auth.EndSession(t.Context(), alice, id); err != nil {
+			t.Errorf("%s failed: it cannot be ended again: %v", fails, err)
+		}
+		s.MustBe("", cookie)
+	}
+}
+
 // TestEndAllSessions: sign out everywhere is refused everywhere at the next request,
 // and whoever signs in afterwards is signed in.
 func TestEndAllSessions(t *testing.T) {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"hash/maphash"
 	"time"
 
@@ -197,14 +198,9 @@ func (s *Store) MarkEnded(handle *Handle) error {
 func (s *Store) EndListed(name string) error {
 	tomb := s.Storage.Set(tombPrefix+name, sealedTombstone, tombstoneLife)
 	s.seen.note(name, ended)
-	err := s.Storage.Delete(HotPrefix + name)
-	if coldErr := s.Storage.Delete(coldPrefix + name); err == nil {
-		err = coldErr
-	}
-	if tomb != nil {
-		err = tomb
-	}
-	return err
+	hot := s.Storage.Delete(HotPrefix + name)
+	cold := s.Storage.Delete(coldPrefix + name)
+	return cmp.Or(tomb, hot, cold)
 }
 
 // RemoveHot deletes the record that signs the visitor in.
@@ -216,11 +212,9 @@ func (s *Store) RemoveHot(handle *Handle) error {
 // Remove deletes both records.
 func (s *Store) Remove(handle *Handle) error {
 	s.Recent.Forget(handle.ID)
-	err := s.Storage.Delete(handle.Hot())
-	if coldErr := s.Storage.Delete(handle.cold()); err == nil {
-		err = coldErr
-	}
-	return err
+	hot := s.Storage.Delete(handle.Hot())
+	cold := s.Storage.Delete(handle.cold())
+	return cmp.Or(hot, cold)
 }
 
 // drop removes what is no longer needed. If that fails, it expires in the storage.
