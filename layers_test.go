@@ -31,7 +31,8 @@ var floors = []struct{ name, mayCall string }{
 	{"verify", "claims fault pool secret tasks"},
 	{"session", "cache claims fault packed secret storage tasks"},
 	{"refresh", "cache claims fault pool secret session storage tasks verify"},
-	{"engine", "cache claims doctor fault packed pool refresh secret session storage tasks verify web"},
+	{"login", "cache fault secret storage"},
+	{"engine", "cache claims doctor fault login packed pool refresh secret session storage tasks verify web"},
 }
 
 // testOnly are internal packages that no program contains.

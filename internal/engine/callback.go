@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/login"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/session"
 )
@@ -35,7 +36,7 @@ func (cognitoAnswer) Format(f fmt.State, _ rune) { secret.Hide(f, "answer") }
 // requests of a double click.
 type outcome struct {
 	used     bool             // the attempt is used up, and the event told
-	begun    attempt          // as far as it is known
+	begun    login.Attempt    // as far as it is known
 	again    bool             // signing in again should succeed
 	location string           // where to go
 	session  *session.Session // the new session, or nil
@@ -53,11 +54,11 @@ func (a *Engine) serveCallback(r Request) error {
 	if err != nil {
 		return a.refuse(r, fault.From(err))
 	}
-	mine, ok := a.attempts.ticketFor(r, answer.state.Reveal())
+	mine, ok := a.attempts.TicketFor(&r.Request.Header, answer.state.Reveal())
 	if !ok {
 		return a.answerUnexpected(r, answer, nil)
 	}
-	result := a.attempts.once(r, answer.state.Reveal(), mine, func() outcome { return a.finish(r, answer, mine) })
+	result := a.callbacks.once(r, answer.state.Reveal(), a.attempts.Value(mine), func() outcome { return a.finish(r, answer, mine) })
 	switch {
 	case result.err == nil:
 		return a.redirectHome(r, mine, result)
@@ -68,7 +69,7 @@ func (a *Engine) serveCallback(r Request) error {
 	case !result.used && errors.Is(result.err, fault.ErrStateMismatch):
 		return a.answerUnexpected(r, answer, result.err)
 	}
-	a.cookies.clear(r, mine.name)
+	a.cookies.clear(r, mine.Name)
 	return a.refuseLogin(r, result)
 }
 
@@ -123,15 +124,15 @@ func isPrintableASCII(s string) bool {
 var errLoginAgain = errors.New("signing in again should succeed")
 
 // finish deals with an answer of Cognito that belongs to this browser.
-func (a *Engine) finish(r Request, answer cognitoAnswer, mine ticket) outcome {
-	begun, err := a.attempts.open(answer.state.Reveal(), mine)
+func (a *Engine) finish(r Request, answer cognitoAnswer, mine login.Ticket) outcome {
+	begun, err := a.attempts.Open(answer.state.Reveal(), mine)
 	if errors.Is(err, secret.ErrTampered) {
 		observer{a}.Tampered(err) // this browser's own login, so somebody has changed or made its record
 	}
 	if err != nil {
 		return outcome{begun: begun, err: fault.From(err)}
 	}
-	if err := a.attempts.consume(answer.state.Reveal(), mine); err != nil {
+	if err := a.attempts.Consume(answer.state.Reveal(), mine); err != nil {
 		return outcome{begun: begun, err: fault.From(err)}
 	}
 	if begun.ReturnTo == "" { // it did not fit into the cookie
@@ -159,7 +160,7 @@ func (a *Engine) finish(r Request, answer cognitoAnswer, mine ticket) outcome {
 // cause. Two instances that share a storage may use the same attempt at the same moment,
 // because fiber.Storage has no atomic get-and-delete. Then Cognito's code decides, since
 // it works only once, and the loser has only lost a round trip.
-func judgeSignIn(begun attempt, opened *session.Session, err error, shared bool) outcome {
+func judgeSignIn(begun login.Attempt, opened *session.Session, err error, shared bool) outcome {
 	switch {
 	case err == nil:
 		return outcome{used: true, location: begun.ReturnTo, session: opened}
@@ -207,8 +208,8 @@ func (a *Engine) replace(r Request, opened *session.Session) {
 }
 
 // redirectHome sends a browser home that has finished its login.
-func (a *Engine) redirectHome(r Request, mine ticket, result outcome) error {
-	a.cookies.clear(r, mine.name)
+func (a *Engine) redirectHome(r Request, mine login.Ticket, result outcome) error {
+	a.cookies.clear(r, mine.Name)
 	if result.session != nil {
 		a.countLogin(r)
 		if err := a.setSession(r, result.session); err != nil {

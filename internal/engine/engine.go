@@ -17,6 +17,7 @@ import (
 	"github.com/bar-tech/cognito/internal/cache"
 	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/login"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/refresh"
 	"github.com/bar-tech/cognito/internal/secret"
@@ -49,7 +50,8 @@ type Engine struct {
 	keys            *verify.Keys
 	verifier        *verify.Verifier
 	tokens          *cache.Cache[string, verifiedToken] // bearer tokens verified lately
-	attempts        *attempts
+	attempts        *login.Attempts
+	callbacks       callbacks
 	sessions        *session.Store
 	sealed          *sealed // nil unless sessions travel in their cookies
 	resource        *resource
@@ -171,7 +173,11 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 		return nil, err
 	}
 	a.verifier = verifier
-	a.attempts = newAttempts(a)
+	a.attempts = login.New(login.Settings{
+		Store: a.store, Keys: s.Keys, Binding: a.binding, Mark: ShortHash(a.binding + "\x00" + s.CookieName + "\x00" + s.RedirectPath)[:4],
+		Slots: a.cookies.attempt, Base: s.BaseURL, InCookie: s.CookieSessions, Now: s.Now,
+	})
+	a.callbacks.flights = map[string]*callback{}
 	a.keepSessions(s)
 	a.resource = newResource(s, a.issuers.First())
 	a.listRoutes()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/login"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
 )
@@ -62,7 +63,7 @@ func (a *Engine) Login(r Request, wishes Wishes) error {
 // login this way (ways.go). The callback checks that the login was as requested: Cognito
 // may ignore the request, and an element that repeats it would do so endlessly.
 func (a *Engine) login(r Request, returnTo string, wishes Wishes) error {
-	begun := attempt{MaxAge: int64(wishes.MaxAge / time.Second), Levels: levelMarks(wishes.Levels)}
+	begun := login.Attempt{MaxAge: int64(wishes.MaxAge / time.Second), Levels: levelMarks(wishes.Levels)}
 	if slices.Contains(strings.Fields(wishes.Prompt), "login") {
 		id := a.identifyCookie(r)
 		a.carry(r, id)
@@ -80,8 +81,8 @@ var errFramed = fault.Because(fault.ErrNotNavigation, "the login was opened in a
 
 // requireFreshLogin is an attempt in which a signed-in user has to enter their
 // credentials again.
-func requireFreshLogin(user *claims.Set) attempt {
-	return attempt{Fresh: true, Proved: user.Time("auth_time").Unix(), Whose: whose(user.Sub())}
+func requireFreshLogin(user *claims.Set) login.Attempt {
+	return login.Attempt{Fresh: true, Proved: user.Time("auth_time").Unix(), Whose: whose(user.Sub())}
 }
 
 // whose is a subject in a few bytes, to compare: an attempt has to fit into a cookie.
@@ -93,7 +94,7 @@ func whose(subject string) string {
 // sendToCognito begins an attempt and redirects to the authorization endpoint
 // (RFC 6749 section 4.1.1, with RFC 7636 and OpenID Connect Core section
 // 3.1.2.1). again counts how often this login has restarted by itself.
-func (a *Engine) sendToCognito(r Request, returnTo string, wishes Wishes, begun attempt, again int) error {
+func (a *Engine) sendToCognito(r Request, returnTo string, wishes Wishes, begun login.Attempt, again int) error {
 	base, err := a.baseURL(r)
 	if err != nil {
 		return a.refuse(r, fault.From(err))
@@ -101,13 +102,13 @@ func (a *Engine) sendToCognito(r Request, returnTo string, wishes Wishes, begun 
 	begun.Verifier, begun.Nonce = secret.Random(), secret.Random()
 	begun.ReturnTo, begun.Base = strings.Clone(returnTo), base
 	begun.Silent = wishes.Prompt == "none"
-	state, mine, err := a.attempts.begin(begun, again)
+	state, mine, err := a.attempts.Begin(begun, again)
 	if err != nil {
 		failed := *fault.From(err)
 		fault.Of(&failed).ReturnTo = begun.ReturnTo // "Try again" leads there too
 		return a.refuse(r, &failed)
 	}
-	a.cookies.set(r, a.attempts.slotFor(r), mine.value(a.attempts.mark), ticketLife)
+	a.cookies.set(r, a.attempts.SlotFor(&r.Request.Header), a.attempts.Value(mine), login.TicketLife)
 	status := http.StatusFound
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		status = http.StatusSeeOther // a handler's: the form must not go to Cognito
@@ -118,7 +119,7 @@ func (a *Engine) sendToCognito(r Request, returnTo string, wishes Wishes, begun 
 
 // authorization is the query for the authorization endpoint. Our own parameters are set
 // last, so neither a link nor the config can set a parameter that protects the login.
-func (a *Engine) authorization(wishes Wishes, begun attempt, state string) url.Values {
+func (a *Engine) authorization(wishes Wishes, begun login.Attempt, state string) url.Values {
 	parameters := wishes.parameters()
 	for name, value := range a.settings.LoginParameters {
 		if parameters.Get(name) == "" {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/login"
 	"github.com/bar-tech/cognito/internal/web"
 )
 
@@ -17,17 +18,17 @@ import (
 
 // retryLogin answers a callback whose attempt is gone, although this browser started
 // it. The ticket counts the retries, so that there is only one.
-func (a *Engine) retryLogin(r Request, mine ticket, result outcome) error {
+func (a *Engine) retryLogin(r Request, mine login.Ticket, result outcome) error {
 	id := a.identifyOnRoute(r)
 	switch {
 	case id.User != nil && !errors.Is(result.err, errLoginAgain):
-		a.cookies.clear(r, mine.name)
+		a.cookies.clear(r, mine.Name)
 		return a.goHome(r)
 	case id.Err != nil && errors.Is(id.Err, fault.ErrUnavailable):
 		return a.refuse(r, fault.From(id.Err))
 	}
-	a.cookies.clear(r, mine.name)
-	if mine.again > 0 {
+	a.cookies.clear(r, mine.Name)
+	if mine.Again > 0 {
 		return a.refuseLogin(r, result)
 	}
 	if !result.used {
@@ -52,18 +53,18 @@ func (a *Engine) answerUnexpected(r Request, answer cognitoAnswer, known *fault.
 		return a.refuse(r, known)
 	}
 	e := a.whyUnexpected(r, answer)
-	open := a.attempts.tickets(r)
+	open := a.attempts.Tickets(&r.Request.Header)
 	if len(open) == 0 {
 		return a.refuse(r, e)
 	}
-	recently := a.settings.Now().Add(-attemptLife).UnixMilli()
+	recently := a.settings.Now().Add(-login.Life).UnixMilli()
 	for _, t := range open {
-		if t.again > 0 && t.began > recently {
+		if t.Again > 0 && t.Began > recently {
 			return a.refuse(r, e)
 		}
 	}
 	a.event(r, Event{Kind: EventLogin}.failed(e))
-	return a.startOver(r, attempt{})
+	return a.startOver(r, login.Attempt{})
 }
 
 // whyUnexpected gathers what an operator needs to see why a callback found no login.
@@ -84,8 +85,8 @@ func (a *Engine) whyUnexpected(r Request, answer cognitoAnswer) *fault.Error {
 var errForeignState = errors.New("the callback's state does not match any login in this browser")
 
 // startOver begins a login again in place of one that is lost, on the same terms.
-func (a *Engine) startOver(r Request, lost attempt) error {
-	wishes, begun := Wishes{MaxAge: time.Duration(lost.MaxAge) * time.Second}, attempt{MaxAge: lost.MaxAge}
+func (a *Engine) startOver(r Request, lost login.Attempt) error {
+	wishes, begun := Wishes{MaxAge: time.Duration(lost.MaxAge) * time.Second}, login.Attempt{MaxAge: lost.MaxAge}
 	switch {
 	case lost.MFA, lost.Levels != "":
 		sealResponse(r) // the page's guard knows what to ask for

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bar-tech/cognito/internal/login"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/web"
 )
@@ -19,7 +20,7 @@ import (
 const whereToLife = 5 * time.Minute
 
 func (a *Engine) noteWhereTo(r Request, to string) {
-	if path, ok := a.ownPath(to); ok && path != a.settings.AfterLogout && len(path) <= longestTicket {
+	if path, ok := a.ownPath(to); ok && path != a.settings.AfterLogout && len(path) <= login.LongestTicket {
 		a.cookies.set(r, a.cookies.signedOut, base64.RawURLEncoding.EncodeToString([]byte(path)), whereToLife)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/login"
 	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/session"
@@ -15,7 +16,7 @@ import (
 // signIn turns the response into a session. Everything is verified before anything is
 // stored. Once the code is redeemed, none of this can be repeated, so it continues even
 // if the request is cancelled.
-func (a *Engine) signIn(r Request, answer cognitoAnswer, begun attempt) (*session.Session, error) {
+func (a *Engine) signIn(r Request, answer cognitoAnswer, begun login.Attempt) (*session.Session, error) {
 	if answer.err != nil {
 		return nil, answerError(answer.err)
 	}
@@ -43,7 +44,7 @@ func (a *Engine) signIn(r Request, answer cognitoAnswer, begun attempt) (*sessio
 }
 
 // admit verifies the tokens and stores the session.
-func (a *Engine) admit(ctx context.Context, r Request, granted pool.Grant, begun attempt) (*session.Session, error) {
+func (a *Engine) admit(ctx context.Context, r Request, granted pool.Grant, begun login.Attempt) (*session.Session, error) {
 	id, err := a.verifier.IDToken(ctx, granted.ID, verify.NotFromFuture, verify.Nonce(secret.Text(begun.Nonce)), verify.AccessTokenHash(granted.Access))
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/login"
 	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/verify"
 )
@@ -65,8 +66,8 @@ func claimOf(id *session.Identity, name string) string {
 }
 
 // requireLevel is an attempt that has to reach what a guard wants.
-func requireLevel(e *fault.Error) attempt {
-	return attempt{MFA: fault.Of(e).MFA, Levels: levelMarks(fault.Of(e).Levels)}
+func requireLevel(e *fault.Error) login.Attempt {
+	return login.Attempt{MFA: fault.Of(e).MFA, Levels: levelMarks(fault.Of(e).Levels)}
 }
 
 const levelMark = 6
@@ -92,7 +93,7 @@ func levelAmong(level, marks string) bool {
 }
 
 // judgeProof checks whether the ID token shows what the login was started for.
-func (a *Engine) judgeProof(id *verify.Token, begun attempt) *fault.Error {
+func (a *Engine) judgeProof(id *verify.Token, begun login.Attempt) *fault.Error {
 	proved, _ := id.Moment("auth_time")
 	switch {
 	case begun.Fresh && !provedAnew(id, begun):
@@ -112,7 +113,7 @@ func (a *Engine) judgeProof(id *verify.Token, begun attempt) *fault.Error {
 
 // provedAnew reports whether the visitor has entered their credentials since the
 // attempt started, instead of being signed in by Cognito's session.
-func provedAnew(id *verify.Token, begun attempt) bool {
+func provedAnew(id *verify.Token, begun login.Attempt) bool {
 	proved, _ := id.Moment("auth_time")
 	later := proved.Unix() > begun.Proved || whose(id.Text("sub")) != begun.Whose
 	return later && !proved.Before(time.Unix(begun.Began, 0).Add(-verify.Leeway))

@@ -1,11 +1,15 @@
-package engine
+// Package login keeps logins in progress, from the redirect to Cognito until the callback.
+//
+// A login is an [Attempt]: the verifier, the nonce and the page to return to. Cognito gives
+// its state back with the code (RFC 6749 section 4.1.2); the browser keeps a [Ticket] in one
+// of eight cookies. Whoever has only one of the two can neither read nor finish the login.
+package login
 
 import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
@@ -13,14 +17,14 @@ import (
 	"github.com/bar-tech/cognito/internal/storage"
 )
 
-// attemptLife is how long a visitor may take to sign in.
-const attemptLife = 10 * time.Minute
+// Life is how long a visitor may take to sign in.
+const Life = 10 * time.Minute
 
-// attempt is one login in progress. It is stored under a hash of the state, sealed
+// Attempt is one login in progress. It is stored under a hash of the state, sealed
 // with a key that only the browser that started it has, in a cookie. So nobody else
 // can finish it (login CSRF), and two tabs do not interfere with each other. If too
 // many are in progress, the attempt is kept in the cookie itself.
-type attempt struct {
+type Attempt struct {
 	Verifier string
 	Nonce    string
 	ReturnTo string
@@ -28,42 +32,46 @@ type attempt struct {
 	Silent   bool   // begun with prompt=none
 	Fresh    bool   // the visitor has to prove anew who they are,
 	Proved   int64  // since this auth_time
-	Whose    string // of this subject (whose), or be somebody else
+	Whose    string // of this subject, cut short, or be somebody else
 	MaxAge   int64  // or, if not 0, within so many seconds
 	MFA      bool   // the visitor has to show a second factor,
-	Levels   string // or to reach one of these levels (levelMarks)
+	Levels   string // or to reach one of these levels, as marks
 	Began    int64  // Unix seconds
 }
 
 // Format prints no secret.
-func (attempt) Format(f fmt.State, _ rune) { secret.Hide(f, "attempt") }
+func (Attempt) Format(f fmt.State, _ rune) { secret.Hide(f, "attempt") }
 
-// attempts keeps logins in progress.
-type attempts struct {
-	store     *storage.Store
-	rings     *secret.Deriver // for what is stored
-	inCookies *secret.Deriver // for what travels in a cookie
-	now       func() time.Time
-	prefix    string // of the slots' names
-	mark      string // tells our tickets from those of other app clients
-	limit     *attemptLimit
-	spent     spentAttempts
-	base      string // BaseURL, unless attempts have their own
-	longest   int    // of a ticket
-
-	mu       sync.Mutex // guards flights and finished
-	flights  map[string]*callback
-	finished []*callback
+// Settings are what logins in progress depend on.
+type Settings struct {
+	Store    *storage.Store
+	Keys     secret.Keys
+	Binding  string // of the app, its client and its pool: no other app opens what is sealed
+	Mark     string // tells our tickets from those of other app clients at the same host
+	Slots    string // what the names of the browser's slots begin with
+	Base     string // of the redirect URI, unless an attempt has its own
+	InCookie bool   // all attempts travel in their cookies
+	Now      func() time.Time
 }
 
-func newAttempts(a *Engine) *attempts {
-	made := &attempts{
-		store: a.store, rings: secret.NewDeriver(a.settings.Keys, "attempt", a.binding), inCookies: secret.NewDeriver(a.settings.Keys, "attempt in a cookie", a.binding),
-		now: a.settings.Now, prefix: a.cookies.attempt, base: a.settings.BaseURL, mark: ShortHash(a.binding + "\x00" + a.settings.CookieName + "\x00" + a.settings.RedirectPath)[:4],
-		limit: newAttemptLimit(attemptsStored, attemptBytesStored), flights: map[string]*callback{}, longest: longestTicket,
+// Attempts keeps logins in progress.
+type Attempts struct {
+	Settings
+	rings     *secret.Deriver // for what is stored
+	inCookies *secret.Deriver // for what travels in a cookie
+	limit     *attemptLimit
+	spent     spentAttempts
+	longest   int // of a ticket
+}
+
+// New keeps logins in a storage, or in their cookies.
+func New(s Settings) *Attempts {
+	made := &Attempts{
+		Settings: s, rings: secret.NewDeriver(s.Keys, "attempt", s.Binding), inCookies: secret.NewDeriver(s.Keys, "attempt in a cookie", s.Binding),
+		limit: newAttemptLimit(attemptsStored, attemptBytesStored), longest: LongestTicket,
 	}
-	if a.settings.CookieSessions {
-		made.limit, made.longest = newAttemptLimit(0, 0), longestCarried // all travel in their cookies
+	if s.InCookie {
+		made.limit, made.longest = newAttemptLimit(0, 0), longestCarried
 	}
 	return made
 }
@@ -78,13 +86,13 @@ func storageKey(key string) string { return "cognito_attempt_" + key }
 
 // ring is what an attempt in the storage is sealed with: only the browser's
 // ticket leads to it.
-func (a *attempts) ring(t ticket) (secret.Keyring, bool) {
+func (a *Attempts) ring(t Ticket) (secret.Keyring, bool) {
 	return ringOf(t.secret, a.rings)
 }
 
 // ringHere seals an attempt in a cookie. The browser must not be able to read or
 // change it, so the key depends on a secret of the server in addition to the state.
-func (a *attempts) ringHere(state string) (secret.Keyring, bool) {
+func (a *Attempts) ringHere(state string) (secret.Keyring, bool) {
 	return ringOf(state, a.inCookies)
 }
 
@@ -96,87 +104,87 @@ func ringOf(random string, from *secret.Deriver) (secret.Keyring, bool) {
 	return from.Ring(bytes[:]), true
 }
 
-// begin records an attempt and returns its state and the browser's ticket. The attempt
+// Begin records an attempt and returns its state and the browser's ticket. The attempt
 // is stored, unless strangers have used up the limit: then it is kept in the cookie, so
 // that a flood neither fills the storage nor locks anybody out.
-func (a *attempts) begin(begun attempt, again int) (state string, t ticket, err error) {
+func (a *Attempts) Begin(begun Attempt, again int) (state string, t Ticket, err error) {
 	state = secret.Random()
-	now := a.now()
+	now := a.Now()
 	begun.Began = now.Unix()
-	if begun.Base == a.base {
+	if begun.Base == a.Base {
 		begun.Base = ""
 	}
 	key := attemptKey(state)
-	t = ticket{began: now.UnixMilli(), again: again, key: key[:ticketKey]}
+	t = Ticket{Began: now.UnixMilli(), Again: again, key: key[:ticketKey]}
 	plain := begun.encode()
 	if !a.limit.admit(key, len(plain), now) {
 		t.sealed = a.sealInto(state, t, begun)
 		return state, t, nil
 	}
 	t.secret, t.returnTo = secret.Random(), begun.ReturnTo
-	if len(t.value(a.mark)) > a.longest {
+	if len(a.Value(t)) > a.longest {
 		t.returnTo = "" // the storage has it
 	}
 	ring, _ := a.ring(t)
-	if err := a.store.Set(storageKey(key), ring.Seal(storageKey(key), plain), attemptLife); err != nil {
+	if err := a.Store.Set(storageKey(key), ring.Seal(storageKey(key), plain), Life); err != nil {
 		a.limit.done(key)
-		return "", ticket{}, err
+		return "", Ticket{}, err
 	}
 	return state, t, nil
 }
 
 // sealInto seals an attempt for its cookie. Where to return to is left out if it
 // is too long for one of eight.
-func (a *attempts) sealInto(state string, t ticket, begun attempt) string {
+func (a *Attempts) sealInto(state string, t Ticket, begun Attempt) string {
 	ring, _ := a.ringHere(state)
 	seal := func() string {
-		return base64.RawURLEncoding.EncodeToString(ring.Seal(a.prefix, begun.encode()))
+		return base64.RawURLEncoding.EncodeToString(ring.Seal(a.Slots, begun.encode()))
 	}
 	t.sealed = seal()
-	if len(t.value(a.mark)) > a.longest {
+	if len(a.Value(t)) > a.longest {
 		begun.ReturnTo = ""
 		return seal()
 	}
 	return t.sealed
 }
 
-// open reads an attempt with the browser's ticket. The error is ErrAttemptExpired if
+// Open reads an attempt with the browser's ticket. The error is ErrAttemptExpired if
 // it is gone, ErrStateMismatch if the ticket does not open it, and ErrUnavailable if
 // that cannot be known. For an expired attempt, what is known of it is returned too.
-func (a *attempts) open(state string, t ticket) (attempt, error) {
+func (a *Attempts) Open(state string, t Ticket) (Attempt, error) {
 	plain, err := a.unseal(state, t)
 	if err != nil {
-		return attempt{ReturnTo: t.returnTo}, err
+		return Attempt{ReturnTo: t.returnTo}, err
 	}
 	begun, err := decodeAttempt(plain)
 	if err != nil {
-		return attempt{}, fault.Because(fault.ErrStateMismatch, "the cookie does not open this login: %w", err)
+		return Attempt{}, fault.Because(fault.ErrStateMismatch, "the cookie does not open this login: %w", err)
 	}
 	if begun.Base == "" {
-		begun.Base = a.base
+		begun.Base = a.Base
 	}
-	if a.now().Sub(time.Unix(begun.Began, 0)) >= attemptLife {
+	if a.Now().Sub(time.Unix(begun.Began, 0)) >= Life {
 		// Not every storage keeps time as it should, and no cookie does.
-		return begun, fault.Because(fault.ErrAttemptExpired, "the login started more than %s ago", attemptLife)
+		return begun, fault.Because(fault.ErrAttemptExpired, "the login started more than %s ago", Life)
 	}
 	return begun, nil
 }
 
-func (a *attempts) unseal(state string, t ticket) ([]byte, error) {
+func (a *Attempts) unseal(state string, t Ticket) ([]byte, error) {
 	if t.sealed != "" {
 		sealed, err := base64.RawURLEncoding.DecodeString(t.sealed)
 		ring, ok := a.ringHere(state)
 		if err != nil || !ok {
 			return nil, fault.Because(fault.ErrStateMismatch, "the cookie of the login is malformed")
 		}
-		plain, err := openAny(ring, a.inCookies, state, a.prefix, sealed)
+		plain, err := openAny(ring, a.inCookies, state, a.Slots, sealed)
 		if err != nil { // without Config.Keys most likely of the process before this one
 			return nil, fault.Because(fault.ErrAttemptExpired, "the login in the cookie cannot be opened: %w", err)
 		}
 		return plain, nil
 	}
 	key := storageKey(attemptKey(state))
-	sealed, err := a.store.Get(key)
+	sealed, err := a.Store.Get(key)
 	switch {
 	case err != nil:
 		return nil, err
@@ -207,16 +215,16 @@ func openAny(ring secret.Keyring, from *secret.Deriver, random, name string, sea
 	return plain, err
 }
 
-// consume makes sure that an attempt is used only once.
-func (a *attempts) consume(state string, t ticket) error {
+// Consume makes sure that an attempt is used only once.
+func (a *Attempts) Consume(state string, t Ticket) error {
 	key := attemptKey(state)
 	if t.sealed != "" {
-		if !a.spent.add(key, a.now()) {
+		if !a.spent.add(key, a.Now()) {
 			return fault.Because(fault.ErrAttemptExpired, "the login in the cookie was already finished")
 		}
 		return nil
 	}
-	if err := a.store.Delete(storageKey(key)); err != nil {
+	if err := a.Store.Delete(storageKey(key)); err != nil {
 		return err
 	}
 	a.limit.done(key)

@@ -1,13 +1,13 @@
-package engine
+package login
 
 import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/storage"
@@ -30,7 +30,7 @@ func TestAttemptFlood(t *testing.T) {
 		}
 	}
 	for i := range 1000 {
-		if l.admit(fmt.Sprintf("flood %d", i), 10, limitStart.Add(attemptLife-time.Nanosecond)) {
+		if l.admit(fmt.Sprintf("flood %d", i), 10, limitStart.Add(Life-time.Nanosecond)) {
 			t.Fatal("admitted more than 4096 logins in progress")
 		}
 	}
@@ -51,13 +51,13 @@ func TestAttemptExpiry(t *testing.T) {
 	l := newAttemptLimit(2, 100)
 	l.admit("first", 10, limitStart)
 	l.admit("second", 10, limitStart.Add(time.Second))
-	if l.admit("third", 10, limitStart.Add(attemptLife-time.Nanosecond)) {
+	if l.admit("third", 10, limitStart.Add(Life-time.Nanosecond)) {
 		t.Error("a place was given away before its login had expired")
 	}
-	if !l.admit("third", 10, limitStart.Add(attemptLife)) {
+	if !l.admit("third", 10, limitStart.Add(Life)) {
 		t.Error("an expired login has not made room")
 	}
-	if l.admit("fourth", 10, limitStart.Add(attemptLife)) {
+	if l.admit("fourth", 10, limitStart.Add(Life)) {
 		t.Error("a live login was thrown out together with the expired one")
 	}
 }
@@ -102,30 +102,30 @@ func TestOverflowLeavesNothing(t *testing.T) {
 	driver := memory.New()
 	t.Cleanup(func() { _ = driver.Close() })
 	a := testAttempts(driver, 1)
-	begun := attempt{Verifier: secret.Random(), Nonce: secret.Random(), ReturnTo: "/here", Base: "http://localhost", Silent: true, Fresh: true, Proved: 12, Whose: "sub"}
+	begun := Attempt{Verifier: secret.Random(), Nonce: secret.Random(), ReturnTo: "/here", Base: "http://localhost", Silent: true, Fresh: true, Proved: 12, Whose: "sub"}
 	for i := range 3 {
-		state, mine, err := a.begin(begun, 0)
+		state, mine, err := a.Begin(begun, 0)
 		if err != nil || (mine.sealed != "") != (i > 0) {
 			t.Fatalf("login %d: %v, in its cookie: %t", i, err, mine.sealed != "")
 		}
-		read, ok := parseTicket("name", a.mark, mine.value(a.mark))
+		read, ok := parseTicket("name", "mark", a.Value(mine))
 		if !ok {
-			t.Fatalf("login %d: %q is no ticket", i, mine.value(a.mark))
+			t.Fatalf("login %d: %q is no ticket", i, a.Value(mine))
 		}
-		opened, err := a.open(state, read)
+		opened, err := a.Open(state, read)
 		want := begun
 		want.Began = limitStart.Unix()
 		if err != nil || opened != want {
 			t.Errorf("login %d opens as %#v, %v", i, opened.ReturnTo, err)
 		}
-		if err := a.consume(state, read); err != nil {
+		if err := a.Consume(state, read); err != nil {
 			t.Errorf("login %d: %v", i, err)
 		}
 		if i > 0 {
-			if err := a.consume(state, read); !errors.Is(err, fault.ErrAttemptExpired) {
+			if err := a.Consume(state, read); !errors.Is(err, fault.ErrAttemptExpired) {
 				t.Errorf("login %d serves twice: %v", i, err)
 			}
-			if _, err := a.open(secret.Random(), read); !errors.Is(err, fault.ErrAttemptExpired) {
+			if _, err := a.Open(secret.Random(), read); !errors.Is(err, fault.ErrAttemptExpired) {
 				t.Errorf("login %d opens for another state: %v", i, err)
 			}
 		}
@@ -138,11 +138,12 @@ func TestOverflowLeavesNothing(t *testing.T) {
 	}
 }
 
-func testAttempts(driver storage.Driver, most int) *attempts {
-	return &attempts{
-		store: storage.New(driver), now: func() time.Time { return limitStart }, prefix: "cognito_login_", mark: "mark", longest: longestTicket,
-		rings: secret.NewDeriver(secret.NewKeys(nil), "attempt", "x"), inCookies: secret.NewDeriver(secret.NewKeys(nil), "here", "x"), limit: newAttemptLimit(most, 1<<20),
-	}
+func testAttempts(driver storage.Driver, most int) *Attempts {
+	a := New(Settings{
+		Store: storage.New(driver), Keys: secret.NewKeys(nil), Binding: "x", Mark: "mark", Slots: "cognito_login_", Now: func() time.Time { return limitStart },
+	})
+	a.limit = newAttemptLimit(most, 1<<20)
+	return a
 }
 
 // TestLongestAttemptInItsCookie: a login that has to prove who the visitor is fits into
@@ -151,14 +152,28 @@ func TestLongestAttemptInItsCookie(t *testing.T) {
 	driver := memory.New()
 	t.Cleanup(func() { _ = driver.Close() })
 	a := testAttempts(driver, 0)
-	begun := requireFreshLogin(claims.New(claims.Text{Bytes: []byte(`{"auth_time":1900000000}`)}, "1882ecc5-5b6e-4e21-81b7-ac8e82d76536", nil))
-	begun.Verifier, begun.Nonce, begun.Base, begun.ReturnTo = secret.Random(), secret.Random(), "http://localhost:65535", "/admin?page=2"
-	state, mine, err := a.begin(begun, 1)
-	read, ok := parseTicket("name", a.mark, mine.value(a.mark))
-	if err != nil || mine.sealed == "" || !ok {
-		t.Fatalf("a ticket of %d bytes is written, %v", len(mine.value(a.mark)), err)
+	begun := Attempt{
+		Verifier: secret.Random(), Nonce: secret.Random(), Base: "http://localhost:65535", ReturnTo: "/admin?page=2",
+		Fresh: true, Proved: 1_900_000_000, Whose: "ninebytes",
 	}
-	if opened, err := a.open(state, read); err != nil || opened.Whose != begun.Whose || opened.Base != begun.Base || opened.ReturnTo != begun.ReturnTo {
+	state, mine, err := a.Begin(begun, 1)
+	read, ok := parseTicket("name", "mark", a.Value(mine))
+	if err != nil || mine.sealed == "" || !ok {
+		t.Fatalf("a ticket of %d bytes is written, %v", len(a.Value(mine)), err)
+	}
+	if opened, err := a.Open(state, read); err != nil || opened.Whose != begun.Whose || opened.Base != begun.Base || opened.ReturnTo != begun.ReturnTo {
 		t.Errorf("it opens as %q of %q, %v", opened.ReturnTo, opened.Base, err)
+	}
+}
+
+// TestAttemptsPrintWithoutSecrets: neither part of a login prints what would finish it.
+func TestAttemptsPrintWithoutSecrets(t *testing.T) {
+	const canary = "canary-of-a-secret"
+	for _, value := range []any{
+		Attempt{Verifier: canary}, &Attempt{Nonce: canary}, Ticket{secret: canary}, &Ticket{sealed: canary}, []Ticket{{secret: canary}},
+	} {
+		if forms := fmt.Sprintf("%v %+v %#v %q %x", value, value, value, value, value); strings.Contains(forms, canary) || strings.Contains(forms, fmt.Sprintf("%x", canary)) {
+			t.Errorf("%T prints its secret", value)
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package engine
+package login
 
 import (
 	"cmp"
@@ -11,18 +11,19 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito/internal/secret"
+	"github.com/valyala/fasthttp"
 )
 
 const (
-	// ticketLife is how long a browser knows that it began a login. It outlives
+	// TicketLife is how long a browser knows that it began a login. It outlives
 	// the attempt: a login that took too long starts again by itself.
-	ticketLife = time.Hour
+	TicketLife = time.Hour
 	// slots bounds the cookies of logins in progress: their names are fixed, so
 	// no number of tabs grows the Cookie header.
 	slots = 8
-	// longestTicket limits each of them, so that eight of the longest, the session
+	// LongestTicket limits each of them, so that eight of the longest, the session
 	// and a browser's other headers fit into Fiber's 4 KB for request headers.
-	longestTicket = 256
+	LongestTicket = 256
 	// longestCarried is the limit with CookieSessions, where each ticket contains its
 	// login, and so the only copy of the address to return to. Eight of these and a
 	// session in two cookies fit into the 16 KB that such apps read.
@@ -32,11 +33,11 @@ const (
 	ticketKey = 8
 )
 
-// ticket is what the browser keeps of an attempt, in one of its slots.
-type ticket struct {
-	name     string // of the cookie
-	began    int64  // Unix milliseconds
-	again    int    // how often the login has restarted by itself
+// Ticket is what the browser keeps of an attempt, in one of its slots.
+type Ticket struct {
+	Name     string // of the cookie
+	Began    int64  // Unix milliseconds
+	Again    int    // how often the login has restarted by itself
 	key      string // of the attempt that it is for, cut short
 	returnTo string // where the visitor was going, if that is short
 	secret   string // opens the attempt in the storage,
@@ -44,30 +45,33 @@ type ticket struct {
 }
 
 // Format prints no secret.
-func (ticket) Format(f fmt.State, _ rune) { secret.Hide(f, "ticket") }
+func (Ticket) Format(f fmt.State, _ rune) { secret.Hide(f, "ticket") }
 
 // value is the cookie's. The mark names the app client: all of one host share the
 // slots.
-func (t ticket) value(mark string) string {
+func (t Ticket) value(mark string) string {
 	more := t.sealed
 	if more == "" {
 		more = base64.RawURLEncoding.EncodeToString([]byte(t.returnTo))
 	}
-	return strings.Join([]string{mark, strconv.FormatInt(t.began, 36), strconv.Itoa(t.again), t.key, more, t.secret}, ".")
+	return strings.Join([]string{mark, strconv.FormatInt(t.Began, 36), strconv.Itoa(t.Again), t.key, more, t.secret}, ".")
 }
 
+// Value is what the browser keeps of a ticket.
+func (a *Attempts) Value(t Ticket) string { return t.value(a.Mark) }
+
 // parseTicket reads a cookie's value, or reports that it is none with this mark.
-func parseTicket(name, mark, value string) (ticket, bool) {
+func parseTicket(name, mark, value string) (Ticket, bool) {
 	parts := strings.Split(value, ".")
 	if len(value) > longestCarried || len(parts) != 6 || parts[0] != mark || len(parts[3]) != ticketKey {
-		return ticket{}, false
+		return Ticket{}, false
 	}
 	began, err := strconv.ParseInt(parts[1], 36, 64)
 	again, err2 := strconv.Atoi(parts[2])
 	if err != nil || err2 != nil || began < 0 || again < 0 {
-		return ticket{}, false
+		return Ticket{}, false
 	}
-	t := ticket{name: name, began: began, again: again, key: parts[3], secret: parts[5]}
+	t := Ticket{Name: name, Began: began, Again: again, key: parts[3], secret: parts[5]}
 	if t.secret == "" {
 		t.sealed = parts[4]
 		return t, t.sealed != ""
@@ -79,10 +83,10 @@ func parseTicket(name, mark, value string) (ticket, bool) {
 
 // slotCookies are the slots in a request, by name. A slot that occurs twice is ignored,
 // unless both have the same value: adaptors for net/http duplicate the header.
-func (a *attempts) slotCookies(r Request) map[string]string {
+func (a *Attempts) slotCookies(header *fasthttp.RequestHeader) map[string]string {
 	var found map[string]string
-	for name, value := range r.Request.Header.Cookies() {
-		slot, ours := strings.CutPrefix(view(name), a.prefix)
+	for name, value := range header.Cookies() {
+		slot, ours := strings.CutPrefix(string(name), a.Slots)
 		if !ours || len(slot) != 1 || slot[0] < '0' || slot[0] >= '0'+slots {
 			continue
 		}
@@ -98,47 +102,47 @@ func (a *attempts) slotCookies(r Request) map[string]string {
 	return found
 }
 
-// tickets are the tickets of logins that this browser began lately, oldest first.
-func (a *attempts) tickets(r Request) []ticket {
-	oldest := a.now().Add(-ticketLife).UnixMilli()
-	var found []ticket
-	for name, value := range a.slotCookies(r) {
-		if t, ok := parseTicket(name, a.mark, value); ok && t.began > oldest {
+// Tickets are the tickets of logins that this browser began lately, oldest first.
+func (a *Attempts) Tickets(header *fasthttp.RequestHeader) []Ticket {
+	oldest := a.Now().Add(-TicketLife).UnixMilli()
+	var found []Ticket
+	for name, value := range a.slotCookies(header) {
+		if t, ok := parseTicket(name, a.Mark, value); ok && t.Began > oldest {
 			found = append(found, t)
 		}
 	}
-	slices.SortFunc(found, func(a, b ticket) int {
-		if a.began != b.began {
-			return cmp.Compare(a.began, b.began)
+	slices.SortFunc(found, func(a, b Ticket) int {
+		if a.Began != b.Began {
+			return cmp.Compare(a.Began, b.Began)
 		}
-		return strings.Compare(a.name, b.name)
+		return strings.Compare(a.Name, b.Name)
 	})
 	return found
 }
 
-// ticketFor is the ticket of one state, if the browser has it.
-func (a *attempts) ticketFor(r Request, state string) (ticket, bool) {
+// TicketFor is the ticket of one state, if the browser has it.
+func (a *Attempts) TicketFor(header *fasthttp.RequestHeader, state string) (Ticket, bool) {
 	if state == "" {
-		return ticket{}, false
+		return Ticket{}, false
 	}
 	key := attemptKey(state)[:ticketKey]
-	for _, t := range a.tickets(r) {
+	for _, t := range a.Tickets(header) {
 		if t.key == key {
 			return t, true
 		}
 	}
-	return ticket{}, false
+	return Ticket{}, false
 }
 
-// slotFor is the name of the cookie for another login: a free slot, or else the oldest
+// SlotFor is the name of the cookie for another login: a free slot, or else the oldest
 // one. Among free slots it is chosen at random, because tabs that are restored together
 // all send the same cookies, or none.
-func (a *attempts) slotFor(r Request) string {
-	taken := a.slotCookies(r)
+func (a *Attempts) SlotFor(header *fasthttp.RequestHeader) string {
+	taken := a.slotCookies(header)
 	var free []string
-	oldest, since := a.prefix+"0", int64(0)
+	oldest, since := a.Slots+"0", int64(0)
 	for i := range slots {
-		name := a.prefix + strconv.Itoa(i)
+		name := a.Slots + strconv.Itoa(i)
 		value, sent := taken[name]
 		began, ours := beganOf(value)
 		switch {

@@ -1,4 +1,4 @@
-package engine
+package login
 
 import (
 	"encoding/base64"
@@ -19,7 +19,7 @@ const (
 
 var errAttemptMalformed = errors.New("the record of a login is malformed")
 
-func (begun attempt) encode() []byte {
+func (begun Attempt) encode() []byte {
 	verifier, _ := secret.RandomOf([]byte(begun.Verifier))
 	nonce, _ := secret.RandomOf([]byte(begun.Nonce))
 	flags := byte(0)
@@ -44,12 +44,12 @@ func (begun attempt) encode() []byte {
 	return plain
 }
 
-func decodeAttempt(plain []byte) (attempt, error) {
+func decodeAttempt(plain []byte) (Attempt, error) {
 	const fixed = 1 + 32 + 32
 	if len(plain) < fixed {
-		return attempt{}, errAttemptMalformed
+		return Attempt{}, errAttemptMalformed
 	}
-	begun := attempt{
+	begun := Attempt{
 		Verifier: base64.RawURLEncoding.EncodeToString(plain[1:33]), Nonce: base64.RawURLEncoding.EncodeToString(plain[33:fixed]),
 		Silent: plain[0]&flagSilent != 0, Fresh: plain[0]&flagFresh != 0, MFA: plain[0]&flagMFA != 0,
 	}
@@ -57,20 +57,20 @@ func decodeAttempt(plain []byte) (attempt, error) {
 	for _, number := range []*int64{&begun.Began, &begun.Proved, &begun.MaxAge} {
 		value, n := binary.Varint(rest)
 		if n <= 0 {
-			return attempt{}, errAttemptMalformed
+			return Attempt{}, errAttemptMalformed
 		}
 		*number, rest = value, rest[n:]
 	}
 	for _, text := range []*string{&begun.Whose, &begun.Levels, &begun.Base, &begun.ReturnTo} {
 		length, n := binary.Uvarint(rest)
 		if n <= 0 || length > uint64(len(rest)-n) {
-			return attempt{}, errAttemptMalformed
+			return Attempt{}, errAttemptMalformed
 		}
 		rest = rest[n:]
 		*text, rest = string(rest[:length]), rest[length:]
 	}
 	if len(rest) > 0 {
-		return attempt{}, errAttemptMalformed
+		return Attempt{}, errAttemptMalformed
 	}
 	return begun, nil
 }

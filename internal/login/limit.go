@@ -1,4 +1,4 @@
-package engine
+package login
 
 import (
 	"slices"
@@ -49,7 +49,7 @@ func (l *attemptLimit) admit(key string, size int, now time.Time) bool {
 	}
 	l.live[key] = size
 	l.bytes += size
-	l.queue = append(l.queue, pending{key, now.Add(attemptLife)})
+	l.queue = append(l.queue, pending{key, now.Add(Life)})
 	return true
 }
 

@@ -1,0 +1,30 @@
+package login
+
+import (
+	"sync"
+	"time"
+
+	"github.com/bar-tech/cognito/internal/cache"
+)
+
+// spentAttempts remembers which attempts in cookies were used, because no storage does:
+// the newest ones, for Life, unless a flood displaces them. In that case
+// Cognito's code decides, since it also works only once.
+type spentAttempts struct {
+	mu     sync.Mutex // guards all below
+	keys   cache.Recent[struct{}]
+	turned time.Time
+}
+
+// add notes an attempt, and reports whether it was not there yet.
+func (s *spentAttempts) add(key string, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.turned) >= Life {
+		s.keys.Turn()
+		s.turned = now
+	}
+	spent := s.keys.Has(key)
+	s.keys.Put(key, struct{}{})
+	return !spent
+}
