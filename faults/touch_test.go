@@ -78,6 +78,37 @@ func TestProlongedNowAndThen(t *testing.T) {
 	}
 }
 
+// TestOneRequestProlongs: the write that prolongs a session hangs. No other request writes
+// as well, neither while it hangs nor while it may still take effect.
+func TestOneRequestProlongs(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t, cognitotest.Client{AccessTokenTTL: 24 * time.Hour, IDTokenTTL: 24 * time.Hour})
+	storage := lab.NewStore()
+	s := lab.ServeWith(t, pool, lab.On(storage), func(c *cognito.Config) { c.IdleTimeout = 10 * time.Hour })
+	alice := s.NewSession(storage, "alice")
+	pool.Advance(2 * time.Hour)
+	writing, held := make(chan struct{}, 20), lab.NewGate(t)
+	var writes atomic.Int32
+	storage.Misbehave(func(c lab.StoreCall) *lab.StoreFault {
+		if c.Method == "set" && c.Key == alice.Hot {
+			writes.Add(1)
+			writing <- struct{}{}
+			<-held.Closed
+		}
+		return nil
+	})
+	first := s.Later(1, lab.AsScript("/me", alice.Cookie))
+	<-writing
+	mustAllBe(s, "alice", s.Later(5, lab.AsScript("/me", alice.Cookie))())
+	mustAllBe(s, "alice", first())
+	mustAllBe(s, "alice", s.Later(5, lab.AsScript("/me", alice.Cookie))())
+	if n := writes.Load(); n != 1 {
+		t.Errorf("the session was written %d times at once", n)
+	}
+	held.Open()
+	s.MustBe("alice", alice.Cookie)
+}
+
 // TestRenewalCrossesTouch is the same the other way round: a renewal that began
 // before the session was prolonged must not put the old deadline back, or a
 // visitor who has just returned is idle again in no time.
