@@ -10,7 +10,9 @@ import (
 
 // What a handler asks for besides who is there: tokens, a renewal, the session's name.
 
-// AccessToken is the raw token of whoever sent a request, never expired.
+// AccessToken is the raw token of whoever sent a request, never expired. A bearer token
+// that was refused has no payload: then the error says why. Like all methods here, it may
+// be called with a nil engine.
 func (a *Engine) AccessToken(r Request) (string, error) {
 	if id := a.Identity(r); id != nil && id.Bearer && id.Payload != nil {
 		if err := checkBearerExpiry(id, a.settings.Now()); err != nil {
@@ -44,12 +46,14 @@ func (a *Engine) currentTokens(r Request) (session.Cold, error) {
 		if current, err = a.renewals.Wait(current); err != nil {
 			return session.Cold{}, err
 		}
+		// The token and what the handler is told of its user must belong together.
 		a.replaceIdentity(r, &current.Identity)
 	}
 	return a.tokensOf(current)
 }
 
-// tokensOf are a session's tokens, wherever they are.
+// tokensOf are a session's tokens, wherever they are: the storage does not have the newest
+// ones while it fails (Unsaved).
 func (a *Engine) tokensOf(s *session.Session) (session.Cold, error) {
 	if s.Unsaved != nil {
 		return *s.Unsaved, nil
@@ -57,7 +61,7 @@ func (a *Engine) tokensOf(s *session.Session) (session.Cold, error) {
 	return a.sessions.ReadCold(&s.Handle)
 }
 
-// sessionOf is the session that a request belongs to.
+// sessionOf is the session that a request belongs to. It is not nil without an error.
 func (a *Engine) sessionOf(r Request) (*session.Session, error) {
 	id := a.Identity(r)
 	switch {
@@ -70,7 +74,8 @@ func (a *Engine) sessionOf(r Request) (*session.Session, error) {
 }
 
 // Refresh renews the signed-in user's tokens now, and gives this request the new
-// claims.
+// claims. A renewal under way is not enough: it may have asked Cognito before the handler
+// changed something there.
 func (a *Engine) Refresh(r Request) error {
 	current, err := a.sessionOf(r)
 	if err != nil {

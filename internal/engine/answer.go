@@ -40,6 +40,7 @@ func (a *Engine) refuse(r Request, e *fault.Error) error {
 
 // tell is refuse for an error that already has its event.
 func (a *Engine) tell(r Request, e *fault.Error) error {
+	// Before the app's ErrorHandler, whose page could be reloaded at the form's address.
 	if a.leavesForm(r, e) {
 		return a.leaveForm(r, e)
 	}
@@ -77,6 +78,7 @@ func answer(r Request, e *fault.Error) error {
 	if fault.Of(e).Answer.AsPage {
 		return sendPage(r, e.Status(), pageOf(e))
 	}
+	// Both open the address as a page, which no redirect can make a script do.
 	if e.LoginURL() != "" && r.isInertia() {
 		return r.leaveInertia(e.LoginURL())
 	}
@@ -90,7 +92,8 @@ func answer(r Request, e *fault.Error) error {
 }
 
 // wantsPage reports whether a person will read the answer. Whoever brings a
-// bearer token is a program, whatever it accepts.
+// bearer token is a program, whatever it accepts. On our own routes, a form that is refused
+// where it is (leavesForm) gets a page, too.
 func (a *Engine) wantsPage(r Request) bool {
 	if a.bringsToken(r) {
 		return false
@@ -103,6 +106,6 @@ func (a *Engine) bringsToken(r Request) bool {
 	if !a.settings.Bearer {
 		return false
 	}
-	_, sent, _ := bearerOf(r)
+	_, sent, _ := bearerOf(r) // a malformed one is a program's, too
 	return sent
 }

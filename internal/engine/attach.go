@@ -26,8 +26,8 @@ func (a *Engine) attach(r Request, id *session.Identity) {
 		return
 	}
 	if above, ok := ctx.UserValue(nearestKey{}).(identityKey); ok && above.of != a {
-		ctx.SetUserValue(above, above.of.seen(r)) // which is not the nearest any more
-		a.nested.Do(func() { a.reportTaken(above.of) })
+		ctx.SetUserValue(above, above.of.seen(r))       // which is not the nearest any more
+		a.nested.Do(func() { a.reportTaken(above.of) }) // known only now: apps nest them as they like
 	}
 	// In this order: a request's values are looked through one by one, and guards
 	// and accessors ask for the first two.
@@ -38,6 +38,7 @@ func (a *Engine) attach(r Request, id *session.Identity) {
 
 // seen is the identity that attach handed on, or nil if there was none.
 func (a *Engine) seen(r Request) *session.Identity {
+	// A stranger's request may have no value of its own (attach).
 	id, _ := r.UserValue(identityKey{a}).(*session.Identity)
 	if id == nil && Nearest(r) == a {
 		return session.Anonymous
@@ -74,7 +75,8 @@ func (a *Engine) Identity(r Request) *session.Identity {
 }
 
 // varyIfAnonymous notes in the response that it depends on who is there. For a
-// request with a cookie or a token that happens anyway.
+// request with a cookie or a token that happens anyway (Leave). Pages that nobody asked
+// who is there stay as cacheable as they are.
 func (a *Engine) varyIfAnonymous(r Request, id *session.Identity) {
 	if id == nil || id.Cookie || id.Bearer {
 		return

@@ -21,8 +21,9 @@ import (
 // Requests of programs have an access token instead of a cookie (RFC 6750). They get
 // the same User and Payload.
 
-// bearerMemory is how long a verified token is accepted without verifying it again. It
-// is also how long, at most, a key that the pool has withdrawn is still accepted.
+// bearerMemory is how long a verified token is accepted without verifying it again. Only
+// verifying has an old key set read again. So a key that the pool has withdrawn may be
+// accepted for so much longer than a key set is used, which is an hour.
 const bearerMemory = 5 * time.Minute
 
 // verifiedToken is a bearer token that was verified in full. A token is
@@ -30,9 +31,9 @@ const bearerMemory = 5 * time.Minute
 // at every hit.
 type verifiedToken struct {
 	identity session.Identity
-	expires  time.Time
-	recheck  time.Time
-	keys     *verify.Snapshot // what it was verified with
+	expires  time.Time        // exact, without the leeway of verification
+	recheck  time.Time        // or a token that comes alone would never have the keys read again
+	keys     *verify.Snapshot // what it was verified with: a new set may lack its key
 }
 
 // Format prints no secret.
@@ -85,7 +86,8 @@ var (
 	errNotOneToken = fault.Because(fault.ErrBearerMalformed, "the Authorization header does not contain exactly one token")
 )
 
-// identifyBearer finds out who sent a bearer token.
+// identifyBearer finds out who sent a bearer token. raw may be a view into the request. All
+// requests with the same token share the identity, so nobody may change it.
 func (a *Engine) identifyBearer(raw []byte, now time.Time) *session.Identity {
 	keys := a.keys.Loaded()
 	if known := a.tokens.Get(view(raw)); known != nil && known.keys == keys && now.Before(known.expires) && now.Before(known.recheck) {
@@ -96,6 +98,7 @@ func (a *Engine) identifyBearer(raw []byte, now time.Time) *session.Identity {
 	}
 	// A copy: the header's bytes change when the request ends.
 	text := strings.Clone(string(raw))
+	// For the pool's keys, if they have to be fetched. Nothing else needs a call.
 	ctx, cancel := context.WithTimeout(context.Background(), pool.CallTimeout)
 	defer cancel()
 	verified, err := a.verifier.BearerToken(ctx, secret.Text(text))
@@ -125,7 +128,8 @@ func forProgram(err error) error {
 }
 
 // bearerIdentity is that of an access token. A machine client's token has no user
-// in it (RFC 6749 section 4.4): its subject is the client itself.
+// in it (RFC 6749 section 4.4): its subject is the client itself. If such a token had a
+// user, it would pass RequireUser.
 func bearerIdentity(verified *verify.Token) session.Identity {
 	id := session.Identity{Bearer: true, Raw: verified.Raw, Payload: verified.ClaimSet()}
 	if verified.Text("username") == "" || verified.Text("sub") == verified.Text("client_id") {
@@ -138,8 +142,10 @@ func bearerIdentity(verified *verify.Token) session.Identity {
 	return id
 }
 
-// challenge tells a program what is wrong with its token (RFC 6750 section 3).
-// Nothing is told to a request that brought none.
+// challenge tells a program what is wrong with its token (RFC 6750 section 3). A request
+// without a token gets the name of the scheme alone (section 3.1), unless a guard wants
+// more of a signed-in user: then it gets the code, too. The order of the cases counts: a
+// reason has to come before the status that it has.
 func (a *Engine) challenge(r Request, e *fault.Error) {
 	if !a.settings.Bearer {
 		a.challengeUnheard(r, e)
@@ -156,6 +162,7 @@ func (a *Engine) challenge(r Request, e *fault.Error) {
 		value = `Bearer error="invalid_request"`
 	case fault.Of(e).Reason == fault.ErrInvalidToken:
 		value = `Bearer error="invalid_token"`
+	// Step-up (RFC 9470 section 3). Levels and scopes have no quotes (ScopePattern).
 	case fault.Of(e).Reason == fault.ErrStaleLogin:
 		value = fmt.Sprintf(`Bearer error="insufficient_user_authentication", max_age="%d"`, int(fault.Of(e).MaxAge.Seconds()))
 	case fault.Of(e).Reason == fault.ErrLevel:
@@ -170,7 +177,8 @@ func (a *Engine) challenge(r Request, e *fault.Error) {
 	r.Response.Header.Set("WWW-Authenticate", a.resource.named(value))
 }
 
-// challengeUnheard tells a program that its token is ignored.
+// challengeUnheard tells a program that its token is ignored. Otherwise it would look for
+// the mistake in its token.
 func (a *Engine) challengeUnheard(r Request, e *fault.Error) {
 	if e.Status() != http.StatusUnauthorized {
 		return
@@ -184,7 +192,8 @@ func (a *Engine) challengeUnheard(r Request, e *fault.Error) {
 	r.Response.Header.Set("WWW-Authenticate", `Bearer error="invalid_request", error_description="This app does not accept bearer tokens."`)
 }
 
-// VerifyAccessToken verifies an access token that came outside of HTTP requests.
+// VerifyAccessToken verifies an access token that came outside of HTTP requests. It
+// remembers nothing, so it is judged anew at every call.
 func (a *Engine) VerifyAccessToken(ctx context.Context, raw string) (*claims.Set, error) {
 	verified, err := a.verifier.BearerToken(ctx, secret.Text(raw))
 	if err != nil {

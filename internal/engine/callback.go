@@ -26,18 +26,18 @@ var linkedJustNow = regexp.MustCompile(`(?i)already found an entry for username`
 type cognitoAnswer struct {
 	state secret.Text
 	code  secret.Text
-	err   *fault.ProviderError // Cognito reported an error
+	err   *fault.ProviderError // Cognito reported an error, which counts even beside a code
 }
 
 // Format prints no secret.
 func (cognitoAnswer) Format(f fmt.State, _ rune) { secret.Hide(f, "answer") }
 
 // outcome is the result of a callback. It holds all that is needed to answer the other
-// requests of a double click.
+// requests of a double click, which share it, so nobody changes it.
 type outcome struct {
 	used     bool             // the attempt is used up, and the event told
 	begun    login.Attempt    // as far as it is known
-	again    bool             // signing in again should succeed
+	again    bool             // signing in again should succeed, without the visitor's help
 	location string           // where to go
 	session  *session.Session // the new session, or nil
 	err      *fault.Error     // instead of location
@@ -46,6 +46,8 @@ type outcome struct {
 // Format prints no secret.
 func (outcome) Format(f fmt.State, _ rune) { secret.Hide(f, "outcome") }
 
+// serveCallback answers RedirectPath. Until the attempt is found, nothing is believed and
+// nothing is changed: anybody can send a browser here, with any query.
 func (a *Engine) serveCallback(r Request) error {
 	if a.framedByStranger(r) {
 		return a.refuse(r, errFramed)
@@ -59,6 +61,8 @@ func (a *Engine) serveCallback(r Request) error {
 		return a.answerUnexpected(r, answer, nil)
 	}
 	result := a.callbacks.once(r, answer.state.Reveal(), a.attempts.Value(mine), func() outcome { return a.finish(r, answer, mine) })
+	// used is checked with the reasons, because OnLogin's error may wrap any of ours. A
+	// hook that returns ErrUnavailable must not look like an attempt that is still good.
 	switch {
 	case result.err == nil:
 		return a.redirectHome(r, mine, result)
@@ -94,6 +98,7 @@ func (a *Engine) readAnswer(r Request) (cognitoAnswer, error) {
 			values[name] = string(all[0])
 		}
 	}
+	// An empty iss counts as sent: it names no issuer of ours.
 	if iss, sent := values["iss"]; sent && !a.issuers.Has(iss) {
 		// Cognito sends none. Another provider's would mean a mix-up (RFC
 		// 9207 section 2.4).
@@ -109,7 +114,8 @@ func (a *Engine) readAnswer(r Request) (cognitoAnswer, error) {
 	return answer, nil
 }
 
-// isPrintableASCII reports whether s is made of printable ASCII characters.
+// isPrintableASCII reports whether s is made of printable ASCII characters, the only ones
+// that a code may have.
 func isPrintableASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] > 0x7e {
@@ -123,11 +129,16 @@ func isPrintableASCII(s string) bool {
 // signed in.
 var errLoginAgain = errors.New("signing in again should succeed")
 
-// finish deals with an answer of Cognito that belongs to this browser.
+// finish deals with an answer of Cognito that belongs to this browser. once runs it, for
+// the first request of a double click. The order counts: an attempt is opened, then used
+// up, and only then the code goes to Cognito. So this process sends no code twice,
+// whatever happens in between.
 func (a *Engine) finish(r Request, answer cognitoAnswer, mine login.Ticket) outcome {
 	begun, err := a.attempts.Open(answer.state.Reveal(), mine)
 	if errors.Is(err, secret.ErrTampered) {
-		observer{a}.Tampered(err) // this browser's own login, so somebody has changed or made its record
+		// This browser has a ticket for the state, so somebody has changed or made the
+		// record or the ticket. Or Keys are not set, and the process was restarted.
+		observer{a}.Tampered(err)
 	}
 	if err != nil {
 		return outcome{begun: begun, err: fault.From(err)}
@@ -143,6 +154,7 @@ func (a *Engine) finish(r Request, answer cognitoAnswer, mine login.Ticket) outc
 	if err != nil {
 		err = fault.Referenced(fault.From(err)) // of the event, and of whoever is refused, however often
 	}
+	// Nobody else can have used the attempt if the storage is this process's own.
 	result := judgeSignIn(begun, opened, err, !a.settings.OwnStorage)
 	if err != nil {
 		// Told here, and not where the visitor is refused: a double click is refused twice.
@@ -164,6 +176,7 @@ func judgeSignIn(begun login.Attempt, opened *session.Session, err error, shared
 	switch {
 	case err == nil:
 		return outcome{used: true, location: begun.ReturnTo, session: opened}
+	// The error's own reason, and not what it wraps: OnLogin's may wrap this one.
 	case begun.Silent && fault.Of(fault.From(err)).Reason == fault.ErrLoginRequired:
 		return outcome{used: true, location: begun.ReturnTo}
 	}
@@ -184,6 +197,8 @@ func answerError(reported *fault.ProviderError) error {
 		return because(fault.ErrDenied, "")
 	case "login_required":
 		return because(fault.ErrLoginRequired, "")
+	// Both are the operator's to resolve, but a stranger can make them up, so the
+	// remedy is conditional: nobody should change a pool because of a link.
 	case "invalid_scope":
 		return because(fault.ErrMisconfigured, "; if logins fail, allow every scope of Scopes for the app client")
 	case "unauthorized_client":
@@ -196,22 +211,25 @@ func answerError(reported *fault.ProviderError) error {
 }
 
 // replace ends the session that the browser had before: its cookie is about to be
-// overwritten, and a session that nobody can use should not remain.
+// overwritten, and a session that nobody can use should not remain. It runs only after the
+// new session exists, so a login that fails leaves the visitor signed in as before.
 func (a *Engine) replace(r Request, opened *session.Session) {
 	old := a.sessionID(r)
 	if old == nil || string(old) == string(opened.ID[:]) {
 		return
 	}
+	// An invented cookie must not leave a tombstone in the storage.
 	if handle, ok := a.sessions.Handle(old); ok && a.mayExist(handle) {
 		a.endNow(handle)
 	}
 }
 
-// redirectHome sends a browser home that has finished its login.
+// redirectHome sends a browser home that has finished its login. Each request of a double
+// click gets the session's cookie: the browser may drop any of the responses.
 func (a *Engine) redirectHome(r Request, mine login.Ticket, result outcome) error {
 	a.cookies.clear(r, mine.Name)
 	if result.session != nil {
-		a.countLogin(r)
+		a.countLogin(r) // if the browser does not keep the session's cookie, it will be back
 		if err := a.setSession(r, result.session); err != nil {
 			return a.refuse(r, fault.From(err))
 		}

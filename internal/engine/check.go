@@ -12,7 +12,8 @@ import (
 )
 
 // checkLife is how long results are cached: a readiness probe asks every few seconds,
-// and Cognito limits calls.
+// and Cognito limits calls. It is also how long one round may take. So there is
+// one at a time, which the doctor relies on: its calls take no place among Cognito's.
 const checkLife = 30 * time.Second
 
 // checks keeps what was found last. Whoever asks meanwhile waits for the same answers.
@@ -23,7 +24,7 @@ type checks struct {
 
 // check is one round of questions.
 type check struct {
-	done  chan struct{}
+	done  chan struct{} // closed when found and err are set
 	asked time.Time
 	found []doctor.Finding
 	err   error // asking has failed, and says nothing of what is wrong
@@ -47,12 +48,15 @@ func (a *Engine) Check(ctx context.Context) ([]doctor.Finding, error) {
 	}
 }
 
+// roundOfChecks is the latest round, or a new one if that is too old. The error says that
+// no task can begin.
 func (a *Engine) roundOfChecks() (*check, error) {
 	a.checks.mu.Lock()
 	defer a.checks.mu.Unlock()
 	if latest := a.checks.latest; latest != nil && time.Since(latest.asked) < checkLife {
 		return latest, nil
 	}
+	// If the questions panic, this error stays, and nobody takes silence for good news.
 	round := &check{done: make(chan struct{}), asked: time.Now(), err: errNotAsked}
 	err := a.tasks.Within(checkLife, "asking what is wrong", func(ctx context.Context) {
 		defer close(round.done)
@@ -118,7 +122,7 @@ func (a *Engine) askStorage(ctx context.Context, _ doctor.App) []doctor.Finding 
 	defer func() { _ = a.store.Delete(mortal) }()
 	select {
 	case <-ctx.Done():
-		return nil
+		return nil // nothing is known of lifetimes
 	case <-time.After(2*life + time.Second/2): // drivers look about once a second
 	}
 	if left, err := a.store.Get(mortal); err == nil && left != nil {

@@ -19,8 +19,8 @@ type cookies struct {
 	sameSite  fasthttp.CookieSameSite
 	transient bool   // the session's ends with the browser
 	session   []byte // name of the session cookie, compared with raw headers
-	loginLoop string // counts logins that did not stick
-	attempt   string // of logins in progress, without the slot's number
+	loginLoop string // counts logins in a row, whether or not they stick
+	attempt   string // of logins in progress, without the slot's number; the same for all clients of a host
 	signedOut string // where to go on after the logout; holds the session's name, so that one look finds either
 }
 
@@ -64,6 +64,7 @@ func (k *cookies) mayBeIn(r Request) bool {
 	if bytes.Contains(first, k.session) {
 		return true
 	}
+	// An adaptor of net/http passes no raw headers on, so then it may be in.
 	raw := header.RawHeaders()
 	return len(raw) == 0 || bytes.Contains(raw, k.session)
 }
@@ -79,6 +80,8 @@ func (k *cookies) read(r Request, name []byte) []byte {
 	if len(first) == 0 {
 		return nil
 	}
+	// Counting the name in the raw headers is quicker than going through all headers. Any
+	// second occurrence is looked at in full, even where it is only part of a value.
 	raw := header.RawHeaders()
 	times, nameless := inRaw(raw, name)
 	if nameless || (len(raw) == 0 && namelessAmong(header, name)) {

@@ -14,10 +14,13 @@ import (
 	"github.com/bar-tech/cognito/internal/verify"
 )
 
-// ScopePattern is what a scope may look like (RFC 6749 section 3.3).
+// ScopePattern is what a scope may look like (RFC 6749 section 3.3). It allows neither
+// quotes nor backslashes, so scopes and levels can stand in a challenge as they are.
 var ScopePattern = regexp.MustCompile(`^[!#-\[\]-~]+$`)
 
-// A Demand is what a guard requires of an identity. It only decides.
+// A Demand is what a guard requires of an identity. It only decides: nil lets the request
+// pass. HasUser or HasToken is the first demand of every guard, so those that follow can
+// rely on id.User or id.Payload.
 type Demand func(id *session.Identity, now func() time.Time) *fault.Error
 
 // HasUser wants somebody to be signed in.
@@ -39,7 +42,7 @@ func HasToken(id *session.Identity, _ func() time.Time) *fault.Error {
 // InGroup wants a user who is in one of the groups.
 func InGroup(anyOf []string) Demand {
 	mustName("RequireGroup", "group", anyOf)
-	anyOf = slices.Clone(anyOf)
+	anyOf = slices.Clone(anyOf) // the caller may change its slice later
 	return func(id *session.Identity, _ func() time.Time) *fault.Error {
 		if slices.ContainsFunc(anyOf, func(group string) bool { return id.User.Contains("cognito:groups", group) }) {
 			return nil
@@ -56,7 +59,7 @@ func WithScope(allOf []string) Demand {
 		for _, scope := range allOf {
 			if !id.Payload.HasScope(scope) {
 				e := fault.Because(fault.ErrForbidden, "the access token lacks the scope %q; add it to Scopes, or have the program request it, and allow it for the app client", scope)
-				fault.Of(e).Scope = strings.Join(allOf, " ")
+				fault.Of(e).Scope = strings.Join(allOf, " ") // all that are necessary (RFC 6750 section 3)
 				return e
 			}
 		}
@@ -64,7 +67,8 @@ func WithScope(allOf []string) Demand {
 	}
 }
 
-// mustName panics for a guard that would let everybody pass, or nobody.
+// mustName panics for a guard that would let everybody pass, or nobody: that has to show
+// when the app starts. Cognito allows any characters in the name of a group.
 func mustName(guard, what string, names []string) {
 	if len(names) == 0 {
 		panic(fmt.Sprintf("cognito: %s needs at least one %s", guard, what))
@@ -76,7 +80,8 @@ func mustName(guard, what string, names []string) {
 	}
 }
 
-// LoggedInWithin wants a user who has proved lately who they are.
+// LoggedInWithin wants a user who has proved lately who they are. auth_time stays the same
+// when tokens are renewed. A token without it is never fresh.
 func LoggedInWithin(maxAge time.Duration) Demand {
 	if maxAge < time.Second {
 		panic("cognito: RequireFreshLogin needs a maxAge of at least a second")
@@ -105,7 +110,8 @@ func Meets(allowed func(*claims.Set) bool) Demand {
 
 // Judge asks demands of whoever sent a request, for a guard. Unless all are met it
 // answers the request, and the error is what the app's ErrorHandler returned. A nil
-// engine has seen nobody.
+// engine has seen nobody. Then the request is refused: a guard that lets it pass because
+// the middleware is missing would protect nothing.
 func (a *Engine) Judge(r Request, demands []Demand) (pass bool, err error) {
 	id := a.Identity(r)
 	if id == nil {
@@ -121,7 +127,8 @@ func (a *Engine) Judge(r Request, demands []Demand) (pass bool, err error) {
 
 var errUncovered = fault.Because(fault.ErrMisconfigured, "no middleware ran before this handler; register it with app.Use before the route")
 
-// refuseUncovered answers for a guard on a route that no middleware covers.
+// refuseUncovered answers for a guard on a route that no middleware covers. There is no
+// engine, so it logs to slog's default, and OnEvent and ErrorHandler are not asked.
 func refuseUncovered(r Request) error {
 	e := fault.Referenced(errUncovered)
 	slog.Error("cognito: a guard ran without the middleware", "path", strings.Clone(r.Path), "reference", fault.Of(e).Reference, "error", e)

@@ -39,8 +39,8 @@ type Engine struct {
 	pathPrefix string // of BaseURL
 	baseHost   string // of BaseURL
 
-	afterLogoutPath string // without a query
-	trusted         []string
+	afterLogoutPath string   // without a query, to compare with a request's path
+	trusted         []string // the origins of BaseURL and AllowedOrigins
 	routes          []route
 	cookies         cookies
 	store           *storage.Store
@@ -59,10 +59,13 @@ type Engine struct {
 
 	pendingLogouts pendingLogouts
 	checks         checks
-	nested         sync.Once // below another engine
-	unheardTokens  sync.Once // bearer tokens while Bearer is off
-	idTokens       sync.Once // ID tokens as bearer tokens
-	noLevels       sync.Once // a guard wants what the pool never says
+
+	// What the log says once: any request can bring it about, and a stranger's could
+	// otherwise fill the log with it.
+	nested        sync.Once // below another engine
+	unheardTokens sync.Once // bearer tokens while Bearer is off
+	idTokens      sync.Once // ID tokens as bearer tokens
+	noLevels      sync.Once // a guard wants what the pool never says
 }
 
 // Format prints no secret.
@@ -117,7 +120,8 @@ type Settings struct {
 }
 
 // Hooks are how the engine tells the app, and the app's author, what happens. None may
-// be nil. An argument named app is Request.App.
+// be nil. An argument named app is Request.App. OnRefresh, and OnEvent for what no request
+// has done, may run in any goroutine. All others run in that of their request.
 type Hooks struct {
 	// Context is what the app's handlers have put into the request's context.
 	Context func(app any) context.Context
@@ -193,16 +197,21 @@ func (a *Engine) keepSessions(s Settings) {
 	}, a.store, a.tasks, observer{a})
 	a.renewals = refresh.New(refresh.Needs{
 		Sessions: a.sessions, Endpoint: a.endpoint, Verifier: a.verifier, Tasks: a.tasks, Observer: observer{a}, Now: s.Now,
+		// With CookieSessions, too, the records are in this process's memory.
 		Alone: s.OwnStorage || s.CookieSessions, CookieSessions: s.CookieSessions, RenewInRequest: s.RenewInRequest,
 	})
 }
 
 // Enter begins a request. It answers requests for our own routes. For every other
-// request it finds out who sent it, for the handlers that come next.
+// request it finds out who sent it, for the handlers that come next: then id is not nil,
+// and Leave has to follow. If the request is answered, err is what the app's ErrorHandler
+// has returned, and Leave must not follow.
 func (a *Engine) Enter(r Request) (id *session.Identity, answered bool, err error) {
 	if r.AnyCase {
 		r.Request.Header.Cookie("") // makes fasthttp look for "cookie" in any case, for all that follows
 	}
+	// Before anything else: a path that a guard and a file server would read differently
+	// must reach neither of them.
 	if !a.settings.AllowAmbiguousPaths && web.IsAmbiguous(r.URI().PathOriginal()) {
 		return nil, true, a.refuse(r, errAmbiguousPath)
 	}
@@ -220,6 +229,8 @@ func (a *Engine) Enter(r Request) (id *session.Identity, answered bool, err erro
 			return nil, true, a.refuse(r, failed)
 		}
 		if id.User == nil {
+			// Only here, because the name of that cookie contains the session cookie's:
+			// mayBeIn has found either, so strangers do not pay for a second look.
 			if to := a.whereTo(r); to != "" {
 				return nil, true, a.goWhereTo(r, to)
 			}
@@ -235,10 +246,14 @@ var errAmbiguousPath = fault.Because(fault.ErrAmbiguousPath, "the path differs f
 func (a *Engine) Leave(r Request, id *session.Identity) {
 	// A handler that was given up may still write, to a request that is answered already.
 	if r.LastTimeoutErrorResponse() == nil {
+		// As the request was identified: what the handler has written may depend on the
+		// user, although it has signed them out meanwhile.
 		if id.Cookie || id.Bearer {
 			markPersonal(r, id)
 		}
 		if a.sealed != nil {
+			// As it is now: after a renewal in the handler, the browser needs the new
+			// cookie, and after a sign-out none.
 			a.carry(r, a.seen(r))
 		}
 	}
@@ -250,12 +265,14 @@ func (a *Engine) Leave(r Request, id *session.Identity) {
 // its response long after Cognito has invalidated the old token.
 func (a *Engine) finishTasks() {
 	if a.settings.RenewInRequest {
+		// First what earlier requests have left, so that this one waits for it too.
 		a.endRested()
 		a.tasks.Wait(pool.LongestWait)
 	}
 }
 
-// Close waits for renewals in flight.
+// Close lets no task begin any more, and waits for those that run: renewals, revocations,
+// and ends of sessions that the storage has not recorded. Sessions stay as they are.
 func (a *Engine) Close() error {
 	err := a.tasks.Close(pool.CloseTimeout)
 	a.client.CloseIdle()

@@ -38,7 +38,7 @@ type Event struct {
 	Context context.Context // of the request, or of whoever called
 }
 
-// failed fills in an event's error.
+// failed fills in an event's error, with the reference that the visitor is shown.
 func (e Event) failed(err error) Event {
 	why := fault.From(err)
 	e.OK, e.Reason, e.Err, e.Reference = false, why.Code(), err, fault.Of(why).Reference
@@ -80,7 +80,8 @@ func requestID(r Request) string {
 	return web.Printable(id, longestRequestID)
 }
 
-// observer is told what happens to sessions outside of requests.
+// observer is told what happens to sessions outside of requests, by the packages session
+// and refresh, which know no hooks.
 type observer struct{ *Engine }
 
 // Tampered is told of a record that could not be opened.

@@ -12,7 +12,9 @@ import (
 // handler, and that one may fall back on our answer.
 
 // Adopt prepares an error of ours that a handler has returned for the app's own error
-// handler: an accessor's error has had no event yet, and has no links that lead on.
+// handler: an accessor's error has had no event yet, and has no links that lead on. An
+// error with an answer has been adopted already. If a timeout has given the handler up, it
+// is left alone: the request is answered already.
 func (a *Engine) Adopt(r Request, e *fault.Error) *fault.Error {
 	if fault.Of(e).Answer != nil || r.LastTimeoutErrorResponse() != nil {
 		return e
@@ -25,7 +27,8 @@ func (a *Engine) Adopt(r Request, e *fault.Error) *fault.Error {
 	return a.answered(r, e)
 }
 
-// Answer answers for an error as if the app had no error handler.
+// Answer answers for an error as if the app had no error handler. An announced one comes
+// from tell, by way of the app's ErrorHandler, so only the body is missing.
 func Answer(r Request, e *fault.Error) error {
 	a := Nearest(r)
 	switch {
@@ -35,6 +38,7 @@ func Answer(r Request, e *fault.Error) error {
 		sealResponse(r)
 		return answer(r, answeredWithoutEngine(r, e))
 	}
+	// Adopt leaves an error as it is after a timeout.
 	e = answeredWithoutEngine(r, a.Adopt(r, e))
 	if a.leavesForm(r, e) {
 		return a.leaveForm(r, e)

@@ -6,7 +6,8 @@ import (
 )
 
 // TokenToForward is the access token of whoever sent a request, for a call in their
-// name. If there is none, it answers the request as a guard does.
+// name. If there is none, it answers the request as a guard does. A machine client's token
+// will do.
 func (a *Engine) TokenToForward(r Request) (token secret.Text, pass bool, err error) {
 	if pass, err = a.Judge(r, []Demand{HasToken}); !pass {
 		return "", false, err

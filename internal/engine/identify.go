@@ -30,7 +30,10 @@ func (a *Engine) identifyOnRoute(r Request) *session.Identity {
 	return id
 }
 
-// identify finds out who sent a request. It never refuses it.
+// identify finds out who sent a request. It never refuses it. A token, even a malformed
+// one, decides alone. If the request fell back to its cookie, a proxy that reads the token
+// would see another user. Which site's page has sent the request does not matter
+// then, because no browser sends a token by itself.
 func (a *Engine) identify(r Request) *session.Identity {
 	if a.settings.Bearer {
 		token, sent, err := bearerOf(r)
@@ -56,7 +59,8 @@ func (a *Engine) clock(r Request) time.Time {
 	return a.settings.Now()
 }
 
-// identifyCookie finds out whose session a request belongs to.
+// identifyCookie finds out whose session a request belongs to. It waits for Cognito only if
+// the tokens have expired or, with CookieSessions, are due.
 func (a *Engine) identifyCookie(r Request) *session.Identity {
 	value := a.sessionID(r)
 	if value == nil {
@@ -67,10 +71,12 @@ func (a *Engine) identifyCookie(r Request) *session.Identity {
 	if err != nil {
 		return unidentified(err)
 	}
+	// Before anything is done to the session: another site's request must neither prolong
+	// it nor renew its tokens.
 	if a.crossOrigin(r) {
 		return &session.Identity{Cookie: true, Err: a.foreign(r)}
 	}
-	if !s.CalmUntil.Passed(now) {
+	if !s.CalmUntil.Passed(now) { // the first of all deadlines below: one look for most requests
 		return &s.Identity
 	}
 	if s.TouchAfter.Passed(now) {
@@ -104,11 +110,13 @@ func (a *Engine) renewExpired(s *session.Session, now time.Time) *session.Identi
 	}
 	renewed, err := a.renewals.Wait(s)
 	if err != nil {
+		// Cognito refuses the refresh token of this cookie. Another instance may have used
+		// it, and the browser may have that one's cookie by now, so this one stays.
 		if a.sealed != nil && !fault.IsUnknown(err) && !a.renewals.HasEnded(s.Name()) {
 			return session.KeptCookie
 		}
 		id := unidentified(err)
-		if id == session.StaleCookie {
+		if id == session.StaleCookie { // the one value that all share, so this is exact
 			return &session.Identity{Cookie: true, Stale: true, Ended: true}
 		}
 		return id
@@ -116,7 +124,8 @@ func (a *Engine) renewExpired(s *session.Session, now time.Time) *session.Identi
 	return &renewed.Identity
 }
 
-// unidentified is for a cookie that signs nobody in.
+// unidentified is the identity for a cookie that signs nobody in. If nothing is known, it
+// keeps the error: only a session that is known to be gone may ever sign a visitor out.
 func unidentified(err error) *session.Identity {
 	if fault.IsUnknown(err) {
 		return &session.Identity{Cookie: true, Err: err}
@@ -140,6 +149,7 @@ func markPersonal(r Request, id *session.Identity) {
 	} else {
 		r.vary(string(by))
 	}
+	// With a dead cookie the page is a stranger's, so Vary is enough.
 	if id.Payload != nil && len(r.noted(headerCacheControl)) == 0 {
 		header.SetCanonical(headerCacheControl, privateNoStore)
 	}

@@ -16,6 +16,7 @@ const mostDiscarded = 256 << 10
 // it answers before LeaveBody runs: then the connection closes in any case. timed reports
 // that.
 func (a *Engine) ExpectBody(ctx *fasthttp.RequestCtx, server *fasthttp.Server, app any) (timed bool) {
+	// A body that neither streams nor was read as a form in parts has been read in full.
 	header := &ctx.Request.Header
 	if header.ContentLength() == 0 || !ctx.Request.IsBodyStream() &&
 		(server.DisablePreParseMultipartForm || len(header.MultipartFormBoundary()) == 0) {

@@ -10,6 +10,7 @@ import (
 
 // How users, or those who help them, list sessions and end them.
 
+// descriptionKey is where Describe, called in OnLogin, leaves a text for beginSession.
 type descriptionKey struct{}
 
 // longestDescription limits an app's description of a session.
@@ -30,7 +31,8 @@ func (a *Engine) Sessions(subject string) ([]session.Listed, error) {
 	return a.sessions.List(subject)
 }
 
-// EndSession ends one session of a user, if it is theirs.
+// EndSession ends one session of a user, if it is theirs. An app may take the id from a
+// form: without the look into the user's own list, anybody could end others' sessions.
 func (a *Engine) EndSession(ctx context.Context, subject, id string) error {
 	listed, err := a.Sessions(subject)
 	if err != nil {
@@ -48,6 +50,7 @@ func (a *Engine) EndSession(ctx context.Context, subject, id string) error {
 func (a *Engine) EndSessions(ctx context.Context, subject string) (int, error) {
 	listed, err := a.Sessions(subject)
 	if err == nil {
+		// The mark also ends sessions that the list misses, and those that begin just now.
 		err = a.sessions.MarkOver(subject)
 	}
 	if err != nil {
@@ -61,6 +64,7 @@ func (a *Engine) EndSessions(ctx context.Context, subject string) (int, error) {
 	return len(listed), nil
 }
 
+// endFor ends one session and tells OnEvent, with the context of whoever called.
 func (a *Engine) endFor(ctx context.Context, subject, name string) error {
 	err := a.endListed(name)
 	if err == nil {
@@ -80,7 +84,7 @@ func (a *Engine) makeRoom(r Request, subject string, tooMany []string) {
 }
 
 // endListed ends a session in the storage, and gives up what only this process has of
-// it.
+// it. Forget comes first, because from then on a renewal under way cannot keep its tokens.
 func (a *Engine) endListed(name string) error {
 	held := a.renewals.Forget(name)
 	a.renewals.RevokeLater(held.All()...)

@@ -18,6 +18,8 @@ import (
 // Leg 1 of the journey: a visitor opens LoginPath. We note an attempt, give
 // the browser a ticket for it, and send it to Cognito's login page.
 
+// serveLogin answers LoginPath. Scripts are refused first: a page could otherwise pile up
+// attempts by itself, and a fetch would follow the redirect to Cognito in vain.
 func (a *Engine) serveLogin(r Request) error {
 	switch {
 	case r.asking().IsScript():
@@ -25,6 +27,7 @@ func (a *Engine) serveLogin(r Request) error {
 	case a.framedByStranger(r):
 		return a.refuse(r, errFramed)
 	}
+	// This page begins no login, so it counts for no loop and needs no cookie of BaseURL.
 	if word := r.QueryArgs().Peek(refusedWord); len(word) > 0 {
 		return a.serveRefused(r, string(word))
 	}
@@ -32,6 +35,7 @@ func (a *Engine) serveLogin(r Request) error {
 		sealResponse(r)
 		return r.redirect(away, http.StatusFound)
 	}
+	// Its own page leads back here: the count begins again, so that the visitor can try.
 	if e := a.judgeLoop(r); e != nil {
 		a.cookies.clear(r, a.cookies.loginLoop)
 		return a.refuse(r, e)
@@ -47,6 +51,7 @@ func (a *Engine) serveLogin(r Request) error {
 func (a *Engine) Login(r Request, wishes Wishes) error {
 	switch {
 	case r.asking().IsScript():
+		// The script is told where to send the browser, and that login has to lead back.
 		e := fault.Plain(fault.ErrNotNavigation)
 		fault.Of(e).ReturnTo = a.returnPath(wishes.ReturnTo)
 		return a.refuse(r, e)
@@ -64,8 +69,11 @@ func (a *Engine) Login(r Request, wishes Wishes) error {
 // may ignore the request, and an element that repeats it would do so endlessly.
 func (a *Engine) login(r Request, returnTo string, wishes Wishes) error {
 	begun := login.Attempt{MaxAge: int64(wishes.MaxAge / time.Second), Levels: levelMarks(wishes.Levels)}
+	// prompt is a list of words (OpenID Connect Core section 3.1.2.1). Only a signed-in
+	// user has an auth_time that the new login has to exceed.
 	if slices.Contains(strings.Fields(wishes.Prompt), "login") {
 		id := a.identifyCookie(r)
+		// Reading the session may have renewed it, and no Leave follows on LoginPath.
 		a.carry(r, id)
 		if user := id.User; user != nil {
 			fresh := requireFreshLogin(user)
@@ -86,6 +94,7 @@ func requireFreshLogin(user *claims.Set) login.Attempt {
 }
 
 // whose is a subject in a few bytes, to compare: an attempt has to fit into a cookie.
+// Subjects come from the pool alone, so nobody can choose two that are alike.
 func whose(subject string) string {
 	sum := sha256.Sum256([]byte(subject))
 	return string(sum[:9])
@@ -93,17 +102,24 @@ func whose(subject string) string {
 
 // sendToCognito begins an attempt and redirects to the authorization endpoint
 // (RFC 6749 section 4.1.1, with RFC 7636 and OpenID Connect Core section
-// 3.1.2.1). again counts how often this login has restarted by itself.
+// 3.1.2.1). again counts how often this login has restarted by itself. begun holds what
+// the login has to prove, and the rest of it is filled in here. State, nonce and verifier
+// are 32 random bytes each, new for every login: whoever could guess one could finish
+// logins of others.
 func (a *Engine) sendToCognito(r Request, returnTo string, wishes Wishes, begun login.Attempt, again int) error {
 	base, err := a.baseURL(r)
 	if err != nil {
 		return a.refuse(r, fault.From(err))
 	}
 	begun.Verifier, begun.Nonce = secret.Random(), secret.Random()
+	// Cloned, because it may be a view into the request, and the app may keep an error
+	// that holds it.
 	begun.ReturnTo, begun.Base = strings.Clone(returnTo), base
+	// "none" together with another word is an error by the standard, so it is no silence.
 	begun.Silent = wishes.Prompt == "none"
 	state, mine, err := a.attempts.Begin(begun, again)
 	if err != nil {
+		// A copy, because some errors are made once and shared by all requests.
 		failed := *fault.From(err)
 		fault.Of(&failed).ReturnTo = begun.ReturnTo // "Try again" leads there too
 		return a.refuse(r, &failed)
@@ -121,7 +137,7 @@ func (a *Engine) sendToCognito(r Request, returnTo string, wishes Wishes, begun 
 // last, so neither a link nor the config can set a parameter that protects the login.
 func (a *Engine) authorization(wishes Wishes, begun login.Attempt, state string) url.Values {
 	parameters := wishes.parameters()
-	for name, value := range a.settings.LoginParameters {
+	for name, value := range a.settings.LoginParameters { // what the link says takes precedence
 		if parameters.Get(name) == "" {
 			parameters.Set(name, value)
 		}

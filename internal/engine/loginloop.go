@@ -8,9 +8,13 @@ import (
 	"github.com/bar-tech/cognito/internal/fault"
 )
 
-// A browser that signs in repeatedly within loginLoopLife, and never arrives, is in a
-// loop. Signed-in users may sign in a few more times: to enter their credentials again,
-// or as somebody else.
+// A browser that signs in repeatedly, each time within loginLoopLife of the time before,
+// and never arrives, is in a loop. Signed-in users may sign in a few more times: to enter
+// their credentials again, or as somebody else.
+//
+// Without a limit the loop would not end: Cognito's own session signs the visitor in at
+// once, without a click. The browser keeps the count, since there is no session to keep
+// it in. A visitor who changes it deceives nobody else.
 const (
 	loginLoopLife      = time.Minute
 	mostLogins         = 3
@@ -39,7 +43,8 @@ func (a *Engine) judgeLoop(r Request) *fault.Error {
 	})
 }
 
-// loginLoop is how many logins in a row have brought this browser back here.
+// loginLoop is how many logins in a row have brought this browser back here. It is
+// bounded, because the cookie may say anything.
 func (a *Engine) loginLoop(r Request) int {
 	count, err := strconv.Atoi(string(a.cookies.read(r, []byte(a.cookies.loginLoop))))
 	if err != nil || count < 0 {
@@ -48,6 +53,8 @@ func (a *Engine) loginLoop(r Request) int {
 	return min(count, mostLoginsSignedIn)
 }
 
+// countLogin counts a login that has succeeded: only such a one leads straight back here
+// if the session does not last.
 func (a *Engine) countLogin(r Request) {
 	a.cookies.set(r, a.cookies.loginLoop, strconv.Itoa(a.loginLoop(r)+1), loginLoopLife)
 }

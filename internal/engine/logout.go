@@ -21,6 +21,8 @@ import (
 // first, then the refresh token at Cognito, then Cognito's own session, so
 // that the next login asks for a password again.
 
+// serveLogout answers LogoutPath. Cookies are counted, not read: if somebody has added one
+// to the visitor's (cookie tossing), read finds none, but there are sessions to end.
 func (a *Engine) serveLogout(r Request) error {
 	asking, own := r.asking(), a.origins(r)
 	switch judgeLogout(asking, own, len(a.cookies.readAll(r, a.cookies.session)) > 0) {
@@ -56,7 +58,10 @@ const (
 )
 
 // judgeLogout decides whether a visitor is asked first. Another site must not sign
-// anybody out, so a GET signs out at once only from a link on the app's own pages.
+// anybody out, so a GET signs out at once only from a link on the app's own pages. A POST
+// does so if it has the cookie, which browsers do not send with another site's form, or an
+// Origin of the app's own. A prefetch gets the page that asks, since the visitor may open
+// it.
 func judgeLogout(asking web.Asking, own []string, hasCookie bool) logoutAnswer {
 	switch {
 	case asking.IsForeign(own):
@@ -73,7 +78,8 @@ func judgeLogout(asking web.Asking, own []string, hasCookie bool) logoutAnswer {
 
 // Logout ends the session, for LogoutPath and for handlers with their own route. If
 // somebody has added cookies to the visitor's (cookie tossing), nothing tells which
-// session is the visitor's, so all of them end.
+// session is the visitor's, so all of them end. They end even if the browser cannot be
+// sent to Cognito, because BaseURL is missing.
 func (a *Engine) Logout(r Request, to string) error {
 	a.signOut(r, a.sessionIDs(r))
 	a.clearSession(r)
@@ -85,13 +91,15 @@ func (a *Engine) Logout(r Request, to string) error {
 	}
 	a.noteWhereTo(r, to)
 	sealResponse(r)
+	// 303, so that the form of a POST does not go to Cognito.
 	return r.redirect(pool.WithQuery(a.endpoints.Logout, url.Values{
 		"client_id":  {a.settings.ClientID},
 		"logout_uri": {base + a.settings.AfterLogout},
 	}), http.StatusSeeOther)
 }
 
-// signOut ends sessions, after telling the app who signs out.
+// signOut ends sessions, after telling the app who signs out. They are read before the
+// hook and ended after it, since the hook is told of the user.
 func (a *Engine) signOut(r Request, ids [][]byte) {
 	all := a.departures(r, ids)
 	defer func() { // also if the app's hook panics
@@ -111,9 +119,9 @@ func (a *Engine) signOut(r Request, ids [][]byte) {
 // departure is a session that is about to end.
 type departure struct {
 	handle  *session.Handle
-	known   bool             // it was open here
+	known   bool             // it was open here, so no stranger has invented it
 	session *session.Session // or nil
-	err     error            // why it could not be read
+	err     error            // why it could not be read, or storage.IsSlow: nobody has tried
 }
 
 // departures reads sessions that are to end. It leaves out those that do not exist:
@@ -126,6 +134,7 @@ func (a *Engine) departures(r Request, ids [][]byte) (all []departure) {
 		if !ok {
 			continue
 		}
+		// known is looked up before reading, which makes every session known.
 		each := departure{handle: handle, known: a.sessions.Recent.Get(handle.ID) != nil, err: slow}
 		if slow == nil {
 			each.session, each.err = a.readSession(r, handle.ID[:], a.settings.Now())
@@ -134,6 +143,7 @@ func (a *Engine) departures(r Request, ids [][]byte) (all []departure) {
 		case each.err == nil:
 		case storage.IsSlow(each.err):
 			slow = each.err
+		// Left out only if there is no record at all. One that does not open is ended.
 		case !fault.IsUnknown(each.err) && !each.known && !a.mayExist(handle):
 			continue
 		}
@@ -152,7 +162,8 @@ func (a *Engine) end(d departure) {
 	}
 }
 
-// mayExist reports whether there is anything to end of a session.
+// mayExist reports whether there is anything to end of a session. If that cannot be known,
+// there may be: a tombstone too many does less harm than a session that goes on.
 func (a *Engine) mayExist(handle *session.Handle) bool {
 	exists, err := a.sessions.Exists(handle)
 	return exists || err != nil
@@ -162,7 +173,7 @@ func (a *Engine) mayExist(handle *session.Handle) bool {
 // recorded it. A storage that cannot be reached is told as soon as it is back, because
 // until then a copy of the cookie still works.
 func (a *Engine) endNow(handle *session.Handle) (told bool) {
-	known := a.sessions.Recent.Get(handle.ID) != nil
+	known := a.sessions.Recent.Get(handle.ID) != nil // before MarkEnded forgets it
 	err := a.sessions.MarkEnded(handle)
 	if !storage.IsSlow(err) { // else all the rest would take as long again, and somebody waits
 		var refresh []secret.Text
@@ -176,14 +187,15 @@ func (a *Engine) endNow(handle *session.Handle) (told bool) {
 }
 
 // endLater keeps trying to end a session whose end the storage could not record. What
-// needs no storage is done at once.
+// needs no storage is done at once: this process refuses the session and revokes what it
+// alone has.
 func (a *Engine) endLater(handle *session.Handle, known bool, cause error) {
 	held := a.renewals.Forget(handle.Name())
 	a.renewals.RevokeLater(held.All()...)
 	a.sessions.Recent.Forget(handle.ID)
 	log := a.settings.Logger.With("session", handle.Name()[:8], "error", cause)
 	switch pending, room := a.pendingLogouts.begin(handle.Name(), known); {
-	case pending:
+	case pending: // another request has begun it
 	case !room:
 		log.Error("cognito: a session could not be ended, and too many others are waiting to be ended; it lasts until it expires")
 	case a.tasks.Go("ending a session", func(closing <-chan struct{}) { a.keepEnding(handle, closing) }) == nil:
@@ -191,7 +203,7 @@ func (a *Engine) endLater(handle *session.Handle, known bool, cause error) {
 	default: // closed, or busy beyond measure: nothing can be done later
 		log.Error("cognito: a session could not be ended; trying once more")
 		refresh, _ := a.renewals.End(handle)
-		a.renewals.RevokeLater(refresh...) // which the log says, as it cannot
+		a.renewals.RevokeLater(refresh...) // no task can begin, so this logs that they are not revoked
 		a.pendingLogouts.done(handle.Name())
 	}
 }
@@ -206,7 +218,7 @@ func (a *Engine) keepEnding(handle *session.Handle, closing <-chan struct{}) {
 			a.pendingLogouts.done(handle.Name())
 		}
 	}()
-	byItself := time.Now().Add(a.settings.AbsoluteTimeout)
+	byItself := time.Now().Add(a.settings.AbsoluteTimeout) // it has expired by then, whatever else happens
 	pause := refresh.FirstSettlePause
 	for last := false; !last && time.Now().Before(byItself); pause = min(2*pause, refresh.LongestSettlePause) {
 		select {
@@ -225,7 +237,8 @@ func (a *Engine) keepEnding(handle *session.Handle, closing <-chan struct{}) {
 	}
 }
 
-// endRested goes on with what keepEnding rests from.
+// endRested goes on with what keepEnding rests from. If no task can begin, the session is
+// given up.
 func (a *Engine) endRested() {
 	for _, handle := range a.pendingLogouts.rested() {
 		if a.tasks.Go("ending a session", func(closing <-chan struct{}) { a.keepEnding(handle, closing) }) != nil {
@@ -239,15 +252,15 @@ func (a *Engine) endRested() {
 // stranger has invented, and strangers could fill any list. So sessions that this
 // process has seen recently have their own limit.
 type pendingLogouts struct {
-	mu        sync.Mutex
-	known     map[string]bool
-	strangers int
+	mu        sync.Mutex        // guards all below
+	known     map[string]bool   // pending sessions, by whether this process knows them
+	strangers int               // how many of them it does not
 	resting   []*session.Handle // see keepEnding
 	tried     time.Time         // when they were last gone on with
 }
 
 const (
-	endingsKept        = cache.Limit
+	endingsKept        = cache.Limit // as many as this process has open at a time
 	endingsOfStrangers = 1024
 )
 
@@ -272,6 +285,7 @@ func (e *pendingLogouts) begin(name string, known bool) (pending, room bool) {
 	return false, true
 }
 
+// done makes room again, once for each name.
 func (e *pendingLogouts) done(name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -281,6 +295,8 @@ func (e *pendingLogouts) done(name string) {
 	delete(e.known, name)
 }
 
+// rest keeps a session for endRested. It stays pending, so no other request begins to end
+// it meanwhile.
 func (e *pendingLogouts) rest(handle *session.Handle) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -18,9 +18,9 @@ const answerLife = 10 * time.Second
 // twice; the second request gets the result of the first one.
 type callback struct {
 	key      string
-	done     chan struct{}
+	done     chan struct{} // closed when outcome and finished are set
 	outcome  outcome
-	finished time.Time
+	finished time.Time // zero while in progress; guarded by callbacks.mu
 }
 
 // Format prints no secret.
@@ -28,9 +28,9 @@ func (*callback) Format(f fmt.State, _ rune) { secret.Hide(f, "callback") }
 
 // callbacks are those that are being processed, and those that were lately.
 type callbacks struct {
-	mu       sync.Mutex // guards all below
-	flights  map[string]*callback
-	finished []*callback
+	mu       sync.Mutex           // guards all below
+	flights  map[string]*callback // by state and ticket, in progress or finished
+	finished []*callback          // those in flights that have finished, oldest first
 }
 
 // once runs work for the first of several requests with the same state and
@@ -39,7 +39,11 @@ type callbacks struct {
 //
 // A duplicate may be sent before the result exists and arrive after it. It is
 // recognised by its connection, which was opened before there was a result. Any later
-// request finds the attempt used, as it should.
+// request finds the attempt used, as it should. Of a connection that has carried a request
+// before, nothing tells when this one was sent, so it counts as later.
+//
+// The key contains the ticket, not only the state: somebody who has seen the callback's
+// address, but has no cookie, must not be handed the session.
 func (c *callbacks) once(r Request, state, ticket string, work func() outcome) outcome {
 	sum := sha256.Sum256([]byte(state + "\x00" + ticket))
 	key := string(sum[:])
@@ -54,6 +58,7 @@ func (c *callbacks) once(r Request, state, ticket string, work func() outcome) o
 		<-first.done
 		return first.outcome
 	}
+	// If work panics, those who wait get this outcome. It is not used, so it is forgotten.
 	mine := &callback{key: key, done: make(chan struct{}), outcome: outcome{err: fault.Plain(fault.ErrInternal)}}
 	c.flights[key] = mine
 	c.mu.Unlock()

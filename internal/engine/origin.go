@@ -35,6 +35,7 @@ func (a *Engine) baseURL(r Request) (string, error) {
 		return a.settings.BaseURL, nil
 	}
 	header := &r.Request.Header
+	// The request line is looked at too, because an absolute address there names a host.
 	host := string(header.Host())
 	if !localHost.MatchString(host) || !strings.HasPrefix(r.originalURL(), "/") || r.IsTLS() {
 		return "", errNotLocal
@@ -48,8 +49,9 @@ func (a *Engine) baseURL(r Request) (string, error) {
 	return "http://" + host, nil
 }
 
-// origins are those whose pages may use the cookie for unsafe requests: the
-// app's own, which is empty when it is unknown, and the allowed ones.
+// origins are those whose pages may use the cookie for unsafe requests: the allowed ones
+// and the app's own, unless that is unknown. With BaseURL, no header of the request has a
+// say in it.
 func (a *Engine) origins(r Request) []string {
 	if a.settings.BaseURL != "" {
 		return a.trusted
@@ -58,7 +60,7 @@ func (a *Engine) origins(r Request) []string {
 	if err != nil {
 		return a.trusted
 	}
-	return append(slices.Clip(a.trusted), base)
+	return append(slices.Clip(a.trusted), base) // clipped: requests must not share the memory behind it
 }
 
 // foreign is the refusal of a request that another site may have sent. Usually it is

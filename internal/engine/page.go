@@ -63,6 +63,7 @@ func (p page) html() []byte {
 		name := html.EscapeString(p.App)
 		tab, header = title+" – "+name, `<header>`+name+"</header>\n"
 	}
+	// It overrides the header of sealResponse, for the sake of the form (sendPage).
 	if p.Action != "" {
 		referrer = `<meta name="referrer" content="same-origin">` + "\n"
 	}
@@ -120,8 +121,8 @@ func link(address string) string {
 // sandbox does, and browsers without Sec-Fetch-Site send nothing that tells the
 // two apart. Such a page has no form-action in its policy: browsers hold every
 // redirect that follows to it, and Cognito's sign-out goes on to identity providers
-// whose addresses only the pool knows (SAML single logout). The form is ours, and
-// nothing of a request is in the page.
+// whose addresses only the pool knows (SAML single logout). The form is ours, and of a
+// request it has only return_to, rebuilt as a path of the app.
 func sendPage(r Request, status int, p page) error {
 	policy := "default-src 'none'; style-src '" + pageStyleHash + "'; base-uri 'none'; frame-ancestors 'none'"
 	if p.Action == "" {

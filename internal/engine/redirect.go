@@ -32,5 +32,6 @@ func (a *Engine) ownPath(raw string) (string, bool) {
 		path = clean[:end]
 	}
 	decoded, err := url.PathUnescape(path)
-	return clean, err == nil && a.route(decoded) == nil // a proxy, or Fiber, may decode it
+	// A proxy, or Fiber, may decode the path before our routes are compared with it.
+	return clean, err == nil && a.route(decoded) == nil
 }

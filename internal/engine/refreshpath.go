@@ -23,11 +23,13 @@ func (a *Engine) serveRefresh(r Request) error {
 		return a.refuse(r, fault.From(err))
 	}
 	if isYoung(s, a.settings.Now()) {
+		// The response that brought the newest cookie may have been lost.
 		a.carry(r, &s.Identity)
 		return tellExpiry(r, s)
 	}
 	renewed, err := a.renewals.Wait(s)
 	if err != nil {
+		// With CookieSessions, the browser may have another instance's cookie by now.
 		if !fault.IsUnknown(err) && a.sealed == nil {
 			a.clearSession(r) // it ended just now
 		}
@@ -51,6 +53,7 @@ func isYoung(s *session.Session, now time.Time) bool {
 	return now.Sub(s.Identity.Payload.Time("iat")) < youngFor && !s.RenewAfter.Passed(now)
 }
 
+// tellExpiry says until when the tokens are valid, and nothing of what is in them.
 func tellExpiry(r Request, s *session.Session) error {
 	sealResponse(r)
 	return r.json(http.StatusOK, "application/json", map[string]string{"expires_at": s.Expires.Time().UTC().Format(time.RFC3339)})

@@ -50,7 +50,8 @@ func (a *Engine) leaveForm(r Request, e *fault.Error) error {
 }
 
 // formPage is the page with the form, if the request says so and it is the app's own.
-// Otherwise it is the address that the form was sent to, which is often the same.
+// Otherwise it is the address that the form was sent to, which is often the same. The
+// slash behind base matters: https://app.example.com.evil.example begins with base, too.
 func (a *Engine) formPage(r Request) string {
 	referer, err := url.Parse(r.header("Referer"))
 	base, unknown := a.baseURL(r)
@@ -68,13 +69,16 @@ func (a *Engine) serveRefused(r Request, word string) error {
 		AsPage: true, AppName: a.settings.AppName, FormLost: true, Ways: a.waysOn(e, a.Address(fault.Of(e).ReturnTo)),
 	})
 	sealResponse(r)
+	// Not refuse: it was refused, and told to OnEvent, when the form was sent.
 	if answered, err := a.hooks.HandleError(r.App, e); answered {
 		return err
 	}
 	return answer(r, e)
 }
 
-// refusedForm is the error that the page is about. Its status is the page's own.
+// refusedForm is the error that the page is about. Its status is the page's own. A reason
+// that is not in the list counts as ErrNotSignedIn, and what is no reference of ours is
+// dropped: a stranger may have written both.
 func refusedForm(word, reference, returnTo string) *fault.Error {
 	d := fault.Details{Reason: fault.ErrNotSignedIn, Status: http.StatusOK, ReturnTo: returnTo, Announced: true}
 	for _, reason := range refusedReasons {

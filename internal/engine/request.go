@@ -20,7 +20,9 @@ type Request struct {
 	AnyCase bool
 }
 
-// header is the value of a header of the request.
+// header is the value of a header of the request, or "". Of several headers with the name
+// it is the first. What decides about access therefore asks web.Asking or bearerOf, which
+// look at all of them.
 func (r Request) header(name string) string { return view(r.headers().Peek(name)) }
 
 func (r Request) headers() web.Headers {
@@ -36,7 +38,8 @@ func (r Request) cookieHeader() []byte {
 	return web.PeekCanonical(&r.Request.Header, headerCookie)
 }
 
-// noted is the value of a header of the response.
+// noted is the value of a header of the response. The name has to be in its canonical
+// form.
 func (r Request) noted(name []byte) []byte {
 	header := &r.Response.Header
 	if r.AnyCase {
@@ -54,6 +57,8 @@ func (r Request) asking() web.Asking { return web.Ask(r.Method, r.headers()) }
 // originalURL is the request's target as it was sent.
 func (r Request) originalURL() string { return view(r.Request.Header.RequestURI()) }
 
+// view is b as a string without a copy. It changes when b does, which is when the
+// request ends at the latest. What outlives the request has to be cloned.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // vary notes that the answer depends on a header of the request (RFC 9110 section
@@ -71,7 +76,8 @@ func (r Request) vary(field string) {
 	r.Response.Header.Set("Vary", field) // Set, for what the app noted may hold a line break
 }
 
-// redirect sends the browser on.
+// redirect sends the browser on. Inertia's client gets the address in its own way, because
+// a script cannot follow a redirect to Cognito.
 func (r Request) redirect(location string, status int) error {
 	if r.isInertia() {
 		return r.leaveInertia(location)

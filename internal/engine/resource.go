@@ -23,7 +23,8 @@ type resource struct {
 	document []byte
 }
 
-// plainPath is one that is sent as it is written.
+// plainPath is one that is sent as it is written. Of any other the route, which is compared
+// exactly, might never see the spelling that programs send.
 var plainPath = regexp.MustCompile(`^(/[0-9A-Za-z._~-]+)*/?$`)
 
 // newResource is for an API whose tokens are bound to it. Its identifier is the

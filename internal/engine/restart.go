@@ -20,6 +20,8 @@ import (
 // it. The ticket counts the retries, so that there is only one.
 func (a *Engine) retryLogin(r Request, mine login.Ticket, result outcome) error {
 	id := a.identifyOnRoute(r)
+	// Whoever is signed in needs no other login, unless they are linking an account. If it
+	// cannot be known who is there, the ticket stays for the next try.
 	switch {
 	case id.User != nil && !errors.Is(result.err, errLoginAgain):
 		a.cookies.clear(r, mine.Name)
@@ -28,7 +30,7 @@ func (a *Engine) retryLogin(r Request, mine login.Ticket, result outcome) error 
 		return a.refuse(r, fault.From(id.Err))
 	}
 	a.cookies.clear(r, mine.Name)
-	if mine.Again > 0 {
+	if mine.Again > 0 { // once already, and Cognito may answer the next one without a click
 		return a.refuseLogin(r, result)
 	}
 	if !result.used {
@@ -58,12 +60,15 @@ func (a *Engine) answerUnexpected(r Request, answer cognitoAnswer, known *fault.
 		return a.refuse(r, e)
 	}
 	recently := a.settings.Now().Add(-login.Life).UnixMilli()
+	// This callback has no ticket that could count. So if any login of this browser has
+	// restarted lately, it may be this one, and the browser would be sent round and round.
 	for _, t := range open {
 		if t.Again > 0 && t.Began > recently {
 			return a.refuse(r, e)
 		}
 	}
 	a.event(r, Event{Kind: EventLogin}.failed(e))
+	// Of this login nothing is known but that it is lost, so it ends at AfterLogin.
 	return a.startOver(r, login.Attempt{})
 }
 
@@ -84,12 +89,16 @@ func (a *Engine) whyUnexpected(r Request, answer cognitoAnswer) *fault.Error {
 
 var errForeignState = errors.New("the callback's state does not match any login in this browser")
 
-// startOver begins a login again in place of one that is lost, on the same terms.
+// startOver begins a login again in place of one that is lost, on the same terms: a lost
+// attempt must not be a way to a login that proves less. lost is the zero attempt if
+// nothing is known of it.
 func (a *Engine) startOver(r Request, lost login.Attempt) error {
 	wishes, begun := Wishes{MaxAge: time.Duration(lost.MaxAge) * time.Second}, login.Attempt{MaxAge: lost.MaxAge}
 	switch {
 	case lost.MFA, lost.Levels != "":
-		sealResponse(r) // the page's guard knows what to ask for
+		// The attempt has only marks of the levels, which Cognito cannot be asked for. The
+		// page's guard knows their names.
+		sealResponse(r)
 		return r.redirect(a.Address(a.returnPath(lost.ReturnTo)), http.StatusFound)
 	case lost.Silent:
 		wishes.Prompt = "none"

@@ -36,7 +36,10 @@ func (a *Engine) listRoutes() {
 	a.routes = []route{
 		{"LoginPath", a.settings.LoginPath, []string{http.MethodGet}, a.serveLogin},
 		{"RedirectPath", a.settings.RedirectPath, []string{http.MethodGet}, a.serveCallback},
+		// By GET as well, for links: judgeLogout decides which of them end a session.
 		{"LogoutPath", a.settings.LogoutPath, []string{http.MethodGet, http.MethodPost}, a.serveLogout},
+		// By POST alone: it spends a refresh token, and browsers send the cookie with the
+		// GET of another site's link.
 		{"RefreshPath", a.settings.RefreshPath, []string{http.MethodPost}, a.serveRefresh},
 	}
 	if a.settings.UserPath != "" {
@@ -59,7 +62,8 @@ func (a *Engine) Paths() []string {
 }
 
 // route finds our route for a path, or nil. They are so few that a map would
-// cost every request more.
+// cost every request more. Paths are compared exactly, whatever Fiber's settings are: a
+// proxy's rule for /logout would not see another spelling of it.
 func (a *Engine) route(path string) *route {
 	for i := range a.routes {
 		if a.routes[i].path == path {
@@ -69,7 +73,7 @@ func (a *Engine) route(path string) *route {
 	return nil
 }
 
-// serve answers one of our own routes. A panic in our code becomes a 500:
+// serve answers one of our own routes. A panic in our code, or in a hook, becomes a 500:
 // fasthttp would end the process.
 func (a *Engine) serve(r Request, to *route) (err error) {
 	defer func() {

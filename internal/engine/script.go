@@ -9,7 +9,8 @@ import (
 )
 
 // The script that pages would otherwise all write themselves. It is the same for
-// everybody, so unlike all our other responses it may be cached.
+// everybody, so it may be cached, unlike what our other routes answer, except for the
+// document of resource.go.
 
 //go:embed auth.js
 var scriptText string

@@ -25,7 +25,7 @@ const (
 	// mostInCookie is what browsers take of a cookie's name and value together
 	// (RFC 6265bis section 5.6).
 	mostInCookie = 4096
-	// mostCookies carry a session. More than that many servers and proxies refuse.
+	// mostCookies carry a session. Many servers and proxies refuse a request with more.
 	mostCookies = 2
 	// carryPatience is how long a request waits for tokens that are renewed ahead of
 	// time, so that its response can carry them. Otherwise the next response does. But
@@ -36,27 +36,31 @@ const (
 	recordsOfASession = 3
 )
 
-// sealed carries sessions in cookies.
+// sealed carries sessions in cookies. It is safe for concurrent use.
 type sealed struct {
 	sealer *session.Sealer
-	names  [mostCookies][]byte
-	opened *cache.Cache[openedKey, carried]
-	sent   *cache.Cache[session.ID, sentCookie]
+	names  [mostCookies][]byte                  // of the cookies; the first is the session cookie's
+	opened *cache.Cache[openedKey, carried]     // or every request would open its cookie
+	sent   *cache.Cache[session.ID, sentCookie] // by session, the newest
 	// sealing are locks, by session, that are held while a cookie is made, so that
-	// concurrent requests get the same one.
+	// concurrent requests get the same one. No two seals of one session are alike, and of
+	// two cookies the browser could keep the first of one and the second of another.
 	sealing [64]sync.Mutex
 }
 
-// openedKey begins a cookie's value, and most of it is random.
+// openedKey begins a cookie's value, and most of it is random: the number of parts, a
+// version, and then the salt of the seal. It only finds an entry: carried has the value
+// that must be the same.
 type openedKey [40]byte
 
-// carried is what a cookie that was opened holds.
+// carried is what a cookie that was opened holds. It does not change. The session itself
+// stands in memory as long as there is room, and else is opened again.
 type carried struct {
 	value     string // all of it: nothing else is taken for it
 	id        session.ID
-	serial    uint64
+	serial    uint64 // with idleUntil, tells whether the session has changed since
 	idleUntil int64
-	oldKey    bool
+	oldKey    bool // sealed with a key that only opens now, so a new one is due
 }
 
 // Format prints no secret.
@@ -73,6 +77,8 @@ type sentCookie struct {
 // Format prints no secret.
 func (*sentCookie) Format(f fmt.State, _ rune) { secret.Hide(f, "session") }
 
+// carriedKey is where a request keeps what its cookie held, for readSession, carry and
+// Watch. Each engine has its own, as with identityKey.
 type carriedKey struct{ of *Engine }
 
 func newSealed(s Settings, name, binding string) *sealed {
@@ -95,7 +101,8 @@ func memoryOfSealed(now func() time.Time) storage.Driver {
 }
 
 // sessionID is the session in a request's cookie: its ID, nil without such a cookie, and
-// no ID at all if the cookie is not ours.
+// no ID at all if the cookie is not ours: then there was a cookie, but it leads nowhere.
+// Without CookieSessions, it is the cookie's value, which nobody has looked at yet.
 func (a *Engine) sessionID(r Request) []byte {
 	value := a.cookies.read(r, a.cookies.session)
 	if value == nil || a.sealed == nil {
@@ -109,7 +116,8 @@ func (a *Engine) sessionID(r Request) []byte {
 	return found.id[:]
 }
 
-// sessionIDs are all sessions that cookies of a request are about.
+// sessionIDs are all sessions that cookies of a request are about, for a logout, which ends
+// them all.
 func (a *Engine) sessionIDs(r Request) [][]byte {
 	values := a.cookies.readAll(r, a.cookies.session)
 	if a.sealed == nil {
@@ -125,7 +133,9 @@ func (a *Engine) sessionIDs(r Request) [][]byte {
 	return ids
 }
 
-// find opens a cookie, or knows what is in it.
+// find opens a cookie, or knows what is in it. It returns nil if the cookie is not ours.
+// The first character of the value tells in how many cookies it travels, so a second
+// cookie that was left over from a longer one is not looked at.
 func (k *sealed) find(a *Engine, r Request, value []byte) *carried {
 	if len(value) <= len(openedKey{}) {
 		return nil
@@ -135,11 +145,12 @@ func (k *sealed) find(a *Engine, r Request, value []byte) *carried {
 		return nil
 	}
 	if parts == mostCookies {
+		// The first of two is always full (setSession).
 		more := a.cookies.read(r, k.names[1])
 		if len(more) == 0 || len(value) != mostInCookie-len(k.names[0]) {
 			return nil
 		}
-		value = append(value[:len(value):len(value)], more...)
+		value = append(value[:len(value):len(value)], more...) // a copy: the rest of the header follows in memory
 	}
 	known := k.opened.Get(openedKey(value))
 	if known == nil || known.value != string(value) {
@@ -153,10 +164,13 @@ func (k *sealed) find(a *Engine, r Request, value []byte) *carried {
 	return known
 }
 
-// takeIn opens a cookie that was not seen before, and takes its session in.
+// takeIn opens a cookie that was not seen before, and takes its session in. If the session
+// has ended or was refused here, it stays out, but is still named: a logout ends it once
+// more, and readAgain says why it is out.
 func (a *Engine) takeIn(value []byte) *carried {
 	c, err := a.sealed.sealer.Open(value[1:])
 	if err != nil {
+		// A cookie of another release, in a deployment in progress, alarms nobody.
 		if !errors.Is(err, secret.ErrUnknownVersion) {
 			observer{a}.Tampered(err)
 		}
@@ -185,11 +199,14 @@ func (a *Engine) readSession(r Request, id []byte, now time.Time) (*session.Sess
 	if err == nil || a.sealed == nil || fault.IsUnknown(err) {
 		return s, err
 	}
+	// The memory is bounded, and forgets what was written first.
 	found, _ := r.UserValue(carriedKey{a}).(*carried)
 	return a.readAgain(found, now)
 }
 
-// readAgain takes in a session once more that is not here any longer.
+// readAgain takes in a session once more that is not here any longer. It must not take in
+// one that has ended here: the cookie would bring it back after a sign-out. Nor does it
+// take one whose refresh token was refused, or each request would present it again.
 func (a *Engine) readAgain(found *carried, now time.Time) (*session.Session, error) {
 	if found == nil {
 		return nil, session.ErrNoSession
@@ -210,7 +227,9 @@ func (a *Engine) readAgain(found *carried, now time.Time) (*session.Session, err
 }
 
 // carry sets the cookie of a session that has changed since the request's cookie was
-// sent.
+// sent. Every request that may renew the session has to end with it, in Leave or on our
+// own routes: if the browser does not get the new refresh token, the next instance
+// presents a spent one and signs the visitor out.
 func (a *Engine) carry(r Request, id *session.Identity) {
 	if a.sealed == nil {
 		return
@@ -234,7 +253,8 @@ func (a *Engine) carry(r Request, id *session.Identity) {
 	}
 }
 
-// setSession sends the cookie that leads to a session.
+// setSession sends the cookie that leads to a session, or carries it. The error says that
+// the tokens are too large or cannot be read; then nothing is sent.
 func (a *Engine) setSession(r Request, s *session.Session) error {
 	if a.sealed == nil {
 		a.cookies.setSession(r, string(a.cookies.session), string(s.ID[:]), a.settings.AbsoluteTimeout)
@@ -244,7 +264,7 @@ func (a *Engine) setSession(r Request, s *session.Session) error {
 	if err != nil {
 		return err
 	}
-	life := s.Until().Sub(a.settings.Now()) + time.Second - time.Nanosecond // whole seconds, not one less
+	life := s.Until().Sub(a.settings.Now()) + time.Second - time.Nanosecond // Max-Age has whole seconds: rounded up
 	for _, name := range a.sealed.names {
 		room := mostInCookie - len(name)
 		part := value[:min(room, len(value))]
@@ -252,6 +272,7 @@ func (a *Engine) setSession(r Request, s *session.Session) error {
 		switch {
 		case part != "":
 			a.cookies.setSession(r, string(name), part, life)
+		// Left over from a longer session. It would take room in every request's header.
 		case a.cookies.read(r, name) != nil:
 			a.cookies.clear(r, string(name))
 		}
@@ -259,7 +280,9 @@ func (a *Engine) setSession(r Request, s *session.Session) error {
 	return nil
 }
 
-// sealedValue is the newest cookie of a session.
+// sealedValue is the newest cookie of a session, in one piece. The error is that of
+// reading its tokens, or ErrMisconfigured if it does not fit into two cookies: no visitor
+// can do anything about that.
 func (a *Engine) sealedValue(s *session.Session) (string, error) {
 	sealing := &a.sealed.sealing[int(s.ID[0])%len(a.sealed.sealing)]
 	sealing.Lock()

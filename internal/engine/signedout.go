@@ -19,6 +19,8 @@ import (
 // whereToLife is how long the way by Cognito, and by a SAML provider, may take.
 const whereToLife = 5 * time.Minute
 
+// noteWhereTo keeps the path in the cookie, unless it is no path of this app or is long.
+// Then the sign-out ends at AfterLogout.
 func (a *Engine) noteWhereTo(r Request, to string) {
 	if path, ok := a.ownPath(to); ok && path != a.settings.AfterLogout && len(path) <= login.LongestTicket {
 		a.cookies.set(r, a.cookies.signedOut, base64.RawURLEncoding.EncodeToString([]byte(path)), whereToLife)
@@ -36,6 +38,7 @@ func (a *Engine) whereTo(r Request) string {
 	if len(value) == 0 {
 		return ""
 	}
+	// Once, whatever is in it: AfterLogout must be a page that can be opened again.
 	a.cookies.clear(r, a.cookies.signedOut)
 	to, err := base64.RawURLEncoding.DecodeString(string(value))
 	if err != nil {
@@ -63,6 +66,7 @@ func (a *Engine) logoutAddress(r Request) string {
 	return pool.WithQuery(address, url.Values{"return_to": {web.ForQuery(path)}})
 }
 
+// pathOf is a path of the config without its query.
 func pathOf(target string) string {
 	path, _, _ := strings.Cut(target, "?")
 	return path

@@ -19,7 +19,7 @@ import (
 // Cognito with that requirement. Cognito may ignore it, so the result is checked when
 // the visitor comes back. Otherwise the guard would redirect them endlessly.
 
-// mostLevels bounds what an attempt has to hold.
+// mostLevels bounds what an attempt has to hold, which may have to fit into a cookie.
 const mostLevels = 8
 
 // levelsOfMFA are asked for when a second factor is wanted. AWS's documentation shows
@@ -46,7 +46,9 @@ func AtLevel(acr []string) Demand {
 	}
 }
 
-// WithMFA wants a user who has shown two factors, by "amr" (RFC 8176 section 2).
+// WithMFA wants a user who has shown two factors, by "amr" (RFC 8176 section 2). The
+// levels are only what to ask Cognito for: whether they lead to a second factor depends on
+// the pool, so "amr" decides here and when the visitor comes back.
 func WithMFA(id *session.Identity, _ func() time.Time) *fault.Error {
 	if id.User.Contains("amr", "mfa") || id.Payload.Contains("amr", "mfa") {
 		return nil
@@ -70,6 +72,8 @@ func requireLevel(e *fault.Error) login.Attempt {
 	return login.Attempt{MFA: fault.Of(e).MFA, Levels: levelMarks(fault.Of(e).Levels)}
 }
 
+// levelMark is how many bytes of a hash stand for a level. They tell a few levels of one
+// pool apart. Nobody but the pool chooses what they are compared with.
 const levelMark = 6
 
 // levelMarks are levels in a few bytes, to compare: an attempt has to fit into a cookie.
@@ -82,6 +86,8 @@ func levelMarks(levels []string) string {
 	return marks.String()
 }
 
+// levelAmong reports whether a level is one of those that levelMarks were made of. A token
+// without acr has the level "", which no attempt asks for.
 func levelAmong(level, marks string) bool {
 	mine := levelMarks([]string{level})
 	for ; len(marks) >= levelMark; marks = marks[levelMark:] {
@@ -92,7 +98,8 @@ func levelAmong(level, marks string) bool {
 	return false
 }
 
-// judgeProof checks whether the ID token shows what the login was started for.
+// judgeProof checks whether the ID token shows what the login was started for. If it does
+// not, the login is refused, and the session that the visitor has stays as it is.
 func (a *Engine) judgeProof(id *verify.Token, begun login.Attempt) *fault.Error {
 	proved, _ := id.Moment("auth_time")
 	switch {
@@ -102,6 +109,7 @@ func (a *Engine) judgeProof(id *verify.Token, begun login.Attempt) *fault.Error 
 		return fault.Because(fault.ErrStaleLogin, "Cognito was asked for a login at most %d seconds old, but the user last signed in at %s; the classic hosted UI ignores max_age, so use managed login", begun.MaxAge, proved.UTC().Format(time.RFC3339))
 	}
 	said := id.ClaimSet()
+	// With MFA, Levels are only how it was asked for, and the pool may have renamed them.
 	switch {
 	case begun.MFA && !said.Contains("amr", "mfa"):
 		return a.notReached(said, "amr")
@@ -112,7 +120,9 @@ func (a *Engine) judgeProof(id *verify.Token, begun login.Attempt) *fault.Error 
 }
 
 // provedAnew reports whether the visitor has entered their credentials since the
-// attempt started, instead of being signed in by Cognito's session.
+// attempt started, instead of being signed in by Cognito's session. For the same user,
+// auth_time must have grown: both values are Cognito's, so our clock does not matter. For
+// another user there is no value to compare, so the attempt's own time counts as well.
 func provedAnew(id *verify.Token, begun login.Attempt) bool {
 	proved, _ := id.Moment("auth_time")
 	later := proved.Unix() > begun.Proved || whose(id.Text("sub")) != begun.Whose

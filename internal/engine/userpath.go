@@ -23,6 +23,8 @@ type whoIsThere struct {
 
 // serveUser answers UserPath.
 func (a *Engine) serveUser(r Request) error {
+	// Refused alike for everybody: the length or the status of the response must not tell
+	// another site whether its visitor is signed in.
 	if r.asking().IsReadElsewhere(a.origins(r)) {
 		return a.refuse(r, a.foreign(r))
 	}
@@ -53,6 +55,7 @@ func (a *Engine) glance(r Request) *session.Identity {
 	switch {
 	case err != nil:
 		return unidentified(err)
+	// With a refresh token, the next request renews them. Without, the session is over.
 	case s.Expires.Passed(now) && !s.Renewable:
 		return session.StaleCookie
 	}
@@ -74,6 +77,7 @@ func (a *Engine) whoIs(id *session.Identity) whoIsThere {
 	return who
 }
 
+// inUTC is a time as scripts read it, in whole seconds.
 func inUTC(t time.Time) *time.Time {
 	t = t.UTC().Truncate(time.Second)
 	return &t

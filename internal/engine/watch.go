@@ -7,11 +7,12 @@ import (
 )
 
 // Watch checks the session behind a connection that stays open, such as a WebSocket or
-// a stream. It outlives the request, so it keeps nothing of it.
+// a stream. It outlives the request, so it keeps nothing of it. It never changes, so
+// several goroutines may use it.
 type Watch struct {
 	engine  *Engine
 	id      session.ID
-	carried *carried
+	carried *carried          // what the request's cookie held, with CookieSessions, or nil
 	bearer  *session.Identity // instead: a token that nothing renews
 	refusal error             // instead: there was nobody
 }
@@ -29,7 +30,9 @@ func (a *Engine) Watch(r Request) *Watch {
 	return &Watch{engine: a, id: current.ID, carried: found}
 }
 
-// current is the session as it is now, with tokens that have not expired.
+// current is the session as it is now, with tokens that have not expired. It does not
+// touch the session as a request does (identify), because an open connection is no use of
+// it. Renewing expired tokens still counts as use.
 func (w *Watch) current() (*session.Session, error) {
 	if w.refusal != nil {
 		return nil, w.refusal

@@ -25,6 +25,7 @@ func (a *Engine) waysOn(e *fault.Error, itself string) []fault.Way {
 	home := fault.Home(a.settings.AppName, a.Address(a.settings.AfterLogin))
 	login := a.loginAddress(fault.Of(e).ReturnTo, mending(e))
 	var best fault.Way
+	// A login would not help against the first of these.
 	switch fault.Of(e).Reason {
 	case fault.ErrLevelNotReached, fault.ErrMethod, fault.ErrCrossOrigin, fault.ErrAmbiguousPath, fault.ErrNotFound, fault.ErrNotDone:
 		return []fault.Way{home}
@@ -38,6 +39,7 @@ func (a *Engine) waysOn(e *fault.Error, itself string) []fault.Way {
 		best = fault.Way{Code: "try_again", Label: "Try again", Link: login}
 	}
 	ways := []fault.Way{best, home}
+	// Two buttons to the same place would be one too many.
 	return slices.CompactFunc(ways, func(a, b fault.Way) bool { return a.Link == b.Link })
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // Wishes are the options of a login, from a link, a handler or a guard. The root package
-// documents them as LoginOptions.
+// documents them as LoginOptions. check has to pass before a login uses them.
 type Wishes struct {
 	ReturnTo         string
 	Prompt           string
@@ -39,9 +39,11 @@ const (
 // https://docs.aws.amazon.com/cognito/latest/developerguide/authorization-endpoint.html
 var loginParameters = []string{"login_hint", "lang", "identity_provider", "idp_identifier", "prompt", "screen", "max_age", "acr_values"}
 
+// longestLoginParameter bounds what a link can put into the address at Cognito.
 const longestLoginParameter = 256
 
-// readWishes reads the query of LoginPath, but for return_to.
+// readWishes reads the query of LoginPath, but for return_to. Of a repeated parameter,
+// another parser may take the other value, so such a login does not begin.
 func readWishes(query *fasthttp.Args) (Wishes, error) {
 	found := map[string]string{}
 	for _, name := range loginParameters {
@@ -58,6 +60,7 @@ func readWishes(query *fasthttp.Args) (Wishes, error) {
 		Prompt: found["prompt"], Screen: found["screen"], Levels: strings.Fields(found["acr_values"]),
 	}
 	if age, sent := found["max_age"]; sent {
+		// 31 bits, because more seconds might not fit into a Duration.
 		seconds, err := strconv.ParseUint(age, 10, 31)
 		if err != nil {
 			return Wishes{}, fault.Because(fault.ErrBadLogin, "login parameter max_age %.20q is not a number of seconds", age)
@@ -70,7 +73,7 @@ func readWishes(query *fasthttp.Args) (Wishes, error) {
 	return w, w.check()
 }
 
-// check judges what no login can ask for.
+// check refuses what no login can ask for. The error is ErrBadLogin.
 func (w Wishes) check() error {
 	for name, values := range w.parameters() {
 		if value := values[0]; len(value) > longestLoginParameter || strings.ContainsFunc(value, web.IsControl) {
@@ -85,6 +88,8 @@ func (w Wishes) check() error {
 	case len(w.Levels) > mostLevels:
 		return fault.Because(fault.ErrBadLogin, "%d levels were requested; the maximum is %d", len(w.Levels), mostLevels)
 	}
+	// A space would make two levels of one, and a quote would end the string in which a
+	// challenge names them.
 	for _, level := range w.Levels {
 		if !ScopePattern.MatchString(level) {
 			return fault.Because(fault.ErrBadLogin, "%.40q is not a valid level name", level)
@@ -93,7 +98,8 @@ func (w Wishes) check() error {
 	return nil
 }
 
-// parameters are the wishes as the authorization endpoint takes them.
+// parameters are the wishes as the authorization endpoint takes them. A MaxAge of 0 means
+// that there is no wish: max_age=0 is a prompt instead (readWishes).
 func (w Wishes) parameters() url.Values {
 	parameters := url.Values{}
 	for name, value := range map[string]string{
@@ -121,8 +127,8 @@ func (w Wishes) page(endpoints pool.Endpoints) string {
 	return endpoints.Authorize
 }
 
-// LoginURL is LoginPath with wishes, as a browser reaches it. What no login accepts is
-// left out.
+// LoginURL is LoginPath with wishes, as a browser reaches it. If a login would not accept
+// them, all but ReturnTo are left out.
 func (a *Engine) LoginURL(w Wishes) string {
 	returnTo := ""
 	if w.ReturnTo != "" {
@@ -135,9 +141,10 @@ func (a *Engine) LoginURL(w Wishes) string {
 }
 
 // loginAddress is LoginPath as a browser reaches it, with where to go afterwards and
-// what to ask for.
+// what to ask for. returnTo must be a path of returnPath, or "".
 func (a *Engine) loginAddress(returnTo string, w Wishes) string {
 	query := w.parameters()
+	// A login without return_to ends at AfterLogin anyway.
 	if returnTo != "" && returnTo != a.settings.AfterLogin {
 		query.Set("return_to", web.ForQuery(returnTo))
 	}

@@ -8,8 +8,9 @@ import (
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
-// An attempt as bytes, short enough for a cookie: flags, verifier, nonce, times,
-// and then texts, each after its length.
+// An attempt as bytes, short enough for a cookie: flags, verifier, nonce, numbers,
+// and then texts, each after its length. They have no version of their own, since
+// secret.SealVersion is the version of all that is sealed.
 
 const (
 	flagSilent = 1 << iota
@@ -19,6 +20,8 @@ const (
 
 var errAttemptMalformed = errors.New("the record of a login is malformed")
 
+// encode writes the record. Verifier and nonce are texts of secret.Random, so that the 32
+// bytes that each of them stands for are enough.
 func (begun Attempt) encode() []byte {
 	verifier, _ := secret.RandomOf([]byte(begun.Verifier))
 	nonce, _ := secret.RandomOf([]byte(begun.Nonce))
@@ -44,6 +47,8 @@ func (begun Attempt) encode() []byte {
 	return plain
 }
 
+// decodeAttempt reverses encode. It must not panic, whatever the bytes are: that they are
+// authentic does not mean that this release has written them.
 func decodeAttempt(plain []byte) (Attempt, error) {
 	const fixed = 1 + 32 + 32
 	if len(plain) < fixed {
@@ -54,6 +59,7 @@ func decodeAttempt(plain []byte) (Attempt, error) {
 		Silent: plain[0]&flagSilent != 0, Fresh: plain[0]&flagFresh != 0, MFA: plain[0]&flagMFA != 0,
 	}
 	rest := plain[fixed:]
+	// In the order of encode, as are the texts.
 	for _, number := range []*int64{&begun.Began, &begun.Proved, &begun.MaxAge} {
 		value, n := binary.Varint(rest)
 		if n <= 0 {

@@ -7,7 +7,8 @@ import (
 )
 
 // The limits on what strangers can make one process store: the number of logins in
-// progress, and their total size.
+// progress, and their total size. The size counts because strangers choose it: return_to
+// may have two kilobytes, and 4,096 of the longest would come to more than 8 MB.
 const (
 	attemptsStored     = 4096
 	attemptBytesStored = 6 << 20
@@ -20,10 +21,10 @@ const (
 type attemptLimit struct {
 	most, mostBytes int
 
-	mu    sync.Mutex // guards all below
-	live  map[string]int
-	bytes int
-	queue []pending // in order of expiry
+	mu    sync.Mutex     // guards all below
+	live  map[string]int // sizes, by key
+	bytes int            // the sum of them
+	queue []pending      // in order of expiry; finished ones stay until they expire
 }
 
 type pending struct {
@@ -35,6 +36,8 @@ func newAttemptLimit(most, mostBytes int) *attemptLimit {
 	return &attemptLimit{most: most, mostBytes: mostBytes, live: map[string]int{}}
 }
 
+// admit makes room by forgetting what has expired, and reports whether there is room for
+// one more login. Nobody calls done for a login that was never finished.
 func (l *attemptLimit) admit(key string, size int, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -53,10 +56,14 @@ func (l *attemptLimit) admit(key string, size int, now time.Time) bool {
 	return true
 }
 
+// done gives the place of a login back. It does nothing for a key that has no place, such
+// as one that another instance admitted.
 func (l *attemptLimit) done(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.forget(key)
+	// A stranger who finishes each login at once, with an invented error, never reaches
+	// the limit, but would make the queue grow for ten minutes.
 	if len(l.queue) > 2*l.most {
 		l.queue = slices.DeleteFunc(l.queue, func(p pending) bool {
 			_, live := l.live[p.key]

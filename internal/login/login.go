@@ -20,10 +20,14 @@ import (
 // Life is how long a visitor may take to sign in.
 const Life = 10 * time.Minute
 
-// Attempt is one login in progress. It is stored under a hash of the state, sealed
-// with a key that only the browser that started it has, in a cookie. So nobody else
-// can finish it (login CSRF), and two tabs do not interfere with each other. If too
-// many are in progress, the attempt is kept in the cookie itself.
+// Attempt is one login in progress. It is stored under a hash of the state. The key that
+// it is sealed with takes one of the app's keys and a secret that only the browser that
+// started it has, in a cookie. So nobody else can finish it (login CSRF), and two tabs do
+// not interfere with each other. If too many are in progress, the attempt is kept in the
+// cookie itself.
+//
+// Fresh, MaxAge, MFA and Levels are what was asked of Cognito. The callback checks the ID
+// token against them (judgeProof), because the classic hosted UI ignores them.
 type Attempt struct {
 	Verifier string
 	Nonce    string
@@ -47,14 +51,14 @@ type Settings struct {
 	Store    *storage.Store
 	Keys     secret.Keys
 	Binding  string // of the app, its client and its pool: no other app opens what is sealed
-	Mark     string // tells our tickets from those of other app clients at the same host
+	Mark     string // tells our tickets from those of other app clients at the same host; it protects nothing
 	Slots    string // what the names of the browser's slots begin with
 	Base     string // of the redirect URI, unless an attempt has its own
 	InCookie bool   // all attempts travel in their cookies
 	Now      func() time.Time
 }
 
-// Attempts keeps logins in progress.
+// Attempts keeps logins in progress. It is safe for concurrent use.
 type Attempts struct {
 	Settings
 	rings     *secret.Deriver // for what is stored
@@ -76,7 +80,8 @@ func New(s Settings) *Attempts {
 	return made
 }
 
-// attemptKey names an attempt by its state, in the storage.
+// attemptKey names an attempt by its state, in the storage. It is a hash, so that a dump
+// of the storage shows no state.
 func attemptKey(state string) string {
 	sum := sha256.Sum256([]byte("cognito attempt\x00" + state))
 	return base64.RawURLEncoding.EncodeToString(sum[:18])
@@ -84,8 +89,9 @@ func attemptKey(state string) string {
 
 func storageKey(key string) string { return "cognito_attempt_" + key }
 
-// ring is what an attempt in the storage is sealed with: only the browser's
-// ticket leads to it.
+// ring is what an attempt in the storage is sealed with: it takes the browser's ticket and
+// a key of the app. Without the latter, whoever can write to the storage could seal an
+// attempt of their own for a ticket of their choice.
 func (a *Attempts) ring(t Ticket) (secret.Keyring, bool) {
 	return ringOf(t.secret, a.rings)
 }
@@ -96,6 +102,8 @@ func (a *Attempts) ringHere(state string) (secret.Keyring, bool) {
 	return ringOf(state, a.inCookies)
 }
 
+// ringOf reports whether random can be a text of ours at all: a stranger writes both
+// states and tickets.
 func ringOf(random string, from *secret.Deriver) (secret.Keyring, bool) {
 	bytes, ok := secret.RandomOf([]byte(random))
 	if !ok {
@@ -111,6 +119,7 @@ func (a *Attempts) Begin(begun Attempt, again int) (state string, t Ticket, err 
 	state = secret.Random()
 	now := a.Now()
 	begun.Began = now.Unix()
+	// Left out where it is known anyway: an attempt has to fit into a cookie.
 	if begun.Base == a.Base {
 		begun.Base = ""
 	}
@@ -121,20 +130,23 @@ func (a *Attempts) Begin(begun Attempt, again int) (state string, t Ticket, err 
 		t.sealed = a.sealInto(state, t, begun)
 		return state, t, nil
 	}
+	// Also in the ticket, where it lies open: if the storage loses the attempt, the login
+	// that starts again still knows where the visitor was going.
 	t.secret, t.returnTo = secret.Random(), begun.ReturnTo
 	if len(a.Value(t)) > a.longest {
 		t.returnTo = "" // the storage has it
 	}
 	ring, _ := a.ring(t)
 	if err := a.Store.Set(storageKey(key), ring.Seal(storageKey(key), plain), Life); err != nil {
-		a.limit.done(key)
+		a.limit.done(key) // or an outage of the storage would use up the limit
 		return "", Ticket{}, err
 	}
 	return state, t, nil
 }
 
 // sealInto seals an attempt for its cookie. Where to return to is left out if it
-// is too long for one of eight.
+// is too long for one of eight: then the login ends at AfterLogin (finish). Without it, an
+// attempt always fits, or its callback would find no login.
 func (a *Attempts) sealInto(state string, t Ticket, begun Attempt) string {
 	ring, _ := a.ringHere(state)
 	seal := func() string {
@@ -150,7 +162,8 @@ func (a *Attempts) sealInto(state string, t Ticket, begun Attempt) string {
 
 // Open reads an attempt with the browser's ticket. The error is ErrAttemptExpired if
 // it is gone, ErrStateMismatch if the ticket does not open it, and ErrUnavailable if
-// that cannot be known. For an expired attempt, what is known of it is returned too.
+// that cannot be known. For an expired attempt, what is known of it is returned too, so
+// that the login can start again.
 func (a *Attempts) Open(state string, t Ticket) (Attempt, error) {
 	plain, err := a.unseal(state, t)
 	if err != nil {
@@ -170,6 +183,8 @@ func (a *Attempts) Open(state string, t Ticket) (Attempt, error) {
 	return begun, nil
 }
 
+// unseal finds the record of an attempt and opens it. The errors are those of open. They
+// wrap secret.ErrTampered if none of the app's keys opens it.
 func (a *Attempts) unseal(state string, t Ticket) ([]byte, error) {
 	if t.sealed != "" {
 		sealed, err := base64.RawURLEncoding.DecodeString(t.sealed)
@@ -178,7 +193,9 @@ func (a *Attempts) unseal(state string, t Ticket) ([]byte, error) {
 			return nil, fault.Because(fault.ErrStateMismatch, "the cookie of the login is malformed")
 		}
 		plain, err := openAny(ring, a.inCookies, state, a.Slots, sealed)
-		if err != nil { // without Config.Keys most likely of the process before this one
+		if err != nil {
+			// Without Config.Keys it is most likely of the process before this one. So
+			// it counts as expired, and the login starts again by itself.
 			return nil, fault.Because(fault.ErrAttemptExpired, "the login in the cookie cannot be opened: %w", err)
 		}
 		return plain, nil
@@ -205,7 +222,8 @@ func (a *Attempts) unseal(state string, t Ticket) ([]byte, error) {
 	return plain, nil
 }
 
-// openAny opens with whichever of the app's keys a login was sealed with.
+// openAny opens with whichever of the app's keys a login was sealed with: one that is in
+// progress while Keys are replaced must go on.
 func openAny(ring secret.Keyring, from *secret.Deriver, random, name string, sealed []byte) ([]byte, error) {
 	plain, err := ring.Open(name, sealed)
 	if errors.Is(err, secret.ErrTampered) && from.Rotating() {
@@ -215,7 +233,8 @@ func openAny(ring secret.Keyring, from *secret.Deriver, random, name string, sea
 	return plain, err
 }
 
-// Consume makes sure that an attempt is used only once.
+// Consume makes sure that an attempt is used only once. It comes before the exchange of
+// the code: if the storage fails, the code is unspent, and the same callback works later.
 func (a *Attempts) Consume(state string, t Ticket) error {
 	key := attemptKey(state)
 	if t.sealed != "" {

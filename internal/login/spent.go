@@ -13,10 +13,11 @@ import (
 type spentAttempts struct {
 	mu     sync.Mutex // guards all below
 	keys   cache.Recent[struct{}]
-	turned time.Time
+	turned time.Time // when the keys before the latest ones were last forgotten
 }
 
-// add notes an attempt, and reports whether it was not there yet.
+// add notes an attempt, and reports whether it was not there yet. A key outlives one turn,
+// and turns are Life apart, so it is known for as long as its attempt opens.
 func (s *spentAttempts) add(key string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -33,7 +33,9 @@ const (
 	ticketKey = 8
 )
 
-// Ticket is what the browser keeps of an attempt, in one of its slots.
+// Ticket is what the browser keeps of an attempt, in one of its slots. Whoever can
+// write cookies can write all of it, so it is only a hint: what counts is in the attempt,
+// which opens only with the right secret or state.
 type Ticket struct {
 	Name     string // of the cookie
 	Began    int64  // Unix milliseconds
@@ -47,8 +49,9 @@ type Ticket struct {
 // Format prints no secret.
 func (Ticket) Format(f fmt.State, _ rune) { secret.Hide(f, "ticket") }
 
-// value is the cookie's. The mark names the app client: all of one host share the
-// slots.
+// value is the cookie's: mark.began.again.key.more.secret, where more is the address to
+// return to or, if there is no secret, the sealed attempt. The mark names the app client:
+// all of one host share the slots.
 func (t Ticket) value(mark string) string {
 	more := t.sealed
 	if more == "" {
@@ -78,11 +81,13 @@ func parseTicket(name, mark, value string) (Ticket, bool) {
 	}
 	returnTo, err := base64.RawURLEncoding.Strict().DecodeString(parts[4])
 	t.returnTo = string(returnTo)
-	return t, err == nil && len(t.secret) == 43
+	return t, err == nil && len(t.secret) == 43 // as long as secret.Random's
 }
 
 // slotCookies are the slots in a request, by name. A slot that occurs twice is ignored,
-// unless both have the same value: adaptors for net/http duplicate the header.
+// unless both have the same value: adaptors for net/http duplicate the header. One of two
+// different ones was set by somebody who can write cookies for a parent domain (cookie
+// tossing), and nothing tells which one.
 func (a *Attempts) slotCookies(header *fasthttp.RequestHeader) map[string]string {
 	var found map[string]string
 	for name, value := range header.Cookies() {
@@ -94,7 +99,7 @@ func (a *Attempts) slotCookies(header *fasthttp.RequestHeader) map[string]string
 			found = map[string]string{}
 		}
 		if before, twice := found[string(name)]; twice && before != string(value) {
-			found[string(name)] = ""
+			found[string(name)] = "" // and not deleted: a third one would count again
 			continue
 		}
 		found[string(name)] = string(value)
@@ -102,7 +107,8 @@ func (a *Attempts) slotCookies(header *fasthttp.RequestHeader) map[string]string
 	return found
 }
 
-// Tickets are the tickets of logins that this browser began lately, oldest first.
+// Tickets are the tickets of logins that this browser began lately, oldest first. The order
+// does not depend on that of the cookies, which is the browser's.
 func (a *Attempts) Tickets(header *fasthttp.RequestHeader) []Ticket {
 	oldest := a.Now().Add(-TicketLife).UnixMilli()
 	var found []Ticket
@@ -144,6 +150,8 @@ func (a *Attempts) SlotFor(header *fasthttp.RequestHeader) string {
 	for i := range slots {
 		name := a.Slots + strconv.Itoa(i)
 		value, sent := taken[name]
+		// Tickets of other app clients count too: another login must not take the slot of
+		// one that is in progress there.
 		began, ours := beganOf(value)
 		switch {
 		case !sent || !ours:
