@@ -12,7 +12,8 @@ import (
 )
 
 // accept verifies new tokens and makes them the session's. A new refresh token is stored
-// before anything else happens, because the tokens that it replaces are now invalid.
+// before anything else happens, because the tokens that it replaces are now invalid. If the
+// storage does not take it, it is kept in memory with the rest, once that is verified.
 func (r *Renewals) accept(ctx context.Context, current *session.Session, cold session.Cold) (*session.Session, error) {
 	handle := &current.Handle
 	mine := &tokens{record: current.Record(), cold: cold}
@@ -25,6 +26,7 @@ func (r *Renewals) accept(ctx context.Context, current *session.Session, cold se
 	if err == nil {
 		mine.record = record
 		mine.cold.Access = mine.cold.UnverifiedAccess
+		// Without a new ID token (OpenID Connect Core section 12.2), the last one stays.
 		if mine.cold.UnverifiedID != "" {
 			mine.cold.ID = mine.cold.UnverifiedID
 		}
@@ -36,10 +38,13 @@ func (r *Renewals) accept(ctx context.Context, current *session.Session, cold se
 	// that will only be accepted once the operator has acted: by then the pool may
 	// issue others.
 	worthless := errors.Is(err, verify.ErrTokenExpired) || errors.Is(err, verify.ErrTokenKey) || errors.Is(err, fault.ErrTold)
+	// Tokens of another user, pool or client, or forged ones, end the session, and so does
+	// the refresh token that came with them.
 	if errors.Is(err, fault.ErrInvalidToken) && !worthless {
 		r.RevokeLater(cold.Refresh.All()...)
 		return r.dead(handle, err)
 	}
+	// Otherwise they wait for keys, and whichever instance has them first accepts them.
 	if worthless {
 		mine.cold.UnverifiedAccess, mine.cold.UnverifiedID = "", ""
 		saved = r.saveCold(handle, mine)
@@ -61,7 +66,7 @@ func (r *Renewals) keepUnverified(handle *session.Handle, mine *tokens, saved er
 	// has not seen it may overwrite it.
 	if fault.IsUnknown(saved) || !r.alone {
 		if held := r.settleLater(handle, mine, saved); errors.Is(held, session.ErrNoSession) {
-			r.RevokeLater(mine.cold.Refresh.All()...)
+			r.RevokeLater(mine.cold.Refresh.All()...) // it has ended, perhaps without seeing them
 		}
 	}
 }
@@ -88,6 +93,7 @@ func (r *Renewals) verified(ctx context.Context, current *session.Session, cold 
 		return session.Hot{}, err
 	}
 	record := current.Record()
+	// By the serial, everybody tells a renewal from a record that was written late.
 	record.Serial++
 	record.Payload = claims.Text{Bytes: access.Payload}
 	expires := access.Expires()
@@ -101,7 +107,7 @@ func (r *Renewals) verified(ctx context.Context, current *session.Session, cold 
 			return session.Hot{}, fault.Because(fault.ErrInvalidToken, "ID token: %w", verify.ErrTokenMalformed)
 		}
 		record.User = claims.Text{Bytes: user}
-		expires = session.Earlier(expires, id.Expires())
+		expires = session.Earlier(expires, id.Expires()) // IDToken hands out none that has expired
 	}
 	now := r.now()
 	record.Expires, record.RenewAfter = session.MomentOf(expires), session.MomentOf(session.RenewAfter(now, expires))
@@ -110,7 +116,8 @@ func (r *Renewals) verified(ctx context.Context, current *session.Session, cold 
 }
 
 // keep saves a renewed session. If the storage fails, the tokens are kept in
-// memory and the request is served with them.
+// memory and the request is served with them. The session that it returns may have the
+// tokens of another instance, if that one has renewed since.
 func (r *Renewals) keep(handle *session.Handle, mine *tokens) (*session.Session, error) {
 	saved, err := r.save(handle, mine)
 	if fault.IsUnknown(err) {
@@ -119,7 +126,8 @@ func (r *Renewals) keep(handle *session.Handle, mine *tokens) (*session.Session,
 		case held == nil:
 			return mine.session(r.sessions, handle), nil
 		case !errors.Is(held, session.ErrNoSession):
-			// The app is shutting down, and nobody will try to save them again.
+			// The app is shutting down, or has no room for one more loop, and nobody will try to
+			// save them again.
 			time.Sleep(FirstSettlePause)
 			saved, err = r.save(handle, mine)
 		default:
@@ -146,6 +154,7 @@ func (r *Renewals) save(handle *session.Handle, mine *tokens) (*session.Session,
 		return nil, err
 	}
 	both, ours := mine.with(hot, stored)
+	// mine knows all candidates now. The loop looks for them, and a logout revokes them.
 	mine.cold.Refresh = both.cold.Refresh
 	if !ours {
 		return hot, r.undoIfLate(handle, r.sessions.SaveCold(handle, both.record, both.cold))

@@ -14,7 +14,8 @@ import (
 // accepted yet end too, and Cognito is told.
 
 // End ends a session everywhere, and returns its refresh tokens for revocation, if they
-// could be read. The error means that the storage has not recorded the end.
+// could be read. The error means that the storage has not recorded the end: the caller tries
+// again, since a copy of the cookie works at other instances until then.
 func (r *Renewals) End(handle *session.Handle) (refresh []secret.Text, err error) {
 	return r.RemoveEnded(handle, r.sessions.MarkEnded(handle))
 }
@@ -24,6 +25,8 @@ func (r *Renewals) End(handle *session.Handle) (refresh []secret.Text, err error
 // known which one is valid, and Cognito revokes a family only by its first or its newest
 // token.
 func (r *Renewals) RemoveEnded(handle *session.Handle, marked error) (refresh []secret.Text, err error) {
+	// Read after the tombstone was written: a token that is stored later is revoked by whoever
+	// stores it (see MarkEnded), one that was stored before is seen here.
 	stored, readErr := r.sessions.ReadCold(handle)
 	mine := r.Forget(handle.Name())
 	if fault.IsUnknown(readErr) {
@@ -35,7 +38,7 @@ func (r *Renewals) RemoveEnded(handle *session.Handle, marked error) (refresh []
 	}
 	switch {
 	case marked != nil:
-		err = marked
+		err = marked // without a tombstone, a renewal may bring the session back
 	case err == nil && fault.IsUnknown(readErr):
 		err = readErr
 	}
@@ -44,7 +47,8 @@ func (r *Renewals) RemoveEnded(handle *session.Handle, marked error) (refresh []
 }
 
 // Forget drops the state of a session that is being ended, and returns the refresh
-// tokens that may not have been stored.
+// tokens that may not have been stored. It takes no storage, so it comes first where that
+// is slow. A flight under way goes on, and finds at its end that the session has ended.
 func (r *Renewals) Forget(name string) session.Candidates {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -54,7 +58,7 @@ func (r *Renewals) Forget(name string) session.Candidates {
 		return session.Candidates{}
 	}
 	mine := st.tokens.cold.Refresh
-	st.tokens = nil
+	st.tokens = nil // their loop ends at its next step
 	return mine
 }
 
@@ -68,7 +72,7 @@ func (r *Renewals) HasEnded(name string) bool {
 }
 
 // RevokeLater revokes refresh tokens at Cognito in the background. The session has
-// already ended here, whatever the result.
+// already ended here, whatever the result. Empty tokens are skipped: a grant may lack one.
 func (r *Renewals) RevokeLater(refresh ...secret.Text) {
 	for _, each := range refresh {
 		if each == "" {
@@ -98,7 +102,7 @@ func (r *Renewals) revokeEnded(refresh session.Candidates, cause error) {
 // and the refused token is not presented again.
 func (r *Renewals) lost(handle *session.Handle, presented []secret.Text, cause error) error {
 	r.mu.Lock()
-	for _, each := range presented {
+	for _, each := range presented { // the next request brings the same cookie
 		r.refusals.Put(handle.Name()+session.PrintOf(each), struct{}{})
 	}
 	r.mu.Unlock()

@@ -18,11 +18,13 @@ import (
 // refresh token, and both tokens are candidates ([session.Candidates]).
 
 const (
-	// pollPause is how often another instance's renewal is looked for, and
-	// leasePause how long after writing a lease it is read again.
+	// pollPause is how often an instance that was refused looks for the winner's tokens, and
+	// leasePause how long after writing a lease it is read again, and how often one without
+	// it looks for its holder's tokens.
 	pollPause  = 100 * time.Millisecond
 	leasePause = 100 * time.Millisecond
-	// leaseLife covers one call to Cognito and saving its answer.
+	// leaseLife covers one call to Cognito and saving its answer. A holder that is killed
+	// delays the session's next renewal for that long.
 	leaseLife = pool.CallTimeout + 2*time.Second
 	// lookPause is how long after storing a refresh token we check whether it is
 	// still there: a rival that has not seen it reads once and writes once.
@@ -32,9 +34,12 @@ const (
 // leaseOrOther takes the lease of a session, or waits for the result of the instance
 // that holds it. The lease is advisory, not a lock. If several instances find no lease
 // and each writes one, the last one remains when all have written, so each checks again
-// after a moment.
+// after a moment. If it returns neither a session nor an error, the lease is ours, or has
+// lapsed, and the caller renews.
 func (r *Renewals) leaseOrOther(current *session.Session, lease []byte) (other *session.Session, err error) {
 	for patience := time.Now().Add(leaseLife + time.Second); time.Now().Before(patience); {
+		// In the first round nobody can have written our lease. From the second on, finding it
+		// means that it has outlasted those written at the same time.
 		holder, err := r.sessions.Storage.Get(current.Lease())
 		if err != nil {
 			return nil, err
@@ -68,7 +73,8 @@ func (r *Renewals) leaseOrOther(current *session.Session, lease []byte) (other *
 	return nil, r.sessions.Storage.Set(current.Lease(), lease, leaseLife)
 }
 
-// giveBack deletes the lease, if it is still ours.
+// giveBack deletes the lease, if it is still ours. Between looking and deleting, it may
+// become another's; then two instances renew, which candidates settle.
 func (r *Renewals) giveBack(current *session.Session, lease []byte) {
 	if holder, err := r.sessions.Storage.Get(current.Lease()); err == nil && bytes.Equal(holder, lease) {
 		_ = r.sessions.Storage.Delete(current.Lease())

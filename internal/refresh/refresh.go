@@ -39,13 +39,16 @@ const (
 	// Back-off between renewals of one session that failed.
 	firstPause   = time.Second
 	longestPause = 30 * time.Second
-	// statesKept limits how many sessions are remembered whose renewal failed.
+	// statesKept is from how many sessions on those are forgotten whose pause is over. It is
+	// no limit: a pause under way protects Cognito, and a token to settle must not be lost.
 	statesKept = 16384
 )
 
 var (
-	ErrPaused         = errors.New("the last renewal failed; waiting before the next")
-	errManyWait       = errors.New("too many renewals are waiting")
+	// ErrPaused is an outage (ErrUnavailable) to whoever asks during a pause.
+	ErrPaused   = errors.New("the last renewal failed; waiting before the next")
+	errManyWait = errors.New("too many renewals are waiting")
+	// errTooLong is about the request: the flight goes on without it.
 	errTooLong        = errors.New("renewing the tokens took too long")
 	errExpiredArrival = errors.New("the tokens that Cognito issued had already expired")
 	errFlightPanicked = fault.Unavailable(errors.New("renewing the tokens panicked"))
@@ -54,6 +57,7 @@ var (
 // Observer is told how renewals go. It is never called under a lock: an app's hook, or
 // a log that blocks, must not delay other sessions.
 type Observer interface {
+	// Renewed is called once a flight. after counts only if err is nil.
 	Renewed(before, after *session.Session, err error, took time.Duration)
 	Unsaved(session string, cause error) // new tokens exist in memory alone
 	NotRevoked(cause error)
@@ -74,8 +78,8 @@ type Renewals struct {
 	cookieSessions bool
 	renewInRequest bool
 
-	mu       sync.Mutex // guards what follows, and is held for nothing else
-	states   map[string]*state
+	mu       sync.Mutex             // guards what follows, and is held for nothing else
+	states   map[string]*state      // by name of the session, and none that is empty
 	flights  int                    // among the states
 	swept    time.Time              // when old pauses were last forgotten
 	ended    cache.Recent[struct{}] // of sessions that have ended here
@@ -109,7 +113,8 @@ func New(n Needs) *Renewals {
 }
 
 // Ahead renews in the background. A quarter of the tokens' life is left then,
-// so requests never wait while Cognito is well.
+// so requests never wait while Cognito is well. A pause, or an instance that is busy, is no
+// news to a request whose tokens are still valid.
 func (r *Renewals) Ahead(s *session.Session) {
 	if s.Renewable {
 		_, _ = r.start(s)
@@ -141,7 +146,8 @@ func (r *Renewals) AheadFor(s *session.Session, patience time.Duration) *session
 }
 
 // Wait renews now and returns the session with its new tokens. While one
-// flight is under way everybody waits for that one.
+// flight is under way everybody waits for that one. The error is ErrUnavailable if nothing
+// is known yet, and otherwise the session has ended.
 func (r *Renewals) Wait(s *session.Session) (*session.Session, error) {
 	if !s.Renewable && !s.Expires.Passed(r.now()) {
 		return s, nil // these are all the tokens there will be
@@ -160,6 +166,8 @@ func (r *Renewals) Wait(s *session.Session) (*session.Session, error) {
 	if flight.err != nil {
 		return nil, flight.err
 	}
+	// The leeway of the verification lets through what has just expired. Whoever waits here
+	// needs tokens that others accept, too.
 	if flight.session.Expires.Passed(r.now()) {
 		return nil, fault.Unavailable(errExpiredArrival)
 	}
@@ -176,7 +184,7 @@ func (r *Renewals) Anew(s *session.Session) (*session.Session, error) {
 	}
 	r.mu.Unlock()
 	if under != nil {
-		_, _ = r.Wait(s)
+		_, _ = r.Wait(s) // whatever comes of it, ours begins after it
 	}
 	current, err := r.sessions.Read(s.ID[:], r.now()) // or the flight would find it renewed already
 	if err != nil {
@@ -204,7 +212,8 @@ func (r *Renewals) start(s *session.Session) (*flight, error) {
 		case st.flight != nil:
 			return st.flight, nil
 		case st.tokens != nil && !st.tokens.stored && !st.tokens.record.Expires.Passed(now):
-			// Valid tokens, although the storage has not accepted them yet.
+			// Valid tokens, although the storage has not accepted them yet. Another renewal
+			// would only bring more of these.
 			return landed(st.tokens.session(r.sessions, &s.Handle)), nil
 		case now.Before(st.paused):
 			return nil, fault.Unavailable(ErrPaused)
@@ -214,11 +223,13 @@ func (r *Renewals) start(s *session.Session) (*flight, error) {
 }
 
 // begin starts a flight. After a flight that no request asked for there is no pause,
-// because it must not delay requests that do ask. The caller holds mu.
+// because it must not delay requests that do ask. The caller holds mu, under which the
+// flight cannot end before it is noted.
 func (r *Renewals) begin(s *session.Session, asked bool, now time.Time) (*flight, error) {
 	if r.flights >= pool.RenewalsWaiting {
 		return nil, fault.Unavailable(errManyWait)
 	}
+	// The error stays if renew panics, for those who wait.
 	f := &flight{done: make(chan struct{}), err: errFlightPanicked}
 	if err := r.tasks.Go("renewing a session", func(<-chan struct{}) { r.run(s, f, asked) }); err != nil {
 		return nil, fault.Unavailable(err)
@@ -228,7 +239,8 @@ func (r *Renewals) begin(s *session.Session, asked bool, now time.Time) (*flight
 	return f, nil
 }
 
-// run makes a flight. Whoever waits for it is released, come what may.
+// run makes a flight. Whoever waits for it is released, come what may. Waiters come first
+// and the observer second: a log that blocks holds up nobody.
 func (r *Renewals) run(s *session.Session, f *flight, asked bool) {
 	ctx, cancel := tasks.Awake(context.Background(), 2*pool.BackgroundTimeout)
 	defer cancel()

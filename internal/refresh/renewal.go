@@ -14,8 +14,10 @@ import (
 )
 
 // renew is one flight. It reads the records before it calls Cognito: if another instance
-// or an earlier flight was faster, it uses their tokens.
+// or an earlier flight was faster, it uses their tokens. The errors are those of
+// [Renewals.Wait].
 func (r *Renewals) renew(ctx context.Context, seen *session.Session) (*session.Session, error) {
+	// seen may be the session as a request read it before the last renewal.
 	current, _, err := r.newest(&seen.Handle)
 	if err == nil {
 		err = r.sessions.StillOpen(current) // once a flight: it is one more wait where a shard hangs
@@ -24,7 +26,7 @@ func (r *Renewals) renew(ctx context.Context, seen *session.Session) (*session.S
 		return current, err
 	}
 	if !r.alone {
-		lease := []byte(secret.Random())
+		lease := []byte(secret.Random()) // of this flight: the next one does not take it for its own
 		defer r.giveBack(current, lease) // if it led to nothing, too, or the next renewal would wait until it lapses
 		latest := current
 		if seen.Serial > current.Serial {
@@ -34,6 +36,7 @@ func (r *Renewals) renew(ctx context.Context, seen *session.Session) (*session.S
 			return other, err
 		}
 	}
+	// A renewal that nobody needs yet has a lane of its own, behind those that are due.
 	return r.renewInTurn(ctx, seen, current.RenewAfter.Passed(r.now()))
 }
 
@@ -43,6 +46,8 @@ func (r *Renewals) renewInTurn(ctx context.Context, seen *session.Session, due b
 	if err != nil {
 		return nil, fault.Unavailable(err)
 	}
+	// Turns are for calls alone: it is given back before anything else is waited for, be it
+	// keys, the storage, or another instance. Else refused sessions would hold up all others.
 	turnOver = sync.OnceFunc(turnOver)
 	defer turnOver()
 	// Read again: what was read before may have become outdated in the queue, and the
@@ -52,6 +57,7 @@ func (r *Renewals) renewInTurn(ctx context.Context, seen *session.Session, due b
 	case err != nil || r.wasRenewed(seen, current):
 		return current, err
 	case cold.Waits(r.now()):
+		// Tokens that somebody has got already, and only lacked the keys for.
 		turnOver()
 		return r.accept(ctx, current, cold)
 	case cold.Refresh.First() == "":
@@ -70,7 +76,8 @@ func (r *Renewals) renewInTurn(ctx context.Context, seen *session.Session, due b
 	return r.accept(ctx, current, cold)
 }
 
-// newest reads both records, and adds what only this process has.
+// newest reads both records, and adds what only this process has: tokens that the storage
+// has not accepted, or may have lost to another writer.
 func (r *Renewals) newest(handle *session.Handle) (*session.Session, session.Cold, error) {
 	hot, stored, err := r.stored(handle)
 	mine := r.unsettled(handle.Name())
@@ -92,12 +99,14 @@ func (r *Renewals) stored(handle *session.Handle) (*session.Session, session.Col
 	return r.sessions.Fresh(handle)
 }
 
-// wasRenewed reports whether somebody has renewed a session since it was seen.
+// wasRenewed reports whether somebody has renewed a session since it was seen. A renewal
+// whose tokens are due again, as they soon are with several candidates, does not count.
 func (r *Renewals) wasRenewed(seen, current *session.Session) bool {
 	return current.Serial > seen.Serial && !current.RenewAfter.Passed(r.now())
 }
 
-// present presents refresh tokens in turn until one is not refused.
+// present presents refresh tokens in turn until one is not refused. After any other error
+// it stops: the next one may be valid, but this one, too.
 func (r *Renewals) present(ctx context.Context, handle *session.Handle, candidates []secret.Text) (presented secret.Text, got pool.Grant, repeated bool, err error) {
 	for _, presented = range candidates {
 		got, repeated, err = r.ask(ctx, handle, presented)
@@ -112,10 +121,11 @@ func (r *Renewals) present(ctx context.Context, handle *session.Handle, candidat
 // token. Within the client's grace period, the old one works again.
 func (r *Renewals) ask(ctx context.Context, handle *session.Handle, refresh secret.Text) (got pool.Grant, repeated bool, err error) {
 	got, err = r.endpoint.Renew(ctx, refresh)
+	// Not after an answer, whatever it says: then the next flight asks again, after a pause.
 	if errors.Is(err, pool.ErrNoAnswer) {
 		repeated = true
 		if !r.alone {
-			r.prolongLease(handle)
+			r.prolongLease(handle) // it covers one call, and others would renew during the second
 		}
 		got, err = r.endpoint.Renew(ctx, refresh)
 	}
@@ -129,19 +139,23 @@ const winnerTimeout = pool.CallTimeout + 2*storage.Timeout
 
 // refused accepts invalid_grant as final only if no other instance can have used the
 // same refresh tokens: its response may still be on its way, so the record must not
-// change for as long as that can take.
+// change for as long as that can take. In the order of the cases: nothing is known, or the
+// session has ended; the winner is through; it has stored its refresh token, and lacks keys;
+// it may still be under way; it got no further; there never was one.
 func (r *Renewals) refused(ctx context.Context, current *session.Session, cold session.Cold, cause error) (*session.Session, error) {
 	if r.cookieSessions {
 		return nil, r.lost(&current.Handle, cold.Refresh.All(), cause)
 	}
+	// In a storage of our own there is no other instance: the refusal is final at once.
 	for began := time.Now(); !r.alone; {
 		fresh, stored, err := r.newest(&current.Handle)
 		switch another := !cold.Refresh.Has(stored.Refresh.All()...); {
 		case err != nil:
 			return nil, err
 		case fresh.Serial > current.Serial:
-			return fresh, nil
+			return fresh, nil // the winner has stored everything
 		case another && stored.UnverifiedAccess != "":
+			// The winner has stored its tokens and could not verify them. Perhaps we can.
 			return r.accept(ctx, fresh, stored)
 		case time.Since(began) <= winnerTimeout:
 		case another:
@@ -156,7 +170,8 @@ func (r *Renewals) refused(ctx context.Context, current *session.Session, cold s
 	return r.dead(&current.Handle, cause)
 }
 
-// dead ends a session that Cognito will not renew.
+// dead ends a session that Cognito will not renew. It revokes nothing: Cognito has refused
+// the tokens, or whoever calls has revoked them.
 func (r *Renewals) dead(handle *session.Handle, cause error) (*session.Session, error) {
 	if _, err := r.End(handle); err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 const (
 	// Saving tokens that the storage has not accepted is retried after a pause, which
 	// doubles, so that a storage that recovers is not overloaded.
+	// Ending a session that the storage cannot record (package engine) keeps the same pauses.
 	FirstSettlePause   = 500 * time.Millisecond
 	LongestSettlePause = 5 * time.Second
 	// severalLife is how long the session keeps being renewed automatically until it is
@@ -28,8 +29,8 @@ const (
 type tokens struct {
 	record session.Hot
 	cold   session.Cold
-	stored bool // the storage has taken them, and it is only looked again
-	since  time.Time
+	stored bool          // the storage has taken them, and it is only looked again
+	since  time.Time     // the loop has them
 	due    time.Time     // when the loop goes on with them
 	pause  time.Duration // before the next try
 }
@@ -45,13 +46,15 @@ func (t *tokens) session(s *session.Store, handle *session.Handle) *session.Sess
 }
 
 // with merges tokens with what is stored. All candidates are kept. The rest, claims and
-// access token, comes from the later renewal; ours tells whether that is this one.
+// access token, comes from the later renewal; ours tells whether that is this one. Of two
+// with one serial, those count that the storage has, unless it has never taken these.
 func (t *tokens) with(hot *session.Session, stored session.Cold) (both tokens, ours bool) {
 	if t.record.Serial < hot.Serial || (t.record.Serial == hot.Serial && t.stored) {
 		both = tokens{record: hot.Record(), cold: stored}
 		both.cold.Refresh = stored.Refresh.With(t.cold.Refresh)
 		return both, false
 	}
+	// A request may have prolonged the session since: no deadline moves back.
 	both = *t
 	both.record.Used = max(t.record.Used, hot.Used)
 	both.record.IdleUntil = max(t.record.IdleUntil, hot.IdleUntil)
@@ -64,13 +67,15 @@ func (t *tokens) with(hot *session.Session, stored session.Cold) (both tokens, o
 // that they come from. Without a cause, they are stored, and we check again when
 // anybody who was about to write without having seen them must have done so. With a
 // cause, they exist only here, and the tokens that they replace are invalid. The error
-// says why there is no loop: the session has ended, or the app is shutting down.
+// says why there is no loop: the session has ended (ErrNoSession), the app is shutting down,
+// or too much is running in the background.
 func (r *Renewals) settleLater(handle *session.Handle, mine *tokens, cause error) error {
 	mine.stored, mine.since, mine.pause = cause == nil, time.Now(), FirstSettlePause
 	mine.due = mine.since.Add(lookPause + jittered(lookPause/4))
 	if cause != nil {
 		mine.due = mine.since.Add(jittered(FirstSettlePause))
 	}
+	// Once per outage: tokens that replace others that were not stored are no news.
 	news, err := r.toSettle(handle, mine)
 	if news && cause != nil {
 		r.observer.Unsaved(handle.Name(), cause)
@@ -89,6 +94,7 @@ func (r *Renewals) toSettle(handle *session.Handle, mine *tokens) (news bool, er
 	}
 	st := r.state(name, now)
 	news = st.tokens == nil || st.tokens.stored
+	// A loop that is there goes on with these: it asks for the tokens at every step.
 	if !st.settling {
 		err = r.tasks.Go("settling renewed tokens", func(closing <-chan struct{}) { r.settle(handle, closing) })
 	}
@@ -110,7 +116,8 @@ func (r *Renewals) unsettled(name string) *tokens {
 }
 
 // next is unsettled for the loop, which ends if there is nothing: in one step, so that
-// the next tokens start a new loop.
+// the next tokens start a new loop. There is a state as long as there is a loop, because
+// nobody forgets one that is settling. The same holds for replace and rest.
 func (r *Renewals) next(name string) *tokens {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -151,6 +158,8 @@ func (r *Renewals) settle(handle *session.Handle, closing <-chan struct{}) {
 			continue // with newer ones, perhaps, that have a time of their own
 		}
 		later := r.settleOnce(handle, mine)
+		// At the shutdown what remains is given up: the process ends. One that may only be
+		// frozen keeps it, and goes on at the session's next request.
 		if last && !r.renewInRequest {
 			later = nil
 		}
@@ -167,7 +176,7 @@ func (r *Renewals) rest(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st := r.states[name]
-	st.settling = st.tokens == nil
+	st.settling = st.tokens == nil // then the loop itself finds that it is done
 	return !st.settling
 }
 
@@ -178,7 +187,10 @@ func (r *Renewals) resume(handle *session.Handle, st *state) {
 	}
 }
 
-// settleOnce takes one step. It returns what remains to be settled, if anything.
+// settleOnce takes one step. It returns what remains to be settled, or nil. mine is seen by
+// others and stays as it is. In the order of the cases: nothing is known; the session has
+// ended; an older write of ours came last; our tokens are not there; they are, beside those
+// of others, and the next renewal shows which ones are valid. Else they are settled.
 func (r *Renewals) settleOnce(handle *session.Handle, mine *tokens) *tokens {
 	hot, stored, err := r.stored(handle)
 	switch later := mine.again(); {
@@ -189,9 +201,10 @@ func (r *Renewals) settleOnce(handle *session.Handle, mine *tokens) *tokens {
 		r.revokeEnded(mine.cold.Refresh, err)
 		return nil
 	case mine.arePutBack(hot, stored):
-		later.stored = false
+		later.stored = false // or with would prefer what stands there
 		fallthrough
 	case !stored.Refresh.Knows(mine.cold.Refresh.First()) || hot.Serial < mine.record.Serial:
+		// Our token is not there, nor was it presented by anybody; or our claims are not.
 		if _, err := r.save(handle, later); err == nil {
 			later.stored = true
 			if !later.cold.Refresh.Several() {
@@ -211,6 +224,7 @@ func (r *Renewals) settleOnce(handle *session.Handle, mine *tokens) *tokens {
 // arePutBack reports whether what was stored of these tokens before they were verified
 // has come late, over them. The access token beside it is that of before, and expired.
 func (t *tokens) arePutBack(hot *session.Session, stored session.Cold) bool {
+	// The serial alone does not tell: the hot record, stored second, came in time.
 	return hot.Serial == t.record.Serial && stored.UnverifiedAccess != "" && stored.UnverifiedAccess == t.cold.Access
 }
 
@@ -223,7 +237,8 @@ func (t *tokens) again() *tokens {
 	return &later
 }
 
-// renewUnasked renews a session for the sake of its candidates.
+// renewUnasked renews a session for the sake of its candidates. Any flight will do, and if
+// none can begin, the next step tries again.
 func (r *Renewals) renewUnasked(s *session.Session) {
 	now := r.now()
 	r.mu.Lock()
@@ -233,6 +248,8 @@ func (r *Renewals) renewUnasked(s *session.Session) {
 	}
 }
 
+// jittered is between half of a pause and all of it, so that what failed together does not
+// try again together.
 func jittered(pause time.Duration) time.Duration { return pause/2 + rand.N(pause/2) }
 
 // sleep waits, and reports whether it could.

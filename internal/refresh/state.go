@@ -10,18 +10,19 @@ import (
 // state is what this process remembers of one session, by its name. Most sessions have
 // none.
 type state struct {
-	flight   *flight // under way, or nil
-	failures int     // of renewals in a row
-	paused   time.Time
-	tokens   *tokens // to be settled, or nil
-	settling bool    // there is a loop for that
+	flight   *flight   // under way, or nil
+	failures int       // of renewals in a row
+	paused   time.Time // until then, no renewal begins that a request asks for
+	tokens   *tokens   // to be settled, or nil
+	settling bool      // there is a loop for that
 }
 
-// flight is one renewal, with any number of requests waiting for it.
+// flight is one renewal, with any number of requests waiting for it. The other fields are
+// final once done is closed, and nobody reads them before.
 type flight struct {
 	done    chan struct{}
-	session *session.Session // the session with its new tokens
-	err     error
+	session *session.Session // the session with its new tokens, or those of another instance
+	err     error            // nil, ErrUnavailable, or the session has ended
 }
 
 // state is the state of a session, which is created if there is none. The caller holds
@@ -43,7 +44,8 @@ func landed(session *session.Session) *flight {
 	return f
 }
 
-// finish records how a flight ended and releases those who wait.
+// finish records how a flight ended and releases those who wait. Tokens that the storage has
+// not accepted are a failure, too: one renewal more would not help.
 func (r *Renewals) finish(name string, f *flight, asked bool) {
 	now := r.now()
 	r.mu.Lock()
@@ -64,12 +66,15 @@ func (r *Renewals) finish(name string, f *flight, asked bool) {
 // pause doubles the pause, with jitter so that sessions that failed together do
 // not return together.
 func (st *state) pause(now time.Time) {
+	// The inner bound keeps the shift from overflowing in a long outage.
 	length := min(firstPause<<min(st.failures, 10), longestPause)
 	st.failures++
 	st.paused = now.Add(jittered(length))
 }
 
-// forgetIfIdle drops a state with nothing in it. The caller holds mu.
+// forgetIfIdle drops a state with nothing in it, so that most sessions have none. A pause
+// that is over stays until forgetOldPauses: the next one has to be longer. The caller holds
+// mu.
 func (r *Renewals) forgetIfIdle(name string) {
 	if st := r.states[name]; st != nil && *st == (state{}) {
 		delete(r.states, name)

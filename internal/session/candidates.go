@@ -14,7 +14,8 @@ const (
 	mostCandidates = 4
 	// mostSpent is more than the renewals of one session while somebody still looks
 	// for what came of an earlier one.
-	mostSpent   = 32
+	mostSpent = 32
+	// printLength is how many bytes of a hash tell the few tokens of one session apart.
 	printLength = 8
 )
 
@@ -25,7 +26,7 @@ const (
 // when an invalid one is presented. So nobody has to decide which of two is valid: both
 // are kept, and the next renewal finds out.
 type Candidates struct {
-	list [mostCandidates]secret.Text
+	list [mostCandidates]secret.Text // without gaps; "" behind the last one
 	// spent are the fingerprints of the tokens that these come from, newest first. An
 	// instance that checks for its own token and finds it spent is done: somebody has
 	// presented it. Otherwise it would write its outdated token again, over what others
@@ -52,7 +53,8 @@ func (c *Candidates) First() secret.Text { return c.list[0] }
 // Several reports whether it is open which one lives.
 func (c *Candidates) Several() bool { return c.list[1] != "" }
 
-// Has reports whether all of these are among the candidates.
+// Has reports whether all of these are among the candidates. "" is, unless all places are
+// taken: a session that has no refresh token lacks none.
 func (c *Candidates) Has(others ...secret.Text) bool {
 	return !slices.ContainsFunc(others, func(other secret.Text) bool { return !slices.Contains(c.list[:], other) })
 }
@@ -60,12 +62,13 @@ func (c *Candidates) Has(others ...secret.Text) bool {
 // Knows reports whether a token is a candidate, or was one.
 func (c *Candidates) Knows(refresh secret.Text) bool { return c.Has(refresh) || c.hasSpent(refresh) }
 
+// hasSpent reports whether a token is known to be spent. The oldest ones are forgotten.
 func (c *Candidates) hasSpent(refresh secret.Text) bool {
 	return slices.Contains(c.prints(), printOf(refresh))
 }
 
 // With are the candidates and, behind them, others, as far as there is room, less
-// what either side knows to be spent.
+// what either side knows to be spent. Neither side changes.
 func (c *Candidates) With(others Candidates) (all Candidates) {
 	i := 0
 	for _, each := range append(c.All(), others.All()...) {
@@ -86,6 +89,7 @@ func (c *Candidates) With(others Candidates) (all Candidates) {
 // presented one keeps working.
 func (c *Candidates) RenewedBy(presented, got secret.Text, repeated bool) {
 	next := NewCandidates(got)
+	// The child comes first, as the likelier one; without a child, With leaves no gap.
 	if got == "" || repeated {
 		next = next.With(NewCandidates(presented))
 	}
@@ -99,7 +103,8 @@ func (c *Candidates) RenewedBy(presented, got secret.Text, repeated bool) {
 	*c = next
 }
 
-// spend notes fingerprints, the newest first, as far as there is room.
+// spend notes fingerprints, the newest first, as far as there is room. They replace those
+// that were noted before.
 func (c *Candidates) spend(newest, older []secret.Text) {
 	c.spent = ""
 	for _, print := range append(newest, older...) {
@@ -109,6 +114,7 @@ func (c *Candidates) spend(newest, older []secret.Text) {
 	}
 }
 
+// prints are the fingerprints, which stand in spent one after the other.
 func (c *Candidates) prints() (prints []secret.Text) {
 	for rest := c.spent; len(rest) >= printLength; rest = rest[printLength:] {
 		prints = append(prints, rest[:printLength])
@@ -119,6 +125,7 @@ func (c *Candidates) prints() (prints []secret.Text) {
 // PrintOf names a refresh token without revealing it.
 func PrintOf(refresh secret.Text) string { return printOf(refresh).Reveal() }
 
+// printOf is the beginning of a token's hash, from which nobody finds the token.
 func printOf(refresh secret.Text) secret.Text {
 	sum := sha256.Sum256([]byte(refresh.Reveal()))
 	return secret.Text(sum[:printLength])

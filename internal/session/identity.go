@@ -11,14 +11,14 @@ import (
 // Identity is what the middleware found out about the sender of one request. It is
 // immutable, and the requests of one session share it.
 type Identity struct {
-	User    *claims.Set
-	Payload *claims.Set
+	User    *claims.Set // nil if nobody is signed in, and for a machine client's token
+	Payload *claims.Set // of the access token; nil if nobody sent a valid one
 	Session *Session    // nil unless a cookie signed the user in
 	Cookie  bool        // the request carried our cookie
 	Bearer  bool        // the request carried a bearer token
 	Stale   bool        // the cookie leads to no session
 	Ended   bool        // the session was found to have ended just now
-	Kept    bool        // the cookie stays: another instance may go on with it
+	Kept    bool        // the cookie stays, although Stale: another instance may go on with it
 	Raw     secret.Text // the bearer token
 	Err     error       // why there is no user, if not for want of a login
 }
@@ -26,14 +26,15 @@ type Identity struct {
 // Format prints no secret.
 func (Identity) Format(f fmt.State, _ rune) { secret.Hide(f, "identity") }
 
-// What most requests without a user have in common.
+// What most requests without a user have in common. They are shared by all requests, and
+// compared by pointer.
 var (
 	Anonymous   = &Identity{}
 	StaleCookie = &Identity{Cookie: true, Stale: true}
 	KeptCookie  = &Identity{Cookie: true, Stale: true, Kept: true}
 )
 
-// Refusal is why a guard turns a request away.
+// Refusal is why a guard turns a request away. It is for identities without a user.
 func (id *Identity) Refusal() *fault.Error {
 	switch {
 	case id.Err != nil:
@@ -47,6 +48,7 @@ func (id *Identity) Refusal() *fault.Error {
 }
 
 var (
+	// ErrNobody, like ErrNoSession, is made once.
 	ErrNobody = fault.Plain(fault.ErrNotSignedIn)
 	errNoUser = fault.Because(fault.ErrForbidden, "the token belongs to a machine client, but a user is required")
 )

@@ -25,13 +25,15 @@ type Listed struct {
 }
 
 const (
-	// mostListed bounds the index of one user.
+	// mostListed bounds the index of one user, which is read and written as a whole. Beyond
+	// it, those that were not noted for longest are left out; the mark ends them, too.
 	mostListed = 200
 	// indexTries is how often an entry is written if another instance overwrites it.
 	indexTries = 3
 )
 
-// indexLocks keep the instances of this process from writing over each other.
+// indexLocks keep the requests of this process from writing over each other. Instances are
+// not kept from it; see note.
 type indexLocks [64]sync.Mutex
 
 func (l *indexLocks) of(subject string) *sync.Mutex {
@@ -39,6 +41,7 @@ func (l *indexLocks) of(subject string) *sync.Mutex {
 	return &l[int(sum[0])%len(l)]
 }
 
+// The names of the two records of a user. Each is derived by the key that seals it.
 func indexName(ring secret.Keyring) string { return "cognito_user_" + string(ring.Name[:]) }
 func markName(ring secret.Keyring) string  { return "cognito_over_" + string(ring.Name[:]) }
 
@@ -58,7 +61,8 @@ func (s *Store) List(subject string) ([]Listed, error) {
 	return s.alive(listed)
 }
 
-// alive leaves out those that have ended.
+// alive leaves out those that have ended. It asks for one record after the other, which is
+// good enough for a list that somebody looks at, and for logins beyond the limit.
 func (s *Store) alive(listed []Listed) ([]Listed, error) {
 	var alive []Listed
 	for _, each := range listed {
@@ -74,7 +78,9 @@ func (s *Store) alive(listed []Listed) ([]Listed, error) {
 	return alive, nil
 }
 
-// readIndex puts together what each of the app's keys has sealed.
+// readIndex puts together what each of the app's keys has sealed. The newest key comes
+// first, so of a session that two of them know, its entry counts. An index that does not
+// open is left out: the mark does not depend on it.
 func (s *Store) readIndex(subject string) (listed []Listed, err error) {
 	now := s.now()
 	for _, ring := range s.ringsOf(subject) {
@@ -100,7 +106,8 @@ func (s *Store) readIndex(subject string) (listed []Listed, err error) {
 	return listed, nil
 }
 
-// writeIndex stores the index under the key that seals now.
+// writeIndex stores the index under the key that seals now. It lives as long as the
+// longest session in it may. What older keys have sealed stays beside it until it lapses.
 func (s *Store) writeIndex(subject string, listed []Listed) error {
 	rings := s.ringsOf(subject)
 	name := indexName(rings[0])
@@ -108,12 +115,15 @@ func (s *Store) writeIndex(subject string, listed []Listed) error {
 }
 
 // note puts a session into its user's index, or notes that it was used. It comes back
-// to look whether another instance has written over it.
+// to look whether another instance has written over it, and returns the list as it saw it
+// last. If the session is listed already, its description stays.
 func (s *Store) note(subject string, mine Listed) ([]Listed, error) {
 	lock := s.indexing.of(subject)
 	lock.Lock()
 	defer lock.Unlock()
 	var all []Listed
+	// Each round but the first reads what the one before has written, unless another instance
+	// has written since, which did not know of it.
 	for range indexTries {
 		listed, err := s.readIndex(subject)
 		if err != nil {
@@ -121,12 +131,13 @@ func (s *Store) note(subject string, mine Listed) ([]Listed, error) {
 		}
 		i := slices.IndexFunc(listed, func(l Listed) bool { return l.Name == mine.Name })
 		if i >= 0 && listed[i].used >= mine.used {
-			return listed, nil
+			return listed, nil // still there, or used by somebody else since
 		}
 		if i >= 0 {
 			mine.Description = listed[i].Description
 			listed = slices.Delete(listed, i, i+1)
 		}
+		// The newest comes first, so the cut takes those that were used least recently.
 		all = append([]Listed{mine}, listed[:min(len(listed), mostListed-1)]...)
 		if err := s.writeIndex(subject, all); err != nil {
 			return nil, err
@@ -152,8 +163,10 @@ func (s *Store) Unlist(subject, name string) error {
 	}
 	listed = slices.DeleteFunc(listed, func(l Listed) bool { return l.Name == name })
 	if len(listed) > 0 {
+		// If another instance writes over this, the entry comes back, and is found dead.
 		return s.writeIndex(subject, listed)
 	}
+	// Under every key: what an older one has sealed is still read.
 	for _, ring := range s.ringsOf(subject) {
 		if err := s.Storage.Delete(indexName(ring)); err != nil {
 			return err
@@ -171,10 +184,12 @@ func (s *Store) admitListed(opened *Session, description string) (tooMany []stri
 	if err != nil || s.maxSessions == 0 || len(listed) <= s.maxSessions {
 		return nil, err
 	}
+	// Only now: most logins stay below the limit, and need not look for the dead.
 	alive, err := s.alive(listed)
 	if err != nil {
 		return nil, err
 	}
+	// Never the new one, whatever the clock of another instance has noted.
 	for _, each := range alive[min(s.maxSessions, len(alive)):] {
 		if each.Name != opened.Name() {
 			tooMany = append(tooMany, each.Name)
@@ -183,7 +198,8 @@ func (s *Store) admitListed(opened *Session, description string) (tooMany []stri
 	return tooMany, nil
 }
 
-// MarkOver writes the mark that ends every session of a user that began until now.
+// MarkOver writes the mark that ends every session of a user that began until now. When it
+// lapses, all of these have reached their absolute timeout.
 func (s *Store) MarkOver(subject string) error {
 	now := binary.AppendVarint(nil, int64(MomentOf(s.now())))
 	ring := s.ringsOf(subject)[0]
@@ -205,6 +221,7 @@ func (s *Store) checkOver(handle *Handle, subject string, began moment) error {
 			continue
 		}
 		if over, size := binary.Varint(plain); size > 0 && began <= moment(over) {
+			// No tombstone: whoever opens the session again finds the mark.
 			s.seen.note(handle.Name(), ended)
 			s.drop(handle)
 			return ErrNoSession
@@ -217,11 +234,13 @@ func (s *Store) checkOver(handle *Handle, subject string, began moment) error {
 // user's mark may have ended it meanwhile.
 func (s *Store) StillOpen(opened *Session) error {
 	if s.cookieSessions {
-		return nil
+		return nil // they have neither an index nor a mark
 	}
 	return s.checkOver(&opened.Handle, opened.Identity.User.Sub(), opened.Began)
 }
 
+// encodeIndex writes entries one after the other: the name, three moments as varints, and
+// the description.
 func encodeIndex(listed []Listed) (b []byte) {
 	for _, each := range listed {
 		b = appendPart(b, []byte(each.Name))
@@ -233,6 +252,7 @@ func encodeIndex(listed []Listed) (b []byte) {
 	return b
 }
 
+// decodeIndex reads what encodeIndex has written. What follows a truncated entry is lost.
 func decodeIndex(b []byte) (listed []Listed) {
 	for r := (recordReader{rest: b}); len(r.rest) > 0; {
 		each := Listed{Name: string(r.part()), began: r.moment(), used: r.moment(), until: r.moment(), Description: string(r.part())}

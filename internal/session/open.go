@@ -46,6 +46,7 @@ var ErrNoSession = fault.Plain(fault.ErrSessionEnded)
 // the key, so its tokens are left alone.
 var ErrUnopened = fault.Plain(fault.ErrSessionEnded)
 
+// open opens a hot record, or returns what is known if the record is older.
 func (s *Store) open(handle *Handle, known *Session, sealed []byte) (*Session, error) {
 	digest := maphash.Bytes(s.seed, sealed)
 	record, oldKey, err := s.decode(handle, sealed)
@@ -55,6 +56,8 @@ func (s *Store) open(handle *Handle, known *Session, sealed []byte) (*Session, e
 	case known != nil && record.Serial < known.Serial:
 		return known, nil // a replica that lags, or an old record put back: with groups taken away since, perhaps
 	case !s.cookieSessions && record.Serial < s.seen.serialOf(handle.Name()):
+		// The storage had lost the session, and now has an older record of it: a backup, or
+		// somebody who can write there, has put it back. A cookie may be old honestly.
 		return nil, ErrNoSession
 	case oldKey && known == nil:
 		// Its records are sealed anew at its first request here, and not again
@@ -65,7 +68,9 @@ func (s *Store) open(handle *Handle, known *Session, sealed []byte) (*Session, e
 	return s.remember(handle, digest, record, oldKey), nil
 }
 
-// decode opens a hot record of a session that has not ended.
+// decode opens a hot record of a session that has not ended. Where nobody else writes, its
+// user's mark is left to Touch and to renewals: there the index misses no session, unless
+// there are more than mostListed.
 func (s *Store) decode(handle *Handle, sealed []byte) (Hot, bool, error) {
 	plain, oldKey, err := s.unseal(handle, handle.Hot(), sealed)
 	var record Hot
@@ -73,7 +78,7 @@ func (s *Store) decode(handle *Handle, sealed []byte) (Hot, bool, error) {
 		record, err = decodeHot(plain, s.dictionary)
 	}
 	if err != nil {
-		s.Recent.Forget(handle.ID)
+		s.Recent.Forget(handle.ID) // what is remembered is no longer what the storage has
 		return Hot{}, false, s.unopened(handle, err)
 	}
 	s.limit(&record)
@@ -93,6 +98,7 @@ func (s *Store) unseal(handle *Handle, name string, sealed []byte) (plain []byte
 	if !errors.Is(err, secret.ErrTampered) || !s.rings.Rotating() {
 		return plain, false, err
 	}
+	// The handle holds the newest key alone. The others are derived from the cookie's ID.
 	random, _ := secret.RandomOf(handle.ID[:])
 	plain, err = s.rings.OpenOlder(random[:], name, sealed)
 	return plain, true, err
@@ -110,7 +116,7 @@ func (s *Store) unopened(handle *Handle, cause error) error {
 }
 
 // Exists reports whether the storage has anything of a session, whether or not it
-// opens.
+// opens. A logout asks, so that invented cookies fill the storage with no tombstones.
 func (s *Store) Exists(handle *Handle) (bool, error) {
 	for _, key := range []string{handle.Hot(), handle.cold()} {
 		if record, err := s.Storage.Get(key); err != nil || record != nil {
@@ -152,7 +158,7 @@ func (s *Store) forget(handle *Handle, known *Session) {
 }
 
 // lastSeen are the last serials of sessions that were here lately and are not open
-// any more, by name.
+// any more, by name. Serials only grow, so an older record of such a session was put back.
 type lastSeen struct {
 	mu      sync.Mutex // guards serials
 	serials cache.Recent[uint64]
@@ -161,6 +167,8 @@ type lastSeen struct {
 // ended is the serial of a session that has ended: every record of it is older.
 const ended = math.MaxUint64
 
+// note remembers a serial, unless a greater one is known: nothing undoes the end of a
+// session.
 func (l *lastSeen) note(name string, serial uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -168,6 +176,7 @@ func (l *lastSeen) note(name string, serial uint64) {
 	l.serials.Put(name, max(serial, last))
 }
 
+// serialOf is 0 for a session that is not remembered, which no record is older than.
 func (l *lastSeen) serialOf(name string) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -29,7 +29,7 @@ type Moments struct {
 	Began      moment // when the visitor signed in
 	Used       moment // when the idle deadline last moved
 	IdleUntil  moment // moves as the session is used
-	until      moment // never moves
+	until      moment // never moves, unless limit brings it forward
 	TouchAfter moment // when use moves IdleUntil again
 	RenewAfter moment // when the tokens should be renewed
 	Expires    moment // when the first of the tokens expires
@@ -76,19 +76,28 @@ func (c *Cold) Waits(now time.Time) bool {
 
 var errShortRecord = errors.New("record is truncated")
 
-// first is the first of the moments at which something is due.
+// first is the first of the moments at which something is due. Until then a request only
+// compares the time with it.
 func (m *Moments) first() moment {
 	return min(m.IdleUntil, m.until, m.TouchAfter, m.RenewAfter, m.Expires)
 }
 
-// inOrder is the order of the record's format.
+// inOrder is the order of the record's format, and of the format of a session in a cookie.
 func (m *Moments) inOrder() [7]*moment {
 	return [7]*moment{&m.Began, &m.Used, &m.IdleUntil, &m.until, &m.TouchAfter, &m.RenewAfter, &m.Expires}
 }
 
-// encode writes the record, with claims as short as the dictionary makes them.
+// encode writes the record, with claims as short as the dictionary makes them:
+//
+//	serial    uvarint
+//	moments   seven varints, see inOrder
+//	flags     one byte
+//	parts     subject, user, payload, userInfo; each its length as a uvarint, and its bytes
+//
+// A release that writes anything else must seal with another version (package secret).
 func (h *Hot) encode(dictionary *claims.Dictionary) []byte {
 	parts, short := h.shortParts(dictionary)
+	// 128 bytes hold the numbers, the subject and the lengths.
 	b := make([]byte, 0, 128+len(parts[0])+len(parts[1])+len(parts[2]))
 	b = binary.AppendUvarint(b, h.Serial)
 	for _, m := range h.inOrder() {
@@ -113,7 +122,8 @@ const (
 	flagShort                 // the claims are shortened
 )
 
-// shortParts are the claims as they are stored, all shortened or none.
+// shortParts are the claims as they are stored, all shortened or none: one flag of the record
+// stands for all three.
 func (h *Hot) shortParts(dictionary *claims.Dictionary) (parts [3][]byte, short bool) {
 	for i, claims := range []claims.Text{h.User, h.Payload, h.UserInfo} {
 		if parts[i], short = claims.Compact(dictionary); !short {
@@ -123,6 +133,8 @@ func (h *Hot) shortParts(dictionary *claims.Dictionary) (parts [3][]byte, short 
 	return parts, true
 }
 
+// decodeHot reads what encode has written. The claims are views into b, which then belongs
+// to the record.
 func decodeHot(b []byte, dictionary *claims.Dictionary) (Hot, error) {
 	r := recordReader{rest: b}
 	h := Hot{Serial: r.number()}
@@ -141,10 +153,11 @@ func decodeHot(b []byte, dictionary *claims.Dictionary) (Hot, error) {
 	return h, r.err
 }
 
-// undeflated packs without deflating: handlers that ask for a token read the record.
+// undeflated packs without deflating, which takes ten times as long: handlers that ask for
+// a token read the record.
 var undeflated *packed.Book
 
-// encode writes the record.
+// encode writes the record. Absent tokens are written as empty ones.
 func (c *Cold) encode() []byte {
 	var tokens []string
 	for _, part := range c.parts() {
@@ -168,6 +181,7 @@ func decodeCold(b []byte) (Cold, error) {
 
 // parts is the order of the record's format.
 func (c *Cold) parts() []*secret.Text {
+	// The fingerprints are random bytes and no token. Packing takes any text.
 	parts := []*secret.Text{&c.Access, &c.ID, &c.Nonce, &c.UnverifiedAccess, &c.UnverifiedID, &c.Refresh.spent}
 	for i := range c.Refresh.list {
 		parts = append(parts, &c.Refresh.list[i])
@@ -175,13 +189,14 @@ func (c *Cold) parts() []*secret.Text {
 	return parts
 }
 
+// appendPart writes a length and as many bytes, which recordReader.part reads.
 func appendPart(b, part []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(part)))
 	return append(b, part...)
 }
 
-// recordReader reads a record from front to back. After an error it yields
-// zero values, so that callers check once.
+// recordReader reads a record from front to back. Its error stays, and what it yields then
+// is worth nothing but harms nothing, so callers check once, at the end.
 type recordReader struct {
 	rest []byte
 	err  error
@@ -219,11 +234,13 @@ func (r *recordReader) part() []byte {
 		r.err = errShortRecord
 		return nil
 	}
-	part := r.rest[:size:size]
+	part := r.rest[:size:size] // whoever appends to it does not write over what comes next
 	r.rest = r.rest[size:]
 	return part
 }
 
+// skip leaves a number behind. size is what encoding/binary says that it took: zero if the
+// record ends within it, less if it does not fit into 64 bits.
 func (r *recordReader) skip(size int) bool {
 	if size <= 0 {
 		r.err = errShortRecord

@@ -17,7 +17,8 @@ import (
 // A session may be kept in its cookie alone. Its claims are those of its tokens, so both
 // records are built from the tokens and little else.
 
-// Sealer writes sessions into the values of cookies, and reads them.
+// Sealer writes sessions into the values of cookies, and reads them. It is immutable. How a
+// value is split among cookies is for package engine.
 type Sealer struct {
 	seal *secret.CookieSealer
 	book *packed.Book
@@ -31,8 +32,8 @@ func NewSealer(keys secret.Keys, binding string, book *packed.Book) *Sealer {
 // Carried is the session that a cookie carries.
 type Carried struct {
 	ID   ID
-	Hot  Hot
-	Cold Cold
+	Hot  Hot  // with views into what was opened
+	Cold Cold // with one refresh token at most
 	// OldKey tells that it was sealed with a key that only opens now.
 	OldKey bool
 }
@@ -41,7 +42,15 @@ type Carried struct {
 func (Carried) Format(f fmt.State, _ rune) { secret.Hide(f, "session") }
 
 // Seal is the value that carries a session. Of several refresh tokens it takes the
-// likeliest.
+// likeliest. What is sealed is
+//
+//	32 bytes of the session's ID
+//	the serial as a uvarint, seven moments as varints
+//	the nonce and what userInfo added, each with its length
+//	the access, the ID and the refresh token, packed
+//
+// Subject, claims and Renewable follow from these. What is spent, further candidates and
+// tokens that wait for keys are left out.
 func (s *Sealer) Seal(id ID, hot Hot, cold Cold) string {
 	random, ok := secret.RandomOf(id[:])
 	if !ok {
@@ -72,6 +81,7 @@ func (s *Sealer) Open(value []byte) (c Carried, err error) {
 	if len(plain) < randomSize {
 		return c, errShortRecord
 	}
+	// An ID has one spelling, so this is the one that it was sealed with.
 	base64.RawURLEncoding.Encode(c.ID[:], plain[:randomSize])
 	r := recordReader{rest: plain[randomSize:]}
 	c.Hot.Serial = r.number()
@@ -92,7 +102,8 @@ func (s *Sealer) Open(value []byte) (c Carried, err error) {
 }
 
 // readClaims takes the hot record's claims from the tokens. They were verified
-// before they were sealed.
+// before they were sealed, so the signature is not verified again. The claims are made as
+// at the login: see [claims.OfUser].
 func (c *Carried) readClaims(userInfo []byte) error {
 	payload, user := claimsIn(c.Cold.Access), claimsIn(c.Cold.ID)
 	if payload == nil || user == nil {
@@ -111,7 +122,7 @@ func (c *Carried) readClaims(userInfo []byte) error {
 	return nil
 }
 
-// claimsIn are the claims of a JWT, or nil.
+// claimsIn are the claims of a JWT, or nil. Nothing is verified.
 func claimsIn(token secret.Text) []byte {
 	parts := strings.Split(token.Reveal(), ".")
 	if len(parts) != 3 {
@@ -126,7 +137,8 @@ func claimsIn(token secret.Text) []byte {
 
 // Adopt takes a session from a request's cookie if it is newer: the one here may have
 // been renewed since that cookie was set, and the one in the cookie may have been
-// renewed by another instance.
+// renewed by another instance. The caller has checked that it has not ended here. No
+// tombstone is looked for: other instances leave none in this process's memory.
 func (s *Store) Adopt(c Carried, now time.Time) error {
 	if c.Hot.until.Passed(now) || c.Hot.IdleUntil.Passed(now) {
 		return ErrNoSession
@@ -144,11 +156,11 @@ func (s *Store) Adopt(c Carried, now time.Time) error {
 	switch {
 	case fault.IsUnknown(err):
 		return err
-	case err != nil:
+	case err != nil: // nothing of it is here, or not any more
 		_, err = s.write(handle, c.Hot, &c.Cold)
 		return err
 	case cold.Refresh.Knows(c.Cold.Refresh.First()):
-		return nil
+		return nil // our newest cookie, an older one, or one without a refresh token
 	}
 	// Another instance has renewed the same cookie. Of two children of one refresh
 	// token, the last one is valid, and the next renewal tries both.

@@ -25,9 +25,9 @@ import (
 // records and the key that they are sealed with. It says nothing about
 // whether they exist.
 type Handle struct {
-	HotKey [len(HotPrefix) + len(secret.Name{})]byte
+	HotKey [len(HotPrefix) + len(secret.Name{})]byte // HotPrefix, then the name
 	ID     ID
-	Key    secret.Key
+	Key    secret.Key // of the newest of the app's keys
 }
 
 // Format prints no secret.
@@ -52,6 +52,7 @@ func (h *Handle) Hot() string { return unsafe.String(&h.HotKey[0], len(h.HotKey)
 // about the cookie.
 func (h *Handle) Name() string { return h.Hot()[len(HotPrefix):] }
 
+// cold names the record of the tokens. Few requests need it, so it is put together anew.
 func (h *Handle) cold() string { return coldPrefix + h.Name() }
 
 // tomb stands for a while where a session was ended.
@@ -60,6 +61,9 @@ func (h *Handle) tomb() string { return tombPrefix + h.Name() }
 // Lease stands while an instance renews the tokens.
 func (h *Handle) Lease() string { return "cognito_lease_" + h.Name() }
 
+// tombstoneLife is longer than any write that began before the end may take: a flight has a
+// minute. It also bounds for how long an old record that somebody puts back is refused by
+// instances that did not see the session end.
 const tombstoneLife = 10 * time.Minute
 
 // NewHandle derives a handle, or reports that the value cannot be an id of
@@ -82,7 +86,7 @@ func NewHandle(id []byte, from *secret.Deriver) (*Handle, bool) {
 // one piece, since with many sessions none of it is in the processor's cache.
 type Session struct {
 	CalmUntil moment // before this nothing is due
-	digest    uint64 // of the hot record's bytes in the storage
+	digest    uint64 // of the hot record's bytes in the storage; 0 if it is not from there
 	Handle
 	Identity Identity
 	user     claims.Set
@@ -94,7 +98,8 @@ type Session struct {
 	Renewable bool
 	oldKey    bool // its records are sealed with an older one of the app's keys
 	userInfo  claims.Text
-	// Unsaved is set while the session's newest tokens exist only here.
+	// Unsaved is set while the session's newest tokens exist only here. Whoever wants a raw
+	// token takes it from there: the cold record in the storage is older.
 	Unsaved *Cold
 }
 
@@ -115,7 +120,8 @@ func (s *Session) Until() time.Time { return s.until.Time() }
 // Ends is when the session ends unless it is used before.
 func (s *Session) Ends() time.Time { return min(s.IdleUntil, s.until).Time() }
 
-// Observer is told what an operator should know of sessions.
+// Observer is told what an operator should know of sessions. It may be called under the
+// lock of a user's index, which waits for it then.
 type Observer interface {
 	Tampered(cause error)     // a record did not open
 	NotProlonged(cause error) // the idle deadline of a session in use did not move
@@ -126,13 +132,13 @@ type Store struct {
 	observer   Observer
 	tasks      *tasks.Group
 	Storage    *storage.Store
-	rings      *secret.Deriver
-	alone      bool
+	rings      *secret.Deriver // for the two records and their names
+	alone      bool            // nobody else writes to the storage; see checkEnded
 	users      *secret.Deriver // for indexes and marks
 	indexing   indexLocks
 	now        func() time.Time
-	idle       time.Duration
-	total      time.Duration
+	idle       time.Duration // for how long a session lasts without use
+	total      time.Duration // and at most, since the login
 	Recent     *cache.Cache[ID, Session]
 	dictionary *claims.Dictionary
 	seed       maphash.Seed
@@ -141,7 +147,7 @@ type Store struct {
 	cookieSessions bool
 	maxSessions    int // of a user, or 0
 
-	adopting [64]sync.Mutex // by session
+	adopting [64]sync.Mutex // by session, held while Adopt reads and writes
 	touching sync.Map       // names of sessions whose idle deadline is being moved
 }
 
@@ -164,6 +170,8 @@ func New(s Settings, store *storage.Store, background *tasks.Group, observer Obs
 	return &Store{
 		observer: observer, tasks: background, Storage: store,
 		rings: secret.NewDeriver(s.Keys, "session", s.Binding), users: secret.NewDeriver(s.Keys, "user", s.Binding),
+		// Sessions in cookies have their records in a storage of this process's own, which
+		// no other instance sees.
 		alone: s.Alone || s.CookieSessions, cookieSessions: s.CookieSessions, maxSessions: s.MaxSessions, now: s.Now,
 		idle: s.IdleTimeout, total: s.AbsoluteTimeout, Recent: cache.New[ID, Session](cache.Limit), dictionary: s.Dictionary, seed: maphash.MakeSeed(),
 	}
@@ -217,7 +225,8 @@ func (s *Store) readAnew(id []byte, now time.Time) (*Session, error) {
 	return s.opened(handle, nil, sealed, now)
 }
 
-// remember keeps what a record holds for the session's next requests.
+// remember keeps what a record holds for the session's next requests. If the cache has no
+// room for it, it serves this request alone.
 func (s *Store) remember(handle *Handle, digest uint64, record Hot, oldKey bool) *Session {
 	entry := &cache.Entry[ID, Session]{Key: handle.ID}
 	s.fill(&entry.Value, handle, record)
@@ -226,14 +235,16 @@ func (s *Store) remember(handle *Handle, digest uint64, record Hot, oldKey bool)
 	return &entry.Value
 }
 
-// FromMemory makes a session of a record that need not be in the storage.
+// FromMemory makes a session of a record that need not be in the storage. It is not
+// remembered: the session's next request reads the storage.
 func (s *Store) FromMemory(handle *Handle, record Hot) *Session {
 	opened := &Session{}
 	s.fill(opened, handle, record)
 	return opened
 }
 
-// fill makes opened the session of a record.
+// fill makes opened the session of a record. opened must be where it stays: its identity
+// points into it.
 func (s *Store) fill(opened *Session, handle *Handle, record Hot) {
 	opened.CalmUntil, opened.Moments = record.first(), record.Moments
 	opened.Handle = *handle
@@ -243,7 +254,8 @@ func (s *Store) fill(opened *Session, handle *Handle, record Hot) {
 	opened.Identity = Identity{Session: opened, Cookie: true, User: &opened.user, Payload: &opened.payload}
 }
 
-// ReadCold opens the cold record. The errors are those of Read.
+// ReadCold opens the cold record. The errors are those of Read. ErrUnopened among them says
+// that another instance may be able to open it, so nothing of the session may be revoked.
 func (s *Store) ReadCold(handle *Handle) (Cold, error) {
 	sealed, err := s.Storage.Get(handle.cold())
 	if err != nil {
@@ -267,7 +279,9 @@ func (s *Store) ReadCold(handle *Handle) (Cold, error) {
 	return cold, nil
 }
 
-// Fresh reads both records as the storage has them, past what is remembered.
+// Fresh reads both records as the storage has them, past what is remembered. The hot one
+// comes first: a writer stores the cold one first, so the tokens are never older than the
+// claims that were read.
 func (s *Store) Fresh(handle *Handle) (*Session, Cold, error) {
 	sealed, err := s.Storage.Get(handle.Hot())
 	if err != nil {

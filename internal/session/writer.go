@@ -34,25 +34,30 @@ func (s *Store) begin(record Hot, cold Cold) (*Session, error) {
 	}
 	opened, err := s.write(handle, record, &cold)
 	if err != nil {
-		s.drop(handle)
+		s.drop(handle) // the cold record may be there, or come late
 		return nil, err
 	}
 	return opened, nil
 }
 
-// Slide moves the idle deadline.
+// Slide moves the idle deadline. The next request that moves it comes after a tenth of the
+// idle timeout: a session in use is not written at every request.
 func (s *Store) Slide(record *Hot, now time.Time) {
 	record.Used, record.IdleUntil = MomentOf(now), MomentOf(now.Add(s.idle))
 	record.TouchAfter = MomentOf(now.Add(s.idle / 10))
 }
 
-// write stores both records, or the hot one alone if cold is nil.
+// write stores both records, or the hot one alone if cold is nil. It looks for no tombstone:
+// Save does that, and sessions that begin or are adopted have none.
 func (s *Store) write(handle *Handle, record Hot, cold *Cold) (*Session, error) {
+	// The cold one first: if the hot one then fails, the new refresh token is safe, and the
+	// session goes on with its old claims.
 	if cold != nil {
 		if err := s.writeCold(handle, record, cold); err != nil {
 			return nil, err
 		}
 	}
+	// The name is sealed in: a record moved to another session's place does not open there.
 	sealed := handle.Key.Seal(handle.Hot(), record.encode(s.dictionary))
 	life := min(record.until, record.IdleUntil).Time().Sub(s.now())
 	if err := s.Storage.Set(handle.Hot(), sealed, life); err != nil {
@@ -71,12 +76,15 @@ const longestOutage = 24 * time.Hour
 // and cannot restore a refresh token that was replaced meanwhile.
 func (s *Store) writeCold(handle *Handle, record Hot, cold *Cold) error {
 	now := s.now()
+	// The tokens may have expired already: then the last request is now, at the earliest.
 	last := max(record.Expires, MomentOf(now)).Time()
 	life := Earlier(record.until.Time(), last.Add(s.idle+longestOutage)).Sub(now)
 	return s.Storage.Set(handle.cold(), handle.Key.Seal(handle.cold(), cold.encode()), life)
 }
 
-// Save is write for a session that somebody may be ending at the same time.
+// Save is write for a session that somebody may be ending at the same time. The error is
+// ErrNoSession if so, and nothing is left of the session then. After an error that is
+// ErrUnavailable both records may be stored: the caller sees to UndoLater.
 func (s *Store) Save(handle *Handle, record Hot, cold *Cold) (*Session, error) {
 	opened, err := s.write(handle, record, cold)
 	if err != nil {
@@ -100,7 +108,7 @@ func (s *Store) UndoIfEnded(handle *Handle) error { return s.ifEnded(handle, s.d
 func (s *Store) ifEnded(handle *Handle, remove func(*Handle)) error {
 	tombstone, err := s.Storage.Get(handle.tomb())
 	if err != nil {
-		return err
+		return err // whether it has ended is unknown, and so is whether to undo
 	}
 	if tombstone != nil {
 		s.seen.note(handle.Name(), ended)
@@ -120,7 +128,7 @@ func (s *Store) Touch(opened *Session, now time.Time) {
 	if _, busy := s.touching.LoadOrStore(opened.Name(), true); busy {
 		return
 	}
-	done := true
+	done := true // false while a late write of this touch may still be on its way
 	defer func() {
 		if done {
 			s.touching.Delete(opened.Name())
@@ -132,6 +140,8 @@ func (s *Store) Touch(opened *Session, now time.Time) {
 		return
 	}
 	fresh, err := s.Read(opened.ID[:], now)
+	// A cold record read before a renewal holds a refresh token that is spent by now. It is
+	// sealed anew by the next request, which reads both again.
 	if err != nil || !fresh.TouchAfter.Passed(now) || (cold != nil && fresh.Serial != opened.Serial) {
 		return
 	}
@@ -165,7 +175,8 @@ func (s *Store) coldToSeal(opened *Session) (*Cold, error) {
 	return &cold, nil
 }
 
-// lateWrite is how long a write that got no answer in time may still be on its way.
+// lateWrite is how long a write that got no answer in time may still be on its way, counted
+// from when we stopped waiting for it, after storage.Timeout.
 const lateWrite = 5 * time.Second
 
 // UndoLater checks for a tombstone once a write that got no response in time must have
@@ -178,9 +189,9 @@ func (s *Store) UndoLater(handle *Handle, then func()) bool {
 		}
 		select {
 		case <-time.After(lateWrite):
-		case <-closing:
+		case <-closing: // better early than never
 		}
-		_ = s.UndoIfEnded(handle)
+		_ = s.UndoIfEnded(handle) // if the storage fails again, the record expires there
 	}) == nil
 }
 
@@ -188,13 +199,16 @@ func (s *Store) UndoLater(handle *Handle, then func()) bool {
 // refresh token after the next step has read the record will find the tombstone,
 // and revoke that token itself.
 func (s *Store) MarkEnded(handle *Handle) error {
+	// Here first: whatever the storage says, the session has ended in this process.
 	s.seen.note(handle.Name(), ended)
 	s.Recent.Forget(handle.ID)
 	return s.Storage.Set(handle.tomb(), sealedTombstone, tombstoneLife)
 }
 
 // EndListed ends a session of which only the name is known. Its refresh token cannot be
-// revoked, because only the visitor's cookie opens it.
+// revoked, because only the visitor's cookie opens it. All three calls are made, whatever
+// comes of them. Of several errors it returns the tombstone's: without a tombstone, a
+// renewal under way brings the session back.
 func (s *Store) EndListed(name string) error {
 	tomb := s.Storage.Set(tombPrefix+name, sealedTombstone, tombstoneLife)
 	s.seen.note(name, ended)
@@ -203,13 +217,15 @@ func (s *Store) EndListed(name string) error {
 	return cmp.Or(tomb, hot, cold)
 }
 
-// RemoveHot deletes the record that signs the visitor in.
+// RemoveHot deletes the record that signs the visitor in. The cold one stays for whoever
+// has yet to revoke the refresh token in it.
 func (s *Store) RemoveHot(handle *Handle) error {
 	s.Recent.Forget(handle.ID)
 	return s.Storage.Delete(handle.Hot())
 }
 
-// Remove deletes both records.
+// Remove deletes both records. The hot one goes first, since it signs the visitor in. The
+// error is that of the first deletion that failed.
 func (s *Store) Remove(handle *Handle) error {
 	s.Recent.Forget(handle.ID)
 	hot := s.Storage.Delete(handle.Hot())
