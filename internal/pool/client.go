@@ -18,6 +18,7 @@ import (
 const (
 	// CallTimeout bounds one call to Cognito, from dialing to the last byte.
 	CallTimeout = 5 * time.Second
+	// dialTimeout bounds the connection, and the TLS handshake once more.
 	dialTimeout = 2 * time.Second
 	// A connection that is silent for pingAfter is pinged, and closed if there is no
 	// response within pingTimeout.
@@ -59,6 +60,7 @@ const (
 )
 
 var (
+	// ErrNoAnswer leaves open whether Cognito has acted on the request.
 	ErrNoAnswer  = errors.New("no answer")
 	ErrTooLong   = errors.New("the response is too long")
 	errCallsFull = errors.New("too many calls to Cognito in flight")
@@ -76,9 +78,9 @@ type Client struct {
 // lane limits the concurrent calls of one kind. A caller that finds no place waits for
 // one.
 type lane struct {
-	places   chan struct{}
-	waiting  chan struct{}
-	patience time.Duration
+	places   chan struct{}   // one value for each call under way
+	waiting  chan struct{}   // one value for each caller without a place
+	patience time.Duration   // for how long one waits
 	closing  <-chan struct{} // nobody waits beyond that
 }
 
@@ -96,6 +98,7 @@ func (l *lane) take(ctx context.Context) (giveBack func(), err error) {
 		return giveBack, nil // even while closing: it was about to begin
 	default:
 	}
+	// A full queue refuses at once, so that the request is told to come again.
 	select {
 	case l.waiting <- struct{}{}:
 		defer func() { <-l.waiting }()
@@ -148,7 +151,7 @@ func NewClient(given *http.Client, closing <-chan struct{}) *Client {
 			TLSHandshakeTimeout: dialTimeout,
 			IdleConnTimeout:     20 * time.Second, // before the far end closes it under a request
 			MaxIdleConnsPerHost: 16,
-			ForceAttemptHTTP2:   true,
+			ForceAttemptHTTP2:   true, // net/http leaves it off where it is given a dialer
 			// A connection may die silently: a NAT forgets it, or a host is gone. We
 			// would not notice until TCP gives up, minutes later, and meanwhile every
 			// call would use it. Both timeouts together are shorter than a call's,
@@ -156,7 +159,7 @@ func NewClient(given *http.Client, closing <-chan struct{}) *Client {
 			HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		}}
 	}
-	client := *given
+	client := *given // a copy: the app's own follows redirects as before
 	// A redirect would carry the code, the verifier or the client secret to
 	// another host.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

@@ -26,7 +26,8 @@ func NewClock(now func() time.Time, operator *fault.Operator) *Clock {
 	return &Clock{now: now, operator: operator}
 }
 
-// Skew is how far Cognito's clock is ahead of the app's: 0 if it is not known to be.
+// Skew is how far Cognito's clock is ahead of the app's: 0 if it is not known to be. A nil
+// Clock knows nothing.
 func (c *Clock) Skew() time.Duration {
 	if c == nil {
 		return 0

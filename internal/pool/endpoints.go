@@ -38,7 +38,7 @@ func NewEndpoints(domain string) Endpoints {
 	}
 }
 
-// WithQuery puts parameters behind an address, encoded.
+// WithQuery puts parameters behind an address that has none, encoded.
 func WithQuery(address string, parameters url.Values) string {
 	return address + "?" + parameters.Encode()
 }

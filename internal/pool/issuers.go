@@ -12,7 +12,7 @@ import (
 // Region. All of them sign with the same keys. See
 // https://docs.aws.amazon.com/cognito/latest/developerguide/federation-endpoints.html
 
-// partition is a part of AWS with hosts of its own.
+// partition is a part of AWS with hosts of its own. A pool is replicated only within one.
 type partition struct {
 	name    string
 	regions *regexp.Regexp
@@ -20,7 +20,8 @@ type partition struct {
 }
 
 // partitions are those whose hosts are documented. Of the isolated ones they are
-// not: a pool there needs Issuer.
+// not: a pool there needs Issuer. The last pattern also fits the Regions of China, so it
+// comes last.
 var partitions = []partition{
 	{"aws-cn", regexp.MustCompile(`^cn-[a-z]+-\d+$`), "amazonaws.com.cn"},
 	{"aws-us-gov", regexp.MustCompile(`^us-gov-[a-z]+-\d+$`), "amazonaws.com"},
@@ -28,6 +29,8 @@ var partitions = []partition{
 	{"aws", regexp.MustCompile(`^[a-z]{2}-[a-z]+-\d+$`), "amazonaws.com"},
 }
 
+// partitionOf finds the partition of a Region by the form of its name, so that Regions that
+// AWS opens later are known, too.
 func partitionOf(region string) (partition, bool) {
 	for _, each := range partitions {
 		if each.regions.MatchString(region) {
@@ -71,8 +74,8 @@ func DefaultIssuers(poolID string) []string {
 // Issuers are those that tokens of a pool may name.
 type Issuers struct {
 	poolID string
-	exact  string // the one configured, or ""
-	own    []string
+	exact  string   // the one configured, or ""
+	own    []string // those accepted: exact alone, or else both forms in each Region
 }
 
 // First is what the pool is called towards others, or "" if that is not known.
@@ -96,7 +99,8 @@ func NewIssuers(poolID, exact string, regions []string) Issuers {
 	return i
 }
 
-// Has reports whether a token of this issuer counts. It is compared exactly.
+// Has reports whether a token of this issuer counts. It is compared exactly (RFC 7519
+// section 4.1.1). A token without an issuer never counts, even if none is known.
 func (i Issuers) Has(issuer string) bool { return issuer != "" && slices.Contains(i.own, issuer) }
 
 // String names them for the log.
@@ -117,7 +121,8 @@ func (i Issuers) KeyAddresses() []string {
 	return addresses
 }
 
-// AnotherPool is the id of the pool in an issuer of Amazon's, if it is not this one.
+// AnotherPool is the id of the pool in an issuer of Amazon's, if it is not this one. It says
+// nothing of test pools, whose issuers have any form.
 func (i Issuers) AnotherPool(issuer string) (id string, is bool) {
 	parts := issuerOfAmazon.FindStringSubmatch(issuer)
 	if parts == nil || parts[4] == i.poolID {
@@ -137,6 +142,8 @@ func (i Issuers) Missing(issuer string) (line string, could bool) {
 	if parts == nil || parts[4] != i.poolID {
 		return "", false
 	}
+	// The pattern also fits hosts such as amazonaws.evil.example. The operator is told to
+	// accept what passes here, so it must be an issuer that this pool can have.
 	region, fips := parts[3], parts[2] != ""
 	own, known := RegionOf(i.poolID)
 	switch {

@@ -69,6 +69,8 @@ func (t *TokenEndpoint) Renew(ctx context.Context, refresh secret.Text) (Grant, 
 	})
 }
 
+// request posts to the token endpoint. Its errors are those at ErrInvalidGrant; of those,
+// ErrNoAnswer leaves open whether the code or the refresh token is spent.
 func (t *TokenEndpoint) request(ctx context.Context, form url.Values) (Grant, error) {
 	status, header, body, err := t.post(ctx, t.At.Token, form)
 	if err != nil {
@@ -82,6 +84,7 @@ func (t *TokenEndpoint) request(ctx context.Context, form url.Values) (Grant, er
 // 6749 section 2.3.1 asks for. One fixed style: probing for another would
 // spend the code or the refresh token twice.
 func (t *TokenEndpoint) post(ctx context.Context, address string, form url.Values) (int, http.Header, []byte, error) {
+	// A client with a secret is named in the Authorization header alone.
 	if t.ClientSecret == "" {
 		form.Set("client_id", t.ClientID)
 	}
@@ -102,7 +105,9 @@ func (t *TokenEndpoint) post(ctx context.Context, address string, form url.Value
 	return status, header, body, err
 }
 
-// ReadGrant judges an answer of the token endpoint.
+// ReadGrant judges an answer of the token endpoint. Only an error that Cognito itself can
+// have written counts as its word. All else is an outage, so that a broken proxy signs
+// nobody out.
 func ReadGrant(status int, contentType string, body []byte) (Grant, error) {
 	if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {
 		// A firewall or a proxy has answered, not Cognito.
@@ -120,6 +125,7 @@ func ReadGrant(status int, contentType string, body []byte) (Grant, error) {
 		return Grant{}, fault.Unavailable(fmt.Errorf("token endpoint: HTTP status %d, and the JSON cannot be read", status))
 	}
 	switch {
+	// Too many requests are an outage, whatever error is named with them.
 	case status >= 400 && status < 500 && status != http.StatusTooManyRequests && answer.Error != "":
 		return Grant{}, grantError(fault.NewProviderError(answer.Error, answer.Description))
 	case status != http.StatusOK || answer.Error != "":
@@ -147,7 +153,8 @@ func grantError(reported *fault.ProviderError) error {
 	return fault.Because(fault.ErrMisconfigured, "token endpoint: %w; %s", reported, remedy)
 }
 
-// FetchUserInfo reads the claims that the access token gives access to.
+// FetchUserInfo reads the claims that the access token gives access to. It shares the lane
+// of code exchanges, since both are steps of a login. The caller compares the subject.
 func (t *TokenEndpoint) FetchUserInfo(ctx context.Context, access secret.Text) ([]byte, error) {
 	giveBack, err := t.Client.exchanges.take(ctx)
 	if err != nil {

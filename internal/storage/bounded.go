@@ -22,7 +22,8 @@ type item struct {
 	expires time.Time
 }
 
-// NewBounded keeps so many records at least, and twice as many at most.
+// NewBounded keeps so many records at least, and twice as many at most. A record whose
+// time is over still takes its place, until it is forgotten in its turn.
 func NewBounded(limit int, now func() time.Time) *Bounded {
 	return &Bounded{now: now, items: cache.NewRecent[item](limit)}
 }

@@ -34,7 +34,9 @@ const (
 )
 
 var (
+	// errStorageSlow leaves open whether a write has taken effect, or still will.
 	errStorageSlow = errors.New("no response in time")
+	// errStorageBusy means that the driver was not called at all.
 	errStorageBusy = errors.New("too many calls are waiting for a response")
 )
 
@@ -50,6 +52,7 @@ type Driver interface {
 	Get(key string) ([]byte, error)
 	// Set stores a value for so long.
 	Set(key string, value []byte, ttl time.Duration) error
+	// Delete may fail for a key that is not there, as some drivers do.
 	Delete(key string) error
 }
 
@@ -65,12 +68,12 @@ type contextStorage interface {
 // anybody out.
 type Store struct {
 	driver     Driver
-	cancelable contextStorage // nil if the driver has no such methods
-	inProcess  bool           // no call can hang
-	copies     bool           // what it hands out is the caller's own
-	places     [stripes]chan struct{}
-	seed       maphash.Seed
-	window     atomic.Pointer[window]
+	cancelable contextStorage         // nil if the driver has no such methods
+	inProcess  bool                   // no call can hang
+	copies     bool                   // what it hands out is the caller's own
+	places     [stripes]chan struct{} // of calls under way, by stripe
+	seed       maphash.Seed           // of stripes
+	window     atomic.Pointer[window] // nil before the first call
 }
 
 // window is a deadline for all calls that begin within windowLength. A context
@@ -83,7 +86,8 @@ type window struct {
 
 const windowLength = 100 * time.Millisecond
 
-// deadline is a context that ends between Timeout and a windowLength later.
+// deadline is a context that ends between Timeout and a windowLength later. If two calls
+// open a window at the same time, both are good, and one of them is kept.
 func (s *Store) deadline() context.Context {
 	now := time.Now()
 	if w := s.window.Load(); w != nil && now.Before(w.closes) {
@@ -95,7 +99,9 @@ func (s *Store) deadline() context.Context {
 	return w.ctx
 }
 
-// New puts deadlines on a driver.
+// New puts deadlines on a driver. The two storages in this process's memory do without:
+// they cannot hang, and every request would pay for a goroutine. Of these, only Fiber's
+// returns copies.
 func New(driver Driver) *Store {
 	s := &Store{driver: driver, seed: maphash.MakeSeed()}
 	for i := range s.places {
@@ -151,7 +157,8 @@ func (s *Store) Get(key string) ([]byte, error) {
 
 // Room is memory that a record that was just read may be decrypted into, or none: the
 // record's own memory if the driver is known to return copies. Other drivers return the
-// bytes that they keep.
+// bytes that they keep: whoever decrypted into those would spoil the record. The room
+// begins behind version and nonce, where the sealed text stands, as GCM needs it.
 func (s *Store) Room(sealed []byte) []byte {
 	if s.copies && len(sealed) > secret.SealedStart {
 		return sealed[secret.SealedStart:secret.SealedStart]
@@ -159,10 +166,12 @@ func (s *Store) Room(sealed []byte) []byte {
 	return nil
 }
 
-// Set stores value for at least ttl. The driver may keep the slice.
+// Set stores value for at least ttl. The driver may keep the slice. After an error the
+// value may be stored nevertheless, and even later: see IsSlow.
 func (s *Store) Set(key string, value []byte, ttl time.Duration) error {
 	// Redis counts whole milliseconds and memory whole seconds, cutting off
 	// the rest; records carry their own exact deadlines.
+	// Rounded up, so that no record lapses before its own deadline.
 	ttl = max(shortestTTL, (ttl + time.Second - 1).Truncate(time.Second))
 	if s.inProcess {
 		return storageError("set", s.driver.Set(key, value, ttl))
@@ -180,7 +189,7 @@ func (s *Store) Set(key string, value []byte, ttl time.Duration) error {
 func (s *Store) Delete(key string) error {
 	err := s.delete(key)
 	if err == nil || IsSlow(err) {
-		return err
+		return err // a Get would have to wait as long again
 	}
 	// Some drivers return their own error if there is nothing to delete. It is
 	// enough that there is nothing.
@@ -208,7 +217,8 @@ type storeAnswer struct {
 	err   error
 }
 
-// bounded runs work in a goroutine and waits little longer than Timeout.
+// bounded runs work in a goroutine and waits little longer than Timeout. When nobody waits
+// any more, the work goes on, and keeps its place until the driver returns.
 // Drivers with a context get one, but are not trusted to heed it: go-redis
 // does not, unless its ContextTimeoutEnabled is set.
 func (s *Store) bounded(key string, work func(context.Context) ([]byte, error)) ([]byte, error) {
@@ -216,6 +226,8 @@ func (s *Store) bounded(key string, work func(context.Context) ([]byte, error)) 
 	// The seed keeps visitors from choosing cookies that share a stripe.
 	hash := maphash.String(s.seed, key)
 	first := hash % stripes
+	// The other stripe is 1 to 511 further on, by the other half of the hash: never the same
+	// one, and keys that share their first stripe seldom share both.
 	places, other := s.places[first], s.places[(first+1+hash>>32%(stripes-1))%stripes]
 	select {
 	case places <- struct{}{}:
@@ -224,7 +236,7 @@ func (s *Store) bounded(key string, work func(context.Context) ([]byte, error)) 
 	case <-ctx.Done():
 		return nil, errStorageBusy // every place is held by a call that has not come back
 	}
-	done := make(chan storeAnswer, 1)
+	done := make(chan storeAnswer, 1) // so that an answer nobody waits for holds no goroutine
 	go func() {
 		defer func() { <-places }()
 		value, err := recovered(ctx, work)
@@ -252,6 +264,8 @@ func recovered(ctx context.Context, work func(context.Context) ([]byte, error)) 
 	return work(ctx)
 }
 
+// storageError makes an outage of every error of a driver: none of them says that there is
+// no record.
 func storageError(call string, err error) error {
 	if err == nil {
 		return nil

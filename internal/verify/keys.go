@@ -43,16 +43,16 @@ type Keys struct {
 	// addresses of the same keys, the likeliest first. The last one that answered
 	// comes before all.
 	addresses []string
-	answered  atomic.Int64
+	answered  atomic.Int64 // its index; 0 before any has answered
 	now       func() time.Time
 
-	current atomic.Pointer[Snapshot]
+	current atomic.Pointer[Snapshot] // nil until keys were read once
 
 	mu      sync.Mutex // guards what follows
 	flight  *keyFlight // the fetch under way, or nil
 	allowed int        // fetches that unknown kids may still force
 	filled  time.Time  // when allowed was last refilled
-	waiting int
+	waiting int        // for the flight, at most keysWaiters
 }
 
 var _ jwkset.Storage = (*Keys)(nil)
@@ -60,7 +60,7 @@ var _ jwkset.Storage = (*Keys)(nil)
 // Snapshot is never changed: a fetch puts a new one in its place, so a key
 // that the pool withdrew is gone.
 type Snapshot struct {
-	keys    map[string]jwkset.JWK
+	keys    map[string]jwkset.JWK // by kid, and never empty
 	fetched time.Time
 }
 
@@ -68,7 +68,7 @@ type Snapshot struct {
 // started it.
 type keyFlight struct {
 	done chan struct{}
-	err  error
+	err  error // final once done is closed
 }
 
 // NewKeys are the keys that are published, the same ones, at each of these addresses.
@@ -89,9 +89,13 @@ func (s *Keys) KeyRead(ctx context.Context, kid string) (jwkset.JWK, error) {
 		}
 	}
 	err := s.fetch(ctx)
+	// Even after an error: another request's fetch may just have brought the key.
 	if key, ok := s.lookUp(kid); ok {
 		return key, nil
 	}
+	// While there are keys, a fetch that the rate limit refuses means that there is no such
+	// key: a flood of forged kids is refused, not answered as an outage. Any other failure
+	// says nothing about the token.
 	if err != nil && (s.current.Load() == nil || !errors.Is(err, errFetchedLately)) {
 		return jwkset.JWK{}, s.outOfReach(err)
 	}
@@ -127,6 +131,7 @@ func (s *Keys) outOfReach(err error) error {
 	}
 }
 
+// lookUp finds a key among those that were read last.
 func (s *Keys) lookUp(kid string) (jwkset.JWK, bool) {
 	snapshot := s.current.Load()
 	if snapshot == nil {
@@ -146,6 +151,7 @@ func (s *Keys) fetch(ctx context.Context) error {
 	s.mu.Lock()
 	flight := s.flight
 	if flight == nil {
+		// Joining a fetch takes no turn: only fetches cost Cognito something.
 		if !s.takeTurn() {
 			s.mu.Unlock()
 			return errFetchedLately
@@ -200,18 +206,19 @@ func (s *Keys) takeTurn() bool {
 		return false
 	}
 	if s.allowed == keysBurst {
-		s.filled = now
+		s.filled = now // a full bucket gains nothing, so its time begins now
 	}
 	s.allowed--
 	return true
 }
 
-// start begins a fetch that no request can cancel. The caller holds mu.
+// start begins a fetch that no request can cancel. The caller holds mu. If the fetch cannot
+// begin, because the app is closing or busy, the flight is over at once.
 func (s *Keys) start() *keyFlight {
 	flight := &keyFlight{done: make(chan struct{})}
 	s.flight = flight
 	started := s.tasks.Within(pool.BackgroundTimeout, "reading the key set", func(ctx context.Context) {
-		err := errKeysPanicked
+		err := errKeysPanicked // stays if reading panics, so that nobody waits in vain
 		defer func() { s.land(flight, err) }()
 		var keys map[string]jwkset.JWK
 		if keys, err = s.read(ctx); err == nil {
@@ -226,6 +233,7 @@ func (s *Keys) start() *keyFlight {
 	return flight
 }
 
+// land ends a fetch and releases those who wait. The keys, if any, are in place by then.
 func (s *Keys) land(flight *keyFlight, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -234,5 +242,6 @@ func (s *Keys) land(flight *keyFlight, err error) {
 	close(flight.done)
 }
 
-// Loaded is the key set as it was last read, or nil.
+// Loaded is the key set as it was last read, or nil. Whoever remembers a verified token
+// compares it later by pointer: another key set may lack the token's key.
 func (s *Keys) Loaded() *Snapshot { return s.current.Load() }

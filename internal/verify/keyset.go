@@ -22,8 +22,8 @@ var errNoPool = errors.New("no such user pool")
 
 // keyAnswer is what came from one address.
 type keyAnswer struct {
-	from int
-	keys map[string]jwkset.JWK
+	from int                   // index of the address
+	keys map[string]jwkset.JWK // nil after an error
 	err  error
 }
 
@@ -38,10 +38,12 @@ func (s *Keys) read(ctx context.Context) (map[string]jwkset.JWK, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // those that are slower
 	order := s.order()
-	answers := make(chan keyAnswer, len(order))
+	answers := make(chan keyAnswer, len(order)) // so that those that come too late hold no goroutine
 	var failed error
+	// Each round asks one more address, after a head start or a failure of those before.
+	// When as many are over as there are, all have failed.
 	for asked, over := 0, 0; over < len(order); {
-		var headStart <-chan time.Time
+		var headStart <-chan time.Time // nil waits for ever: nobody is left to ask
 		if asked < len(order) {
 			s.ask(ctx, order[asked], answers)
 			asked++
@@ -72,7 +74,8 @@ func worse(failed error, next keyAnswer) error {
 	return failed
 }
 
-// order is that in which addresses are asked.
+// order is that in which addresses are asked: the last one that answered, and then the
+// rest as they were given.
 func (s *Keys) order() []int {
 	first := int(s.answered.Load())
 	order := []int{first}
@@ -96,6 +99,8 @@ func (s *Keys) ask(ctx context.Context, from int, answers chan<- keyAnswer) {
 	}
 }
 
+// readFrom reads the keys at one address. Only a status that Cognito has for a pool that
+// does not exist is errNoPool; everything else may pass.
 func (s *Keys) readFrom(ctx context.Context, address string) (map[string]jwkset.JWK, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -115,7 +120,8 @@ func (s *Keys) readFrom(ctx context.Context, address string) (map[string]jwkset.
 
 // usableKeys picks the RSA signing keys out of a JWK Set (RFC 7517 section 5
 // says to ignore what one does not understand). A set without one is broken,
-// and must not replace good keys.
+// and must not replace good keys. Of two keys with one kid the first counts, so that a
+// second one cannot push it aside.
 func usableKeys(document []byte) (map[string]jwkset.JWK, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -154,6 +160,8 @@ func usableKey(raw []byte) (jwkset.JWK, bool) {
 	if marshal.KTY != jwkset.KtyRSA || !signs || !rs256 || marshal.KID == "" || private != "" || len(marshal.OTH) > 0 {
 		return jwkset.JWK{}, false
 	}
+	// Rebuilt from the few members that were judged: certificates and whatever else the set
+	// says of the key are dropped. Use and algorithm are ours to say, even if it does not.
 	public := jwkset.JWKMarshal{KTY: marshal.KTY, KID: marshal.KID, ALG: jwkset.AlgRS256, USE: jwkset.UseSig, N: marshal.N, E: marshal.E}
 	key, err := jwkset.NewJWKFromMarshal(public, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
 	if err != nil {

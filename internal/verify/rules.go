@@ -12,12 +12,14 @@ import (
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
-// A Rule is one reason to refuse a token.
+// A Rule is one reason to refuse a token. It sees only tokens that the pool has signed. Its
+// error matches one of verify.go's.
 type Rule func(v *Verifier, t *Token) error
 
-// Every token of the pool keeps these.
+// commonRules are kept by every token of the pool. Which broken one is reported, judge says.
 var commonRules = []Rule{ruleIssuer, ruleSubject, ruleExpiry, ruleIssuedAt, ruleNotBefore}
 
+// ruleIssuer compares exactly: see [pool.Issuers.Has].
 func ruleIssuer(v *Verifier, t *Token) error {
 	issuer := t.Text("iss")
 	if v.issuers.Has(issuer) {
@@ -48,6 +50,8 @@ type operatorsTurn struct {
 func (o *operatorsTurn) Error() string   { return o.err.Error() }
 func (o *operatorsTurn) Unwrap() []error { return []error{o.err, fault.ErrTold} }
 
+// ruleSubject requires a subject, which everything here names users by. A machine client's
+// token has one, too: the client.
 func ruleSubject(_ *Verifier, t *Token) error {
 	if t.Text("sub") == "" {
 		return ErrTokenSubject
@@ -55,6 +59,8 @@ func ruleSubject(_ *Verifier, t *Token) error {
 	return nil
 }
 
+// ruleExpiry refuses a token when the leeway ends, and not only after that (RFC 7519 section
+// 4.1.4: "on or after").
 func ruleExpiry(v *Verifier, t *Token) error {
 	expires, ok := t.Moment("exp")
 	if !ok {
@@ -67,6 +73,8 @@ func ruleExpiry(v *Verifier, t *Token) error {
 	return nil
 }
 
+// ruleIssuedAt requires the time of issue, as OpenID Connect Core section 2 does. Whether
+// it is right matters at logins alone; see NotFromFuture.
 func ruleIssuedAt(_ *Verifier, t *Token) error {
 	if _, ok := t.Moment("iat"); !ok {
 		return ErrTokenIssuedAt
@@ -91,7 +99,7 @@ func (v *Verifier) orClock(err error, rightByCognito bool) error {
 	if !rightByCognito {
 		return err
 	}
-	return &operatorsTurn{name: "clock", err: err}
+	return &operatorsTurn{name: "clock", err: err} // pool.Clock has told them
 }
 
 func ruleNotBefore(v *Verifier, t *Token) error {
@@ -104,6 +112,8 @@ func ruleNotBefore(v *Verifier, t *Token) error {
 	return nil
 }
 
+// ruleUse keeps ID tokens and access tokens apart, which the keys of one set verify. An ID
+// token says who somebody is, and must open no API.
 func ruleUse(want string) Rule {
 	return func(_ *Verifier, t *Token) error {
 		if t.Text("token_use") != want {
@@ -114,7 +124,8 @@ func ruleUse(want string) Rule {
 }
 
 // ruleAudience requires this client as the only audience: if a token has other
-// audiences too, one of them may have obtained it.
+// audiences too, one of them may have obtained it. azp, if it is there, names the client that
+// the token was issued to (OpenID Connect Core section 3.1.3.7).
 func ruleAudience(v *Verifier, t *Token) error {
 	if t.audience() != v.clientID {
 		return fmt.Errorf("%w: aud is not ClientID", ErrTokenAudience)
@@ -145,6 +156,8 @@ func ruleClient(v *Verifier, t *Token) error {
 // Nonce binds an ID token to the login that asked for it.
 func Nonce(want secret.Text) Rule {
 	return func(_ *Verifier, t *Token) error {
+		// A token without a nonce is refused even if none was expected: two empty texts are
+		// equal.
 		got := t.Text("nonce")
 		if got == "" || subtle.ConstantTimeCompare([]byte(got), []byte(want.Reveal())) != 1 {
 			return ErrTokenNonce
@@ -153,7 +166,8 @@ func Nonce(want secret.Text) Rule {
 	}
 }
 
-// SameSubject ties a token to the one it came with or replaces.
+// SameSubject ties a token to the one it came with or replaces. Otherwise, whoever can swap
+// one of two tokens would mix the claims of two users (OpenID Connect Core section 12.2).
 func SameSubject(want string) Rule {
 	return func(_ *Verifier, t *Token) error {
 		if t.Text("sub") != want {
@@ -164,7 +178,9 @@ func SameSubject(want string) Rule {
 }
 
 // AccessTokenHash checks at_hash if it is there (OpenID Connect Core
-// section 3.1.3.8): real pools send it, though it is undocumented.
+// section 3.1.3.8): real pools send it, though it is undocumented. It is half of the hash
+// that RS256 uses, and ties two tokens together: another access token of the same user, put
+// in the place of the one that was issued with this ID token, has another hash.
 func AccessTokenHash(access secret.Text) Rule {
 	return func(_ *Verifier, t *Token) error {
 		hash, set := t.claims["at_hash"]
@@ -182,7 +198,8 @@ func AccessTokenHash(access secret.Text) Rule {
 // quoted shows a stranger's text in a log, short and on one line.
 func quoted(s string) string { return fmt.Sprintf("%q", s[:min(len(s), 100)]) }
 
-// NonceIfPresent is Nonce for renewals, where the claim may be gone.
+// NonceIfPresent is Nonce for renewals, where the claim may be gone (OpenID Connect Core
+// section 12.2).
 func NonceIfPresent(want secret.Text) Rule {
 	return func(v *Verifier, t *Token) error {
 		if _, set := t.claims["nonce"]; !set {
@@ -212,6 +229,7 @@ func bearerRules(s Settings) []Rule {
 	return rules
 }
 
+// ruleClientAmong names the client that it refuses, so that the log says what to set.
 func ruleClientAmong(clients []string) Rule {
 	return func(_ *Verifier, t *Token) error {
 		if !slices.Contains(clients, t.Text("client_id")) {

@@ -53,8 +53,8 @@ const (
 // Token is a JWT whose signature has been verified.
 type Token struct {
 	Raw     secret.Text
-	Payload []byte // the claims' JSON as it was signed
-	claims  jwt.MapClaims
+	Payload []byte        // the claims' JSON as it was signed
+	claims  jwt.MapClaims // the same, parsed; shared with ClaimSet, so never changed
 }
 
 // Format prints no secret.
@@ -80,7 +80,7 @@ type Verifier struct {
 	clock    *pool.Clock
 	operator *fault.Operator
 	parser   *jwt.Parser
-	keys     keyfunc.Keyfunc
+	keys     keyfunc.Keyfunc // finds a key by the kid of a token's header, in Keys
 
 	bearerRules []Rule
 }
@@ -94,12 +94,15 @@ func New(s Settings, keys *Keys) (*Verifier, error) {
 	return &Verifier{
 		issuers: s.Issuers, clientID: s.ClientID, now: s.Now, clock: s.Clock, operator: s.Operator, keys: k, bearerRules: bearerRules(s),
 		// The algorithm is ours to choose, never the header's (RFC 8725
-		// section 3.1). Claims are judged by the rules below.
+		// section 3.1): a header that says HS256 would have the public key taken for a shared
+		// secret. Strict decoding refuses other spellings of one token, whose last characters
+		// have bits that say nothing. Claims are judged by the rules below.
 		parser: jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding()),
 	}, nil
 }
 
-// IDToken verifies an ID token. Further rules may say more of it.
+// IDToken verifies an ID token. Further rules may say more of it. The error is
+// ErrInvalidToken, ErrUnavailable if there are no keys, or ErrMisconfigured.
 func (v *Verifier) IDToken(ctx context.Context, raw secret.Text, further ...Rule) (*Token, error) {
 	t, err := v.verify(ctx, "ID token", raw, slices.Concat(commonRules, []Rule{ruleUse("id"), ruleAudience}, further))
 	if errors.Is(err, ErrTokenKey) {
@@ -127,7 +130,8 @@ func (v *Verifier) ofAnotherPool(raw secret.Text, refused error) error {
 	return fault.Because(fault.ErrMisconfigured, "%w: %w", fault.ErrTold, fault.Of(fault.From(refused)).Cause)
 }
 
-// AccessToken verifies an access token.
+// AccessToken verifies an access token that came from the token endpoint, so it must be of
+// this client. Its errors are those of IDToken.
 func (v *Verifier) AccessToken(ctx context.Context, raw secret.Text, further ...Rule) (*Token, error) {
 	return v.verify(ctx, "access token", raw, slices.Concat(commonRules, []Rule{ruleUse("access"), ruleClient}, further))
 }
@@ -142,7 +146,10 @@ func (v *Verifier) BearerToken(ctx context.Context, raw secret.Text) (*Token, er
 	return t, err
 }
 
+// verify gives each refusal the reason that says who has to act: the sender, nobody (an
+// outage), or the operator, who is told once.
 func (v *Verifier) verify(ctx context.Context, kind string, raw secret.Text, rules []Rule) (*Token, error) {
+	// The signature first: an operator is told nothing that a forger has made up.
 	t, err := v.signed(ctx, raw)
 	if err == nil {
 		err = v.judge(t, rules)
@@ -152,7 +159,7 @@ func (v *Verifier) verify(ctx context.Context, kind string, raw secret.Text, rul
 	case err == nil:
 		return t, nil
 	case errors.Is(err, fault.ErrUnavailable):
-		return nil, err
+		return nil, err // no keys: nothing is known of the token
 	case errors.As(err, &theirs):
 		if theirs.text != "" {
 			v.operator.Tell(theirs.name, theirs.text, theirs.with...)
@@ -195,10 +202,11 @@ func (v *Verifier) signed(ctx context.Context, raw secret.Text) (*Token, error) 
 		// 4.1.11).
 		return nil, ErrTokenMalformed
 	}
+	// The bytes that were signed: written anew, long numbers would lose digits.
 	_, rest, _ := strings.Cut(text, ".")
 	segment, _, _ := strings.Cut(rest, ".")
 	payload, err := v.parser.DecodeSegment(segment)
-	if err != nil || parsed.Claims == nil || len(claims) == 0 {
+	if err != nil || parsed.Claims == nil || len(claims) == 0 { // "null" and "{}" are no claims
 		return nil, ErrTokenMalformed
 	}
 	return &Token{Raw: raw, Payload: payload, claims: claims}, nil
@@ -216,6 +224,7 @@ func onlyTokenCharacters(text string) bool {
 	return true
 }
 
+// tokenCharacters is a table because it is asked for each character of each token.
 var tokenCharacters = func() (allowed [256]bool) {
 	for c := range len(allowed) {
 		allowed[c] = 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.'
@@ -224,7 +233,8 @@ var tokenCharacters = func() (allowed [256]bool) {
 }()
 
 // signatureError classifies the errors of the JWT library. Their texts quote the token,
-// so they are dropped.
+// so they are dropped. Errors of ours come first: the library wraps what Keys returned, and
+// an outage must not be taken for a missing key.
 func signatureError(parsed *jwt.Token, err error) error {
 	var outage *fault.Error
 	var theirs *operatorsTurn
@@ -243,7 +253,8 @@ func signatureError(parsed *jwt.Token, err error) error {
 	return ErrTokenSignature
 }
 
-// ClaimSet shares the claims as they were parsed. Nobody changes them.
+// ClaimSet shares the claims as they were parsed, so that they need not be parsed again.
+// Nobody changes them.
 func (t *Token) ClaimSet() *claims.Set {
 	return claims.New(claims.Text{Bytes: t.Payload}, t.Text("sub"), t.claims)
 }
@@ -254,7 +265,8 @@ func (t *Token) Text(name string) string {
 	return value
 }
 
-// Moment reads a NumericDate (RFC 7519 section 2). A string is none.
+// Moment reads a NumericDate (RFC 7519 section 2). A string is none, and neither is a number
+// so large that Go would not say what integer it becomes.
 func (t *Token) Moment(name string) (time.Time, bool) {
 	seconds, ok := t.claims[name].(float64)
 	if !ok || math.IsNaN(seconds) || math.Abs(seconds) > 1<<40 {
