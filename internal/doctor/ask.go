@@ -13,7 +13,8 @@ import (
 	"github.com/bar-tech/cognito/internal/pool"
 )
 
-// answer is what the pool says, without following where it leads.
+// answer is what the pool says, without following where it leads. Either err is set, or the
+// first fields are.
 type answer struct {
 	status   int
 	header   http.Header
@@ -29,6 +30,7 @@ const longestBody = 256 << 10
 // time, and each asks one thing after another.
 func send(app App, request *http.Request) answer {
 	status, header, body, err := app.Client.Do(request, longestBody)
+	// Of a page that is too long, the beginning is enough.
 	if err != nil && !errors.Is(err, pool.ErrTooLong) {
 		return answer{err: err}
 	}
@@ -48,7 +50,7 @@ func get(ctx context.Context, app App, address string) answer {
 	return send(app, request)
 }
 
-// askDomain asks whether anybody is there at all.
+// askDomain asks whether anybody is there at all. Any answer will do, also a refusal.
 func askDomain(ctx context.Context, app App) []Finding {
 	if got := get(ctx, app, app.Endpoints.Authorize); got.err != nil {
 		return []Finding{domainUnreachable(app.Endpoints.Origin, got.err)}
@@ -56,6 +58,7 @@ func askDomain(ctx context.Context, app App) []Finding {
 	return nil
 }
 
+// authorize is the address at which a login of the app begins, with a prompt or without.
 func (app App) authorize(prompt string) string {
 	parameters := url.Values{
 		"response_type": {"code"}, "client_id": {app.ClientID}, "redirect_uri": {app.RedirectURI}, "scope": {strings.Join(app.Scopes, " ")},
@@ -83,7 +86,8 @@ func askAuthorize(ctx context.Context, app App) []Finding {
 	return judgePage(app, get(ctx, app, app.loginPage()))
 }
 
-// loginPage is the page that a visitor would see.
+// loginPage is the page that a visitor would see. authorize leads there with the same
+// parameters, in a redirect that the client does not follow.
 func (app App) loginPage() string {
 	return strings.Replace(app.authorize(""), app.Endpoints.Authorize, app.Endpoints.Origin+"/login", 1)
 }
@@ -101,13 +105,17 @@ func askLogout(ctx context.Context, app App) []Finding {
 
 // askToken redeems a code that nobody was given: what comes back is of the client and
 // not of the code. If the client is refused it is asked once more the other way round, to
-// tell a wrong secret from one too many.
+// tell a wrong secret from one too many. The secret goes to the domain in app: whoever asks
+// about a domain that they have only been told leaves it out.
 func askToken(ctx context.Context, app App) []Finding {
 	got := redeem(ctx, app, app.ClientSecret.Reveal())
 	found := judgeToken(app, got, func() answer { return redeem(ctx, app, "") })
 	return append(found, judgeClock(app, got)...)
 }
 
+// redeem sends a code that looks like one of Cognito's, and a verifier of the shortest length
+// that is allowed (RFC 7636 section 4.1), so that nothing is wrong but the code itself. With
+// an empty secret it asks as a public client.
 func redeem(ctx context.Context, app App, secret string) answer {
 	form := url.Values{
 		"grant_type": {"authorization_code"}, "code": {"00000000-0000-0000-0000-000000000000"},
@@ -124,9 +132,12 @@ func redeem(ctx context.Context, app App, secret string) answer {
 	return send(app, request)
 }
 
-// askIssuer reads what the pool calls itself, and its keys.
+// askIssuer reads what the pool calls itself, and its keys, at the first address that has
+// them: it is normal that the others do not respond.
 func askIssuer(ctx context.Context, app App) []Finding {
 	var failed error
+	// The discovery document stands beside the keys, below the issuer (OpenID Connect
+	// Discovery section 4).
 	for _, keys := range app.Issuers.KeyAddresses() {
 		home := strings.TrimSuffix(keys, "/.well-known/jwks.json")
 		got := get(ctx, app, home+"/.well-known/openid-configuration")
@@ -146,7 +157,7 @@ func askIssuer(ctx context.Context, app App) []Finding {
 	return []Finding{issuerUnreachable(app, failed)}
 }
 
-// member reads one text of a JSON object.
+// member reads one text of a JSON object, or "" from anything else, such as a page.
 func member(body, name string) string {
 	var object map[string]any
 	if json.Unmarshal([]byte(body), &object) != nil {

@@ -19,7 +19,7 @@ import (
 
 // Finding is one thing that is wrong, or may be.
 type Finding struct {
-	Code    string // a stable word, such as "callback_not_registered"
+	Code    string // a stable word, such as "callback_not_registered"; once in an answer
 	Breaks  bool   // logins, sessions or sign-outs fail because of it
 	Field   string // the setting concerned, or ""
 	Value   string // what it is; never a secret
@@ -44,7 +44,7 @@ type App struct {
 	Now          func() time.Time
 }
 
-// timeout bounds all questions together: they are asked at once.
+// timeout bounds all questions together: they are asked at once, after the first.
 const timeout = 8 * time.Second
 
 // Question asks one thing. It finds nothing if all is well, or if another question tells.
@@ -61,7 +61,7 @@ func Ask(ctx context.Context, app App, more ...Question) []Finding {
 	answers := make([][]Finding, len(questions))
 	var all sync.WaitGroup
 	for i, ask := range questions {
-		all.Go(func() {
+		all.Go(func() { // each writes to its own place of answers
 			// An app's transport or storage that panics must not end the app's process.
 			defer func() {
 				if p := recover(); p != nil {
@@ -76,7 +76,8 @@ func Ask(ctx context.Context, app App, more ...Question) []Finding {
 }
 
 // sorted puts first what breaks something. Of findings with one code it keeps the first,
-// and of a client that does not exist nothing else that follows from that.
+// since two questions may find the same, and of a client that does not exist nothing else
+// that follows from that.
 func sorted(found []Finding) []Finding {
 	slices.SortStableFunc(found, func(a, b Finding) int {
 		switch {

@@ -15,7 +15,9 @@ import (
 )
 
 // What the answers mean. See the developer guide's pages "Authorize endpoint", "Logout
-// endpoint" and "Token endpoint", and the reports that are named beside them.
+// endpoint" and "Token endpoint", and FACTS.md of package userpool, which says what is
+// documented. Errors that Cognito shows on a page of its own (/error) concern the client or
+// a URL that is not registered: it tells those to no callback.
 
 // The codes of findings.
 const (
@@ -50,14 +52,18 @@ func cause(err error) error {
 	return errors.New(strings.TrimPrefix(err.Error(), pool.ErrNoAnswer.Error()+": "))
 }
 
-// judgeAuthorize returns nil if a login can begin.
+// judgeAuthorize returns nil if a login can begin. Errors that come to the callback show that
+// client and callback are right (RFC 6749 section 4.1.2.1).
 func judgeAuthorize(app App, got answer) []Finding {
 	if got.err != nil {
 		return []Finding{domainUnreachable(app.Endpoints.Origin, got.err)}
 	}
+	// Cognito answers every request for a login with a redirect. Without one, a firewall has
+	// answered, or nothing of Cognito's is there.
 	if got.location == nil {
 		return []Finding{loginRefused(app, fmt.Sprintf("the authorization endpoint responds with status %d", got.status))}
 	}
+	// With the question mark: "/callback2" begins like "/callback", too.
 	if strings.HasPrefix(got.location.String(), app.RedirectURI+"?") {
 		return judgeErrorCode(app, got.location.Query().Get("error"))
 	}
@@ -77,7 +83,8 @@ func judgeAuthorize(app App, got answer) []Finding {
 // ignoredByClassic are parameters that the classic hosted UI does not know.
 var ignoredByClassic = []string{"acr_values", "lang", "max_age", "prompt"}
 
-// judgeClassic is for a domain that still has the classic hosted UI.
+// judgeClassic is for a domain that still has the classic hosted UI. A login works there, so
+// what it finds breaks nothing.
 func judgeClassic(app App) []Finding {
 	var ignored []string
 	for _, name := range ignoredByClassic {
@@ -91,6 +98,7 @@ func judgeClassic(app App) []Finding {
 	return []Finding{{codeIgnored, false, "LoginParameters", strings.Join(ignored, " "), "the domain has the classic hosted UI, which ignores them", "choose managed login on the pool's \"Domain\" page, or leave them out of LoginParameters"}}
 }
 
+// judgeErrorCode is for an error that came to the callback.
 func judgeErrorCode(app App, code string) []Finding {
 	switch code {
 	case "login_required":
@@ -111,7 +119,7 @@ func loginRefused(app App, what string) Finding {
 	return Finding{codeLoginRefused, true, "ClientID", app.ClientID, what, "open /login in a browser, and read Cognito's message there"}
 }
 
-// judgePage looks at the sign-in page.
+// judgePage looks at the sign-in page, by its text and not by its status.
 func judgePage(app App, got answer) []Finding {
 	text := strings.ToLower(got.body)
 	switch {
@@ -123,6 +131,8 @@ func judgePage(app App, got answer) []Finding {
 	return nil
 }
 
+// judgeLogout finds the sign-out URL accepted if the pool redirects to it. If it is not
+// registered, the pool leads to its error page, or to its login page as if there were none.
 func judgeLogout(app App, got answer) []Finding {
 	switch {
 	case got.err != nil || got.location == nil:
@@ -137,6 +147,8 @@ func judgeLogout(app App, got answer) []Finding {
 	return nil
 }
 
+// judgeToken judges the client by the error about a code that does not exist: the client is
+// checked before the code. without asks once more as a public client, only if needed.
 func judgeToken(app App, got answer, without func() answer) []Finding {
 	if got.err != nil {
 		return []Finding{{codeTokenEndpoint, true, "UserPoolDomain", app.Endpoints.Origin, fmt.Sprintf("the token endpoint cannot be reached: %v", cause(got.err)), "allow the app's host to reach it"}}
@@ -150,6 +162,7 @@ func judgeToken(app App, got answer, without func() answer) []Finding {
 		if app.ClientSecret == "" {
 			return []Finding{{codeSecretMissing, true, "ClientSecret", "", "the app client has a secret, but ClientSecret is not set", `copy the secret from the app client's page, or use a public client`}}
 		}
+		// Without a secret the client was accepted, and something else was wrong.
 		if code := member(without().body, "error"); code != "" && code != "invalid_client" {
 			return []Finding{{codeSecretSuperfluous, true, "ClientSecret", secret.Redacted, "the app client has no secret", "leave ClientSecret out"}}
 		}
@@ -159,6 +172,7 @@ func judgeToken(app App, got answer, without func() answer) []Finding {
 	}
 }
 
+// judgeClock compares clocks by an answer to a POST, which no cache has kept; see pool.Clock.
 func judgeClock(app App, got answer) []Finding {
 	sent, err := http.ParseTime(got.header.Get("Date"))
 	if got.err != nil || err != nil {
@@ -171,6 +185,8 @@ func judgeClock(app App, got answer) []Finding {
 	return []Finding{{codeClock, true, "Now", skew.String(), "this machine's clock differs from Cognito's, so valid tokens look as if they had expired or were not valid yet", "set the machine's clock (NTP)"}}
 }
 
+// issuerUnreachable is for a pool whose issuer does not respond at any address. A test pool
+// whose Issuer is missing is told so: its ID is right, and AWS's console would not help.
 func issuerUnreachable(app App, err error) Finding {
 	own := app.Endpoints.Origin + "/" + app.PoolID
 	if strings.HasPrefix(own, "http://") && !app.Issuers.Has(own) { // only a test pool speaks without TLS
@@ -179,6 +195,8 @@ func issuerUnreachable(app App, err error) Finding {
 	return Finding{codeIssuerUnreachable, true, "UserPoolID", app.PoolID, fmt.Sprintf("no pool with this ID was found at the address of its keys: %v", err), `copy the User pool ID from the pool's "Overview" page, and allow the app's host to reach that address`}
 }
 
+// judgeDiscovery compares the issuer in the discovery document (OpenID Connect Discovery
+// section 4.3) with those that tokens may name.
 func judgeDiscovery(app App, got answer) []Finding {
 	if issuer := member(got.body, "issuer"); !app.Issuers.Has(issuer) {
 		return []Finding{{codeIssuer, true, "Issuer", app.Issuers.String(), fmt.Sprintf("the pool's tokens name %q", issuer), "leave Issuer out, or set it to the issuer that the tokens name; for a replicated pool, add the Region to Regions"}}
@@ -196,6 +214,7 @@ func judgeDomain(app App, got answer) []Finding {
 	}
 	found := Finding{codeAnotherDomain, true, "UserPoolDomain", app.Endpoints.Origin, fmt.Sprintf("the pool with the ID %s names another domain, %q", app.PoolID, named.Host),
 		`copy the domain from the "Domain" page of the same pool as UserPoolID`}
+	// A pool may have one domain of each kind, and names only one.
 	if isPrefixDomain(named) != isPrefixDomain(own) {
 		found.Breaks = false
 		found.Remedy += "; if the pool has both a prefix domain and a custom domain, this is as it should be"
@@ -214,10 +233,13 @@ func isSameHost(a, b *url.URL) bool {
 	return plain(a) == plain(b)
 }
 
+// isPrefixDomain tells the domains that AWS gives to pools from custom ones.
 func isPrefixDomain(u *url.URL) bool {
 	return strings.Contains(strings.ToLower(u.Hostname()), ".amazoncognito.")
 }
 
+// judgeKeys is content with one key that may verify tokens. Which keys are accepted is for
+// package verify; here the question is whether the address is right and can be reached.
 func judgeKeys(app App, address string, got answer) []Finding {
 	var set struct {
 		Keys []struct{ Kty, Kid, Use, N string }

@@ -28,19 +28,20 @@ func (h head) endless() bool {
 	return h.hijacked || strings.HasPrefix(strings.ToLower(h.header.Get("Content-Type")), "text/event-stream")
 }
 
-// answer is what the proxy writes to, in its own goroutine. It does not touch fasthttp's
-// memory: the handler takes the head, and fasthttp reads the body as it sends it, so
-// that a slow visitor slows the upstream down. (fasthttpadaptor would hold back what
-// comes before the first flush, and end a response that was cut off as if it were
-// complete.)
+// answer is what the proxy writes to, in its own goroutine. It begins once, with a status,
+// with another protocol, or with an error in place of both, and then has a body, a
+// connection, or nothing. It does not touch fasthttp's memory: the handler takes the head,
+// and fasthttp reads the body as it sends it, so that a slow visitor slows the upstream
+// down. (fasthttpadaptor would hold back what comes before the first flush, and end a
+// response that was cut off as if it were complete.)
 type answer struct {
-	header http.Header
-	begun  bool
-	head   chan head
-	conn   chan net.Conn
+	header http.Header   // the proxy's; the handler gets a copy in the head
+	begun  bool          // only the proxy's goroutine looks at it
+	head   chan head     // exactly one, for which there is room: the proxy need not wait
+	conn   chan net.Conn // the visitor's, after a head that says hijacked
 	reader *io.PipeReader
 	writer *io.PipeWriter
-	over   chan struct{}
+	over   chan struct{} // closed by finish
 }
 
 func newAnswer() *answer {
@@ -49,6 +50,7 @@ func newAnswer() *answer {
 	return a
 }
 
+// begin sends the head. Only the first one counts, as with net/http.
 func (a *answer) begin(h head) {
 	if !a.begun {
 		a.begun = true
@@ -78,7 +80,8 @@ func (a *answer) Flush() { a.WriteHeader(http.StatusOK) }
 // fail says that there will be no answer.
 func (a *answer) fail(err error) { a.begin(head{err: err}) }
 
-// Hijack hands out the visitor's connection, once fasthttp has let it go.
+// Hijack hands out the visitor's connection, once fasthttp has let it go, which it does when
+// the handlers have returned.
 func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if a.begun {
 		return nil, nil, http.ErrHijacked
@@ -96,12 +99,14 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 func (a *answer) finish(panicked any, logger *slog.Logger) {
 	switch {
 	case panicked == nil:
-		a.fail(errors.New("no response was written"))
+		a.fail(errors.New("no response was written")) // unless one was
 		a.writer.Close()
 	default:
 		if panicked != http.ErrAbortHandler { //nolint:errorlint // it is compared as net/http does
 			logger.Error("cognito: the proxy panicked", "panic", fmt.Sprint(panicked))
 		}
+		// fasthttp closes the connection after a body that ends with an error, so the visitor
+		// sees that the answer is not whole.
 		a.fail(errors.New("the response was cut off"))
 		a.writer.CloseWithError(io.ErrUnexpectedEOF)
 	}
@@ -111,13 +116,13 @@ func (a *answer) finish(panicked any, logger *slog.Logger) {
 // giveAnswer makes the answer fasthttp's, which sends it when the handlers are through.
 func (f *flight) giveAnswer(ctx *fasthttp.RequestCtx, h head) {
 	response := &ctx.Response
-	length := -1
+	length := -1 // not known: the body is sent in chunks
 	f.leaveConnection(ctx)
 	response.SetStatusCode(h.status)
 	for name, values := range h.header {
 		value := strings.Join(values, ", ") // as RFC 9110 section 5.3 allows for all but Set-Cookie
 		switch noted := string(response.Header.Peek(name)); {
-		case name == "Content-Length":
+		case name == "Content-Length": // SetBodyStream writes it
 			if n, err := strconv.Atoi(value); err == nil && n >= 0 {
 				length = n
 			}
@@ -128,9 +133,10 @@ func (f *flight) giveAnswer(ctx *fasthttp.RequestCtx, h head) {
 		}
 	}
 	if h.status == http.StatusNoContent || h.status == http.StatusNotModified {
-		f.end()
+		f.end() // such an answer has no body that fasthttp would close
 		return
 	}
+	// An event stream may have nothing to say for long, and the page waits for its head.
 	response.ImmediateHeaderFlush = h.endless()
 	response.SetBodyStream(&stream{f.answer.reader, f}, length)
 }
@@ -139,11 +145,12 @@ func (f *flight) giveAnswer(ctx *fasthttp.RequestCtx, h head) {
 // unread: it must not be taken for the next one.
 func (f *flight) leaveConnection(ctx *fasthttp.RequestCtx) {
 	switch {
-	case f.unread == nil:
+	case f.unread == nil: // fasthttp has read all of it, before the handlers
 	case f.body.wholly():
 		f.unread = nil // nobody waits for the client, and its next request must not fail
 		_ = ctx.Request.CloseBodyStream()
 	default:
+		// Request smuggling: another site's form could have a request of its own in its body.
 		ctx.SetConnectionClose()
 	}
 }
@@ -163,14 +170,17 @@ func (s *stream) Close() error {
 // giveConnection makes the visitor's connection the proxy's, which writes the answer
 // itself, until it is through with it.
 func (f *flight) giveConnection(ctx *fasthttp.RequestCtx) {
-	ctx.HijackSetNoResponse(true)
+	ctx.HijackSetNoResponse(true) // or fasthttp would write a 200 first
 	ctx.Hijack(func(raw net.Conn) {
 		conn := lendConn(raw)
+		// The proxy may have stopped waiting for the connection before it is there.
 		select {
 		case f.answer.conn <- conn:
 			<-f.done
 		case <-f.done:
 		}
+		// Taken back in any case: fasthttp closes the connection when this returns, and may
+		// use the memory behind it again.
 		conn.withdraw()
 		f.end()
 	})

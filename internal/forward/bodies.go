@@ -17,13 +17,14 @@ import (
 // when the answer is long complete. fasthttp uses the same memory for the next request,
 // so what was lent is taken back.
 type lent struct {
-	mu   sync.Mutex
+	mu   sync.Mutex // held during a read, so it may be held for long
 	from io.Reader
-	over bool
-	left int64 // of the body, or -1
+	over bool  // it was taken back
+	left int64 // of the body, or -1 if its length is not known
 	read bool  // to its end
 }
 
+// Read ends at the body's length, even if more can be read: that is the next request.
 func (l *lent) Read(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -43,11 +44,12 @@ func (l *lent) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close leaves the body to fasthttp.
+// Close leaves the body to fasthttp. net/http closes it as soon as it gives up the call.
 func (l *lent) Close() error { return nil }
 
 // withdraw waits until nobody reads any more, after making a read that waits for the
-// client return.
+// client return. unblock is nil where no read can wait. It spoils the connection for
+// further reads, so it is left out if nobody is reading.
 func (l *lent) withdraw(unblock func()) {
 	if !l.mu.TryLock() {
 		if unblock != nil {
@@ -67,6 +69,7 @@ func requestOf(ctx *fasthttp.RequestCtx, address *url.URL) (*http.Request, *lent
 	for name, value := range ctx.Request.Header.All() {
 		header.Add(string(name), string(value))
 	}
+	// Host and Content-Length go, too: net/http has fields of its own for these.
 	clean(header, privateToUs, privatePrefixes, nil)
 	if !strings.EqualFold(header.Get("Upgrade"), "websocket") {
 		header.Del("Upgrade") // with HTTP/2 in the clear (h2c), the visitor would have the upstream's whole connection
@@ -75,15 +78,18 @@ func requestOf(ctx *fasthttp.RequestCtx, address *url.URL) (*http.Request, *lent
 		Method: string(ctx.Method()), URL: address, Host: address.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
 	}
+	// With StreamRequestBody the body is still on the connection, or some of it.
 	if stream := ctx.RequestBodyStream(); stream != nil {
+		// fasthttp says -1 for a body in chunks, and -2 for one without any length.
 		r.ContentLength = int64(max(ctx.Request.Header.ContentLength(), -1))
 		body := &lent{from: stream, left: r.ContentLength, read: r.ContentLength == 0}
 		if !body.read {
 			r.Body = body
 		}
-		connection := ctx.Conn()
+		connection := ctx.Conn() // now: ctx is another request's when unblock is called
 		return r, body, func() { _ = connection.SetReadDeadline(time.Unix(1, 0)) }
 	}
+	// fasthttp has read it, in memory that it uses again: it is lent, too.
 	whole := ctx.Request.Body()
 	body := &lent{from: bytes.NewReader(whole), left: int64(len(whole)), read: len(whole) == 0}
 	if len(whole) > 0 {
@@ -92,7 +98,7 @@ func requestOf(ctx *fasthttp.RequestCtx, address *url.URL) (*http.Request, *lent
 	return r, body, nil
 }
 
-// wholly reports whether the body has been read to its end.
+// wholly reports whether the body has been read to its end. It never waits.
 func (l *lent) wholly() bool {
 	if !l.mu.TryLock() {
 		return false // somebody waits for more of it
@@ -101,14 +107,16 @@ func (l *lent) wholly() bool {
 	return l.read
 }
 
-// lentConn is a connection of fasthttp's in the hands of net/http.
+// lentConn is a connection of fasthttp's in the hands of net/http, which may read and write
+// at the same time, and may go on when the other side has ended.
 type lentConn struct {
 	net.Conn
 	in      *lent
-	writing sync.Mutex
+	writing sync.Mutex // held during a write; guards over
 	over    bool
 }
 
+// lendConn lends a connection. A connection has no length.
 func lendConn(conn net.Conn) *lentConn {
 	return &lentConn{Conn: conn, in: &lent{from: conn, left: -1}}
 }
@@ -127,6 +135,8 @@ func (c *lentConn) Write(p []byte) (int, error) {
 // Close leaves the connection to fasthttp.
 func (c *lentConn) Close() error { return nil }
 
+// withdraw takes the connection back. It waits for a read and a write under way, which the
+// deadline ends.
 func (c *lentConn) withdraw() {
 	_ = c.SetDeadline(time.Unix(1, 0)) // whoever reads or writes returns
 	c.in.withdraw(nil)

@@ -21,10 +21,10 @@ import (
 // Bounds of a call. An answer may take as long as it likes once it has begun, as
 // events do.
 const (
-	dialTimeout   = 10 * time.Second
+	dialTimeout   = 10 * time.Second // for TLS, too, and for fasthttp to hand a connection over
 	headerTimeout = 60 * time.Second
 	maxHeader     = 64 << 10
-	idlePerHost   = 64
+	idlePerHost   = 64              // nearly all calls go to one host, and net/http keeps two
 	lookEvery     = 2 * time.Second // after the session behind an answer without an end
 )
 
@@ -38,6 +38,7 @@ var (
 // NewTransport makes the connections that the forwards of one middleware share.
 func NewTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	// HTTP/2 has to be asked for: net/http leaves it off where it is given a dialer.
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, ForceAttemptHTTP2: true,
 		TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: headerTimeout, IdleConnTimeout: 90 * time.Second,
@@ -56,14 +57,15 @@ type Proxy struct {
 // New makes a proxy for a target.
 func New(target Target, transport http.RoundTripper, logger *slog.Logger) *Proxy {
 	return &Proxy{target: target, logger: logger, proxy: &httputil.ReverseProxy{
+		// Flushed at once (-1), so that an event arrives when it happens.
 		Transport: transport, FlushInterval: -1, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		Rewrite: func(r *httputil.ProxyRequest) {
-			// Only now: a client that lists Authorization in Connection would have
-			// it removed as one connection's.
+			// Only now, after the proxy has removed what belongs to one connection: a client
+			// that lists Authorization in Connection would have it removed, too.
 			r.Out.Header.Set("Authorization", "Bearer "+callOf(r.In).Token.Reveal())
 		},
 		ModifyResponse: func(res *http.Response) error {
-			cleanAnswer(res.Header)
+			cleanAnswer(res.Header) // also of a 101, before the connection is handed over
 			if location := res.Header.Get("Location"); location != "" {
 				res.Header.Set("Location", target.public(location, res.Request.URL, callOf(res.Request).Prefix))
 			}
@@ -89,7 +91,9 @@ func callOf(r *http.Request) Call {
 }
 
 // Serve forwards a request and answers it, unless it returns an error: then nothing
-// was answered. The call must own its strings.
+// was answered. The call must own its strings: the proxy may use them when fasthttp has
+// overwritten the request. Serve returns when the answer begins, and its body is sent
+// after the handlers; see flight.
 func (p *Proxy) Serve(ctx *fasthttp.RequestCtx, call Call) error {
 	switch string(ctx.Method()) {
 	case http.MethodTrace, http.MethodConnect: // TRACE would send the token back to a script
@@ -100,7 +104,7 @@ func (p *Proxy) Serve(ctx *fasthttp.RequestCtx, call Call) error {
 		return err
 	}
 	flight := p.begin(ctx, address, call)
-	head := <-flight.answer.head
+	head := <-flight.answer.head // there always is one: finish sees to that
 	if head.err != nil {
 		flight.leaveConnection(ctx)
 		flight.end()
@@ -112,7 +116,7 @@ func (p *Proxy) Serve(ctx *fasthttp.RequestCtx, call Call) error {
 		flight.giveAnswer(ctx, head)
 	}
 	if head.endless() {
-		go flight.watch(call.Alive, ctx.Done())
+		go flight.watch(call.Alive, ctx.Done()) // Done tells of the server's end, not the request's
 	}
 	return nil
 }
@@ -120,7 +124,7 @@ func (p *Proxy) Serve(ctx *fasthttp.RequestCtx, call Call) error {
 // explain says for the log why there is no answer, and which one to give instead. The
 // cause holds no address, whose query may be secret.
 func (p *Proxy) explain(cause error) error {
-	err := ErrUnreachable
+	err := ErrUnreachable // also for an answer that was no HTTP, or whose head was too long
 	var timeout net.Error
 	if errors.As(cause, &timeout) && timeout.Timeout() {
 		err = ErrTooSlow
@@ -130,15 +134,22 @@ func (p *Proxy) explain(cause error) error {
 	return err
 }
 
-// flight is one request on its way.
+// flight is one request on its way. Two goroutines take part in it. The proxy's own runs
+// from begin until done is closed: it reads the request's body and writes to the answer.
+// fasthttp's runs the handler, and then reads the answer's body. What belongs to fasthttp,
+// the body and the connection, may be used for another request when fasthttp is through.
+// So end takes it back, and waits until the proxy has let go of it. A third goroutine,
+// watch, can only cancel.
 type flight struct {
 	cancel context.CancelFunc
 	answer *answer
-	body   *lent // the request's
-	unread func()
+	body   *lent         // the request's
+	unread func()        // makes a read that waits for the client return; nil if none can wait
 	done   chan struct{} // closed when the proxy is through
 }
 
+// begin sends a request on its way, in a goroutine of its own. Whoever begins a flight sees
+// to it that end is called.
 func (p *Proxy) begin(ctx *fasthttp.RequestCtx, address *url.URL, call Call) *flight {
 	// A context of its own: fasthttp's is another request's after the answer. With a
 	// server in it the proxy tells of an answer that breaks off.
@@ -154,7 +165,8 @@ func (p *Proxy) begin(ctx *fasthttp.RequestCtx, address *url.URL, call Call) *fl
 }
 
 // end stops whatever is still going on, and takes back what belongs to fasthttp. It
-// may be called again.
+// may be called again. The order matters: without cancel and a closed pipe, the proxy could
+// wait for the upstream or the visitor for ever, and end for the proxy.
 func (f *flight) end() {
 	f.cancel()
 	f.answer.reader.Close()
@@ -163,7 +175,7 @@ func (f *flight) end() {
 }
 
 // watch ends an answer that has no end by itself when the session has one, or the
-// server.
+// server. It only cancels: end is for the goroutine that fasthttp sends the answer in.
 func (f *flight) watch(alive func() error, closing <-chan struct{}) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()

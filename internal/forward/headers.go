@@ -9,7 +9,9 @@ import (
 // Headers of a request that are not forwarded. The upstream learns who the user is only
 // from the token, so everything else that may say so is removed: what proxies write, the
 // visitor could have written. Origin and the like say which page a browser's request
-// comes from, and the upstream's request no longer comes from a browser.
+// comes from, and the upstream's request no longer comes from a browser. Host, lengths and
+// Expect belong to the visitor's connection; the upstream's has its own. Names are in their
+// canonical form, in which clean compares.
 var (
 	privateToUs = []string{
 		"Authorization", "Cookie", "Cookie2", "Expect", "Host", "Content-Length", "Forwarded", "Via",
@@ -44,8 +46,8 @@ var (
 	powerfulEndings  = []string{"-Cache-Control"}
 )
 
-// clean removes headers. "X_Forwarded_User" is "X-Forwarded-User" to whatever speaks
-// CGI or WSGI.
+// clean removes headers, in whatever spelling. "X_Forwarded_User" is "X-Forwarded-User" to
+// whatever speaks CGI or WSGI.
 func clean(header http.Header, names, prefixes, endings []string) {
 	for name := range header {
 		plain := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
@@ -61,6 +63,7 @@ func clean(header http.Header, names, prefixes, endings []string) {
 func cleanAnswer(header http.Header) {
 	clean(header, powerfulHere, powerfulPrefixes, powerfulEndings)
 	if wanted := header.Values("Cache-Control"); len(wanted) > 0 {
+		// Several are one list (RFC 9110 section 5.3), and each directive counts.
 		header.Set("Cache-Control", private(strings.Join(wanted, ",")))
 	}
 	// An answer that a stranger has a part in must not become a script of ours.
@@ -69,7 +72,7 @@ func cleanAnswer(header http.Header) {
 
 // private is a Cache-Control for one user. To the upstream it was plain that no shared
 // cache keeps the answer, because its request had an Authorization (RFC 9111 section
-// 3.5); ours had a cookie.
+// 3.5); ours had a cookie. What only speaks to shared caches is left out with "public".
 func private(wanted string) string {
 	kept := []string{"private"}
 	for each := range strings.SplitSeq(wanted, ",") {

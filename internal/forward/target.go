@@ -29,16 +29,19 @@ func ParseTarget(address string) (Target, *Wrong) {
 	case u.Scheme == "http" && !isPrivate(u.Hostname()):
 		return Target{}, &Wrong{"must be https outside your own network: anyone who sees an access token in transit can use it",
 			"use https; http is accepted for loopback and private addresses, and for names that no public host has, such as api, api.internal, api.local or api.svc"}
+	// url.Parse forgets an empty fragment, so the address itself is searched.
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(address, "#"):
 		return Target{}, &Wrong{"must be an origin and an optional path, without user, query or fragment", "leave these out"}
 	case u.Path != "" && web.IsAmbiguous([]byte(u.EscapedPath())):
 		return Target{}, &Wrong{"must have a path that is the same as the path it resolves to", "remove empty segments, dot segments and unnecessary escapes"}
 	}
+	// A slash more or less at the end makes no difference: at puts one before the rest.
 	base := url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimRight(u.Path, "/"), RawPath: strings.TrimRight(u.RawPath, "/")}
 	return Target{base}, nil
 }
 
-// isPrivate reports whether a host is one that the public internet cannot have.
+// isPrivate reports whether a host is one that the public internet cannot have: a private
+// address, a name without a dot, or one below a domain that no public host has.
 func isPrivate(host string) bool {
 	if address, err := netip.ParseAddr(host); err == nil {
 		return address.IsLoopback() || address.IsPrivate()
@@ -70,6 +73,7 @@ func (t Target) at(rest, query string) (*url.URL, error) {
 		if web.IsAmbiguous([]byte("/"+rest)) || parameterDots.MatchString(rest) {
 			return nil, ErrPath
 		}
+		// Path and RawPath both: net/url sends the visitor's spelling only if they agree.
 		plain, err := url.PathUnescape(rest)
 		if err != nil {
 			return nil, ErrPath
@@ -97,6 +101,7 @@ func (t Target) public(location string, from *url.URL, prefix string) string {
 		return ""
 	}
 	rest, inside := strings.CutPrefix(to.EscapedPath(), t.base.EscapedPath()+"/")
+	// What at would refuse when the visitor follows it stays what it is, too.
 	if to.Scheme != t.base.Scheme || !strings.EqualFold(to.Host, t.base.Host) || !inside || prefix == "" || web.IsAmbiguous([]byte("/"+rest)) {
 		return to.String()
 	}

@@ -53,7 +53,8 @@ func weigh(accept, kind, subtype string) weight {
 	return best
 }
 
-// qualityOf reads q among parameters. Nonsense counts as not wanted.
+// qualityOf reads q among parameters (RFC 9110 section 12.4.2); without one it is 1. Nonsense
+// counts as not wanted.
 func qualityOf(parameters string) float64 {
 	for parameter := range strings.SplitSeq(parameters, ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(parameter), "=")

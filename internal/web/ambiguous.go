@@ -7,6 +7,7 @@ package web
 // "/admin" would not see "//admin", "/x/../admin" or "/%61dmin". Escapes of
 // anything else are the only way to write it, and pass. It runs on every request.
 func IsAmbiguous(path []byte) bool {
+	// "*" is for the server itself (RFC 9112 section 3.2.4), and no path.
 	if len(path) > 0 && path[0] != '/' && string(path) != "*" {
 		return true // a slash comes in front when it is resolved
 	}
@@ -55,6 +56,7 @@ func escapesPlain(rest []byte) bool {
 	}
 }
 
+// unhex is the value of a digit that isHex. A letter's low bits count from 1 in either case.
 func unhex(c byte) byte {
 	if c <= '9' {
 		return c - '0'

@@ -39,12 +39,16 @@ func Ask(method string, h Headers) Asking {
 // from Ask because every request is asked this, and few are asked more.
 func MayChange(method string, h Headers) bool { return !isSafe(method) || opensWebSocket(h) }
 
+// isSafe leaves out TRACE, which the RFC calls safe, too. No browser sends it, and like all
+// methods that are not known here it counts as a change.
 func isSafe(method string) bool {
 	return method == "GET" || method == "HEAD" || method == "OPTIONS"
 }
 
 var headerUpgrade = []byte("Upgrade")
 
+// opensWebSocket is asked at every request, so it looks the header up without putting its
+// name into canonical form. Upgrade may list several protocols, in any case.
 func opensWebSocket(h Headers) bool {
 	var upgrade []byte
 	if h.AnyCase {
@@ -80,9 +84,12 @@ func (a Asking) opensDocument() bool {
 	case a.Mode == "navigate":
 		return true
 	}
+	// Without Sec-Fetch-Mode, as from older browsers, Accept is all there is to go by.
 	return (a.Mode == "" || a.passedByWorker()) && PrefersHTML(a.Accept)
 }
 
+// passedByWorker reports whether a service worker may have passed a navigation on by fetch.
+// It may as well be a fetch of the page itself.
 func (a Asking) passedByWorker() bool {
 	return a.Mode == "same-origin" && (a.Dest == "" || a.Dest == "empty")
 }
@@ -122,6 +129,8 @@ func (a Asking) originPasses(trusted []string) bool {
 	case "":
 		return a.Site == "" || a.Site == "none" || a.Site == "same-origin"
 	case "null":
+		// A page that sends no referrer has this Origin, even for forms of its own. So has a
+		// sandboxed frame of anybody's, but not with this Site.
 		return a.Site == "same-origin"
 	}
 	return slices.Contains(trusted, a.Origin)
@@ -141,6 +150,8 @@ func (a Asking) refererPasses(trusted []string) bool {
 	return a.refererIsOf(trusted)
 }
 
+// refererIsOf compares origins, and not how addresses begin: https://app.example.evil would
+// begin like https://app.example.
 func (a Asking) refererIsOf(trusted []string) bool {
 	u, err := url.Parse(a.Referer)
 	return err == nil && u.Host != "" && slices.Contains(trusted, OriginOf(u))
@@ -177,7 +188,7 @@ func (a Asking) IsReadElsewhere(trusted []string) bool {
 	case a.Site == "" || a.Site == "none" || a.Site == "same-origin":
 		return false
 	case a.Mode == "navigate":
-		return a.IsFramed()
+		return a.IsFramed() // the page around a frame can measure it
 	}
 	return !slices.Contains(trusted, a.Origin)
 }

@@ -31,7 +31,8 @@ func (h Headers) Peek(name string) []byte {
 
 // PeekCanonical returns the first header of a name that is in its canonical form, as all
 // names in the header must be. At every look fasthttp would put the name in that form,
-// which costs more than the look.
+// which costs more than the look. It changes the header for the time of the look, so only
+// the request's own goroutine may call it.
 func PeekCanonical(header *fasthttp.RequestHeader, name []byte) []byte {
 	header.DisableNormalizing()
 	first := header.PeekBytes(name)

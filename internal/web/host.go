@@ -15,7 +15,8 @@ func SameHost(host, address string) bool {
 }
 
 // IsPublicName reports whether a Host header may be what a browser's address bar
-// shows of a public site: a name with a dot, and no address.
+// shows of a public site: a name with a dot, and no address. Dots at either end do not count:
+// "localhost." is a name of this machine, too.
 func IsPublicName(host string) bool {
 	name := hostname(host)
 	if _, err := netip.ParseAddr(name); err == nil || strings.HasSuffix(name, ".localhost") {
@@ -24,7 +25,7 @@ func IsPublicName(host string) bool {
 	return strings.Contains(strings.Trim(name, "."), ".")
 }
 
-// hostname is a Host header without its port.
+// hostname is a Host header without its port, and an IPv6 address without its brackets.
 func hostname(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		return name

@@ -21,6 +21,7 @@ func LocalPath(raw string) (string, bool) {
 	if raw == "" || len(raw) > LongestReturnPath || raw[0] != '/' {
 		return "", false
 	}
+	// The fragment first: a "?" in it begins no query.
 	raw, fragment, hasFragment := strings.Cut(raw, "#")
 	path, query, hasQuery := strings.Cut(raw, "?")
 	if len(path) > 1 && (path[1] == '/' || path[1] == '\\') {
@@ -36,7 +37,7 @@ func LocalPath(raw string) (string, bool) {
 	if hasFragment {
 		clean += "#" + encodePlain(fragment)
 	}
-	return clean, len(clean) <= LongestReturnPath
+	return clean, len(clean) <= LongestReturnPath // encoding makes it longer
 }
 
 // IsTooLong reports whether raw is no LocalPath because of its length.
@@ -92,6 +93,7 @@ func encodePlain(s string) string {
 	return b.String()
 }
 
+// isEscape reports whether s, which begins with "%", begins with a whole escape.
 func isEscape(s string) bool { return len(s) >= 3 && isHex(s[1]) && isHex(s[2]) }
 
 func isHex(c byte) bool {

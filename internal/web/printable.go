@@ -19,10 +19,11 @@ func Printable(text string, most int) string {
 		}
 		return r
 	}, text)
+	// Back to where a character begins.
 	for most = min(most, len(kept)); most > 0 && most < len(kept) && !utf8.RuneStart(kept[most]); {
 		most--
 	}
-	return strings.Clone(kept[:most])
+	return strings.Clone(kept[:most]) // the text may be a view into a request
 }
 
 // IsControl reports whether a character is a control character.
