@@ -17,8 +17,8 @@ import (
 type Set struct {
 	subject string // "sub", if it is known without parsing
 	source  Text
-	once    sync.Once
-	values  map[string]any
+	once    sync.Once      // guards values, once they are asked for
+	values  map[string]any // nil until then, unless the token was verified here
 }
 
 // New makes a set. The subject may be "" and the values nil where they are not
@@ -27,7 +27,8 @@ func New(source Text, subject string, values map[string]any) *Set {
 	return &Set{source: source, subject: subject, values: values}
 }
 
-// Init makes a set in memory that is part of something else.
+// Init makes a set in memory that is part of something else: a set must not be copied
+// there, since it holds a lock.
 func (s *Set) Init(source Text, subject string) { s.source, s.subject = source, subject }
 
 // Source is what the claims are read from.
@@ -90,10 +91,12 @@ func (s *Set) Texts(name string) []string {
 	return texts
 }
 
-// Contains reports whether a claim is an array of strings with this one in it.
+// Contains reports whether a claim is an array of strings with this one in it. It judges
+// as Texts does, but copies nothing: guards ask it at every request.
 func (s *Set) Contains(name, text string) bool {
 	list, _ := s.Parsed()[name].([]any)
 	found := false
+	// To the end, although it may be found: one item that is no string spoils the claim.
 	for _, item := range list {
 		value, ok := item.(string)
 		if !ok {
@@ -106,7 +109,8 @@ func (s *Set) Contains(name, text string) bool {
 
 // HasScope reports whether exactly this scope was granted.
 func (s *Set) HasScope(name string) bool {
-	// At blanks alone (RFC 6749 section 3.3): other spaces are part of a name.
+	// At blanks alone (RFC 6749 section 3.3): other spaces are part of a name. Between two
+	// blanks there is an empty text, which is no scope.
 	for scope := range strings.SplitSeq(s.Text("scope"), " ") {
 		if scope == name && scope != "" {
 			return true
@@ -118,6 +122,7 @@ func (s *Set) HasScope(name string) bool {
 // Copied returns a claim that the caller may change without others seeing it.
 func (s *Set) Copied(name string) any { return deepCopy(s.Parsed()[name]) }
 
+// deepCopy copies maps and lists. Nothing else in parsed JSON can be changed.
 func deepCopy(value any) any {
 	switch value := value.(type) {
 	case map[string]any:
@@ -136,7 +141,8 @@ func deepCopy(value any) any {
 	return value
 }
 
-// protocolClaims are about the ID token, not about the user.
+// protocolClaims are about the ID token, not about the user. auth_time is not among them:
+// it says when the user proved who they are, and a guard for fresh logins asks for it.
 var protocolClaims = []string{
 	"iss", "aud", "exp", "iat", "nonce", "at_hash", "jti", "origin_jti", "event_id", "token_use",
 }
@@ -159,6 +165,7 @@ func OnlyInUserInfo(idToken, userInfo []byte) ([]byte, error) {
 // those named in without, are left out.
 func OfUser(idToken, userInfo []byte, without ...string) ([]byte, error) {
 	merged := map[string]json.RawMessage{}
+	// The last one wins: Unmarshal keeps what the map already has under other names.
 	for _, source := range [][]byte{userInfo, idToken} {
 		if len(source) == 0 {
 			continue

@@ -33,21 +33,24 @@ func (t Text) Compact(dictionary *Dictionary) (short []byte, ok bool) {
 	return dictionary.shorten(t.Expand())
 }
 
-// Dictionary writes claims short and long again. It depends on nothing but the
-// pool and the client, to which records are sealed: a record that opens was
-// written with the same dictionary.
+// Dictionary writes claims short and long again. In a short text, one byte stands for a
+// phrase, and byteOfUUID and sixteen bytes for a UUID. All other bytes stand for
+// themselves. It depends on nothing but the pool and the client, to which records are
+// sealed: a record that opens was written with the same dictionary.
 type Dictionary struct {
 	Phrases []string
 	codes   []byte      // the bytes that stand for them, in the same order
 	long    [256]string // phrases by their byte
 }
 
-// byteOfUUID stands before the sixteen bytes of a UUID.
+// byteOfUUID stands before the sixteen bytes of a UUID. JSON escapes control characters
+// (RFC 8259 section 7), so it never contains this one.
 const byteOfUUID = 0
 
 // commonPhrases are those of every pool. Their order is part of the record's
 // format: new ones go to the end, and of two that begin alike the longer one
-// comes first.
+// comes first. There are 41 codes. A release without a phrase would take its code for the
+// text itself.
 var commonPhrases = []string{
 	`,"scope":"openid email profile"`, `,"scope":"`, `,"cognito:groups":["`, `,"cognito:username":"`, `,"cognito:`,
 	`,"email_verified":true`, `,"email_verified":false`, `,"email":"`, `,"event_id":"`, `,"origin_jti":"`, `,"jti":"`,
@@ -59,6 +62,8 @@ var commonPhrases = []string{
 // NewDictionary is the dictionary of a client and of the issuers that its pool has by
 // default. What is configured must not be in it: a session outlives a change of that.
 func NewDictionary(clientID string, issuers ...string) *Dictionary {
+	// These come before the common ones. So their number, too, is part of the format: with
+	// one more, every common phrase would have another code.
 	var own []string
 	for _, issuer := range issuers {
 		escaped := strings.ReplaceAll(issuer, "/", `\/`) // as Cognito writes it
@@ -73,7 +78,8 @@ func NewDictionary(clientID string, issuers ...string) *Dictionary {
 }
 
 // phraseCodes are the bytes that stand for phrases: control characters, which
-// JSON escapes, and those that UTF-8 does not use.
+// JSON escapes, and those that UTF-8 does not use (RFC 3629 section 1). JSON allows
+// tabs and line ends between its tokens, so these are no codes.
 func phraseCodes() []byte {
 	var codes []byte
 	for code := 1; code < 256; code++ {
@@ -103,6 +109,8 @@ func (b *Dictionary) shorten(claims []byte) (short []byte, ok bool) {
 	return short, bytes.Equal(b.lengthen(short), claims)
 }
 
+// phraseAt is the number of the first phrase that text begins with, or -1. The text must
+// not be empty.
 func (b *Dictionary) phraseAt(text []byte) int {
 	if text[0] != ',' && text[0] != '{' {
 		return -1 // as no phrase begins
@@ -115,7 +123,8 @@ func (b *Dictionary) phraseAt(text []byte) int {
 	return -1
 }
 
-// lengthen reverses shorten.
+// lengthen reverses shorten. It takes any bytes: a mark with less than a UUID behind it
+// stands for itself.
 func (b *Dictionary) lengthen(short []byte) []byte {
 	long := make([]byte, 0, 3*len(short))
 	for i := 0; i < len(short); i++ {

@@ -14,6 +14,7 @@ func UUIDAt(text []byte) ([]byte, bool) {
 	if len(text) < UUIDLength || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
 		return nil, false
 	}
+	// One hyphen too many leaves fewer than 32 digits. Upper case would not come back.
 	digits := bytes.ReplaceAll(text[:UUIDLength], []byte("-"), nil)
 	id := make([]byte, 16)
 	if len(digits) != 32 || !bytes.Equal(digits, bytes.ToLower(digits)) {

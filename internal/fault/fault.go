@@ -16,7 +16,7 @@ import (
 // It has the HTTP status and the texts for the visitor, which never say more than a
 // stranger may know.
 type Reason struct {
-	code   string
+	code   string // never changes: apps translate pages by it
 	status int
 	title  string
 	detail string
@@ -90,8 +90,8 @@ type Error struct{ details Details }
 
 // Details are what an error is made of.
 type Details struct {
-	Reason *Reason
-	Cause  error
+	Reason *Reason // never nil
+	Cause  error   // for the log; nil if the reason says it all
 	// RetryAfter is sent to clients with a 503.
 	RetryAfter time.Duration
 	// ReturnTo lets "Try again" lead to where the visitor was going.
@@ -109,7 +109,8 @@ type Details struct {
 	Reference string
 	// Answer is how to answer the request that was refused, once that is known.
 	Answer *Answer
-	// Announced: the headers of the answer are set.
+	// Announced: the headers of the answer are set, so whoever writes the body does not
+	// set them again.
 	Announced bool
 }
 
@@ -126,7 +127,8 @@ type Answer struct {
 // only quoted.
 func New(d Details) *Error { return &Error{d} }
 
-// Of is what an error is made of, to read or to change.
+// Of is what an error is made of, to read or to change. Many errors are made once and
+// shared by all requests, so only change one that you have made or copied.
 func Of(e *Error) *Details { return &e.details }
 
 // Plain is an error with nothing but a reason.
@@ -151,7 +153,8 @@ func AsUnknown(err error) error {
 	return Unavailable(err)
 }
 
-// IsUnknown reports that nothing is known, which never signs anybody out.
+// IsUnknown reports that nothing is known: Cognito or the storage did not answer. That
+// never signs anybody out.
 func IsUnknown(err error) bool { return errors.Is(err, ErrUnavailable) }
 
 // Error is the text for the log, with the whole cause.
@@ -170,7 +173,7 @@ func (e *Error) Unwrap() []error {
 	return []error{e.details.Reason, e.details.Cause}
 }
 
-// Status is the HTTP status that fits the error.
+// Status is the HTTP status that fits the error: the app's own, if it has chosen one.
 func (e *Error) Status() int {
 	if e.details.Status != 0 {
 		return e.details.Status
@@ -203,7 +206,7 @@ func (e *Error) LoginURL() string {
 // RetryAfter is how long to wait before the next try, or 0.
 func (e *Error) RetryAfter() time.Duration { return e.details.RetryAfter }
 
-// Answered is a copy of an error with what its answer needs.
+// Answered is a copy of an error with what its answer needs, for many errors are shared.
 func Answered(e *Error, answer Answer) *Error {
 	ready := *e
 	ready.details.Answer = &answer
@@ -211,7 +214,7 @@ func Answered(e *Error, answer Answer) *Error {
 }
 
 // From makes an *Error of whatever a deeper layer returned. What no layer
-// has named is a defect.
+// has named is a defect. The error may be shared; see Of.
 func From(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -244,9 +247,12 @@ func (e *ProviderError) Error() string {
 // ErrHearsay marks a cause that came in the query of a callback.
 var ErrHearsay = errors.New("this came in the callback's query, which anybody can write who sends a browser there")
 
+// providerCode is the form of all registered error codes. RFC 6749 allows more, but the
+// code in a callback may be a stranger's, and it is logged without quotes.
 var providerCode = regexp.MustCompile(`^[a-z_]{1,64}$`)
 
-// NewProviderError is an error that Cognito reported, in words of others.
+// NewProviderError is an error that Cognito reported, in words of others. The clone lets
+// go of the rest of a long description.
 func NewProviderError(code, description string) *ProviderError {
 	if !providerCode.MatchString(code) {
 		code = "unknown"

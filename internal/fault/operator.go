@@ -10,7 +10,8 @@ import (
 // does not raise an alarm at every request.
 var ErrTold = errors.New("the operator has been told")
 
-// thingsTold bounds how many different things an operator is told.
+// thingsTold bounds how many different things an operator is told. A name may hold what
+// a token says, such as its issuer, and no name is ever forgotten.
 const thingsTold = 256
 
 // Operator is told of what only an operator can mend: each thing once, as an error.
@@ -35,6 +36,8 @@ func (o *Operator) Tell(name, text string, attributes ...any) {
 	}
 }
 
+// isNew notes a name, and reports whether it was not noted before. When there is no more
+// room, nothing is new.
 func (o *Operator) isNew(name string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

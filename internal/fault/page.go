@@ -76,6 +76,7 @@ func IsReference(text string) bool {
 	if len(text) != referenceLength || text[referenceLength/2] != '-' {
 		return false
 	}
+	// Trim leaves nothing only if every letter is one of ours.
 	return strings.Trim(text[:referenceLength/2]+text[referenceLength/2+1:], referenceLetters) == ""
 }
 
@@ -96,7 +97,7 @@ func Foreign(status int, cause error) *Error {
 		d.Reason = ErrNotFound
 	case status < http.StatusInternalServerError && status >= http.StatusBadRequest:
 		d.Reason = ErrNotDone
-	case status < http.StatusBadRequest || status > 599:
+	case status < http.StatusBadRequest || status > 599: // no status that an error can have
 		d.Status = http.StatusInternalServerError
 	}
 	return New(d)

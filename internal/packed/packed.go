@@ -18,9 +18,10 @@ import (
 	"strings"
 )
 
-// Book is the text that packing takes for known. It depends on the pool and the
-// client alone, to which whatever holds packed tokens is sealed. A nil Book does not
-// deflate: what it packs is longer by half, and packed in a tenth of the time.
+// Book is the text that packing takes for known: deflate refers to it as if it stood
+// before the packed text. So any change of it makes older cookies unreadable. It depends
+// on the pool and the client alone, to which whatever holds packed tokens is sealed. A nil
+// Book does not deflate: what it packs is longer by half, and packed in a tenth of the time.
 type Book struct{ text []byte }
 
 // NewBook is the book of a pool and a client.
@@ -33,7 +34,7 @@ func NewBook(clientID string, issuers ...string) *Book {
 }
 
 // commonText is what tokens of every pool have in common, the rarest first: what
-// is nearest costs least.
+// is nearest costs least. The times in it begin as times do until January 2027.
 const commonText = `{"cty":"JWT","enc":"A256GCM","alg":"RSA-OAEP"}` +
 	`,"identities":[{"dateCreated":"17","userId":"","providerName":"Google","providerType":"SAML","providerType":"OIDC","issuer":null,"primary":"true"}]` +
 	`,"cognito:preferred_role":"arn:aws:iam::","cognito:roles":["arn:aws:iam::` +
@@ -48,10 +49,18 @@ const (
 	asText   = iota // as it stands, with the text
 	asJSON          // its bytes, with the text
 	asRandom        // its bytes, which nothing makes shorter
-	kinds
+	kinds           // how many there are
 )
 
-// Pack writes tokens short. What it returns holds them byte for byte.
+// Pack writes tokens short. What it returns holds them byte for byte:
+//
+//	length of the heads, the heads   of each token the number of its parts, then for
+//	                                 each part its length times kinds plus its kind
+//	length of the UUIDs, the UUIDs   sixteen bytes each, see withoutUUIDs
+//	the random parts                 whose lengths are in the heads
+//	all other parts, deflated        to the end
+//
+// All numbers are uvarints. Random parts are not deflated: they would get longer.
 func (b *Book) Pack(tokens ...string) []byte {
 	var heads, random, text []byte
 	for _, token := range tokens {
@@ -75,11 +84,12 @@ func (b *Book) Pack(tokens ...string) []byte {
 	return append(packed, short...)
 }
 
-// formOf chooses how a part is written.
+// formOf chooses how a part is written. JSON begins with a brace; what else decodes is a
+// signature, or one of the random parts of a refresh token.
 func formOf(part string) (kind int, raw []byte) {
 	raw, err := encoding.DecodeString(part)
 	switch {
-	case err != nil || strings.ContainsAny(part, "\r\n"): // which decoding skips
+	case err != nil || strings.ContainsAny(part, "\r\n"): // which decoding skips, even if strict
 		return asText, []byte(part)
 	case len(raw) > 0 && raw[0] == '{':
 		return asJSON, raw
@@ -87,6 +97,8 @@ func formOf(part string) (kind int, raw []byte) {
 	return asRandom, raw
 }
 
+// encoding is strict: of the spellings that differ in unused bits alone, only the one
+// that encoding yields again may count, or a token would come back changed.
 var encoding = base64.RawURLEncoding.Strict()
 
 var errMalformed = errors.New("packed tokens are truncated or malformed")
@@ -104,6 +116,7 @@ func (b *Book) Unpack(packed []byte, tokens int) ([]string, error) {
 	if !ok {
 		return nil, errMalformed
 	}
+	// The heads come first because they say how many bytes of the rest are random.
 	shapes, random, err := readHeads(heads, tokens)
 	if err != nil || random > len(rest) {
 		return nil, errMalformed
@@ -115,7 +128,7 @@ func (b *Book) Unpack(packed []byte, tokens int) ([]string, error) {
 	return assemble(shapes, rest[:random], text)
 }
 
-// block reads a length and as many bytes.
+// block reads a length and as many bytes. It is ok only if they are all there.
 func block(b []byte) (block, rest []byte, ok bool) {
 	length, size := binary.Uvarint(b)
 	if size <= 0 || length > uint64(len(b)-size) {
@@ -127,7 +140,8 @@ func block(b []byte) (block, rest []byte, ok bool) {
 // shape is how a part is written, and how long that is.
 type shape struct{ kind, length int }
 
-// readHeads also returns how many bytes are random.
+// readHeads also returns how many bytes are random. After an error, next yields zeros, so
+// the loops end. No number may exceed what stands for a part of most bytes.
 func readHeads(heads []byte, tokens int) (shapes [][]shape, random int, err error) {
 	next := func() int {
 		number, size := binary.Uvarint(heads)
@@ -155,14 +169,16 @@ func readHeads(heads []byte, tokens int) (shapes [][]shape, random int, err erro
 	return shapes, random, err
 }
 
-// assemble makes the tokens of their parts.
+// assemble makes the tokens of their parts. Parts beyond the end of what was unpacked are
+// an error: restore leaves it to this to notice that text was cut off.
 func assemble(shapes [][]shape, random, text []byte) ([]string, error) {
 	tokens := make([]string, 0, len(shapes))
+	// One buffer serves all tokens, each of which is copied out of it.
 	token := make([]byte, 0, encoding.EncodedLen(len(random)+len(text)))
 	for _, parts := range shapes {
 		token = token[:0]
 		for i, part := range parts {
-			from := &text
+			from := &text // moves on in either of the two
 			if part.kind == asRandom {
 				from = &random
 			}
@@ -208,6 +224,7 @@ func (b *Book) restore(short, ids []byte) ([]byte, error) {
 	}
 	r := flate.NewReaderDict(bytes.NewReader(short), b.text)
 	defer r.Close()
+	// A few kilobytes can deflate gigabytes. Beyond most the rest is missing; see assemble.
 	text, err := io.ReadAll(io.LimitReader(r, most))
 	if err != nil {
 		return nil, errMalformed

@@ -13,11 +13,14 @@ const (
 	// markOfUUID stands in the text for a UUID, before the number of the UUID. It
 	// is no part of JSON (RFC 8259 section 7), nor of a token.
 	markOfUUID = 0
-	mostUUIDs  = 255
+	// mostUUIDs is what one byte can number, less one value: 255 means that a text is no
+	// UUID, or one too many. Further UUIDs are left in the text.
+	mostUUIDs = 255
 )
 
 // withoutUUIDs returns the text with marks in their place, and the bytes of the
-// UUIDs, each once.
+// UUIDs, each once: the access and the ID token of one login name the same user, sign-in
+// and event.
 func withoutUUIDs(text []byte) (short, ids []byte) {
 	if bytes.IndexByte(text, markOfUUID) >= 0 {
 		return text, nil // a token of some other make
@@ -32,7 +35,7 @@ func withoutUUIDs(text []byte) (short, ids []byte) {
 			short, text = append(short, text[0]), text[1:]
 			continue
 		}
-		if number*len(id) == len(ids) {
+		if number*len(id) == len(ids) { // not among them yet
 			ids = append(ids, id...)
 		}
 		short, text = append(short, markOfUUID, byte(number)), text[claims.UUIDLength:]
@@ -53,7 +56,7 @@ func numberOf(ids, id []byte) (number int) {
 // withUUIDs reverses withoutUUIDs.
 func withUUIDs(short, ids []byte) (text []byte, err error) {
 	if len(ids) == 0 {
-		return short, nil
+		return short, nil // a zero byte in it is the token's own, see withoutUUIDs
 	}
 	for len(short) > 0 {
 		if short[0] != markOfUUID {

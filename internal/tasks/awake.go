@@ -7,14 +7,16 @@ import (
 	"time"
 )
 
-// ticks are what a time is counted in.
+// ticks are what a time is counted in. A tick that comes late counts once, however late
+// it is: that is how the time in which the process was stopped is left out.
 const ticks = 20
 
 // Awake is like context.WithTimeout, but counts only time in which this process runs. A
 // process may be stopped for longer than any timeout: a host suspends it, or a
 // container is frozen. When it resumes, the response that it was waiting for is ready. A
 // clock that kept running would discard the response unread, with a refresh token in it
-// that nobody can get again.
+// that nobody can get again. At the limit, too, the context's Err is Canceled; only its
+// Cause says DeadlineExceeded.
 func Awake(parent context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(parent)
 	tick := limit / ticks
@@ -32,6 +34,7 @@ func Awake(parent context.Context, limit time.Duration) (context.Context, contex
 		defer mu.Unlock()
 		now := time.Now()
 		left--
+		// Only once: where every tick is late, on a busy machine, it would never end.
 		if late := now.Sub(last) > 2*tick; late && !spared {
 			left, spared = max(left, 1), true // stopped in the last tick: time to read what came
 		}

@@ -32,17 +32,19 @@ type Group struct {
 }
 
 // New makes a group of at most limit goroutines. It hands their panics to
-// panicked, with what was being done.
+// panicked, with what was being done. panicked runs in the goroutine that panicked, and
+// without the group's lock.
 func New(limit int, panicked func(doing string, p any)) *Group {
 	g := &Group{limit: limit, panicked: panicked, closing: make(chan struct{}), idle: make(chan struct{})}
 	g.told = g.closing
-	close(g.idle)
+	close(g.idle) // nothing runs yet: whoever waits need not
 	return g
 }
 
 // NewHurried makes a group for a process that may be frozen whenever no request is
 // being answered. Its work is told from the first that it has to end soon, and
-// requests wait for it.
+// requests wait for it. Work that waits between two steps for closing therefore takes one
+// step only. Closing itself is still open: new work begins.
 func NewHurried(limit int, panicked func(doing string, p any)) *Group {
 	g := New(limit, panicked)
 	now := make(chan struct{})
@@ -51,7 +53,8 @@ func NewHurried(limit int, panicked func(doing string, p any)) *Group {
 	return g
 }
 
-// Wait waits until nothing runs, up to a limit, and reports whether that was enough.
+// Wait waits until nothing runs, up to a limit, and reports whether that was enough. Work
+// may have begun again when it returns, unless the group is closed.
 func (g *Group) Wait(limit time.Duration) bool {
 	g.mu.Lock()
 	idle := g.idle
@@ -66,9 +69,10 @@ func (g *Group) Wait(limit time.Duration) bool {
 	}
 }
 
-// Go begins work that has no time of its own. The work has to end soon after
-// closing is closed. The error is ErrClosed or ErrFull, and then nothing has
-// begun.
+// Go begins work that has no time of its own. doing names it where a panic is told. The work
+// has to end soon after closing is closed. The error is ErrClosed or ErrFull, and then
+// nothing has begun. Go itself never waits, so it may be called under a lock, which the work
+// may take, too.
 func (g *Group) Go(doing string, work func(closing <-chan struct{})) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -95,7 +99,8 @@ func (g *Group) Go(doing string, work func(closing <-chan struct{})) error {
 }
 
 // Within is Go for work that ends by itself within a time. Closing waits for
-// it and does not cut it short.
+// it and does not cut it short: it is a call whose outcome matters. The time counts only
+// while this process runs; see Awake.
 func (g *Group) Within(limit time.Duration, doing string, work func(context.Context)) error {
 	return g.Go(doing, func(<-chan struct{}) {
 		ctx, cancel := Awake(context.Background(), limit)
