@@ -73,3 +73,43 @@ func TestWatch(t *testing.T) {
 		})
 	}
 }
+
+// TestWatchIsNoUse: a page that is left open asks who is there again and again. Its tokens
+// are renewed, but the session ends after IdleTimeout, as if nobody were there.
+func TestWatchIsNoUse(t *testing.T) {
+	t.Parallel()
+	for name, hooks := range withAndWithout {
+		t.Run(name, func(t *testing.T) {
+			pool := lab.NewPool(t, lab.Rotating(time.Minute))
+			watches := make(chan *cognito.Watch, 1)
+			s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+				app.Use(auth.Handler())
+				app.Get("/stream", func(c *fiber.Ctx) error {
+					watches <- auth.Watch(c)
+					return nil
+				})
+			}, append(hooks, func(c *cognito.Config) { c.IdleTimeout = 5 * time.Hour })...)
+			signedIn := func() *cognito.Watch {
+				s.Send(lab.Request{Path: "/stream", Cookies: []*http.Cookie{s.SignIn("alice")}})
+				return <-watches
+			}
+			watch := signedIn()
+			for hour := 1; hour < 5; hour++ {
+				pool.Advance(59 * time.Minute)
+				if _, err := watch.User(); err != nil {
+					t.Fatalf("after hour %d it says %v", hour, err)
+				}
+				if _, err := watch.AccessToken(); err != nil {
+					t.Errorf("after hour %d there is no token: %v", hour, err)
+				}
+			}
+			pool.Advance(65 * time.Minute)
+			if _, err := watch.User(); !errors.Is(err, cognito.ErrSessionEnded) {
+				t.Errorf("after IdleTimeout it says %v", err)
+			}
+			if user, err := signedIn().User(); err != nil || user.Username() != "alice" {
+				t.Errorf("alice signs in again, and it says %v, %v", user, err)
+			}
+		})
+	}
+}

@@ -14,7 +14,25 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// TestRefreshPath: the table of design §3.
+// TestRefreshPathIsUse: a page whose script asks for nothing but new tokens is in use.
+func TestRefreshPathIsUse(t *testing.T) {
+	t.Parallel()
+	s := lab.Serve(t, lab.InMemory, func(c *cognito.Config) { c.IdleTimeout = 3 * time.Hour })
+	alice := s.SignIn("alice")
+	for range 6 {
+		s.Pool.Advance(50 * time.Minute)
+		if res := s.Send(lab.RenewNow(alice)); res.StatusCode != http.StatusOK {
+			t.Fatalf("the refresh path answered %s", lab.StatusLine(res))
+		}
+	}
+	s.MustBe("alice", alice)
+	s.Pool.Advance(4 * time.Hour)
+	if res := s.Send(lab.RenewNow(alice)); res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("after IdleTimeout the refresh path answers %s", lab.StatusLine(res))
+	}
+}
+
+// TestRefreshPath: which requests renew, and what each is answered.
 func TestRefreshPath(t *testing.T) {
 	t.Parallel()
 	var arrived atomic.Int32

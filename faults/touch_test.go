@@ -109,6 +109,43 @@ func TestOneRequestProlongs(t *testing.T) {
 	s.MustBe("alice", alice.Cookie)
 }
 
+// TestUseDuringARenewal: an open connection has asked for a renewal, which is under way, when
+// its user is back. The renewal knows nothing of that use, and must not undo it.
+func TestUseDuringARenewal(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t, lab.Rotating(0))
+	storage := lab.NewStore()
+	watches := make(chan *cognito.Watch, 1)
+	s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(auth.Handler())
+		app.Get("/stream", func(c *fiber.Ctx) error {
+			watches <- auth.Watch(c)
+			return nil
+		})
+		app.Get("/me", cognito.RequireUser(), func(c *fiber.Ctx) error { return c.JSON(cognito.UserFrom(c)) })
+	}, lab.On(storage), func(c *cognito.Config) { c.IdleTimeout = 5 * time.Hour })
+	alice := s.NewSession(storage, "alice")
+	s.Send(lab.Request{Path: "/stream", Cookies: []*http.Cookie{alice.Cookie}})
+	watch := <-watches
+	pool.Advance(4 * time.Hour)
+	held, renewed := park(t, pool), make(chan error, 1)
+	go func() {
+		_, err := watch.User()
+		renewed <- err
+	}()
+	lab.Eventually(t, "the renewal is under way", func() bool { return len(lab.RenewalsAt(pool)) == 1 })
+	writes := len(storage.Asked("set"))
+	answers := s.Later(1, lab.AsScript("/me", alice.Cookie))
+	lab.Eventually(t, "the use is written", func() bool { return len(storage.Asked("set")) > writes })
+	held.Open()
+	mustAllBe(s, "alice", answers())
+	if err := <-renewed; err != nil {
+		t.Errorf("the connection's renewal: %v", err)
+	}
+	pool.Advance(4 * time.Hour)
+	s.MustBe("alice", alice.Cookie)
+}
+
 // TestRenewalCrossesTouch is the same the other way round: a renewal that began
 // before the session was prolonged must not put the old deadline back, or a
 // visitor who has just returned is idle again in no time.

@@ -79,9 +79,7 @@ func (a *Engine) identifyCookie(r Request) *session.Identity {
 	if !s.CalmUntil.Passed(now) { // the first of all deadlines below: one look for most requests
 		return &s.Identity
 	}
-	if s.TouchAfter.Passed(now) {
-		a.sessions.Touch(s, now)
-	}
+	a.noteUse(s, now)
 	if !s.Expires.Passed(now) {
 		if s.RenewAfter.Passed(now) {
 			return &a.renewAhead(s).Identity
@@ -89,6 +87,13 @@ func (a *Engine) identifyCookie(r Request) *session.Identity {
 		return &s.Identity
 	}
 	return a.renewExpired(s, now)
+}
+
+// noteUse prolongs a session that a request uses.
+func (a *Engine) noteUse(s *session.Session, now time.Time) {
+	if s.TouchAfter.Passed(now) {
+		a.sessions.Touch(s, now)
+	}
 }
 
 // renewAhead renews tokens that are still valid.

@@ -22,6 +22,7 @@ func (a *Engine) serveRefresh(r Request) error {
 	if err != nil {
 		return a.refuse(r, fault.From(err))
 	}
+	a.noteUse(s, a.settings.Now())
 	if isYoung(s, a.settings.Now()) {
 		// The response that brought the newest cookie may have been lost.
 		a.carry(r, &s.Identity)

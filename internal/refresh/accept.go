@@ -109,9 +109,9 @@ func (r *Renewals) verified(ctx context.Context, current *session.Session, cold 
 		record.User = claims.Text{Bytes: user}
 		expires = session.Earlier(expires, id.Expires()) // IDToken hands out none that has expired
 	}
-	now := r.now()
-	record.Expires, record.RenewAfter = session.MomentOf(expires), session.MomentOf(session.RenewAfter(now, expires))
-	r.sessions.Slide(&record, now) // a renewal is use, too
+	record.Expires, record.RenewAfter = session.MomentOf(expires), session.MomentOf(session.RenewAfter(r.now(), expires))
+	// The idle deadline stays: a renewal is no use, since an open connection (Watch) asks for
+	// one, too.
 	return record, nil
 }
 

@@ -56,6 +56,9 @@ func TestBlockedLog(t *testing.T) {
 	if err := r.tasks.Close(10 * time.Second); err != nil {
 		t.Error(err)
 	}
+	if len(r.states) != 0 {
+		t.Errorf("%d sessions are still in mind, with nothing to do for them", len(r.states))
+	}
 }
 
 // TestEndedNameWins: tokens of a renewal that was under way when the
