@@ -90,6 +90,7 @@ func TestOnLoginRefuses(t *testing.T) {
 		{"with an error of ours", cognito.ErrUnavailable, 403, bland},
 		{"as if expired", cognito.ErrAttemptExpired, 403, bland},
 		{"as if foreign", cognito.ErrStateMismatch, 403, bland},
+		{"as if the code was refused", cognito.ErrCodeRefused, 403, bland},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			storage := lab.NewStore()

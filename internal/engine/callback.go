@@ -173,16 +173,17 @@ func (a *Engine) finish(r Request, answer cognitoAnswer, mine login.Ticket) outc
 // because fiber.Storage has no atomic get-and-delete. Then Cognito's code decides, since
 // it works only once, and the loser has only lost a round trip.
 func judgeSignIn(begun login.Attempt, opened *session.Session, err error, shared bool) outcome {
-	switch {
-	case err == nil:
+	if err == nil {
 		return outcome{used: true, location: begun.ReturnTo, session: opened}
-	// The error's own reason, and not what it wraps: OnLogin's may wrap this one.
-	case begun.Silent && fault.Of(fault.From(err)).Reason == fault.ErrLoginRequired:
-		return outcome{used: true, location: begun.ReturnTo}
 	}
 	failed := *fault.From(err)
+	// The error's own reason, and not what it wraps: OnLogin's may wrap any of ours.
+	reason := fault.Of(&failed).Reason
+	if begun.Silent && reason == fault.ErrLoginRequired {
+		return outcome{used: true, location: begun.ReturnTo}
+	}
 	fault.Of(&failed).ReturnTo = begun.ReturnTo
-	again := errors.Is(err, errLoginAgain) || (shared && errors.Is(err, fault.ErrCodeRefused))
+	again := errors.Is(err, errLoginAgain) || (shared && reason == fault.ErrCodeRefused)
 	return outcome{used: true, begun: begun, again: again, err: &failed}
 }
 
