@@ -628,6 +628,28 @@ func TestLogoutByTheApp(t *testing.T) {
 	lab.Eventually(t, "both refresh tokens are revoked", func() bool { return s.Pool.Calls(cognitotest.Revoke) == 2 })
 }
 
+// TestLogoutWithTheCookieOfBefore: a browser has a second cookie, of a session that is over,
+// which a sibling subdomain or an old path has left. The app hears of whoever signs out, once.
+func TestLogoutWithTheCookieOfBefore(t *testing.T) {
+	t.Parallel()
+	for name, hooks := range map[string][]func(*cognito.Config){"stored": nil, "in cookies": {lab.InCookies}} {
+		t.Run(name, func(t *testing.T) {
+			var left []string
+			s := lab.Serve(t, append(hooks, func(c *cognito.Config) {
+				c.OnLogout = func(_ *fiber.Ctx, u *cognito.User) { left = append(left, u.Username()) }
+			})...)
+			alice, bob := s.SignIn("alice"), s.SignIn("bob")
+			s.MustLogOut(s.Send(lab.LogOut(alice)))
+			s.MustLogOut(s.Send(lab.LogOut(alice, bob)))
+			s.MustBe("", alice)
+			s.MustBe("", bob)
+			if want := []string{"alice", "bob"}; !slices.Equal(left, want) {
+				t.Errorf("the app heard that %q left, want %q", left, want)
+			}
+		})
+	}
+}
+
 // TestAccessTokenOutlivesLogout, as documented: an access token that was handed out
 // before the logout is a signed statement, which whoever checks the signature accepts
 // until it expires. Cognito itself does not any more.

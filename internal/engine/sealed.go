@@ -201,6 +201,9 @@ func (a *Engine) readSession(r Request, id []byte, now time.Time) (*session.Sess
 	}
 	// The memory is bounded, and forgets what was written first.
 	found, _ := r.UserValue(carriedKey{a}).(*carried)
+	if found == nil || string(found.id[:]) != string(id) {
+		return nil, err // of several cookies, another one's is not this session
+	}
 	return a.readAgain(found, now)
 }
 
@@ -208,9 +211,6 @@ func (a *Engine) readSession(r Request, id []byte, now time.Time) (*session.Sess
 // one that has ended here: the cookie would bring it back after a sign-out. Nor does it
 // take one whose refresh token was refused, or each request would present it again.
 func (a *Engine) readAgain(found *carried, now time.Time) (*session.Session, error) {
-	if found == nil {
-		return nil, session.ErrNoSession
-	}
 	id := found.id[:]
 	c, openErr := a.sealed.sealer.Open([]byte(found.value[1:]))
 	handle, ok := a.sessions.Handle(id)
