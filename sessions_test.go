@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -106,6 +107,64 @@ func TestSessionEndedByHalf(t *testing.T) {
 		}
 		s.MustBe("", cookie)
 	}
+}
+
+// TestSessionsEndWhenTheirListIsForged: whoever hears of a record that does not open ends all
+// sessions of its user, from OnEvent itself, in the middle of a login or a sign-out.
+func TestSessionsEndWhenTheirListIsForged(t *testing.T) {
+	t.Parallel()
+	storage := lab.NewStore()
+	var s *lab.Site
+	var alice string
+	var heard atomic.Int32
+	s = lab.Serve(t, lab.On(storage), func(c *cognito.Config) {
+		c.OnEvent = func(e cognito.Event) {
+			if e.Kind == cognito.EventTamper {
+				heard.Add(1)
+				if _, err := s.Auth.EndSessions(context.Background(), alice); err != nil {
+					t.Errorf("EndSessions: %v", err)
+				}
+			}
+		}
+	})
+	first := s.SignIn("alice")
+	alice = subjectOf(t, s, first)
+	forge := func() {
+		for key := range storage.Dump() {
+			if strings.HasPrefix(key, "cognito_user_") {
+				storage.Plant(key, []byte("forged"))
+			}
+		}
+	}
+	mustHear := func(when string, want int32) {
+		if n := heard.Swap(0); n != want {
+			t.Errorf("%s, %d forged lists are noticed, want %d", when, n, want)
+		}
+	}
+	forge()
+	if n, err := s.Auth.EndSessions(t.Context(), alice); n != 0 || err != nil {
+		t.Errorf("of a forged list, %d sessions are ended: %v", n, err)
+	}
+	mustHear("at the end of all", 1)
+	s.Pool.Advance(lab.JustExpired)
+	s.MustBe("", first) // by the user's mark, which the renewal finds
+	s.Pool.Advance(time.Second)
+	last := s.SignIn("alice")
+	forge()
+	s.MustLogOut(s.Send(lab.LogOut(last)))
+	mustHear("at a sign-out", 1)
+	s.Pool.Advance(time.Second)
+	other := s.SignIn("alice")
+	forge()
+	if res := s.Finish(s.Answered("alice")); res.StatusCode >= 500 {
+		t.Errorf("the login is answered %s", lab.StatusLine(res))
+	}
+	mustHear("at a login", 1)
+	s.Pool.Advance(lab.JustExpired)
+	s.MustBe("", other)
+	s.Pool.Advance(time.Second)
+	s.MustBe("alice", s.SignIn("alice"))
+	mustHear("later", 0)
 }
 
 // TestEndAllSessions: sign out everywhere is refused everywhere at the next request,

@@ -1,8 +1,10 @@
 package session
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -54,7 +56,9 @@ func (s *Store) ringsOf(subject string) []secret.Keyring {
 
 // List are the sessions of a user that are alive, the one used last first.
 func (s *Store) List(subject string) ([]Listed, error) {
-	listed, err := s.readIndex(subject)
+	var tampered error
+	listed, err := s.readIndex(subject, &tampered)
+	s.tell(&tampered)
 	if err != nil {
 		return nil, err
 	}
@@ -74,14 +78,14 @@ func (s *Store) alive(listed []Listed) ([]Listed, error) {
 			alive = append(alive, each)
 		}
 	}
-	slices.SortStableFunc(alive, func(a, b Listed) int { return int(b.used - a.used) })
+	slices.SortStableFunc(alive, func(a, b Listed) int { return cmp.Compare(b.used, a.used) })
 	return alive, nil
 }
 
 // readIndex puts together what each of the app's keys has sealed. The newest key comes
 // first, so of a session that two of them know, its entry counts. An index that does not
-// open is left out: the mark does not depend on it.
-func (s *Store) readIndex(subject string) (listed []Listed, err error) {
+// open is removed, and noted in tampered: the mark does not depend on it.
+func (s *Store) readIndex(subject string, tampered *error) (listed []Listed, err error) {
 	now := s.now()
 	for _, ring := range s.ringsOf(subject) {
 		sealed, err := s.Storage.Get(indexName(ring))
@@ -93,7 +97,11 @@ func (s *Store) readIndex(subject string) (listed []Listed, err error) {
 		}
 		plain, err := ring.Open(indexName(ring), sealed)
 		if err != nil {
-			s.observer.Tampered(err)
+			if !errors.Is(err, secret.ErrUnknownVersion) { // another release can read it
+				*tampered = err
+				// Nobody can open it, and every look at it would tell of it again.
+				_ = s.Storage.Delete(indexName(ring))
+			}
 			continue
 		}
 		for _, each := range decodeIndex(plain) {
@@ -104,6 +112,14 @@ func (s *Store) readIndex(subject string) (listed []Listed, err error) {
 		}
 	}
 	return listed, nil
+}
+
+// tell tells of an index that did not open. It must not run under an index's lock: the app
+// hears of it (OnEvent), and may want to end the user's sessions, which takes the lock.
+func (s *Store) tell(tampered *error) {
+	if *tampered != nil {
+		s.observer.Tampered(*tampered)
+	}
 }
 
 // writeIndex stores the index under the key that seals now. It lives as long as the
@@ -118,6 +134,8 @@ func (s *Store) writeIndex(subject string, listed []Listed) error {
 // to look whether another instance has written over it, and returns the list as it saw it
 // last. If the session is listed already, its description stays.
 func (s *Store) note(subject string, mine Listed) ([]Listed, error) {
+	var tampered error
+	defer s.tell(&tampered)
 	lock := s.indexing.of(subject)
 	lock.Lock()
 	defer lock.Unlock()
@@ -125,7 +143,7 @@ func (s *Store) note(subject string, mine Listed) ([]Listed, error) {
 	// Each round but the first reads what the one before has written, unless another instance
 	// has written since, which did not know of it.
 	for range indexTries {
-		listed, err := s.readIndex(subject)
+		listed, err := s.readIndex(subject, &tampered)
 		if err != nil {
 			return nil, err
 		}
@@ -154,10 +172,12 @@ func (s *Store) Unlist(subject, name string) error {
 	if s.cookieSessions {
 		return nil
 	}
+	var tampered error
+	defer s.tell(&tampered)
 	lock := s.indexing.of(subject)
 	lock.Lock()
 	defer lock.Unlock()
-	listed, err := s.readIndex(subject)
+	listed, err := s.readIndex(subject, &tampered)
 	if err != nil {
 		return err
 	}
