@@ -113,7 +113,7 @@ func TestNoBaseURL(t *testing.T) {
 	plain := lab.Serve(t)
 	var requests []string
 	for _, host := range []string{
-		"evil.example", "app.example.com", "localhost.evil.example", "localhost@evil.example", "evil.example@localhost", "127.0.0.1.nip.io", "127.0.0.2", "0.0.0.0", "localhost.",
+		"evil.example", "app.example.com", "localhost.evil.example", "localhost@evil.example", "evil.example@localhost", "127.0.0.1.nip.io", "127.0.0.2", "0.0.0.0", "localhost.", "app.localhost.",
 		"localhost:x", "localhost:123456", "localhost:1:2", "[::1", "[::1]x", "[::2]", "::1", "2130706433", "localhost, evil.example", "localhost/evil", "localhost evil.example", "evil.example#localhost",
 	} {
 		requests = append(requests, wireGet("/login", host))

@@ -30,7 +30,7 @@ func (a *Engine) judgeLoop(r Request) *fault.Error {
 		return nil
 	}
 	if a.identifyOnRoute(r).User == nil {
-		return fault.Because(fault.ErrLoginLoop, "%d logins within %s led to no session that lasts", count, loginLoopLife)
+		return fault.Because(fault.ErrLoginLoop, "%d logins, each within %s of the one before, led to no session that lasts", count, loginLoopLife)
 	}
 	if count < mostLoginsSignedIn {
 		return nil
@@ -38,7 +38,7 @@ func (a *Engine) judgeLoop(r Request) *fault.Error {
 	return fault.New(fault.Details{
 		Reason:  fault.ErrLoginLoop,
 		Message: "You're signed in, but this site keeps sending you back to sign in. The problem is with the site, not with your browser.",
-		Cause: fmt.Errorf("%d logins within %s, all of which led to a session; do two app clients share %s? Give each middleware its own LoginPath, RedirectPath, LogoutPath and RefreshPath",
+		Cause: fmt.Errorf("%d logins, each within %s of the one before, all of which led to a session; do two app clients share %s? Give each middleware its own LoginPath, RedirectPath, LogoutPath and RefreshPath",
 			count, loginLoopLife, a.settings.LoginPath),
 	})
 }

@@ -237,11 +237,11 @@ func (a *Engine) keepEnding(handle *session.Handle, closing <-chan struct{}) {
 	}
 }
 
-// endRested goes on with what keepEnding rests from. If no task can begin, the session is
-// given up.
+// endRested goes on with what keepEnding rests from.
 func (a *Engine) endRested() {
 	for _, handle := range a.pendingLogouts.rested() {
 		if a.tasks.Go("ending a session", func(closing <-chan struct{}) { a.keepEnding(handle, closing) }) != nil {
+			a.settings.Logger.Error("cognito: a session could not be ended, and nothing can be tried later; it lasts until it expires", "session", handle.Name()[:8])
 			a.pendingLogouts.done(handle.Name())
 		}
 	}

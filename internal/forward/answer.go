@@ -41,11 +41,10 @@ type answer struct {
 	conn   chan net.Conn // the visitor's, after a head that says hijacked
 	reader *io.PipeReader
 	writer *io.PipeWriter
-	over   chan struct{} // closed by finish
 }
 
 func newAnswer() *answer {
-	a := &answer{header: http.Header{}, head: make(chan head, 1), conn: make(chan net.Conn), over: make(chan struct{})}
+	a := &answer{header: http.Header{}, head: make(chan head, 1), conn: make(chan net.Conn)}
 	a.reader, a.writer = io.Pipe()
 	return a
 }
@@ -110,7 +109,6 @@ func (a *answer) finish(panicked any, logger *slog.Logger) {
 		a.fail(errors.New("the response was cut off"))
 		a.writer.CloseWithError(io.ErrUnexpectedEOF)
 	}
-	close(a.over)
 }
 
 // giveAnswer makes the answer fasthttp's, which sends it when the handlers are through.

@@ -41,7 +41,7 @@ func (r *Renewals) accept(ctx context.Context, current *session.Session, cold se
 	// Tokens of another user, pool or client, or forged ones, end the session, and so does
 	// the refresh token that came with them.
 	if errors.Is(err, fault.ErrInvalidToken) && !worthless {
-		r.RevokeLater(cold.Refresh.All()...)
+		r.RevokeLater(mine.cold.Refresh.All()...) // and those of other instances, which nobody will find now
 		return r.dead(handle, err)
 	}
 	// Otherwise they wait for keys, and whichever instance has them first accepts them.

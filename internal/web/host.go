@@ -19,7 +19,7 @@ func SameHost(host, address string) bool {
 // "localhost." is a name of this machine, too.
 func IsPublicName(host string) bool {
 	name := hostname(host)
-	if _, err := netip.ParseAddr(name); err == nil || strings.HasSuffix(name, ".localhost") {
+	if _, err := netip.ParseAddr(name); err == nil || strings.HasSuffix(strings.TrimSuffix(name, "."), ".localhost") {
 		return false
 	}
 	return strings.Contains(strings.Trim(name, "."), ".")
