@@ -146,7 +146,7 @@ func (a *Auth) handle(c fiber.Ctx) error {
 // requestOf is a request of Fiber v3 as the engine sees it.
 func requestOf(c fiber.Ctx) engine.Request {
 	return engine.Request{
-		RequestCtx: c.RequestCtx(), Path: c.Path(), Method: c.Method(), App: c,
+		RequestCtx: c.RequestCtx(), Path: c.Path(), Method: methodOf(c), App: c,
 		AnyCase: c.App().Server().DisableHeaderNamesNormalizing,
 	}
 }

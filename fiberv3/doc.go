@@ -8,7 +8,7 @@
 //	}))
 //	app.Get("/", func(c fiber.Ctx) error { return c.JSON(c.Locals("user")) })
 //
-// The other files are generated from the package for Fiber v2, and both use the same
+// Almost all of it is generated from the package for Fiber v2, and both use the same
 // engine.
 //
 // It is tested with Fiber v3.1.0, but not with features of later releases. From 3.4 on,

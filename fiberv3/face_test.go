@@ -241,6 +241,49 @@ func TestRestOfWhatIsGivenUp(t *testing.T) {
 	}
 }
 
+// TestMethodThatTheAppDoesNotServe: a stranger sends a request with such a method, and a
+// body that is too large. Fiber hands it to the app's error handler, which asks who is
+// there and falls back on our answer. That must not panic, because nothing recovers there.
+// A request that is none is served.
+func TestMethodThatTheAppDoesNotServe(t *testing.T) {
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	app := fiber.New(fiber.Config{
+		BodyLimit: 1000, RequestMethods: []string{fiber.MethodGet, fiber.MethodHead, fiber.MethodPost},
+		ErrorHandler: func(c fiber.Ctx, err error) error {
+			if user := cognito.UserFrom(c); user != nil {
+				t.Errorf("a request that Fiber cannot read is %s's", user.Email())
+			}
+			return cognito.DefaultErrorHandler(c, err)
+		},
+	})
+	app.Use(cognito.New(pool.Config()))
+	app.Get("/public", func(c fiber.Ctx) error { return c.SendString("public") })
+	at := listen(t, app)
+	for _, method := range []string{"FOO", "PUT"} {
+		answers := talk(t, at, method+" / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n")
+		if len(answers) != 1 || !strings.HasPrefix(answers[0], "413 {") {
+			t.Errorf("%s: the answers are %q", method, answers)
+		}
+	}
+	answers := talk(t, at, "GET /public HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+	if !slices.Equal(answers, []string{"200 public"}) {
+		t.Errorf("an honest request is answered %q", answers)
+	}
+}
+
+// listen serves an app on a port of its own.
+func listen(t *testing.T, app *fiber.App) net.Addr {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = app.Listener(listener, fiber.ListenConfig{DisableStartupMessage: true}) }()
+	t.Cleanup(func() { _ = app.Shutdown() })
+	return listener.Addr()
+}
+
 // talk sends bytes on one connection, as they stand, and returns all answers.
 func talk(t *testing.T, to net.Addr, text string) (answers []string) {
 	t.Helper()
