@@ -272,6 +272,45 @@ func TestMethodThatTheAppDoesNotServe(t *testing.T) {
 	}
 }
 
+// TestErrorThatACacheKeeps: a stranger asks for the script of all pages, with a body that
+// is too large. Fiber runs the middleware, and answers with an error. A cache in front must
+// not keep it for everybody, as it keeps the script.
+func TestErrorThatACacheKeeps(t *testing.T) {
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	app := fiber.New(fiber.Config{BodyLimit: 1000})
+	config := pool.Config()
+	config.UserPath = "/me"
+	config.Bearer, config.BaseURL, config.Audience = true, "http://localhost", "http://localhost"
+	app.Use(cognito.New(config))
+	at := listen(t, app)
+	for _, path := range []string{"/me.js", "/.well-known/oauth-protected-resource"} {
+		for length, want := range map[int]string{5000: "413 no-store", 0: "200 max-age=300"} {
+			if got := ask(t, at, fmt.Sprintf("GET %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", path, length)); got != want {
+				t.Errorf("%s with %d bytes: %q, want %q", path, length, got, want)
+			}
+		}
+	}
+}
+
+// ask sends one request, as it stands, and returns the status of the answer and what the
+// answer tells caches.
+func ask(t *testing.T, to net.Addr, text string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", to.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // or a defect hangs
+	go func() { _, _ = io.WriteString(conn, text) }()
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(response.StatusCode, " ", response.Header.Get("Cache-Control"))
+}
+
 // listen serves an app on a port of its own.
 func listen(t *testing.T, app *fiber.App) net.Addr {
 	t.Helper()

@@ -66,7 +66,7 @@ func (o *resource) serve(r Request) error {
 		r.SetStatusCode(http.StatusNoContent)
 		return nil
 	}
-	header.Set("Cache-Control", "max-age=300")
+	letCachesKeep(r)
 	header.Set("X-Content-Type-Options", "nosniff")
 	r.SetContentType("application/json")
 	r.SetBody(o.document)

@@ -37,7 +37,7 @@ func newScript(s Settings, pathPrefix string) script {
 // serve answers UserPath + ".js".
 func (s script) serve(r Request) error {
 	header := &r.Response.Header
-	header.Set("Cache-Control", "max-age=300")
+	letCachesKeep(r)
 	header.Set("ETag", s.tag)
 	header.Set("X-Content-Type-Options", "nosniff")
 	if isAmong(r.header("If-None-Match"), s.tag) {
@@ -47,6 +47,18 @@ func (s script) serve(r Request) error {
 	r.SetContentType("text/javascript; charset=utf-8")
 	r.SetBodyString(s.text)
 	return nil
+}
+
+// letCachesKeep lets caches keep an answer that is the same for everybody. No browser's
+// request for it has a body. If one is too large, Fiber v3 runs the middleware all the same,
+// and then sends an error with the headers that it has set: for five minutes, a cache
+// would give everybody the error.
+func letCachesKeep(r Request) {
+	if r.Request.Header.ContentLength() > 0 {
+		r.Response.Header.Set("Cache-Control", "no-store")
+		return
+	}
+	r.Response.Header.Set("Cache-Control", "max-age=300")
 }
 
 // isAmong reports whether an If-None-Match names a tag. A proxy that compresses makes
