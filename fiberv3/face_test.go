@@ -2,6 +2,7 @@ package cognito_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -9,13 +10,16 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	cognito "github.com/bar-tech/cognito/fiberv3"
 	"github.com/bar-tech/cognito/fiberv3/cognitotest"
 	"github.com/gofiber/fiber/v3"
+	"github.com/gofiber/fiber/v3/middleware/adaptor"
 	"github.com/gofiber/fiber/v3/middleware/timeout"
+	"github.com/gofiber/storage/memory/v2"
 	"github.com/valyala/fasthttp"
 )
 
@@ -309,6 +313,173 @@ func ask(t *testing.T, to net.Addr, text string) string {
 		t.Fatal(err)
 	}
 	return fmt.Sprint(response.StatusCode, " ", response.Header.Get("Cache-Control"))
+}
+
+// inProcess asks an app by Fiber's adaptor for net/http.
+func inProcess(handler http.Handler, path string, cookies []*http.Cookie) *http.Response {
+	r := httptest.NewRequest(http.MethodGet, "http://localhost"+path, nil)
+	r.RequestURI = path
+	r.Header.Set("Accept", "text/html")
+	for _, cookie := range cookies {
+		r.AddCookie(cookie)
+	}
+	answer := httptest.NewRecorder()
+	handler.ServeHTTP(answer, r)
+	return answer.Result()
+}
+
+// slowStorage is one that takes a while to read, and may fail then.
+type slowStorage struct {
+	fiber.Storage
+	delay atomic.Int64
+	fails atomic.Bool
+}
+
+func (s *slowStorage) Get(key string) ([]byte, error) {
+	fails := s.fails.Load()
+	time.Sleep(time.Duration(s.delay.Load()))
+	if fails {
+		return nil, errors.New("down")
+	}
+	return s.Storage.Get(key)
+}
+
+// TestAnswerForTheNextVisitor: Fiber's timeout gives up alice's request, and Fiber's adaptor
+// for net/http lends its memory to the next visitor, bob, while ours goes on. He gets nothing
+// of it: not her session, not her claims, not what refuses her. He is not taken for her, nor
+// she for him, and he keeps his own session. When nothing is given up, she is served.
+func TestAnswerForTheNextVisitor(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the adaptor shares the request with the handler that was given up")
+	}
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	storage, ended := &slowStorage{Storage: memory.New()}, make(chan struct{}, 100)
+	config := pool.Config()
+	config.Storage, config.Keys, config.UserPath = storage, []string{"q83HhZkP0vXyTt5nE2mJ9sWbL7dRcGfA4uYoKiN1xzQ="}, "/me"
+	limited := func(next fiber.Handler) fiber.Handler {
+		return timeout.New(func(c fiber.Ctx) error {
+			defer func() { ended <- struct{}{} }()
+			return next(c)
+		}, timeout.Config{Timeout: 150 * time.Millisecond, Next: func(c fiber.Ctx) bool { return c.Path() == "/wait" }})
+	}
+	app := fiber.New()
+	app.Use("/front", limited(func(c fiber.Ctx) error {
+		c.Path(strings.TrimPrefix(c.Path(), "/front"))
+		return c.RestartRouting()
+	}))
+	app.Use(cognito.New(config))
+	app.Get("/wait", func(c fiber.Ctx) error {
+		_ = c.SendString("waited")
+		<-ended
+		user := cognito.UserFrom(c)
+		c.Set("X-Alice", fmt.Sprint(user != nil && user.Username() == "alice"))
+		return nil
+	})
+	app.Get("/mine", cognito.RequireUser(), func(c fiber.Ctx) error { return c.SendString(cognito.UserFrom(c).Email()) })
+	app.Get("/renew", limited(cognito.Refresh))
+	app.Get("/late", limited(func(c fiber.Ctx) error {
+		time.Sleep(400 * time.Millisecond)
+		if user := cognito.UserFrom(c); user != nil {
+			t.Errorf("the handler that was given up works for %s", user.Username())
+		}
+		return cognito.RequireUser()(c)
+	}))
+	handler := adaptor.FiberApp(app)
+	alice, bob := pool.SignIn(handler, "alice"), pool.SignIn(handler, "bob")
+	served := func(path string, cookies []*http.Cookie) bool {
+		return inProcess(handler, path, cookies).StatusCode == http.StatusOK
+	}
+	for name, row := range map[string]struct {
+		path         string
+		slow, fails  bool // the storage
+		slowEndpoint bool
+		next         []*http.Cookie
+	}{
+		"who is there":    {"/front/me", true, false, false, nil},
+		"a refusal":       {"/front/me", true, true, false, nil},
+		"a page":          {"/front/mine", true, false, false, nil},
+		"a page for bob":  {"/front/mine", true, false, false, bob},
+		"Refresh":         {"/renew", false, false, true, nil},
+		"Refresh for bob": {"/renew", false, false, true, bob},
+		"a late handler":  {"/late", false, false, false, bob},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if row.slow {
+				storage.delay.Store(int64(400 * time.Millisecond))
+			}
+			storage.fails.Store(row.fails)
+			if row.slowEndpoint {
+				pool.Break(cognitotest.Token, cognitotest.Fault{Delay: 400 * time.Millisecond, Times: 1})
+			}
+			given := inProcess(handler, row.path, alice)
+			storage.delay.Store(0)
+			storage.fails.Store(false)
+			checkNext(t, given, inProcess(handler, "/wait", row.next))
+		})
+	}
+	t.Run("a login", func(t *testing.T) {
+		pool.Break(cognitotest.Token, cognitotest.Fault{Delay: 400 * time.Millisecond, Times: 1})
+		login := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.RequestURI = "/front" + r.RequestURI
+			handler.ServeHTTP(w, r)
+		})
+		func() {
+			defer func() { _ = recover() }() // SignIn panics without a session
+			pool.SignIn(login, "alice")
+			t.Error("the login is not given up")
+		}()
+		for len(ended) > 0 {
+			<-ended // of /login
+		}
+		checkNext(t, &http.Response{StatusCode: http.StatusRequestTimeout}, inProcess(handler, "/wait", bob))
+	})
+	if !served("/mine", bob) || !served("/mine", alice) || !served("/front/me", alice) || !served("/renew", alice) {
+		t.Error("a session is over, or a request in time is not served")
+	}
+}
+
+func checkNext(t *testing.T, given, next *http.Response) {
+	t.Helper()
+	if given.StatusCode != http.StatusRequestTimeout {
+		t.Errorf("the request that takes too long is answered %d", given.StatusCode)
+	}
+	body, _ := io.ReadAll(next.Body)
+	if got := next.Cookies(); next.StatusCode != http.StatusOK || string(body) != "waited" || len(got) > 0 || next.Header.Get("Location") != "" {
+		t.Errorf("the next visitor gets %d %q, %v and %q", next.StatusCode, body, got, next.Header.Get("Location"))
+	}
+	if next.Header.Get("X-Alice") != "false" {
+		t.Error("the next visitor is taken for alice")
+	}
+}
+
+// TestPersonalPageAfterATimeout: fasthttp remembers that a request was given up, and Fiber's
+// adaptor for net/http lends the same memory to later ones. Their personal answers are still
+// kept out of shared caches.
+func TestPersonalPageAfterATimeout(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the adaptor shares the request with the handler that was given up")
+	}
+	app, pool := withPool(t)
+	ended := make(chan struct{})
+	app.Get("/slow", timeout.New(func(c fiber.Ctx) error {
+		defer close(ended)
+		<-c.Context().Done()
+		return nil
+	}, timeout.Config{Timeout: 20 * time.Millisecond}))
+	app.Get("/mine", cognito.RequireUser(), func(c fiber.Ctx) error { return c.SendString(cognito.UserFrom(c).Email()) })
+	handler := adaptor.FiberApp(app)
+	alice := pool.SignIn(handler, "alice")
+	if answer := inProcess(handler, "/slow", alice); answer.StatusCode != http.StatusRequestTimeout {
+		t.Errorf("a handler that takes too long is answered %d", answer.StatusCode)
+	}
+	<-ended
+	for range 4 {
+		answer := inProcess(handler, "/mine", alice)
+		if kept := answer.Header.Get("Cache-Control"); answer.StatusCode != http.StatusOK || kept != "private, no-store" || answer.Header.Get("Vary") != "Cookie" {
+			t.Errorf("alice's page: %d with Cache-Control %q", answer.StatusCode, kept)
+		}
+	}
 }
 
 // listen serves an app on a port of its own.

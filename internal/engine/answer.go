@@ -40,6 +40,9 @@ func (a *Engine) refuse(r Request, e *fault.Error) error {
 
 // tell is refuse for an error that already has its event.
 func (a *Engine) tell(r Request, e *fault.Error) error {
+	if r.givenUp() {
+		return nil
+	}
 	// Before the app's ErrorHandler, whose page could be reloaded at the form's address.
 	if a.leavesForm(r, e) {
 		return a.leaveForm(r, e)

@@ -36,8 +36,12 @@ func (a *Engine) attach(r Request, id *session.Identity) {
 	a.hooks.SetLocals(ctx, id)
 }
 
-// seen is the identity that attach handed on, or nil if there was none.
+// seen is the identity that attach handed on, or nil if there was none. What a request
+// that was given up finds may be another one's, unless it came from the server.
 func (a *Engine) seen(r Request) *session.Identity {
+	if !r.fromServer() && r.givenUp() {
+		return nil
+	}
 	// A stranger's request may have no value of its own (attach).
 	id, _ := r.UserValue(identityKey{a}).(*session.Identity)
 	if id == nil && Nearest(r) == a {
@@ -49,6 +53,9 @@ func (a *Engine) seen(r Request) *session.Identity {
 // replaceIdentity is for one that changes while a handler runs. It stays in its
 // place: the nearest middleware is still the nearest.
 func (a *Engine) replaceIdentity(r Request, id *session.Identity) {
+	if r.givenUp() {
+		return
+	}
 	ctx := r.RequestCtx
 	if nearest, ok := ctx.UserValue(nearestKey{}).(identityKey); ok && nearest.of != a {
 		ctx.SetUserValue(identityKey{a}, id)

@@ -246,6 +246,9 @@ func (k *cookies) clear(r Request, name string) {
 // from writing it. A cookie for foreign pages is partitioned: each of them has one of
 // its own, so none learns by it whom another one has seen.
 func (k *cookies) send(r Request, name, value string, life func(*fasthttp.Cookie)) {
+	if r.givenUp() {
+		return
+	}
 	c := fasthttp.AcquireCookie()
 	defer fasthttp.ReleaseCookie(c)
 	c.SetKey(name)

@@ -20,6 +20,21 @@ type Request struct {
 	AnyCase bool
 }
 
+// givenUp reports whether a timeout has answered the request while its handler still runs.
+// Then nothing may be written: fasthttp sends a copy, but Fiber v3's adaptor for net/http
+// lends the same memory to the next request, which may be somebody else's. There, what
+// fasthttp remembers may be the answer to a request before this one.
+func (r Request) givenUp() bool {
+	if c, ok := r.App.(interface{ IsAbandoned() bool }); ok && c.IsAbandoned() {
+		return true
+	}
+	return r.fromServer() && r.LastTimeoutErrorResponse() != nil
+}
+
+// fromServer reports whether fasthttp's server has read the request, and no adaptor brought
+// it.
+func (r Request) fromServer() bool { return r.ConnRequestNum() > 0 }
+
 // header is the value of a header of the request, or "". Of several headers with the name
 // it is the first. What decides about access therefore asks web.Asking or bearerOf, which
 // look at all of them.
@@ -79,6 +94,9 @@ func (r Request) vary(field string) {
 // redirect sends the browser on. Inertia's client gets the address in its own way, because
 // a script cannot follow a redirect to Cognito.
 func (r Request) redirect(location string, status int) error {
+	if r.givenUp() {
+		return nil
+	}
 	if r.isInertia() {
 		return r.leaveInertia(location)
 	}
@@ -90,7 +108,7 @@ func (r Request) redirect(location string, status int) error {
 // json answers with a value.
 func (r Request) json(status int, mediaType string, value any) error {
 	body, err := json.Marshal(value)
-	if err != nil {
+	if err != nil || r.givenUp() {
 		return err
 	}
 	r.SetStatusCode(status)
