@@ -138,7 +138,7 @@ func (a *Auth) handle(c *fiber.Ctx) error {
 		return hideCause(err)
 	}
 	defer a.engine.Leave(r, id) // also if a handler panics
-	return a.adopt(r, c.Next())
+	return a.adopt(c, c.Next())
 }
 
 // requestOf is a request of Fiber v2 as the engine sees it.

@@ -540,6 +540,34 @@ func TestEventsTellNoSecrets(t *testing.T) {
 	}
 }
 
+// TestEventAfterARewrite: middleware behind ours rewrites the path, as Fiber does it, in
+// place. The event of a refusal there names the new path, and no mixture of both, which
+// nobody has asked for.
+func TestEventAfterARewrite(t *testing.T) {
+	t.Parallel()
+	var diary eventDiary
+	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
+		app.Use(func(c *fiber.Ctx) error {
+			if c.Path() == "/invoices/of/alice" {
+				c.Path("/pay")
+			}
+			return c.Next()
+		})
+		app.Get("/pay", func(*fiber.Ctx) error { return cognito.ErrForbidden })
+	}, diary.keep)
+	s.Visitor().Get(s.URL + "/invoices/of/alice")
+	s.Visitor().Get(s.URL + "/pay")
+	events := diary.take()
+	if len(events) != 2 {
+		t.Errorf("there are %d events, want 2", len(events))
+	}
+	for _, e := range events {
+		if e.Path != "/pay" {
+			t.Errorf("an event names %q", e.Path)
+		}
+	}
+}
+
 // TestEventsInTheLog proves that without OnEvent the same goes to the log,
 // with the noise of every day at the lowest level and what needs somebody's
 // attention above.

@@ -71,12 +71,13 @@ func statusOf(err error) int {
 
 // adopt prepares what the app's handlers have returned for its error handler. It checks
 // for nil first, because it runs on every request.
-func (a *Auth) adopt(r engine.Request, err error) error {
+func (a *Auth) adopt(c *fiber.Ctx, err error) error {
 	if err == nil {
 		return nil
 	}
 	if e := ours(err); e != nil {
-		return publicError{a.engine.Adopt(r, e)}
+		// Anew: what the request's path was may have been overwritten by another.
+		return publicError{a.engine.Adopt(requestOf(c), e)}
 	}
 	return err
 }
