@@ -5,7 +5,9 @@ package web
 // like, slashes or backslashes that are escaped, or backslashes. Fiber compares
 // paths as they were sent, and file servers resolve them first, so a guard on
 // "/admin" would not see "//admin", "/x/../admin" or "/%61dmin". Escapes of
-// anything else are the only way to write it, and pass. It runs on every request.
+// anything else pass: they are the only way to write it, or, as for "@" and ",", one that
+// honest clients use. A guard on a prefix with such characters does not see them. It runs
+// on every request.
 func IsAmbiguous(path []byte) bool {
 	// "*" is for the server itself (RFC 9112 section 3.2.4), and no path.
 	if len(path) > 0 && path[0] != '/' && string(path) != "*" {
