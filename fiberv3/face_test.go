@@ -368,7 +368,11 @@ func TestAnswerForTheNextVisitor(t *testing.T) {
 		c.Path(strings.TrimPrefix(c.Path(), "/front"))
 		return c.RestartRouting()
 	}))
-	app.Use(cognito.New(config))
+	auth, err := cognito.NewAuth(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	app.Use(auth.Handler())
 	app.Get("/wait", func(c fiber.Ctx) error {
 		_ = c.SendString("waited")
 		<-ended
@@ -378,12 +382,21 @@ func TestAnswerForTheNextVisitor(t *testing.T) {
 	})
 	app.Get("/mine", cognito.RequireUser(), func(c fiber.Ctx) error { return c.SendString(cognito.UserFrom(c).Email()) })
 	app.Get("/renew", limited(cognito.Refresh))
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(400 * time.Millisecond)
+		_, _ = w.Write([]byte("alice's"))
+	}))
+	t.Cleanup(upstream.Close)
+	app.Get("/api/*", limited(auth.Forward(upstream.URL)))
 	app.Get("/late", limited(func(c fiber.Ctx) error {
 		time.Sleep(400 * time.Millisecond)
 		if user := cognito.UserFrom(c); user != nil {
 			t.Errorf("the handler that was given up works for %s", user.Username())
 		}
-		return cognito.RequireUser()(c)
+		if err := cognito.RequireUser()(c); err != nil {
+			t.Errorf("the guard in it says %v", err)
+		}
+		return nil
 	}))
 	handler := adaptor.FiberApp(app)
 	alice, bob := pool.SignIn(handler, "alice"), pool.SignIn(handler, "bob")
@@ -403,6 +416,7 @@ func TestAnswerForTheNextVisitor(t *testing.T) {
 		"Refresh":         {"/renew", false, false, true, nil},
 		"Refresh for bob": {"/renew", false, false, true, bob},
 		"a late handler":  {"/late", false, false, false, bob},
+		"an upstream's":   {"/api/x", false, false, false, bob},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if row.slow {
@@ -451,6 +465,56 @@ func checkNext(t *testing.T, given, next *http.Response) {
 	if next.Header.Get("X-Alice") != "false" {
 		t.Error("the next visitor is taken for alice")
 	}
+}
+
+// TestForwardThatIsGivenUp: Fiber's timeout answers before the upstream does. What comes
+// then is read by nobody, so the call ends, and neither it nor its connection stays open. An
+// answer in time arrives.
+func TestForwardThatIsGivenUp(t *testing.T) {
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	release, ended := make(chan struct{}), make(chan error, 10)
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			<-release
+		}
+		_, err := w.Write(make([]byte, 16<<20)) // more than waits in buffers
+		ended <- err
+	}))
+	auth, err := cognito.NewAuth(pool.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := fiber.New()
+	app.Use(auth.Handler())
+	app.Get("/api/*", timeout.New(auth.Forward(upstream.URL), timeout.Config{
+		Timeout: 50 * time.Millisecond, Next: func(c fiber.Ctx) bool { return c.Path() == "/api/fast" },
+	}))
+	cookie := ""
+	for _, each := range pool.SignIn(app, "alice") {
+		cookie += fmt.Sprintf("Cookie: %s=%s\r\n", each.Name, each.Value)
+	}
+	at := listen(t, app)
+	get := func(path string) []string {
+		return talk(t, at, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n"+cookie+"Connection: close\r\n\r\n")
+	}
+	for range 3 {
+		if answers := get("/api/slow"); !slices.Equal(answers, []string{"408 Request Timeout"}) {
+			t.Errorf("an upstream that takes too long is answered %q", answers)
+		}
+	}
+	close(release)
+	for range 3 {
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			t.Fatal("a call that was given up goes on")
+		}
+	}
+	if answers := get("/api/fast"); len(answers) != 1 || len(answers[0]) != len("200 ")+16<<20 {
+		t.Errorf("an answer in time arrives as %.40q", answers)
+	}
+	upstream.Close()
 }
 
 // TestPersonalPageAfterATimeout: fasthttp remembers that a request was given up, and Fiber's

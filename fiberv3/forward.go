@@ -60,7 +60,9 @@ func (a *Auth) Forward(upstream string) fiber.Handler {
 			prefix = a.engine.Address(prefix)
 		}
 		watch := a.engine.Watch(r)
-		return asFiber(to.Serve(r.RequestCtx, forward.Call{Token: token, Rest: rest, Prefix: prefix, Alive: func() error { return aliveBy(watch) }}))
+		return asFiber(to.Serve(r.RequestCtx, forward.Call{
+			Token: token, Rest: rest, Prefix: prefix, Alive: func() error { return aliveBy(watch) }, GivenUp: r.GivenUp,
+		}))
 	}
 }
 

@@ -40,7 +40,7 @@ func (a *Engine) refuse(r Request, e *fault.Error) error {
 
 // tell is refuse for an error that already has its event.
 func (a *Engine) tell(r Request, e *fault.Error) error {
-	if r.givenUp() {
+	if r.GivenUp() {
 		return nil
 	}
 	// Before the app's ErrorHandler, whose page could be reloaded at the form's address.

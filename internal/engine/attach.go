@@ -39,7 +39,7 @@ func (a *Engine) attach(r Request, id *session.Identity) {
 // seen is the identity that attach handed on, or nil if there was none. What a request
 // that was given up finds may be another one's, unless it came from the server.
 func (a *Engine) seen(r Request) *session.Identity {
-	if !r.fromServer() && r.givenUp() {
+	if !r.fromServer() && r.GivenUp() {
 		return nil
 	}
 	// A stranger's request may have no value of its own (attach).
@@ -53,7 +53,7 @@ func (a *Engine) seen(r Request) *session.Identity {
 // replaceIdentity is for one that changes while a handler runs. It stays in its
 // place: the nearest middleware is still the nearest.
 func (a *Engine) replaceIdentity(r Request, id *session.Identity) {
-	if r.givenUp() {
+	if r.GivenUp() {
 		return
 	}
 	ctx := r.RequestCtx

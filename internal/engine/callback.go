@@ -216,7 +216,7 @@ func answerError(reported *fault.ProviderError) error {
 // new session exists, so a login that fails leaves the visitor signed in as before.
 func (a *Engine) replace(r Request, opened *session.Session) {
 	old := a.sessionID(r)
-	if old == nil || string(old) == string(opened.ID[:]) || r.givenUp() {
+	if old == nil || string(old) == string(opened.ID[:]) || r.GivenUp() {
 		return
 	}
 	// An invented cookie must not leave a tombstone in the storage.

@@ -246,7 +246,7 @@ func (k *cookies) clear(r Request, name string) {
 // from writing it. A cookie for foreign pages is partitioned: each of them has one of
 // its own, so none learns by it whom another one has seen.
 func (k *cookies) send(r Request, name, value string, life func(*fasthttp.Cookie)) {
-	if r.givenUp() {
+	if r.GivenUp() {
 		return
 	}
 	c := fasthttp.AcquireCookie()

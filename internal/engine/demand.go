@@ -114,7 +114,10 @@ func Meets(allowed func(*claims.Set) bool) Demand {
 // the middleware is missing would protect nothing.
 func (a *Engine) Judge(r Request, demands []Demand) (pass bool, err error) {
 	id := a.Identity(r)
-	if id == nil {
+	switch {
+	case id == nil && r.GivenUp():
+		return false, nil // which says nothing of where the guard is
+	case id == nil:
 		return false, refuseUncovered(r)
 	}
 	for _, demand := range demands {

@@ -228,7 +228,7 @@ func (a *Engine) Enter(r Request) (id *session.Identity, answered bool, err erro
 		if id, failed = a.identifySafely(r); failed != nil {
 			return nil, true, a.refuse(r, failed)
 		}
-		if r.givenUp() {
+		if r.GivenUp() {
 			return nil, true, nil // nobody waits for the app's handlers
 		}
 		if id.User == nil {
@@ -248,7 +248,7 @@ var errAmbiguousPath = fault.Because(fault.ErrAmbiguousPath, "the path differs f
 // Leave ends a request that the app's handlers have answered.
 func (a *Engine) Leave(r Request, id *session.Identity) {
 	// A handler that was given up may still write, to a request that is answered already.
-	if !r.givenUp() {
+	if !r.GivenUp() {
 		// As the request was identified: what the handler has written may depend on the
 		// user, although it has signed them out meanwhile.
 		if id.Cookie || id.Bearer {

@@ -16,7 +16,7 @@ import (
 // error with an answer has been adopted already. If a timeout has given the handler up, it
 // is left alone: the request is answered already.
 func (a *Engine) Adopt(r Request, e *fault.Error) *fault.Error {
-	if fault.Of(e).Answer != nil || r.givenUp() {
+	if fault.Of(e).Answer != nil || r.GivenUp() {
 		return e
 	}
 	e = fault.Referenced(e)

@@ -20,11 +20,11 @@ type Request struct {
 	AnyCase bool
 }
 
-// givenUp reports whether a timeout has answered the request while its handler still runs.
+// GivenUp reports whether a timeout has answered the request while its handler still runs.
 // Then nothing may be written: fasthttp sends a copy, but Fiber v3's adaptor for net/http
 // lends the same memory to the next request, which may be somebody else's. There, what
 // fasthttp remembers may be the answer to a request before this one.
-func (r Request) givenUp() bool {
+func (r Request) GivenUp() bool {
 	if c, ok := r.App.(interface{ IsAbandoned() bool }); ok && c.IsAbandoned() {
 		return true
 	}
@@ -94,7 +94,7 @@ func (r Request) vary(field string) {
 // redirect sends the browser on. Inertia's client gets the address in its own way, because
 // a script cannot follow a redirect to Cognito.
 func (r Request) redirect(location string, status int) error {
-	if r.givenUp() {
+	if r.GivenUp() {
 		return nil
 	}
 	if r.isInertia() {
@@ -108,7 +108,7 @@ func (r Request) redirect(location string, status int) error {
 // json answers with a value.
 func (r Request) json(status int, mediaType string, value any) error {
 	body, err := json.Marshal(value)
-	if err != nil || r.givenUp() {
+	if err != nil || r.GivenUp() {
 		return err
 	}
 	r.SetStatusCode(status)

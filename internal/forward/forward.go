@@ -81,6 +81,8 @@ type Call struct {
 	Rest   string       // what the route's wildcard matched, as it was sent
 	Prefix string       // what stands before it in a browser, or ""
 	Alive  func() error // tells whether the session behind an endless answer lives; nil says yes
+	// GivenUp tells whether a timeout has answered in the meantime; nil says no.
+	GivenUp func() bool
 }
 
 type callKey struct{}
@@ -105,6 +107,10 @@ func (p *Proxy) Serve(ctx *fasthttp.RequestCtx, call Call) error {
 	}
 	flight := p.begin(ctx, address, call)
 	head := <-flight.answer.head // there always is one: finish sees to that
+	if call.GivenUp != nil && call.GivenUp() {
+		flight.end() // nobody would: the answer would never be read, or by another visitor
+		return nil
+	}
 	if head.err != nil {
 		flight.leaveConnection(ctx)
 		flight.end()
