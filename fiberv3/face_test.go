@@ -355,13 +355,14 @@ func TestAnswerForTheNextVisitor(t *testing.T) {
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	storage, ended := &slowStorage{Storage: memory.New()}, make(chan struct{}, 100)
+	t.Cleanup(func() { _ = storage.Close() })
 	config := pool.Config()
 	config.Storage, config.Keys, config.UserPath = storage, []string{"q83HhZkP0vXyTt5nE2mJ9sWbL7dRcGfA4uYoKiN1xzQ="}, "/me"
 	limited := func(next fiber.Handler) fiber.Handler {
 		return timeout.New(func(c fiber.Ctx) error {
 			defer func() { ended <- struct{}{} }()
 			return next(c)
-		}, timeout.Config{Timeout: 150 * time.Millisecond, Next: func(c fiber.Ctx) bool { return c.Path() == "/wait" }})
+		}, timeout.Config{Timeout: 300 * time.Millisecond, Next: func(c fiber.Ctx) bool { return c.Path() == "/wait" }})
 	}
 	app := fiber.New()
 	app.Use("/front", limited(func(c fiber.Ctx) error {
@@ -383,13 +384,13 @@ func TestAnswerForTheNextVisitor(t *testing.T) {
 	app.Get("/mine", cognito.RequireUser(), func(c fiber.Ctx) error { return c.SendString(cognito.UserFrom(c).Email()) })
 	app.Get("/renew", limited(cognito.Refresh))
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		time.Sleep(400 * time.Millisecond)
+		time.Sleep(800 * time.Millisecond)
 		_, _ = w.Write([]byte("alice's"))
 	}))
 	t.Cleanup(upstream.Close)
 	app.Get("/api/*", limited(auth.Forward(upstream.URL)))
 	app.Get("/late", limited(func(c fiber.Ctx) error {
-		time.Sleep(400 * time.Millisecond)
+		time.Sleep(800 * time.Millisecond)
 		if user := cognito.UserFrom(c); user != nil {
 			t.Errorf("the handler that was given up works for %s", user.Username())
 		}
@@ -420,11 +421,11 @@ func TestAnswerForTheNextVisitor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if row.slow {
-				storage.delay.Store(int64(400 * time.Millisecond))
+				storage.delay.Store(int64(800 * time.Millisecond))
 			}
 			storage.fails.Store(row.fails)
 			if row.slowEndpoint {
-				pool.Break(cognitotest.Token, cognitotest.Fault{Delay: 400 * time.Millisecond, Times: 1})
+				pool.Break(cognitotest.Token, cognitotest.Fault{Delay: 800 * time.Millisecond, Times: 1})
 			}
 			given := inProcess(handler, row.path, alice)
 			storage.delay.Store(0)
@@ -433,7 +434,7 @@ func TestAnswerForTheNextVisitor(t *testing.T) {
 		})
 	}
 	t.Run("a login", func(t *testing.T) {
-		pool.Break(cognitotest.Token, cognitotest.Fault{Delay: 400 * time.Millisecond, Times: 1})
+		pool.Break(cognitotest.Token, cognitotest.Fault{Delay: 800 * time.Millisecond, Times: 1})
 		login := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			r.RequestURI = "/front" + r.RequestURI
 			handler.ServeHTTP(w, r)
