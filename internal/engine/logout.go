@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -201,11 +202,16 @@ func (a *Engine) endLater(handle *session.Handle, known bool, cause error) {
 	case a.tasks.Go("ending a session", func(closing <-chan struct{}) { a.keepEnding(handle, closing) }) == nil:
 		log.Error("cognito: a session could not be ended yet; trying again in the background")
 	default: // closed, or busy beyond measure: nothing can be done later
-		log.Error("cognito: a session could not be ended; trying once more")
-		refresh, _ := a.renewals.End(handle)
-		a.renewals.RevokeLater(refresh...) // no task can begin, so this logs that they are not revoked
-		a.pendingLogouts.done(handle.Name())
+		a.endOnceMore(handle, log)
 	}
+}
+
+// endOnceMore is for when nothing can be done later.
+func (a *Engine) endOnceMore(handle *session.Handle, log *slog.Logger) {
+	log.Error("cognito: a session could not be ended; trying once more")
+	refresh, _ := a.renewals.End(handle)
+	a.renewals.RevokeLater(refresh...) // no task can begin, so this logs that they are not revoked
+	a.pendingLogouts.done(handle.Name())
 }
 
 // keepEnding tries until the session is ended or has ended by itself, and once
@@ -241,8 +247,7 @@ func (a *Engine) keepEnding(handle *session.Handle, closing <-chan struct{}) {
 func (a *Engine) endRested() {
 	for _, handle := range a.pendingLogouts.rested() {
 		if a.tasks.Go("ending a session", func(closing <-chan struct{}) { a.keepEnding(handle, closing) }) != nil {
-			a.settings.Logger.Error("cognito: a session could not be ended, and nothing can be tried later; it lasts until it expires", "session", handle.Name()[:8])
-			a.pendingLogouts.done(handle.Name())
+			a.endOnceMore(handle, a.settings.Logger)
 		}
 	}
 }
