@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -201,6 +202,47 @@ func TestHooksThatPanic(t *testing.T) {
 	lab.Eventually(t, "all panics are logged", func() bool { return strings.Count(s.Logged.String(), "recovered from a panic") >= 4 })
 	if strings.Contains(s.Logged.String(), "hook login") {
 		t.Error("the panic's value is logged, which may quote anything")
+	}
+}
+
+// TestErrorHandlerThatSignsIn: an app answers every 401 by starting a login. That is refused
+// as well to scripts, which anybody can send: the handler is not asked once more, and again,
+// until the process ends.
+func TestErrorHandlerThatSignsIn(t *testing.T) {
+	t.Parallel()
+	var auth *cognito.Auth
+	var asked atomic.Int32
+	s := lab.Serve(t, func(c *cognito.Config) {
+		c.ErrorHandler = func(c *fiber.Ctx, err error) error {
+			var e *cognito.Error
+			switch {
+			case asked.Add(1) > 10:
+				return err
+			case errors.As(err, &e) && e.Status() == http.StatusUnauthorized:
+				return auth.Login(c, cognito.LoginOptions{ReturnTo: "/me"})
+			case errors.Is(err, cognito.ErrMisconfigured):
+				return auth.Logout(c) // which needs BaseURL, too
+			}
+			return cognito.DefaultErrorHandler(c, err)
+		}
+	})
+	auth = s.Auth
+	for name, row := range map[string]struct {
+		request lab.Request
+		status  int
+	}{
+		"a script": {lab.Request{Path: "/me", Header: map[string]string{"Accept": "application/json", "Sec-Fetch-Mode": "cors"}}, http.StatusUnauthorized},
+		"a proxy":  {lab.Request{Path: "/login", Header: lab.AsPageWith(map[string]string{"X-Forwarded-For": "10.1.2.3"})}, http.StatusInternalServerError},
+	} {
+		asked.Store(0)
+		if res := s.Send(row.request); res.StatusCode != row.status || asked.Load() != 1 {
+			t.Errorf("%s: the handler was asked %d times, and the answer is %s", name, asked.Load(), lab.StatusLine(res))
+		}
+	}
+	asked.Store(0)
+	honest := s.Send(lab.Request{Path: "/me", Header: map[string]string{"Accept": "application/json"}})
+	if honest.StatusCode != http.StatusFound || honest.Cookie(lab.IsLoginCookie) == nil || asked.Load() != 1 {
+		t.Errorf("whoever may sign in gets %s", lab.StatusLine(honest))
 	}
 }
 

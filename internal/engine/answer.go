@@ -49,10 +49,31 @@ func (a *Engine) tell(r Request, e *fault.Error) error {
 	}
 	e = a.answered(r, e)
 	a.announce(r, e)
-	if answered, err := a.hooks.HandleError(r.App, e); answered {
+	if answered, err := a.askApp(r, e); answered {
 		return err
 	}
 	return answer(r, e)
+}
+
+// answeringKey marks a request that the app's ErrorHandler is answering. Each engine has its
+// own, as with identityKey.
+type answeringKey struct{ of *Engine }
+
+// askApp lets the app's ErrorHandler answer, unless it is doing so already: one that calls
+// Login or Logout may have that refused, too. If it were asked again, it would call itself
+// until the stack is full, which ends the process, and whoever makes Login refuse could
+// bring that about.
+func (a *Engine) askApp(r Request, e *fault.Error) (answered bool, err error) {
+	if r.UserValue(answeringKey{a}) != nil {
+		return false, nil
+	}
+	r.SetUserValue(answeringKey{a}, true)
+	defer func() {
+		if !r.GivenUp() { // the memory may be another request's by now
+			r.RemoveUserValue(answeringKey{a})
+		}
+	}()
+	return a.hooks.HandleError(r.App, e)
 }
 
 // announce sets the headers that an answer has whoever writes it. The error is the

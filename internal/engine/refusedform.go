@@ -70,7 +70,7 @@ func (a *Engine) serveRefused(r Request, word string) error {
 	})
 	sealResponse(r)
 	// Not refuse: it was refused, and told to OnEvent, when the form was sent.
-	if answered, err := a.hooks.HandleError(r.App, e); answered {
+	if answered, err := a.askApp(r, e); answered {
 		return err
 	}
 	return answer(r, e)
