@@ -228,6 +228,38 @@ func TestSessionMissingFromTheIndex(t *testing.T) {
 	}
 }
 
+// TestOneSessionByOnLogin: an app allows one session to a user, and ends the others when the
+// next one begins. That one goes on, though no time has passed in between, and the instance
+// that ended the others may have a clock that is ahead.
+func TestOneSessionByOnLogin(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t)
+	clock := lab.StopClock(pool)
+	storage := lab.NewStore()
+	var auth *cognito.Auth
+	alone := func(c *cognito.Config) {
+		c.OnLogin = func(c *fiber.Ctx, user *cognito.User) error {
+			_, err := auth.EndSessions(c.UserContext(), user.Subject())
+			return err
+		}
+	}
+	s := lab.ServeWith(t, pool, lab.On(storage), clock.Hook, alone)
+	ahead := lab.ServeWith(t, pool, lab.On(storage), func(c *cognito.Config) {
+		c.Now = func() time.Time { return pool.Now().Add(5 * time.Second) }
+	})
+	auth = s.Auth
+	first := s.SignIn("alice")
+	s.MustBe("alice", first)
+	second := s.SignIn("alice")
+	s.MustBe("", first)
+	s.MustBe("alice", second)
+	if ended, err := ahead.Auth.EndSessions(t.Context(), subjectOf(t, s, second)); ended != 1 || err != nil {
+		t.Errorf("%d sessions were ended: %v", ended, err)
+	}
+	s.MustBe("", second)
+	s.MustBe("alice", s.SignIn("alice"))
+}
+
 // TestMaxSessions: at a login beyond the bound the session that was used longest ago
 // ends, and no other.
 func TestMaxSessions(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -226,10 +227,11 @@ func (s *Store) MarkOver(subject string) error {
 	return s.Storage.Set(markName(ring), ring.Seal(markName(ring), now), s.total)
 }
 
-// checkOver checks whether the user's mark says that a session has ended. A mark that
-// cannot be read ends nothing and refuses nobody: the session's own records could be
-// read, and the mark is checked again soon.
-func (s *Store) checkOver(handle *Handle, subject string, began moment) error {
+// over is the time that a user's mark holds: all sessions that began until then have ended.
+// A mark that cannot be read ends nothing and refuses nobody: the session's own records
+// could be read, and the mark is checked again soon.
+func (s *Store) over(subject string) moment {
+	last := moment(math.MinInt64)
 	for _, ring := range s.ringsOf(subject) {
 		sealed, err := s.Storage.Get(markName(ring))
 		if err != nil || sealed == nil {
@@ -240,14 +242,22 @@ func (s *Store) checkOver(handle *Handle, subject string, began moment) error {
 			s.observer.Tampered(err)
 			continue
 		}
-		if over, size := binary.Varint(plain); size > 0 && began <= moment(over) {
-			// No tombstone: whoever opens the session again finds the mark.
-			s.seen.note(handle.Name(), ended)
-			s.drop(handle)
-			return ErrNoSession
+		if over, size := binary.Varint(plain); size > 0 {
+			last = max(last, moment(over))
 		}
 	}
-	return nil
+	return last
+}
+
+// checkOver checks whether the user's mark says that a session has ended.
+func (s *Store) checkOver(handle *Handle, subject string, began moment) error {
+	if began > s.over(subject) {
+		return nil
+	}
+	// No tombstone: whoever opens the session again finds the mark.
+	s.seen.note(handle.Name(), ended)
+	s.drop(handle)
+	return ErrNoSession
 }
 
 // StillOpen is for callers that continue with a session that was open for long: its
@@ -296,6 +306,11 @@ func (s *Store) noteUse(opened *Session) {
 // BeginListed is begin for a session that its user can list and end. It returns the
 // names of sessions that exceed the limit.
 func (s *Store) BeginListed(record Hot, cold Cold, description string) (opened *Session, tooMany []string, err error) {
+	if !s.cookieSessions {
+		// After what has ended already, by whichever clock that was: OnLogin may have ended the
+		// user's other sessions just now, within the same millisecond.
+		record.Began = s.over(record.Subject) + 1
+	}
 	if opened, err = s.begin(record, cold); err != nil || s.cookieSessions {
 		return opened, nil, err
 	}

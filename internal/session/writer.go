@@ -20,14 +20,15 @@ import (
 var sealedTombstone = []byte{1} // its presence is its meaning
 
 // begin stores a new session under a new id. The id is never one that came
-// from outside, so nobody can plant a session that a victim then signs in to.
+// from outside, so nobody can plant a session that a victim then signs in to. It begins now,
+// or when the record says, if that is later.
 func (s *Store) begin(record Hot, cold Cold) (*Session, error) {
 	handle, ok := s.Handle([]byte(secret.Random()))
 	if !ok {
 		panic("cognito: a session id of our own making is malformed")
 	}
 	now := s.now()
-	record.Began, record.until = MomentOf(now), MomentOf(now.Add(s.total))
+	record.Began, record.until = max(record.Began, MomentOf(now)), MomentOf(now.Add(s.total))
 	s.Slide(&record, now)
 	if !record.Renewable {
 		record.until = min(record.until, record.Expires) // nothing could renew it
