@@ -230,16 +230,19 @@ func TestReadersOwnLimits(t *testing.T) {
 	for name, limits := range map[string]func(*cognito.Config){
 		"idle": lab.Timeouts(10*time.Minute, 7*24*time.Hour), "absolute": lab.Timeouts(10*time.Minute, 10*time.Minute),
 	} {
-		t.Run(name, func(t *testing.T) {
-			pool := lab.NewPool(t)
-			storage := lab.NewStore()
-			lax := lab.ServeWith(t, pool, lab.On(storage))
-			alice := lax.NewSession(storage, "alice")
-			strict := lab.ServeWith(t, pool, lab.On(storage), limits)
-			strict.MustBe("alice", alice.Cookie)
-			pool.Advance(11 * time.Minute)
-			strict.MustBe("", alice.Cookie)
-		})
+		for where, kept := range map[string]func(*cognito.Config){"stored": lab.On(lab.NewStore()), "in cookies": lab.InCookies} {
+			t.Run(name+", "+where, func(t *testing.T) {
+				pool := lab.NewPool(t)
+				lax := lab.ServeWith(t, pool, kept)
+				alice, bob := lax.SignIn("alice"), lax.SignIn("bob")
+				strict := lab.ServeWith(t, pool, kept, limits)
+				strict.MustBe("alice", alice)
+				pool.Advance(11 * time.Minute)
+				strict.MustBe("", alice)
+				strict.MustBe("", bob) // whom it sees for the first time
+				strict.MustBe("bob", strict.SignIn("bob"))
+			})
+		}
 	}
 }
 

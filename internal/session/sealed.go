@@ -140,6 +140,7 @@ func claimsIn(token secret.Text) []byte {
 // renewed by another instance. The caller has checked that it has not ended here. No
 // tombstone is looked for: other instances leave none in this process's memory.
 func (s *Store) Adopt(c Carried, now time.Time) error {
+	s.limit(&c.Hot)
 	if c.Hot.until.Passed(now) || c.Hot.IdleUntil.Passed(now) {
 		return ErrNoSession
 	}
