@@ -92,3 +92,26 @@ func TestForgottenTokens(t *testing.T) {
 		t.Error("the session is not taken from its cookie again")
 	}
 }
+
+// TestEndedWhileAdopted: a sign-out ends a session while another request takes it in from its
+// cookie. It does not live again: a copy of the cookie would work here.
+func TestEndedWhileAdopted(t *testing.T) {
+	s, brought := carriedStore(storage.NewBounded(16, time.Now))
+	handle, _ := s.Handle(brought.ID[:])
+	// The other request has asked before whether it has ended.
+	if err := s.MarkEnded(handle); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Remove(handle)
+	_ = s.Adopt(brought, time.Now())
+	if _, err := s.Read(brought.ID[:], time.Now()); err == nil {
+		t.Error("the session lives again")
+	}
+	brought.ID = ID([]byte(secret.Random()))
+	if err := s.Adopt(brought, time.Now()); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Read(brought.ID[:], time.Now()); err != nil {
+		t.Errorf("another session is not taken in: %v", err)
+	}
+}

@@ -232,6 +232,11 @@ func (s *Store) remember(handle *Handle, digest uint64, record Hot, oldKey bool)
 	s.fill(&entry.Value, handle, record)
 	entry.Value.digest, entry.Value.oldKey = digest, oldKey
 	s.Recent.Put(entry)
+	// It may have ended since it was found open. Then the next request has to look again, and
+	// this is what it would find instead.
+	if s.seen.serialOf(handle.Name()) == ended {
+		s.Recent.Forget(handle.ID)
+	}
 	return &entry.Value
 }
 
