@@ -76,6 +76,90 @@ func TestTokensOfASession(t *testing.T) {
 	}
 }
 
+// TestIDTokenThatIsNotRenewed: Cognito renews the access token alone. The ID token of before
+// is handed out until it expires, and the session goes on.
+func TestIDTokenThatIsNotRenewed(t *testing.T) {
+	t.Parallel()
+	for name, hooks := range withAndWithout {
+		t.Run(name, func(t *testing.T) {
+			pool := lab.NewPool(t)
+			s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+				app.Use(auth.Handler())
+				app.Get("/id-token", func(c *fiber.Ctx) error {
+					token, err := auth.IDToken(c)
+					if (err != nil) != (token == "") || (err != nil && !errors.Is(err, cognito.ErrUnavailable)) {
+						t.Errorf("%d characters, and the error %v", len(token), err)
+					}
+					return c.SendString(token)
+				})
+				lab.Pages(app)
+			}, hooks...)
+			cookie := s.SignIn("alice")
+			ask := func(path string) *lab.Answer {
+				answer := s.Send(lab.Request{Path: path, Cookies: []*http.Cookie{cookie}})
+				if set := answer.Cookie(lab.IsSessionCookie); set != nil {
+					cookie = set
+				}
+				return answer
+			}
+			pool.Break(cognitotest.Token, cognitotest.Fault{Rewrite: func(answer map[string]any) { delete(answer, "id_token") }})
+			if token := ask("/id-token").Text; claimsOf(t, token)["token_use"] != "id" {
+				t.Error("there is no ID token at the beginning")
+			}
+			pool.Advance(lab.JustExpired)
+			if answer := ask("/id-token"); answer.Text != "" {
+				t.Error("an ID token is handed out that has expired")
+			}
+			if answer := ask("/token"); claimsOf(t, answer.Text)["token_use"] != "access" {
+				t.Errorf("the access token is %s", lab.StatusLine(answer))
+			}
+			pool.Heal(cognitotest.Token)
+			pool.Advance(lab.JustExpired)
+			if token := ask("/id-token").Text; claimsOf(t, token)["token_use"] != "id" {
+				t.Error("there is no ID token after the next renewal")
+			}
+		})
+	}
+}
+
+// TestBearerHasNoSession: what a session has, a bearer token has not, whoever it belongs to.
+// The errors say so, and nothing is returned beside them.
+func TestBearerHasNoSession(t *testing.T) {
+	t.Parallel()
+	watches := make(chan *cognito.Watch, 1)
+	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
+		app.Get("/refresh", func(c *fiber.Ctx) error {
+			watches <- auth.Watch(c)
+			if err := auth.Refresh(c); !errors.Is(err, cognito.ErrNotSignedIn) || errors.Is(err, cognito.ErrForbidden) {
+				t.Errorf("Refresh: %v", err)
+			}
+			return nil
+		})
+	}, lab.TakesBearer)
+	for _, user := range []string{"alice", ""} { // "" is a machine client
+		request, _ := http.NewRequest(http.MethodGet, "/refresh", nil)
+		s.Pool.Authorize(request, user, nil)
+		s.Send(lab.Request{Path: "/refresh", Header: map[string]string{"Authorization": request.Header.Get("Authorization")}})
+		watch := <-watches
+		if token, err := watch.AccessToken(); token == "" || err != nil {
+			t.Errorf("the token of %q: %v", user, err)
+		}
+		switch got, err := watch.User(); {
+		case user == "" && (got != nil || !errors.Is(err, cognito.ErrNotSignedIn)):
+			t.Errorf("a machine client is %v: %v", got, err)
+		case user != "" && (err != nil || got.Username() != user):
+			t.Errorf("%s is %v: %v", user, got, err)
+		}
+		s.Pool.Advance(2 * time.Hour)
+		if got, err := watch.User(); got != nil || !errors.Is(err, cognito.ErrInvalidToken) {
+			t.Errorf("after the expiry, %q is %v: %v", user, got, err)
+		}
+		if token, err := watch.AccessToken(); token != "" || !errors.Is(err, cognito.ErrInvalidToken) {
+			t.Errorf("after the expiry, there is a token of %d characters: %v", len(token), err)
+		}
+	}
+}
+
 // TestRefreshShowsWhatChanged: a handler that changes a user's groups at Cognito sees
 // the new ones in the same request, even if a renewal was under way before.
 func TestRefreshShowsWhatChanged(t *testing.T) {

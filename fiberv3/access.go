@@ -33,7 +33,8 @@ func AccessToken(c fiber.Ctx) (string, error) {
 // requires it. It is never expired: if necessary, it is renewed first. Do not send it
 // to an API as a bearer token; use [AccessToken] for that. The errors are those of
 // [AccessToken], and [ErrNotSignedIn] for a request with a bearer token, which has no
-// ID token.
+// ID token. It is [ErrUnavailable], too, if the ID token has expired and Cognito did not
+// issue another one when it renewed the access token.
 func IDToken(c fiber.Ctx) (string, error) {
 	r := requestOf(c)
 	return engine.Nearest(r).IDToken(r)
@@ -42,7 +43,8 @@ func IDToken(c fiber.Ctx) (string, error) {
 // Refresh renews the user's tokens now. Call it after a handler has changed groups or
 // attributes at Cognito: [UserFrom], [PayloadFrom] and guards that run afterwards see
 // the change. Values that were read before do not change. The errors are those of
-// [AccessToken]. If it fails, the user stays signed in.
+// [AccessToken], and [ErrNotSignedIn] for a request with a bearer token, which nothing
+// renews. If it fails, the user stays signed in.
 func Refresh(c fiber.Ctx) error {
 	r := requestOf(c)
 	return engine.Nearest(r).Refresh(r)

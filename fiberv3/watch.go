@@ -28,16 +28,18 @@ func (a *Auth) Watch(c fiber.Ctx) *Watch { return &Watch{a.engine.Watch(requestO
 
 // User returns the signed-in user, with the claims of the last renewal. The error is
 // [ErrSessionEnded] once the session has ended, on whichever instance,
-// [ErrNotSignedIn] if there never was one, and [ErrUnavailable] if that cannot be known
-// at the moment, in which case the connection may stay open. For a request with a bearer
-// token, it is [ErrInvalidToken] once the token has expired.
+// [ErrNotSignedIn] if there never was one, as with a machine client's token, and
+// [ErrUnavailable] if that cannot be known at the moment, in which case the connection may
+// stay open. For a request with a bearer token, it is [ErrInvalidToken] once the token has
+// expired.
 func (w *Watch) User() (*User, error) {
 	user, err := w.inner.User()
 	return (*User)(user), err
 }
 
 // AccessToken returns the user's access token, which is never expired, as [AccessToken]
-// does for a request. The errors are those of [Watch.User].
+// does for a request. The errors are those of [Watch.User], but a machine client has a
+// token.
 func (w *Watch) AccessToken() (string, error) {
 	token, err := w.inner.AccessToken()
 	return token.Reveal(), err

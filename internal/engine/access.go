@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
@@ -30,10 +31,21 @@ func (a *Engine) IDToken(r Request) (string, error) {
 		return "", errNoIDToken
 	}
 	tokens, err := a.currentTokens(r)
-	return tokens.ID.Reveal(), err
+	if err != nil {
+		return "", err
+	}
+	// A session lasts by its access token if Cognito leaves the ID token out of a renewal
+	// (OpenID Connect Core section 12.2). The one of before expires meanwhile.
+	if !tokens.IDExpires().After(a.settings.Now()) {
+		return "", errOldIDToken
+	}
+	return tokens.ID.Reveal(), nil
 }
 
-var errNoIDToken = fault.Because(fault.ErrNotSignedIn, "the request has an access token, but no ID token")
+var (
+	errNoIDToken  = fault.Because(fault.ErrNotSignedIn, "the request has an access token, but no ID token")
+	errOldIDToken = fault.Unavailable(errors.New("the ID token has expired, and Cognito has renewed the access token alone"))
+)
 
 // currentTokens are those of the session that a request belongs to, renewed first if
 // they have expired.
@@ -67,11 +79,15 @@ func (a *Engine) sessionOf(r Request) (*session.Session, error) {
 	switch {
 	case id == nil:
 		return nil, errUncovered
+	case id.Bearer && id.Payload != nil:
+		return nil, errNoSessionOfToken
 	case id.Session == nil:
 		return nil, id.Refusal()
 	}
 	return id.Session, nil
 }
+
+var errNoSessionOfToken = fault.Because(fault.ErrNotSignedIn, "the request has a bearer token, which belongs to no session")
 
 // Refresh renews the signed-in user's tokens now, and gives this request the new
 // claims. A renewal under way is not enough: it may have asked Cognito before the handler

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"github.com/bar-tech/cognito/internal/claims"
+	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/session"
 )
@@ -32,7 +33,7 @@ func (a *Engine) Watch(r Request) *Watch {
 
 // current is the session as it is now, with tokens that have not expired. It does not
 // touch the session as a request does (identify), because an open connection is no use of
-// it. Renewing expired tokens still counts as use.
+// it, and neither is the renewal that it asks for.
 func (w *Watch) current() (*session.Session, error) {
 	if w.refusal != nil {
 		return nil, w.refusal
@@ -54,7 +55,7 @@ func (w *Watch) current() (*session.Session, error) {
 // User is who it is now.
 func (w *Watch) User() (*claims.Set, error) {
 	if w.bearer != nil {
-		return w.bearer.User, checkBearerExpiry(w.bearer, w.engine.settings.Now())
+		return w.bearerUser()
 	}
 	s, err := w.current()
 	if err != nil {
@@ -63,10 +64,27 @@ func (w *Watch) User() (*claims.Set, error) {
 	return s.Identity.User, nil
 }
 
+// bearerUser is User for a bearer token. A machine client has none, and whoever goes by the
+// error alone must not take it for one.
+func (w *Watch) bearerUser() (*claims.Set, error) {
+	if err := checkBearerExpiry(w.bearer, w.engine.settings.Now()); err != nil {
+		return nil, err
+	}
+	if w.bearer.User == nil {
+		return nil, errMachine
+	}
+	return w.bearer.User, nil
+}
+
+var errMachine = fault.Because(fault.ErrNotSignedIn, "the token belongs to a machine client, which is no user")
+
 // AccessToken is a token that has not expired.
 func (w *Watch) AccessToken() (secret.Text, error) {
 	if w.bearer != nil {
-		return w.bearer.Raw, checkBearerExpiry(w.bearer, w.engine.settings.Now())
+		if err := checkBearerExpiry(w.bearer, w.engine.settings.Now()); err != nil {
+			return "", err
+		}
+		return w.bearer.Raw, nil
 	}
 	s, err := w.current()
 	if err != nil {

@@ -67,11 +67,18 @@ func (Cold) Format(f fmt.State, _ rune) { secret.Hide(f, "cold record") }
 // meanwhile: then they are worth nothing, and their refresh token brings others.
 func (c *Cold) Waits(now time.Time) bool {
 	for _, token := range []secret.Text{c.UnverifiedAccess, c.UnverifiedID} {
-		if token != "" && !claims.New(claims.Text{Bytes: claimsIn(token)}, "", nil).Time("exp").After(now) {
+		if token != "" && !expires(token).After(now) {
 			return false
 		}
 	}
 	return c.UnverifiedAccess != ""
+}
+
+// IDExpires is when the ID token expires.
+func (c *Cold) IDExpires() time.Time { return expires(c.ID) }
+
+func expires(token secret.Text) time.Time {
+	return claims.New(claims.Text{Bytes: claimsIn(token)}, "", nil).Time("exp")
 }
 
 var errShortRecord = errors.New("record is truncated")
