@@ -40,8 +40,8 @@ func (a *Engine) serveUser(r Request) error {
 }
 
 // glance finds out who sent a request without changing their session: a script that
-// polls must not keep anybody signed in. So nothing is renewed either, because a renewal
-// counts as use. A user whose tokens are due for renewal is signed in.
+// polls must not keep anybody signed in. Nothing is renewed either. A user whose tokens are
+// due for renewal is signed in.
 func (a *Engine) glance(r Request) *session.Identity {
 	if a.settings.Bearer && a.bringsToken(r) {
 		return a.identify(r)

@@ -120,8 +120,8 @@ func (s *Session) Until() time.Time { return s.until.Time() }
 // Ends is when the session ends unless it is used before.
 func (s *Session) Ends() time.Time { return min(s.IdleUntil, s.until).Time() }
 
-// Observer is told what an operator should know of sessions. It may be called under the
-// lock of a user's index, which waits for it then.
+// Observer is told what an operator should know of sessions. It is never called under the
+// lock of a user's index: see tell.
 type Observer interface {
 	Tampered(cause error)     // a record did not open
 	NotProlonged(cause error) // the idle deadline of a session in use did not move
