@@ -399,6 +399,10 @@ func TestAnswerForTheNextVisitor(t *testing.T) {
 		}
 		return nil
 	}))
+	app.Get("/leave", limited(func(c fiber.Ctx) error {
+		time.Sleep(800 * time.Millisecond)
+		return auth.Logout(c)
+	}))
 	handler := adaptor.FiberApp(app)
 	alice, bob := pool.SignIn(handler, "alice"), pool.SignIn(handler, "bob")
 	served := func(path string, cookies []*http.Cookie) bool {
@@ -417,6 +421,7 @@ func TestAnswerForTheNextVisitor(t *testing.T) {
 		"Refresh":         {"/renew", false, false, true, nil},
 		"Refresh for bob": {"/renew", false, false, true, bob},
 		"a late handler":  {"/late", false, false, false, bob},
+		"a late logout":   {"/leave", false, false, false, bob},
 		"an upstream's":   {"/api/x", false, false, false, bob},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -39,7 +39,7 @@ func (a *Engine) attach(r Request, id *session.Identity) {
 // seen is the identity that attach handed on, or nil if there was none. What a request
 // that was given up finds may be another one's, unless it came from the server.
 func (a *Engine) seen(r Request) *session.Identity {
-	if !r.fromServer() && r.GivenUp() {
+	if r.isLost() {
 		return nil
 	}
 	// A stranger's request may have no value of its own (attach).

@@ -18,7 +18,9 @@ const longestDescription = 256
 
 // Describe notes what the app wants to show of the session that is about to begin.
 func Describe(r Request, text string) {
-	r.SetUserValue(descriptionKey{}, web.Printable(text, longestDescription))
+	if !r.isLost() {
+		r.SetUserValue(descriptionKey{}, web.Printable(text, longestDescription))
+	}
 }
 
 var errNoList = fault.Because(fault.ErrMisconfigured, "sessions kept only in cookies cannot be listed; to list and end sessions, set Storage instead of CookieSessions")

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -82,6 +83,9 @@ func judgeLogout(asking web.Asking, own []string, hasCookie bool) logoutAnswer {
 // session is the visitor's, so all of them end. They end even if the browser cannot be
 // sent to Cognito, because BaseURL is missing.
 func (a *Engine) Logout(r Request, to string) error {
+	if r.isLost() {
+		return fault.Unavailable(errLost) // its cookies may be the next visitor's
+	}
 	a.signOut(r, a.sessionIDs(r))
 	a.clearSession(r)
 	a.cookies.clear(r, a.cookies.loginLoop)
@@ -98,6 +102,8 @@ func (a *Engine) Logout(r Request, to string) error {
 		"logout_uri": {base + a.settings.AfterLogout},
 	}), http.StatusSeeOther)
 }
+
+var errLost = errors.New("the request was given up before its handler came to sign out; nobody was signed out")
 
 // signOut ends sessions, after telling the app who signs out. They are read before the
 // hook and ended after it, since the hook is told of the user.

@@ -31,6 +31,10 @@ func (r Request) GivenUp() bool {
 	return r.fromServer() && r.LastTimeoutErrorResponse() != nil
 }
 
+// isLost reports whether what is read from a request may be another one's by now: it was given
+// up, and an adaptor has lent its memory to the next one.
+func (r Request) isLost() bool { return !r.fromServer() && r.GivenUp() }
+
 // fromServer reports whether fasthttp's server has read the request, and no adaptor brought
 // it.
 func (r Request) fromServer() bool { return r.ConnRequestNum() > 0 }
