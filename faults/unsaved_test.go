@@ -72,6 +72,30 @@ func TestSaveFailsAfterRotation(t *testing.T) {
 	}
 }
 
+// TestRefreshWhileUnsaved: the storage does not take renewed tokens, and a handler that has
+// changed something at Cognito wants new ones. Those in memory do not show the change: it gets
+// others, or hears that there are none for now.
+func TestRefreshWhileUnsaved(t *testing.T) {
+	t.Parallel()
+	pool, storage := lab.NewPool(t, lab.Rotating(time.Minute)), lab.NewStore()
+	s := renewsAnew(t, pool, storage)
+	alice := s.SignIn("alice")
+	pool.Advance(lab.JustExpired)
+	storage.Misbehave(failWrites)
+	s.MustBe("alice", alice)
+	regroup(pool, "new")
+	ask := func() *lab.Answer { return s.Send(lab.AsScript("/anew", alice)) }
+	if answer := ask(); answer.StatusCode != http.StatusServiceUnavailable && groupsOf(answer) != "new" {
+		t.Errorf("the handler is told that the user has the groups %s", groupsOf(answer))
+	}
+	lab.Eventually(t, "the handler sees the change", func() bool {
+		answer := ask()
+		return answer.StatusCode == http.StatusOK && groupsOf(answer) == "new"
+	})
+	storage.Misbehave(nil)
+	lab.Eventually(t, "so does everybody", func() bool { return groupsOf(s.Me(alice)) == "new" })
+}
+
 // TestFrozenBetweenRequests: in a process that runs only while it answers, tokens that
 // the storage does not take stay in memory, nothing goes on between two requests, and
 // the first request after the outage has them saved when it is answered.

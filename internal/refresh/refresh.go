@@ -174,6 +174,10 @@ func (r *Renewals) Wait(s *session.Session) (*session.Session, error) {
 	return flight.session, nil
 }
 
+// anew is the serial of a session that Anew renews: whatever others have got meanwhile, or we
+// have and could not store, it is not newer.
+const anew = math.MaxUint64
+
 // Anew renews with a flight that starts after now: a flight in progress, here or at
 // another instance, may have asked Cognito before the caller changed something there.
 func (r *Renewals) Anew(s *session.Session) (*session.Session, error) {
@@ -194,7 +198,7 @@ func (r *Renewals) Anew(s *session.Session) (*session.Session, error) {
 		return r.Wait(current)
 	}
 	record := current.Record()
-	record.Serial = math.MaxUint64 // whatever others have got meanwhile, it is not newer
+	record.Serial = anew
 	return r.Wait(r.sessions.FromMemory(&current.Handle, record))
 }
 
@@ -211,7 +215,7 @@ func (r *Renewals) start(s *session.Session) (*flight, error) {
 		switch {
 		case st.flight != nil:
 			return st.flight, nil
-		case st.tokens != nil && !st.tokens.stored && !st.tokens.record.Expires.Passed(now):
+		case st.tokens != nil && !st.tokens.stored && !st.tokens.record.Expires.Passed(now) && s.Serial != anew:
 			// Valid tokens, although the storage has not accepted them yet. Another renewal
 			// would only bring more of these.
 			return landed(st.tokens.session(r.sessions, &s.Handle)), nil
