@@ -284,6 +284,26 @@ func TestMaxSessions(t *testing.T) {
 	mustList(t, a, subjectOf(t, a, cookies[3]), 2)
 }
 
+// TestMaxSessionsOfUnequalClocks: sessions that were used at an instance whose clock is ahead
+// seem to be newer than the one that begins. The bound holds, and that one stays.
+func TestMaxSessionsOfUnequalClocks(t *testing.T) {
+	t.Parallel()
+	pool, storage := lab.NewPool(t), lab.NewStore()
+	most := func(c *cognito.Config) { c.MaxSessions = 2 }
+	ahead := lab.ServeWith(t, pool, lab.On(storage), most, func(c *cognito.Config) {
+		c.Now = func() time.Time { return pool.Now().Add(20 * time.Second) }
+	})
+	s := lab.ServeWith(t, pool, lab.On(storage), most)
+	first := ahead.SignIn("alice")
+	pool.Advance(time.Second)
+	second := ahead.SignIn("alice")
+	pool.Advance(time.Second)
+	third := s.SignIn("alice")
+	s.MustBe("", first)
+	s.MustBe("alice", second)
+	s.MustBe("alice", third)
+}
+
 // TestIndexShowsNobody: a dump of the storage shows neither users nor which sessions
 // are whose.
 func TestIndexShowsNobody(t *testing.T) {

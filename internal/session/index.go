@@ -210,11 +210,11 @@ func (s *Store) admitListed(opened *Session, description string) (tooMany []stri
 	if err != nil {
 		return nil, err
 	}
-	// Never the new one, whatever the clock of another instance has noted.
-	for _, each := range alive[min(s.maxSessions, len(alive)):] {
-		if each.Name != opened.Name() {
-			tooMany = append(tooMany, each.Name)
-		}
+	// Never the new one, whatever the clock of another instance has noted: it takes the first
+	// place.
+	others := slices.DeleteFunc(alive, func(l Listed) bool { return l.Name == opened.Name() })
+	for _, each := range others[min(s.maxSessions-1, len(others)):] {
+		tooMany = append(tooMany, each.Name)
 	}
 	return tooMany, nil
 }
