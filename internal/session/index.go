@@ -28,8 +28,9 @@ type Listed struct {
 }
 
 const (
-	// mostListed bounds the index of one user, which is read and written as a whole. Beyond
-	// it, those that were not noted for longest are left out; the mark ends them, too.
+	// mostListed bounds the index of one user, which is read and written as a whole, unless the
+	// app allows more sessions than that. Beyond it, those that were not noted for longest are
+	// left out; the mark ends them, too.
 	mostListed = 200
 	// indexTries is how often an entry is written if another instance overwrites it.
 	indexTries = 3
@@ -157,7 +158,8 @@ func (s *Store) note(subject string, mine Listed) ([]Listed, error) {
 			listed = slices.Delete(listed, i, i+1)
 		}
 		// The newest comes first, so the cut takes those that were used least recently.
-		all = append([]Listed{mine}, listed[:min(len(listed), mostListed-1)]...)
+		// It holds more than MaxSessions, or nobody would see that there are too many.
+		all = append([]Listed{mine}, listed[:min(len(listed), max(mostListed-1, s.maxSessions))]...)
 		if err := s.writeIndex(subject, all); err != nil {
 			return nil, err
 		}
