@@ -320,6 +320,40 @@ func TestOnRefreshKeepsNobodyWaiting(t *testing.T) {
 	}
 }
 
+// TestOnLogoutThatSignsOut: the hook calls LogoutTo, to say where to end. It is told once, and
+// the visitor ends there, signed out.
+func TestOnLogoutThatSignsOut(t *testing.T) {
+	t.Parallel()
+	for name, hooks := range withAndWithout {
+		t.Run(name, func(t *testing.T) {
+			var auth *cognito.Auth
+			var told atomic.Int32
+			s := lab.Serve(t, append(hooks, func(c *cognito.Config) {
+				c.OnLogout = func(c *fiber.Ctx, _ *cognito.User) {
+					if told.Add(1) > 10 {
+						return
+					}
+					if err := auth.LogoutTo(c, "/public"); err != nil {
+						t.Errorf("LogoutTo: %v", err)
+					}
+				}
+			})...)
+			auth = s.Auth
+			alice := s.SignIn("alice")
+			res := s.Send(lab.LogOut(alice))
+			s.MustLogOut(res)
+			s.MustBe("", alice)
+			if told.Load() != 1 {
+				t.Errorf("the hook was told %d times", told.Load())
+			}
+			back := s.Send(lab.Request{Path: "/", Cookies: []*http.Cookie{res.Cookie(func(name string) bool { return strings.HasSuffix(name, "_out") })}, Header: lab.AsPage})
+			if to := back.Header.Get("Location"); to != "/public" {
+				t.Errorf("the visitor ends at %q", to)
+			}
+		})
+	}
+}
+
 // TestLogoutFromAHandler proves that Auth.Logout does in a handler what
 // LogoutPath does: the hook, the event, the end of the session, the way to
 // Cognito.

@@ -105,9 +105,23 @@ func (a *Engine) Logout(r Request, to string) error {
 
 var errLost = errors.New("the request was given up before its handler came to sign out; nobody was signed out")
 
+// leavingKey marks a request that signs out. Each engine has its own, as with identityKey.
+type leavingKey struct{ of *Engine }
+
 // signOut ends sessions, after telling the app who signs out. They are read before the
-// hook and ended after it, since the hook is told of the user.
+// hook and ended after it, since the hook is told of the user. If the hook itself calls
+// Logout, to say where to end perhaps, it is not told again, and again, until the stack is
+// full.
 func (a *Engine) signOut(r Request, ids [][]byte) {
+	if r.UserValue(leavingKey{a}) != nil {
+		return
+	}
+	r.SetUserValue(leavingKey{a}, true)
+	defer func() {
+		if !r.isLost() {
+			r.RemoveUserValue(leavingKey{a})
+		}
+	}()
 	all := a.departures(r, ids)
 	defer func() { // also if the app's hook panics
 		for _, each := range all {
