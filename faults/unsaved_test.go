@@ -128,6 +128,37 @@ func TestFrozenBetweenRequests(t *testing.T) {
 	b.MustRenew(2)
 }
 
+// TestStrangerBesideARenewal: a process that runs only while it answers serves several visitors
+// at once. Whoever finds tokens due waits for their renewal, and nobody else does.
+func TestStrangerBesideARenewal(t *testing.T) {
+	t.Parallel()
+	for name, age := range map[string]time.Duration{"due": 50 * time.Minute, "expired": lab.JustExpired} {
+		t.Run(name, func(t *testing.T) {
+			pool := lab.NewPool(t)
+			s := lab.ServeWith(t, pool, func(c *cognito.Config) { c.RenewInRequest = true })
+			alice := s.SignIn("alice")
+			pool.Advance(age)
+			held, asked := parkAnswer(t, pool)
+			var served atomic.Bool
+			answers := make(chan []lab.Reply)
+			go func() {
+				replies := s.Later(1, lab.AsScript("/me", alice))()
+				served.Store(true)
+				answers <- replies
+			}()
+			<-asked
+			if res := s.Send(lab.Request{Path: "/public"}); res.Text != "public" || served.Load() {
+				t.Errorf("a stranger gets %s, and the renewal is over: %v", lab.StatusLine(res), served.Load())
+			}
+			held.Open()
+			if replies := <-answers; replies[0].Err != nil || replies[0].StatusCode != http.StatusOK {
+				t.Errorf("alice gets %s", replies[0])
+			}
+			s.MustRenew(1)
+		})
+	}
+}
+
 // TestFrozenAfterALogout: the storage does not take a logout, in a process that runs only
 // while it answers. The next request after the outage has it recorded when it is answered,
 // whoever sent it, so that no instance knows a copy of the cookie.

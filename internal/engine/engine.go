@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/bar-tech/cognito/internal/cache"
@@ -59,6 +60,7 @@ type Engine struct {
 
 	pendingLogouts pendingLogouts
 	checks         checks
+	inProgress     atomic.Int32 // requests, with RenewInRequest
 
 	// What the log says once: any request can bring it about, and a stranger's could
 	// otherwise fill the log with it.
@@ -207,6 +209,22 @@ func (a *Engine) keepSessions(s Settings) {
 // and Leave has to follow. If the request is answered, err is what the app's ErrorHandler
 // has returned, and Leave must not follow.
 func (a *Engine) Enter(r Request) (id *session.Identity, answered bool, err error) {
+	if a.settings.RenewInRequest {
+		a.noteTasks(r)
+		leaves := true // also if a hook panics
+		defer func() {
+			if leaves {
+				a.finishTasks(r)
+			}
+		}()
+		id, answered, err = a.enter(r)
+		leaves = answered
+		return id, answered, err
+	}
+	return a.enter(r)
+}
+
+func (a *Engine) enter(r Request) (id *session.Identity, answered bool, err error) {
 	if r.AnyCase {
 		r.Request.Header.Cookie("") // makes fasthttp look for "cookie" in any case, for all that follows
 	}
@@ -216,9 +234,7 @@ func (a *Engine) Enter(r Request) (id *session.Identity, answered bool, err erro
 		return nil, true, a.refuse(r, errAmbiguousPath)
 	}
 	if to := a.route(r.Path); to != nil {
-		err := a.serve(r, to)
-		a.finishTasks()
-		return nil, true, err
+		return nil, true, a.serve(r, to)
 	}
 	id = session.Anonymous
 	// Without a cookie of ours there is nobody to identify, so there is no panic to
@@ -260,16 +276,35 @@ func (a *Engine) Leave(r Request, id *session.Identity) {
 			a.carry(r, a.seen(r))
 		}
 	}
-	a.finishTasks()
+	if a.settings.RenewInRequest {
+		a.finishTasks(r)
+	}
+}
+
+// tasksKey is where a request keeps how many tasks had begun when it came in. Each engine has
+// its own, as with identityKey.
+type tasksKey struct{ of *Engine }
+
+// noteTasks comes before finishTasks. The first one counts where the middleware is registered
+// twice.
+func (a *Engine) noteTasks(r Request) {
+	a.inProgress.Add(1)
+	if r.UserValue(tasksKey{a}) == nil {
+		r.SetUserValue(tasksKey{a}, a.tasks.Begun())
+	}
 }
 
 // finishTasks waits for the tasks that the request has started, if the process may be
 // frozen as soon as the request is answered. Otherwise a renewal in progress would get
-// its response long after Cognito has invalidated the old token.
-func (a *Engine) finishTasks() {
-	if a.settings.RenewInRequest {
-		// First what earlier requests have left, so that this one waits for it too.
-		a.endRested()
+// its response long after Cognito has invalidated the old token. For what others have
+// started, while they are in progress themselves, they wait: a stranger's request must not
+// be held up by every renewal.
+func (a *Engine) finishTasks(r Request) {
+	defer a.inProgress.Add(-1) // afterwards, since whoever waits keeps the process awake
+	// First what earlier requests have left, so that this one waits for it too.
+	a.endRested()
+	before, _ := r.UserValue(tasksKey{a}).(uint64)
+	if a.tasks.Begun() > before || a.inProgress.Load() == 1 {
 		a.tasks.Wait(pool.LongestWait)
 	}
 }

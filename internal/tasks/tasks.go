@@ -23,9 +23,10 @@ type Group struct {
 	limit    int
 	panicked func(doing string, p any)
 
-	mu      sync.Mutex      // guards closed, running and idle
+	mu      sync.Mutex      // guards closed, running, begun and idle
 	closed  bool            // closing is closed too
 	running int             // at most limit
+	begun   uint64          // ever
 	closing chan struct{}   // closed when nothing begins any more
 	told    <-chan struct{} // what work is told of closing by
 	idle    chan struct{}   // closed when nothing runs
@@ -69,6 +70,13 @@ func (g *Group) Wait(limit time.Duration) bool {
 	}
 }
 
+// Begun is how much work has ever begun. Whoever has seen it grow does not know by whom.
+func (g *Group) Begun() uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.begun
+}
+
 // Go begins work that has no time of its own. doing names it where a panic is told. The work
 // has to end soon after closing is closed. The error is ErrClosed or ErrFull, and then
 // nothing has begun. Go itself never waits, so it may be called under a lock, which the work
@@ -86,6 +94,7 @@ func (g *Group) Go(doing string, work func(closing <-chan struct{})) error {
 		g.idle = make(chan struct{})
 	}
 	g.running++
+	g.begun++
 	go func() {
 		defer g.ended()
 		defer func() {
