@@ -667,3 +667,38 @@ func TestNamelessCookieThroughAnAdaptor(t *testing.T) {
 		}
 	}
 }
+
+// TestRenewedCookieInASharedCache: a file is the same for everybody, so the app lets caches keep
+// it. When the response also renews the session in its cookie, no cache may keep that: it would
+// sign everybody in as alice. All other responses stay as the app wants them.
+func TestRenewedCookieInASharedCache(t *testing.T) {
+	t.Parallel()
+	const forAll = "public, max-age=86400"
+	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
+		lab.Pages(app)
+		app.Get("/logo.svg", func(c *fiber.Ctx) error {
+			c.Set("Cache-Control", forAll)
+			c.Set("CDN-Cache-Control", forAll)
+			c.Set("Surrogate-Control", forAll)
+			return c.SendString("a logo")
+		})
+	}, lab.InCookies)
+	alice := s.SignIn("alice")
+	for _, renewed := range []bool{false, true, false} {
+		if renewed {
+			s.Pool.Advance(50 * time.Minute)
+		}
+		res := s.Send(lab.Request{Path: "/logo.svg", Cookies: []*http.Cookie{alice}})
+		set, want := res.Cookie(lab.IsSessionCookie), forAll
+		if renewed {
+			want = "private, no-store"
+		}
+		if (set != nil) != renewed || res.Header.Get("Cache-Control") != want || (res.Header.Get("CDN-Cache-Control") == "") != renewed || (res.Header.Get("Surrogate-Control") == "") != renewed {
+			t.Errorf("renewed %t: a cookie %t, and the headers %v", renewed, set != nil, res.Header)
+		}
+		if set != nil {
+			alice = set
+		}
+	}
+	s.MustBe("alice", alice)
+}

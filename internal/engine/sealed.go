@@ -250,6 +250,22 @@ func (a *Engine) carry(r Request, id *session.Identity) {
 	}
 	if err := a.setSession(r, s); err != nil {
 		a.settings.Logger.Error("cognito: a session's new cookie could not be sent; the old one works until its tokens expire", "session", s.Name()[:8], "error", err)
+		return
+	}
+	keepFromCaches(r)
+}
+
+// keepFromCaches replaces what the app says of a response that now carries a session. It may
+// be a file for everybody, which a shared cache keeps, with its cookies, and gives to others:
+// not all caches heed Vary. Of the other headers, each tells some caches more than
+// Cache-Control does (RFC 9213).
+func keepFromCaches(r Request) {
+	if r.GivenUp() {
+		return
+	}
+	r.Response.Header.SetCanonical(headerCacheControl, privateNoStore)
+	for _, name := range []string{"CDN-Cache-Control", "Surrogate-Control"} {
+		r.Response.Header.Del(name)
 	}
 }
 
