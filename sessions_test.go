@@ -228,6 +228,45 @@ func TestSessionMissingFromTheIndex(t *testing.T) {
 	}
 }
 
+// TestMarkOfAnotherVersion: in a rolling deployment another release has ended all sessions of
+// alice. What it has written cannot be read here, which refuses nobody and alarms nobody.
+func TestMarkOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	storage := lab.NewStore()
+	var alarms atomic.Int32
+	a, b := lab.Pair(t, lab.NewPool(t), storage, func(c *cognito.Config) {
+		c.OnEvent = func(e cognito.Event) {
+			if e.Kind == cognito.EventTamper {
+				alarms.Add(1)
+			}
+		}
+	})
+	before := a.SignIn("alice")
+	if _, err := a.Auth.EndSessions(t.Context(), subjectOf(t, a, before)); err != nil {
+		t.Fatal(err)
+	}
+	forge := func(change func(mark []byte)) {
+		for key, mark := range storage.Dump() {
+			if strings.HasPrefix(key, "cognito_over_") {
+				change(mark)
+				storage.Plant(key, mark)
+			}
+		}
+	}
+	alice := a.SignIn("alice")
+	forge(func(mark []byte) { mark[0]++ })
+	b.MustBe("alice", alice)
+	b.MustBe("alice", b.SignIn("alice"))
+	if alarms.Load() > 0 {
+		t.Errorf("there are %d alarms", alarms.Load())
+	}
+	forge(func(mark []byte) { mark[0]--; mark[len(mark)-1]++ })
+	b.MustBe("alice", a.SignIn("alice"))
+	if alarms.Load() == 0 {
+		t.Error("a forged mark alarms nobody")
+	}
+}
+
 // TestOneSessionByOnLogin: an app allows one session to a user, and ends the others when the
 // next one begins. That one goes on, though no time has passed in between, and the instance
 // that ended the others may have a clock that is ahead.
