@@ -201,6 +201,37 @@ func TestRefreshShowsWhatChanged(t *testing.T) {
 	}
 }
 
+// TestRefreshOfAUserWhoIsGone: a handler in front wants the newest groups for the guards behind
+// it, and does not look at the error. The guards let nobody pass whom Cognito does not know any
+// more. While Cognito cannot be reached, the user stays signed in.
+func TestRefreshOfAUserWhoIsGone(t *testing.T) {
+	t.Parallel()
+	for name, hooks := range withAndWithout {
+		t.Run(name, func(t *testing.T) {
+			s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
+				app.Get("/admin", func(c *fiber.Ctx) error {
+					_ = auth.Refresh(c)
+					return c.Next()
+				}, auth.RequireGroup("admin"), func(c *fiber.Ctx) error { return c.SendString("all secrets") })
+			}, hooks...)
+			alice, elsewhere := s.SignIn("alice"), s.SignIn("alice")
+			ask := func(cookie *http.Cookie) *lab.Answer { return s.Send(lab.AsScript("/admin", cookie)) }
+			s.Pool.Break(cognitotest.Token, cognitotest.Fault{Status: http.StatusInternalServerError, Times: 1})
+			if answer := ask(elsewhere); answer.Text != "all secrets" {
+				t.Errorf("during an outage, she gets %s", lab.StatusLine(answer))
+			}
+			s.Pool.EndSessions("alice")
+			if answer := ask(alice); answer.StatusCode != http.StatusUnauthorized {
+				t.Errorf("once she is gone, she gets %s", lab.StatusLine(answer))
+			}
+			alice = s.SignIn("alice")
+			if answer := ask(alice); answer.Text != "all secrets" {
+				t.Errorf("when she has signed in again, she gets %s", lab.StatusLine(answer))
+			}
+		})
+	}
+}
+
 // claimsOf reads a token, which need not be verified here.
 func claimsOf(t *testing.T, token string) map[string]any {
 	t.Helper()

@@ -44,7 +44,8 @@ func IDToken(c fiber.Ctx) (string, error) {
 // attributes at Cognito: [UserFrom], [PayloadFrom] and guards that run afterwards see
 // the change. Values that were read before do not change. The errors are those of
 // [AccessToken], and [ErrNotSignedIn] for a request with a bearer token, which nothing
-// renews. If it fails, the user stays signed in.
+// renews. After [ErrSessionEnded] nobody is signed in, for guards that run afterwards, too.
+// If it fails with another error, the user stays signed in.
 func Refresh(c fiber.Ctx) error {
 	r := requestOf(c)
 	return engine.Nearest(r).Refresh(r)

@@ -99,6 +99,9 @@ func (a *Engine) Refresh(r Request) error {
 	}
 	renewed, err := a.renewals.Anew(current)
 	if err != nil {
+		if !fault.IsUnknown(err) { // the session has just ended, and guards behind must know
+			a.replaceIdentity(r, a.unrenewed(current, err))
+		}
 		return err
 	}
 	a.replaceIdentity(r, &renewed.Identity)

@@ -115,18 +115,23 @@ func (a *Engine) renewExpired(s *session.Session, now time.Time) *session.Identi
 	}
 	renewed, err := a.renewals.Wait(s)
 	if err != nil {
-		// Cognito refuses the refresh token of this cookie. Another instance may have used
-		// it, and the browser may have that one's cookie by now, so this one stays.
-		if a.sealed != nil && !fault.IsUnknown(err) && !a.renewals.HasEnded(s.Name()) {
-			return session.KeptCookie
-		}
-		id := unidentified(err)
-		if id == session.StaleCookie { // the one value that all share, so this is exact
-			return &session.Identity{Cookie: true, Stale: true, Ended: true}
-		}
-		return id
+		return a.unrenewed(s, err)
 	}
 	return &renewed.Identity
+}
+
+// unrenewed is the identity of a session that could not be renewed.
+func (a *Engine) unrenewed(s *session.Session, err error) *session.Identity {
+	// Cognito refuses the refresh token of this cookie. Another instance may have used
+	// it, and the browser may have that one's cookie by now, so this one stays.
+	if a.sealed != nil && !fault.IsUnknown(err) && !a.renewals.HasEnded(s.Name()) {
+		return session.KeptCookie
+	}
+	id := unidentified(err)
+	if id == session.StaleCookie { // the one value that all share, so this is exact
+		return &session.Identity{Cookie: true, Stale: true, Ended: true}
+	}
+	return id
 }
 
 // unidentified is the identity for a cookie that signs nobody in. If nothing is known, it
