@@ -109,6 +109,35 @@ func TestSessionEndedByHalf(t *testing.T) {
 	}
 }
 
+// TestSessionsEndBesideOneThatCannot: a part of the storage fails that holds one of alice's
+// sessions. All others end, and the app hears that not all have.
+func TestSessionsEndBesideOneThatCannot(t *testing.T) {
+	t.Parallel()
+	storage := lab.NewStore()
+	s := lab.Serve(t, lab.On(storage))
+	var sessions []lab.Session
+	for range 3 {
+		sessions = append(sessions, s.NewSession(storage, "alice"))
+	}
+	alice, stays := subjectOf(t, s, sessions[0].Cookie), strings.TrimPrefix(sessions[1].Hot, lab.HotPrefix)
+	storage.Misbehave(func(c lab.StoreCall) *lab.StoreFault {
+		if c.Method != "get" && strings.HasSuffix(c.Key, stays) {
+			return &lab.StoreFault{Err: lab.ErrDown}
+		}
+		return nil
+	})
+	if ended, err := s.Auth.EndSessions(t.Context(), alice); ended != 0 || !errors.Is(err, cognito.ErrUnavailable) {
+		t.Errorf("%d sessions were ended: %v", ended, err)
+	}
+	s.MustBe("", sessions[0].Cookie)
+	s.MustBe("", sessions[2].Cookie)
+	storage.Misbehave(nil)
+	if ended, err := s.Auth.EndSessions(t.Context(), alice); ended != 1 || err != nil {
+		t.Errorf("then %d sessions are ended: %v", ended, err)
+	}
+	s.MustBe("", sessions[1].Cookie)
+}
+
 // TestSessionsEndWhenTheirListIsForged: whoever hears of a record that does not open ends all
 // sessions of its user, from OnEvent itself, in the middle of a login or a sign-out.
 func TestSessionsEndWhenTheirListIsForged(t *testing.T) {

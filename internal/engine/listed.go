@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/bar-tech/cognito/internal/fault"
@@ -58,10 +59,17 @@ func (a *Engine) EndSessions(ctx context.Context, subject string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	// All are tried, whatever comes of one: the part of the storage that fails may hold that
+	// one alone, and the next try would come no further.
+	var failed error
 	for _, each := range listed {
-		if err := a.endFor(ctx, subject, each.Name); err != nil {
-			return 0, err
+		failed = cmp.Or(failed, a.endFor(ctx, subject, each.Name))
+		if ctx.Err() != nil {
+			return 0, cmp.Or(failed, ctx.Err())
 		}
+	}
+	if failed != nil {
+		return 0, failed
 	}
 	return len(listed), nil
 }
