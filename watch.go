@@ -17,7 +17,8 @@ import (
 //
 // Every call reads the session, as a request does. Call it every few seconds, or before
 // each message that changes something or reveals something. It does not count as use:
-// a session with nothing but an open connection ends after IdleTimeout.
+// a session with nothing but an open connection ends after IdleTimeout. With
+// [Config.CookieSessions], a sign-out at another instance shows when the tokens expire.
 type Watch struct{ inner *engine.Watch }
 
 // Watch returns a Watch for the user who sent this request. It is never nil. It may be
@@ -25,7 +26,7 @@ type Watch struct{ inner *engine.Watch }
 func (a *Auth) Watch(c *fiber.Ctx) *Watch { return &Watch{a.engine.Watch(requestOf(c))} }
 
 // User returns the signed-in user, with the claims of the last renewal. The error is
-// [ErrSessionEnded] once the session has ended, on whichever instance,
+// [ErrSessionEnded] once the session has ended, on whichever instance (see above),
 // [ErrNotSignedIn] if there never was one, as with a machine client's token, and
 // [ErrUnavailable] if that cannot be known at the moment, in which case the connection may
 // stay open. For a request with a bearer token, it is [ErrInvalidToken] once the token has
