@@ -30,8 +30,8 @@ const (
 	// carryPatience is how long a request waits for tokens that are renewed ahead of
 	// time, so that its response can carry them. Otherwise the next response does. But
 	// if the next request goes to another instance, which does not know the new tokens,
-	// the session is lost because of rotation.
-	carryPatience = 2 * time.Second
+	// the session is lost because of rotation. So it is as long as a call may take.
+	carryPatience = pool.CallTimeout + time.Second
 	// recordsOfASession stand in memory: hot, cold, and now and then a tombstone.
 	recordsOfASession = 3
 )
