@@ -210,3 +210,40 @@ func TestForwardsAnswerHasNoPower(t *testing.T) {
 		t.Errorf("%s", lab.StatusLine(res))
 	}
 }
+
+// TestForwardsTrailersTakeNothingAway: an upstream announces trailers with the names of
+// headers that protect the answer: what keeps it out of caches, the app's own policy. They
+// stay headers, for no browser or cache heeds a trailer. The body arrives.
+func TestForwardsTrailersTakeNothingAway(t *testing.T) {
+	t.Parallel()
+	names := []string{"Cache-Control", "Content-Security-Policy", "Vary", "X-Content-Type-Options"}
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Trailer", strings.Join(append(names, "X-Sum"), ", "))
+		io.WriteString(w, "the API")
+		w.(http.Flusher).Flush()
+		for _, name := range append(names, "X-Sum") {
+			w.Header().Set(name, "evil")
+		}
+	}))
+	t.Cleanup(api.Close)
+	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
+		app.Use("/api", func(c *fiber.Ctx) error {
+			c.Set("Content-Security-Policy", "default-src 'none'")
+			return c.Next()
+		})
+		app.All("/api/*", auth.Forward(api.URL))
+		lab.Pages(app)
+	})
+	res := s.Send(lab.Request{Path: "/api/x", Cookies: []*http.Cookie{s.SignIn("alice")}})
+	for i, want := range []string{"private, no-store", "default-src 'none'", "Cookie", "nosniff"} {
+		if got := res.Header.Get(names[i]); got != want {
+			t.Errorf("%s is %q, want %q", names[i], got, want)
+		}
+	}
+	if len(res.Trailer) > 0 {
+		t.Errorf("the trailers are %v", res.Trailer)
+	}
+	if res.StatusCode != http.StatusOK || res.Text != "the API" {
+		t.Errorf("%s", lab.StatusLine(res))
+	}
+}

@@ -120,6 +120,10 @@ func (f *flight) giveAnswer(ctx *fasthttp.RequestCtx, h head) {
 	for name, values := range h.header {
 		value := strings.Join(values, ", ") // as RFC 9110 section 5.3 allows for all but Set-Cookie
 		switch noted := string(response.Header.Peek(name)); {
+		case name == "Trailer":
+			// The proxy announces trailers anew, after cleanAnswer. fasthttp would make
+			// trailers of the headers with these names, and no browser or cache heeds them
+			// there: Cache-Control, nosniff, the app's own policy.
 		case name == "Content-Length": // SetBodyStream writes it
 			if n, err := strconv.Atoi(value); err == nil && n >= 0 {
 				length = n
