@@ -3,6 +3,7 @@ package beside_test
 import (
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,16 +94,23 @@ func TestContentSecurityPolicy(t *testing.T) {
 	s.MustBe("", alice)
 }
 
+// cacheOfNobody is the recipe of docs/middleware.md.
+func cacheOfNobody() fiber.Handler {
+	return cache.New(cache.Config{
+		KeyGenerator: func(c *fiber.Ctx) string {
+			return c.OriginalURL() + " " + c.Get("Cookie") + " " + c.Get("Authorization")
+		},
+		Next: func(c *fiber.Ctx) bool {
+			return cognito.PayloadFrom(c) != nil || strings.Contains(c.GetRespHeader("Cache-Control"), "no-store")
+		},
+	})
+}
+
 // TestCacheMiddleware: with the recipe of docs/middleware.md gofiber/cache keeps pages
 // of nobody, and of nobody else, in both orders. Without it, it hands alice's page out.
 func TestCacheMiddleware(t *testing.T) {
 	t.Parallel()
-	recipe := cache.New(cache.Config{
-		KeyGenerator: func(c *fiber.Ctx) string { return c.OriginalURL() + " " + c.Get("Cookie") },
-		Next: func(c *fiber.Ctx) bool {
-			return cognito.UserFrom(c) != nil || strings.Contains(c.GetRespHeader("Cache-Control"), "no-store")
-		},
-	})
+	recipe := cacheOfNobody()
 	for name, s := range map[string]*lab.Site{"in front": among(t, recipe, nil), "behind": among(t, nil, recipe)} {
 		t.Run(name, func(t *testing.T) {
 			stranger := s.Visitor()
@@ -121,6 +129,55 @@ func TestCacheMiddleware(t *testing.T) {
 			}
 			if hit := stranger.Get(s.URL + "/public").Header.Get("X-Cache"); hit != "hit" {
 				t.Errorf("a public page is then a cache's %q", hit)
+			}
+		})
+	}
+}
+
+// TestCacheMiddlewareBesideTokens: with the recipe, a stranger does not get from
+// gofiber/cache what a machine's or a user's token has fetched through a guard, and a
+// machine is not answered as the stranger was before it. What nobody asked for by a token
+// is kept.
+func TestCacheMiddlewareBesideTokens(t *testing.T) {
+	t.Parallel()
+	for name, inFront := range map[string]bool{"in front": true, "behind": false} {
+		t.Run(name, func(t *testing.T) {
+			pool := cognitotest.New(cognitotest.Options{})
+			t.Cleanup(pool.Close)
+			s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+				handlers := []any{auth.Handler(), cacheOfNobody()}
+				if inFront {
+					slices.Reverse(handlers)
+				}
+				app.Use(handlers...)
+				app.Get("/guarded", cognito.RequireScope("orders/read"), lab.TellWho)
+				app.Get("/who", lab.TellWho)
+			}, lab.TakesBearer)
+			ask := func(path, username string) *lab.Answer {
+				r := lab.Request{Path: path, Header: map[string]string{}}
+				if username != "nobody" {
+					bearer := &http.Request{Header: http.Header{}}
+					pool.Authorize(bearer, username, map[string]any{"scope": "orders/read"})
+					r.Header["Authorization"] = bearer.Header.Get("Authorization")
+				}
+				return s.Send(r)
+			}
+			nobody := ask("/who", "nobody").Text
+			for _, username := range []string{"", "alice"} { // "" is a machine
+				for range 2 {
+					if got := ask("/guarded", username); got.StatusCode != http.StatusOK || !strings.Contains(got.Text, "orders/read") {
+						t.Errorf("%q with a token gets %s", username, lab.StatusLine(got))
+					}
+					if got := ask("/guarded", "nobody"); got.StatusCode != http.StatusUnauthorized {
+						t.Errorf("after %q, a stranger gets %s", username, lab.StatusLine(got))
+					}
+				}
+				if got := ask("/who", username); got.Text == nobody {
+					t.Errorf("%q is answered as the stranger was: %s", username, got.Text)
+				}
+			}
+			if got := ask("/who", "nobody"); got.Text != nobody || got.Header.Get("X-Cache") != "hit" {
+				t.Errorf("a stranger's own page is a cache's %q: %s", got.Header.Get("X-Cache"), got.Text)
 			}
 		})
 	}
