@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,5 +120,27 @@ func TestFromEnvSaysAllThatIsWrong(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(err)
+	}
+}
+
+// TestFromEnvBesideServices: Kubernetes tells every container of a namespace about its
+// services, in variables that begin as ours if the name of the service does, such as that
+// of a pool for developers. They keep no app from starting. What somebody misspelt does.
+func TestFromEnvBesideServices(t *testing.T) {
+	services := []string{}
+	for _, service := range []string{"COGNITO", "COGNITO_POOL"} {
+		for _, name := range []string{"SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_9229_TCP", "PORT_9229_TCP_PROTO", "PORT_9229_TCP_PORT", "PORT_9229_TCP_ADDR"} {
+			services = append(services, service+"_"+name+"=10.0.0.1")
+		}
+	}
+	setEnvironment(t, append(services, threeVariables...)...)
+	if config, err := cognito.FromEnv(); err != nil || config.ClientID != "1example23456789" {
+		t.Errorf("beside services, the client is %q: %v", config.ClientID, err)
+	}
+	for _, misspelt := range []string{"COGNITO_SERVICES=x", "COGNITO_PORTS=x", "COGNITO_MAX_SESSION=3"} {
+		setEnvironment(t, append(slices.Clip(threeVariables), misspelt)...)
+		if _, err := cognito.FromEnv(); err == nil {
+			t.Errorf("%s is ignored", misspelt)
+		}
 	}
 }

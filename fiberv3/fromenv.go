@@ -25,7 +25,8 @@ import (
 // The error is a [*ConfigError] that lists everything that is wrong at once, like
 // [Config.Validate], but by the names of the variables. An unknown variable that begins
 // with COGNITO_ is an error too, because it was probably misspelt. Its value is not
-// shown.
+// shown. Those that Kubernetes sets for a service, such as COGNITO_SERVICE_HOST, are
+// ignored.
 func FromEnv() (Config, error) { return configFrom(os.Environ()) }
 
 const variablePrefix = "COGNITO_"
@@ -133,6 +134,11 @@ func setText(field any, text string) (rule, remedy string) {
 	return rule, remedy
 }
 
+// serviceVariable is one that Kubernetes sets, in every container of a namespace that has a
+// service whose name begins with "cognito": nobody misspelt it, and nobody can unset it.
+// https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+var serviceVariable = regexp.MustCompile(`^COGNITO(_\w+)?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+
 // unknown finds misspelt variables: if it were ignored, a MAX_SESSION would limit
 // nothing, and nobody would notice. Their values may be secret.
 func (e environment) unknown() (problems []ConfigProblem) {
@@ -142,7 +148,7 @@ func (e environment) unknown() (problems []ConfigProblem) {
 	}
 	slices.Sort(known)
 	for _, name := range slices.Sorted(maps.Keys(e.values)) {
-		if !strings.HasPrefix(name, variablePrefix) || slices.Contains(known, name) {
+		if !strings.HasPrefix(name, variablePrefix) || slices.Contains(known, name) || serviceVariable.MatchString(name) {
 			continue
 		}
 		rule, remedy := "is unknown", "unset it; the settings are "+strings.Join(known, ", ")
