@@ -302,7 +302,10 @@ type Config struct {
 	UserInfo bool
 
 	// Next skips the middleware for a request if it returns true. Nobody is
-	// signed in there, and none of the middleware's own paths is answered.
+	// signed in there, and none of the middleware's own paths is answered. Nor is a
+	// path such as "//admin" refused, which a guard on a prefix does not see. So a
+	// header that strangers choose, such as Host, must not let a request pass all
+	// middlewares.
 	//
 	// Optional. Default: nil.
 	Next func(*fiber.Ctx) bool

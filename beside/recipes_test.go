@@ -1,7 +1,12 @@
 package beside_test
 
 import (
+	"errors"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -180,5 +185,55 @@ func TestCacheMiddlewareBesideTokens(t *testing.T) {
 				t.Errorf("a stranger's own page is a cache's %q: %s", got.Header.Get("X-Cache"), got.Text)
 			}
 		})
+	}
+}
+
+// TestPoolPerHost: with one pool per host, as docs/examples.md has it, a stranger who sends
+// a third host gets past neither the guard nor what keeps other spellings of its path from
+// a file server. Whoever is signed in at a host is served there, and only there.
+func TestPoolPerHost(t *testing.T) {
+	t.Parallel()
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	isShop := func(c *fiber.Ctx) bool { return string(c.Request().Host()) == "localhost:8021" }
+	shop, staff := pool.Config(), pool.Config()
+	shop.BaseURL, shop.Next = "http://localhost:8021", func(c *fiber.Ctx) bool { return !isShop(c) }
+	staff.BaseURL, staff.Next = "http://127.0.0.1:8021", isShop
+	shop.Logger, staff.Logger = slog.New(slog.DiscardHandler), slog.New(slog.DiscardHandler)
+
+	files := t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(files, "admin"), 0o700), os.WriteFile(filepath.Join(files, "admin", "plan"), []byte("the plan"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	app := fiber.New()
+	t.Cleanup(func() { _ = app.Shutdown() })
+	app.Use(cognito.New(shop), cognito.New(staff))
+	app.Use("/admin", cognito.RequireUser())
+	app.Static("/", files)
+	alice := pool.SignIn(app, "alice") // at the shop
+	ask := func(host, path string, cookies ...*http.Cookie) int {
+		r := httptest.NewRequest(http.MethodGet, "http://"+host+"/", nil)
+		r.RequestURI = path
+		for _, cookie := range cookies {
+			r.AddCookie(cookie)
+		}
+		res, err := app.Test(r, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode
+	}
+	for _, host := range []string{"localhost:8021", "127.0.0.1:8021", "evil.example"} {
+		for path, want := range map[string]int{"/admin/plan": http.StatusUnauthorized, "//admin/plan": http.StatusBadRequest, "/%61dmin/plan": http.StatusBadRequest} {
+			if got := ask(host, path); got != want {
+				t.Errorf("%s at %s is answered %d, want %d", path, host, got, want)
+			}
+		}
+	}
+	if got := ask("127.0.0.1:8021", "/admin/plan", alice...); got != http.StatusUnauthorized {
+		t.Errorf("alice's session of the shop gets %d from the staff's", got)
+	}
+	if got := ask("localhost:8021", "/admin/plan", alice...); got != http.StatusOK {
+		t.Errorf("alice gets %d", got)
 	}
 }
