@@ -342,7 +342,7 @@ type Config struct {
 
 	// OnEvent receives events, for audit and metrics, and replaces the log of them.
 	// [Event.Context] has the request's values. OnEvent must be quick and safe for
-	// concurrent use.
+	// concurrent use. If it panics, that is logged, and nothing else changes.
 	//
 	// Optional. Default: nil, which writes events to Logger.
 	OnEvent func(Event)

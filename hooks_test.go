@@ -19,6 +19,7 @@ import (
 	"github.com/bar-tech/cognito/cognitotest"
 	"github.com/bar-tech/cognito/internal/lab"
 	"github.com/gofiber/fiber/v2"
+	recoverer "github.com/gofiber/fiber/v2/middleware/recover"
 )
 
 // The app has its say at a login, a renewal and a logout, and is told of all
@@ -689,5 +690,44 @@ func TestDefaultLog(t *testing.T) {
 	s.Visitor().LogIn()
 	if !strings.Contains(heard.String(), "event.kind=login event.ok=true") {
 		t.Errorf("the default log holds %q", heard.String())
+	}
+}
+
+// TestOnEventPanics: the hook is told of what strangers send, and fasthttp recovers from
+// nothing. Whatever the event is about, the request is answered as without the hook, and
+// the panic reaches nobody but the log.
+func TestOnEventPanics(t *testing.T) {
+	t.Parallel()
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	var caught atomic.Int32
+	s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(recoverer.New(recoverer.Config{EnableStackTrace: true, StackTraceHandler: func(*fiber.Ctx, any) { caught.Add(1) }}))
+		app.Use(auth.Handler())
+		lab.Pages(app)
+	}, func(c *cognito.Config) { c.OnEvent = func(e cognito.Event) { panic("hook of " + e.Path) } })
+	for path, want := range map[string]int{"/me": http.StatusUnauthorized, "/login": http.StatusUnauthorized, "//me": http.StatusBadRequest, "/login/redirect": http.StatusBadRequest} {
+		if res := s.Send(lab.Request{Path: path, Header: map[string]string{"Sec-Fetch-Mode": "cors"}}); res.StatusCode != want {
+			t.Errorf("%s: %s, want %d", path, lab.StatusLine(res), want)
+		}
+	}
+	if res := s.Send(lab.Request{Path: "/me", Header: lab.AsPage}); res.StatusCode != http.StatusFound {
+		t.Errorf("a page visit: %s", lab.StatusLine(res))
+	}
+	res := arrives(s, s.Answered("alice"))
+	alice := res.Cookie(lab.IsSessionCookie)
+	if alice == nil {
+		t.Fatalf("a login: %s", lab.StatusLine(res))
+	}
+	s.MustBe("alice", alice)
+	pool.Advance(61 * time.Minute)
+	s.MustBe("alice", alice)
+	s.MustLogOut(s.Send(lab.LogOut(alice)))
+	s.MustBe("", alice)
+	if caught.Load() > 0 {
+		t.Errorf("%d panics went on to the app", caught.Load())
+	}
+	if logged := s.Logged.String(); strings.Count(logged, "recovered from a panic") < 7 || strings.Contains(logged, "hook of") {
+		t.Errorf("the log says %s", logged)
 	}
 }

@@ -51,12 +51,24 @@ func (a *Engine) event(r Request, e Event) {
 	e.Method, e.Path, e.IP = heard(r.Method), heard(r.Path), heard(a.hooks.IP(r.App))
 	e.UserAgent, e.RequestID = heard(r.header("User-Agent")), requestID(r)
 	e.Context = a.hooks.Context(r.App)
-	a.hooks.OnEvent(e)
+	a.emit(e)
 }
 
 // happened tells of something apart from any request.
 func (a *Engine) happened(ctx context.Context, e Event) {
 	e.Context = ctx
+	a.emit(e)
+}
+
+// emit tells the app. Its hook is told of nearly every refusal, with words of a stranger, also
+// where nothing else recovers: in guards, and of the 500 that follows a panic. What the event
+// is about has happened, and a panic of the hook does not undo it.
+func (a *Engine) emit(e Event) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.logPanic("telling the app of an event", p)
+		}
+	}()
 	a.hooks.OnEvent(e)
 }
 
