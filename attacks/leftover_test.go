@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/internal/lab"
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
 	recoverer "github.com/gofiber/fiber/v2/middleware/recover"
 )
 
@@ -183,5 +185,29 @@ func TestConnectionTakenOver(t *testing.T) {
 	fmt.Fprintf(conn, "POST /take HTTP/1.1\r\nHost: %s\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n%s", conn.RemoteAddr(), len(body), body)
 	if all, err := io.ReadAll(conn); err != nil || !strings.HasSuffix(string(all), "taken over") {
 		t.Errorf("the connection brings %q, %v", all, err)
+	}
+}
+
+// TestFormThroughAnAdaptor: in an app that is served by net/http, a form in parts costs
+// nobody the connection, which with HTTP/2 is that of all the browser's requests. net/http
+// itself knows where a body ends: what follows the last part is no request.
+func TestFormThroughAnAdaptor(t *testing.T) {
+	t.Parallel()
+	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
+		app.Post("/upload", func(c *fiber.Ctx) error { return c.SendString("took " + c.FormValue("a")) })
+		lab.Pages(app)
+	})
+	alice := s.SignIn("alice")
+	server := httptest.NewServer(adaptor.FiberApp(s.App))
+	defer server.Close()
+	site := &lab.Site{T: t, URL: server.URL}
+	visit := fmt.Sprintf("GET /public HTTP/1.1\r\nHost: x\r\nCookie: %s=%s\r\nConnection: close\r\n\r\n", alice.Name, alice.Value)
+	smuggled := fmt.Sprintf("POST /me HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\nContent-Length: 0\r\nX-Swallows: ", s.URL)
+	for _, epilogue := range []string{"", smuggled, strings.Repeat("\r\n", 8000) + smuggled} {
+		body := "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--\r\n" + epilogue
+		form := fmt.Sprintf("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		if answers := converse(site, form+visit); !slices.Equal(answers, []string{"200 took b", "200 public"}) {
+			t.Errorf("with %d bytes behind the form: %q", len(epilogue), answers)
+		}
 	}
 }

@@ -16,6 +16,9 @@ const mostDiscarded = 256 << 10
 // it answers before LeaveBody runs: then the connection closes in any case. timed reports
 // that.
 func (a *Engine) ExpectBody(ctx *fasthttp.RequestCtx, server *fasthttp.Server, app any) (timed bool) {
+	if !isFromServer(ctx) {
+		return false
+	}
 	// A body that neither streams nor was read as a form in parts has been read in full.
 	header := &ctx.Request.Header
 	if header.ContentLength() == 0 || !ctx.Request.IsBodyStream() &&
@@ -38,7 +41,7 @@ func LeaveBody(ctx *fasthttp.RequestCtx, server *fasthttp.Server, timed bool) {
 	header := &ctx.Request.Header
 	length := header.ContentLength()
 	switch givenUp := ctx.LastTimeoutErrorResponse(); {
-	case length == 0:
+	case length == 0, !isFromServer(ctx): // an adaptor has read all, and the connection is net/http's
 		return
 	case givenUp != nil:
 		// The handler may still be reading, so nothing can be said of the body. The

@@ -37,7 +37,9 @@ func (r Request) isLost() bool { return !r.fromServer() && r.GivenUp() }
 
 // fromServer reports whether fasthttp's server has read the request, and no adaptor brought
 // it.
-func (r Request) fromServer() bool { return r.ConnRequestNum() > 0 }
+func (r Request) fromServer() bool { return isFromServer(r.RequestCtx) }
+
+func isFromServer(ctx *fasthttp.RequestCtx) bool { return ctx.ConnRequestNum() > 0 }
 
 // header is the value of a header of the request, or "". Of several headers with the name
 // it is the first. What decides about access therefore asks web.Asking or bearerOf, which
