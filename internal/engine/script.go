@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"crypto/sha256"
 	_ "embed" // the script is compiled in
 	"encoding/base64"
@@ -50,11 +51,13 @@ func (s script) serve(r Request) error {
 }
 
 // letCachesKeep lets caches keep an answer that is the same for everybody. No browser's
-// request for it has a body. If one is too large, Fiber v3 runs the middleware all the same,
-// and then sends an error with the headers that it has set: for five minutes, a cache
-// would give everybody the error.
+// request for it has a body. If one is too large, or if what follows its last chunk is no
+// header, Fiber v3 runs the middleware all the same, and then sends an error with the
+// headers that it has set: for five minutes, a cache would give everybody the error.
 func letCachesKeep(r Request) {
-	if r.Request.Header.ContentLength() > 0 {
+	header := &r.Request.Header
+	// Of a body in chunks that is empty, only the raw headers still tell.
+	if header.ContentLength() > 0 || bytes.Contains(bytes.ToLower(header.RawHeaders()), []byte("transfer-encoding")) {
 		r.Response.Header.Set("Cache-Control", "no-store")
 		return
 	}
