@@ -13,7 +13,7 @@ import (
 // Format prints the config with the secrets redacted, for every verb.
 func (c Config) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "cognito.Config{UserPoolDomain:%q ClientID:%q UserPoolID:%q ClientSecret:%s BaseURL:%q Keys:%s}",
-		c.UserPoolDomain, c.ClientID, c.UserPoolID, secret.RedactedUnlessEmpty(c.ClientSecret), c.BaseURL,
+		withoutCredentials(c.UserPoolDomain), c.ClientID, c.UserPoolID, secret.RedactedUnlessEmpty(c.ClientSecret), withoutCredentials(c.BaseURL),
 		secret.RedactedUnlessEmpty(strings.Join(c.Keys, "")))
 }
 

@@ -6,11 +6,14 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/bar-tech/cognito/internal/engine"
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/verify"
 	"github.com/bar-tech/cognito/internal/web"
 )
@@ -73,12 +76,29 @@ func (c Config) Validate() error {
 	return &ConfigError{Problems: check.problems}
 }
 
+// addressFields are those in which somebody may have put a password, as in
+// https://user:password@staging.example.com. Errors are logged.
+var addressFields = []string{"UserPoolDomain", "Issuer", "Resource", "BaseURL", "AllowedOrigins"}
+
+// withoutCredentials is an address, unless it has credentials, or may have: an address with
+// an @ that cannot be read.
+func withoutCredentials(address string) string {
+	u, err := url.Parse(withScheme(address))
+	if strings.Contains(address, "@") && (err != nil || u.User != nil) {
+		return secret.Redacted
+	}
+	return address
+}
+
 // configCheck collects problems, so that a newcomer can correct all settings at once.
 type configCheck struct {
 	problems []ConfigProblem
 }
 
 func (k *configCheck) add(field, value, rule, remedy string) {
+	if slices.Contains(addressFields, field) {
+		value = withoutCredentials(value)
+	}
 	k.problems = append(k.problems, ConfigProblem{Field: field, Value: value, Rule: rule, Remedy: remedy})
 }
 
