@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -116,6 +117,9 @@ var doctorSettings = []struct{ flag, variable, says string }{
 func diagnose(flags doctorFlags) (doctorReport, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
+	if _, err := url.Parse(flags.app); err != nil {
+		return doctorReport{}, errNoAddress
+	}
 	if flags.learned {
 		if err := learn(ctx, flags.app); err != nil {
 			return doctorReport{}, err
@@ -153,7 +157,7 @@ func diagnose(flags doctorFlags) (doctorReport, error) {
 // callback which the app needs is asked about as well. An inner address cannot be BaseURL.
 func addressed(config cognito.Config, app string) cognito.Config {
 	with := config
-	with.BaseURL = strings.TrimSuffix(app, "/")
+	with.BaseURL = newRunningApp(app).address
 	if config.BaseURL != "" || with.Validate() != nil {
 		return config
 	}

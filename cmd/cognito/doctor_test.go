@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/cognitotest"
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/basicauth"
 )
 
 // TestDoctor asks a pool from the command line: a right setup ends with 0, a wrong one
@@ -149,6 +151,38 @@ func TestDoctorLearnsFromTheApp(t *testing.T) {
 	}
 	if status := run([]string{"doctor", "http://127.0.0.1:1", "http://127.0.0.1:2"}, &out, &out); status != 2 || !strings.Contains(out.String(), "unexpected") {
 		t.Errorf("two apps end with %d: %s", status, &out)
+	}
+}
+
+// TestDoctorShowsNoPassword: a staging server in front of an app may want a password, in the
+// app's address. It is sent there, and is neither printed, as findings are for bug reports,
+// nor taken for a part of the address that browsers use.
+func TestDoctorShowsNoPassword(t *testing.T) {
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	config := pool.Config()
+	staging := serveApp(t, basicauth.New(basicauth.Config{Users: map[string]string{"user": "hunter2"}}), cognito.New(config))
+	with := func(user, address string) string { return strings.Replace(address, "://", "://"+user+"@", 1) }
+	if found := askApp(t.Context(), with("user:hunter2", staging), config); len(found) > 0 {
+		t.Errorf("with the password: %q", found)
+	}
+	behind := config
+	behind.BaseURL = "http://localhost:1"
+	for code, address := range map[string]string{
+		"app_has_no_login":     with("user:hunter2!", staging),
+		"app_base_url_differs": with("hunter2", serveApp(t, cognito.New(behind))),
+		"app_unreachable":      with("user:hunter2", "http://127.0.0.1:1"),
+	} {
+		found := askApp(t.Context(), address, config)
+		if len(found) != 1 || found[0].Code != code || strings.Contains(fmt.Sprint(found), "hunter2") {
+			t.Errorf("%s: %q", code, found)
+		}
+	}
+	for _, address := range []string{with("user:hunter2", "http://127.0.0.1:1"), with("user:%zzhunter2", staging), with("user:hunter2", serveApp(t, func(c *fiber.Ctx) error { return c.SendString("hello") }))} {
+		var out bytes.Buffer
+		if status := run([]string{"doctor", address}, &out, &out); status != 2 || strings.Contains(out.String(), "hunter2") {
+			t.Errorf("it ends with %d: %s", status, &out)
+		}
 	}
 }
 

@@ -18,16 +18,32 @@ import (
 
 // runningApp is where an app answers.
 type runningApp struct {
-	address string // without a slash at the end
+	address string        // without a slash at the end, and without credentials: it is printed
+	user    *url.Userinfo // for what stands in front of the app, or nil
 	client  *http.Client
 }
 
 func newRunningApp(address string) runningApp {
-	return runningApp{strings.TrimSuffix(address, "/"), &http.Client{
+	address, user := withoutUser(strings.TrimSuffix(address, "/"))
+	return runningApp{address, user, &http.Client{
 		Timeout:       10 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
+
+// withoutUser parts an address from its credentials. It must be a URL (errNoAddress).
+func withoutUser(address string) (string, *url.Userinfo) {
+	u, err := url.Parse(address)
+	if err != nil || u.User == nil {
+		return address, nil
+	}
+	user := u.User
+	u.User = nil
+	return u.String(), user
+}
+
+// errNoAddress does not quote the address: what cannot be read may hold a password.
+var errNoAddress = errors.New("cognito doctor: the app's address is no URL; use one such as https://app.example.com")
 
 // ask sends a request as a page of the app would.
 func (a runningApp) ask(ctx context.Context, method, path string) (*http.Response, error) {
@@ -36,6 +52,10 @@ func (a runningApp) ask(ctx context.Context, method, path string) (*http.Respons
 		return nil, err
 	}
 	request.Header.Set("Accept", "text/html")
+	if a.user != nil {
+		password, _ := a.user.Password()
+		request.SetBasicAuth(a.user.Username(), password)
+	}
 	if method == http.MethodPost {
 		request.Header.Set("Origin", request.URL.Scheme+"://"+request.URL.Host)
 	}
@@ -60,7 +80,7 @@ func (a runningApp) signOut(ctx context.Context, path string) (*http.Response, e
 func askApp(ctx context.Context, address string, config cognito.Config) []cognito.Finding {
 	app := newRunningApp(address)
 	finding := func(code, problem, remedy string) []cognito.Finding {
-		return []cognito.Finding{{Code: code, Breaks: true, Field: "BaseURL", Value: address, Problem: problem, Remedy: remedy}}
+		return []cognito.Finding{{Code: code, Breaks: true, Field: "BaseURL", Value: app.address, Problem: problem, Remedy: remedy}}
 	}
 	answer, err := app.login(ctx, config.LoginPath)
 	if err != nil {
