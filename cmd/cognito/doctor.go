@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/bar-tech/cognito"
@@ -88,7 +87,7 @@ func readDoctorFlags(args []string, stderr io.Writer) (doctorFlags, error) {
 		_, _ = fmt.Fprint(stderr, doctorEnd)
 	}
 	flags.BoolVar(&f.asJSON, "json", false, "print the findings as JSON")
-	flags.StringVar(&f.app, "app", "", "the running app's public address, to check the app too (default: BaseURL, unless that is localhost)")
+	flags.StringVar(&f.app, "app", "", "the running app's public address, to check the app too (default: BaseURL, unless that is on this machine)")
 	for _, setting := range doctorSettings {
 		flags.Func(setting.flag, setting.says, func(value string) error { return os.Setenv(setting.variable, value) })
 	}
@@ -142,7 +141,7 @@ func diagnose(flags doctorFlags) (doctorReport, error) {
 	}
 	found = withNotAsked(found, config, flags)
 	app := flags.app
-	if app == "" && config.BaseURL != "" && !strings.Contains(config.BaseURL, "://localhost") {
+	if app == "" && config.BaseURL != "" && !isOnThisMachine(config.BaseURL) {
 		app = config.BaseURL
 	}
 	if app != "" {
@@ -151,6 +150,13 @@ func diagnose(flags doctorFlags) (doctorReport, error) {
 	return doctorReport{
 		Domain: config.UserPoolDomain, ClientID: config.ClientID, Findings: found, address: config.BaseURL != "", app: app != "",
 	}, nil
+}
+
+// isOnThisMachine reports whether an app at an address is one that a developer starts, and
+// may not have started yet.
+func isOnThisMachine(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && isLoopback(u.Hostname())
 }
 
 // addressed takes the running app's address for BaseURL where that is not set, so that the

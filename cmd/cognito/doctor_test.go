@@ -44,6 +44,13 @@ func TestDoctor(t *testing.T) {
 	if status, out, _ := ask("-app", "http://localhost:1"); status != 1 || !strings.Contains(out, "callback_not_registered") || strings.Contains(out, "addresses_not_asked") {
 		t.Errorf("the address of -app is not that of the callback: it ends with %d: %s", status, out)
 	}
+	for _, local := range []string{"http://127.0.0.1:1", "http://[::1]:1"} { // where no app runs
+		pool.AllowOrigin(local)
+		t.Setenv("COGNITO_BASE_URL", local)
+		if status, out, _ := ask(); status != 0 || !strings.Contains(out, "Nothing is wrong") {
+			t.Errorf("with an app at %s that has not started it ends with %d: %s", local, status, out)
+		}
+	}
 	t.Setenv("COGNITO_BASE_URL", "http://localhost:8021")
 	t.Setenv("COGNITO_CLIENT_SECRET", "hunter2")
 	status, out, _ := ask()
