@@ -30,7 +30,8 @@ import (
 // rules, put guards before Forward.
 //
 // Responses are streamed, and so are request bodies if Fiber's StreamRequestBody is on.
-// WebSockets pass. They and event streams end when the session or the server does.
+// WebSockets pass. They and event streams end when the session, the server or the
+// visitor's connection does.
 // Redirects are not followed: a Location within the upstream is rewritten to lead back
 // through the route, any other is passed on. An upstream's 401 is passed on too, because
 // the token was valid and renewing it would not help. If the upstream does not begin to

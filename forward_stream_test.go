@@ -194,6 +194,56 @@ func TestForwardEvents(t *testing.T) {
 	<-left
 }
 
+// TestForwardEventsOfNobody: a visitor leaves the page of a stream that has nothing more to
+// say. The call to the upstream ends, also if the server limits how long a request may take
+// to arrive; a visitor who stays gets the next event, and the end.
+func TestForwardEventsOfNobody(t *testing.T) {
+	t.Parallel()
+	left, next := make(chan struct{}), make(chan struct{})
+	events := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, "data: first\n\n")
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-r.Context().Done():
+			close(left)
+		case <-next:
+			io.WriteString(w, "data: last\n\n")
+		}
+	})
+	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
+		app.Server().ReadTimeout = 500 * time.Millisecond
+		app.All("/api/*", auth.Forward(events))
+		lab.Pages(app)
+	})
+	alice := s.SignIn("alice")
+	open := func() (net.Conn, *http.Response) {
+		conn := dial(t, s)
+		fmt.Fprintf(conn, "GET /api/events HTTP/1.1\r\nHost: x\r\nCookie: %s\r\n\r\n", pair(alice))
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(res.Body, make([]byte, len("data: first\n\n"))); err != nil {
+			t.Fatal(err)
+		}
+		return conn, res
+	}
+	_, stays := open()
+	leaves, _ := open()
+	leaves.Close()
+	select {
+	case <-left:
+	case <-time.After(20 * time.Second):
+		t.Error("the call of somebody who has left goes on")
+	}
+	time.Sleep(time.Second) // past the server's limit
+	close(next)
+	if rest, err := io.ReadAll(stays.Body); string(rest) != "data: last\n\n" || err != nil {
+		t.Errorf("who stays gets %q, %v", rest, err)
+	}
+}
+
 // TestForwardWebSocket: another protocol passes both ways, with what was sent along at
 // once, and ends when alice signs out.
 func TestForwardWebSocket(t *testing.T) {

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -139,7 +140,9 @@ func (f *flight) giveAnswer(ctx *fasthttp.RequestCtx, h head) {
 		return
 	}
 	// An event stream may have nothing to say for long, and the page waits for its head.
-	response.ImmediateHeaderFlush = h.endless()
+	if response.ImmediateHeaderFlush = h.endless(); h.endless() {
+		f.endWithVisitor(ctx)
+	}
 	response.SetBodyStream(&stream{f.answer.reader, f}, length)
 }
 
@@ -155,6 +158,29 @@ func (f *flight) leaveConnection(ctx *fasthttp.RequestCtx) {
 		// Request smuggling: another site's form could have a request of its own in its body.
 		ctx.SetConnectionClose()
 	}
+}
+
+// endWithVisitor ends an answer without an end when the visitor disconnects. fasthttp would
+// notice when it next has something to send: a page that opens a silent stream would leave
+// one behind at each visit, until the session ends. After such an answer the connection is
+// closed, so what comes on it belongs to nobody.
+func (f *flight) endWithVisitor(ctx *fasthttp.RequestCtx) {
+	conn := ctx.Conn()
+	switch conn.(type) {
+	case *net.TCPConn, *net.UnixConn, *tls.Conn:
+	default:
+		return // an adaptor's or a test's, which ends at once or cannot be read
+	}
+	if f.unread != nil {
+		return // somebody may still be reading the request
+	}
+	ctx.SetConnectionClose()
+	_ = conn.SetReadDeadline(time.Time{}) // the server's was for the request
+	go func() {
+		if _, err := conn.Read(make([]byte, 1)); err != nil { // also when the answer is through
+			f.cancel()
+		}
+	}()
 }
 
 // stream is an answer's body. fasthttp closes it when it is sent, or cannot be.
