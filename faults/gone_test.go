@@ -108,10 +108,11 @@ func TestUserGoneOpensAPage(t *testing.T) {
 }
 
 // TestUserGoneInTheBackground: the verdict of a renewal ahead of time counts at
-// once, and the request that began it is not delayed.
+// once, and the request that began it is not delayed. With CookieSessions it waits, because
+// its response carries the session.
 func TestUserGoneInTheBackground(t *testing.T) {
 	t.Parallel()
-	s := lab.Serve(t)
+	s := lab.Serve(t, lab.InMemory)
 	alice := s.SignIn("alice")
 	s.Pool.EndSessions("alice")
 	s.Pool.Advance(nearlyExpired)
