@@ -8,7 +8,6 @@ import (
 
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/internal/lab"
-	"github.com/gofiber/fiber/v2"
 )
 
 // TestWatch: a connection that outlives its request sees that alice is still there,
@@ -18,19 +17,7 @@ func TestWatch(t *testing.T) {
 	for name, hooks := range withAndWithout {
 		t.Run(name, func(t *testing.T) {
 			pool := lab.NewPool(t, lab.Rotating(time.Minute))
-			watches := make(chan *cognito.Watch, 1)
-			s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
-				app.Use(auth.Handler())
-				app.Get("/stream", func(c *fiber.Ctx) error {
-					watches <- auth.Watch(c)
-					return nil
-				})
-			}, append(hooks, lab.TakesBearer)...)
-			watchOf := func(r lab.Request) *cognito.Watch {
-				r.Path = "/stream"
-				s.Send(r)
-				return <-watches
-			}
+			s, watchOf := lab.ServeWatched(t, pool, append(hooks, lab.TakesBearer)...)
 			if _, err := watchOf(lab.Request{}).User(); !errors.Is(err, cognito.ErrNotSignedIn) {
 				t.Errorf("a stranger's watch says %v", err)
 			}
@@ -81,18 +68,8 @@ func TestWatchIsNoUse(t *testing.T) {
 	for name, hooks := range withAndWithout {
 		t.Run(name, func(t *testing.T) {
 			pool := lab.NewPool(t, lab.Rotating(time.Minute))
-			watches := make(chan *cognito.Watch, 1)
-			s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
-				app.Use(auth.Handler())
-				app.Get("/stream", func(c *fiber.Ctx) error {
-					watches <- auth.Watch(c)
-					return nil
-				})
-			}, append(hooks, func(c *cognito.Config) { c.IdleTimeout = 5 * time.Hour })...)
-			signedIn := func() *cognito.Watch {
-				s.Send(lab.Request{Path: "/stream", Cookies: []*http.Cookie{s.SignIn("alice")}})
-				return <-watches
-			}
+			s, watchOf := lab.ServeWatched(t, pool, append(hooks, func(c *cognito.Config) { c.IdleTimeout = 5 * time.Hour })...)
+			signedIn := func() *cognito.Watch { return watchOf(lab.Request{Cookies: []*http.Cookie{s.SignIn("alice")}}) }
 			watch := signedIn()
 			for hour := 1; hour < 5; hour++ {
 				pool.Advance(59 * time.Minute)

@@ -115,18 +115,9 @@ func TestUseDuringARenewal(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t, lab.Rotating(0))
 	storage := lab.NewStore()
-	watches := make(chan *cognito.Watch, 1)
-	s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
-		app.Use(auth.Handler())
-		app.Get("/stream", func(c *fiber.Ctx) error {
-			watches <- auth.Watch(c)
-			return nil
-		})
-		app.Get("/me", cognito.RequireUser(), func(c *fiber.Ctx) error { return c.JSON(cognito.UserFrom(c)) })
-	}, lab.On(storage), func(c *cognito.Config) { c.IdleTimeout = 5 * time.Hour })
+	s, watchOf := lab.ServeWatched(t, pool, lab.On(storage), func(c *cognito.Config) { c.IdleTimeout = 5 * time.Hour })
 	alice := s.NewSession(storage, "alice")
-	s.Send(lab.Request{Path: "/stream", Cookies: []*http.Cookie{alice.Cookie}})
-	watch := <-watches
+	watch := watchOf(lab.Request{Cookies: []*http.Cookie{alice.Cookie}})
 	pool.Advance(4 * time.Hour)
 	held, renewed := park(t, pool), make(chan error, 1)
 	go func() {

@@ -30,6 +30,27 @@ func ServeAppWith(t *testing.T, pool *cognitotest.Pool, furnish func(*fiber.App,
 	return ServeAppHandling(t, pool, nil, furnish, hooks...)
 }
 
+// ServeWatched serves an app that watches whoever sends a request to /stream, and answers
+// /me.
+func ServeWatched(t *testing.T, pool *cognitotest.Pool, hooks ...func(*cognito.Config)) (s *Site, watchOf func(Request) *cognito.Watch) {
+	t.Helper()
+	watches := make(chan *cognito.Watch, 1)
+	s = ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(auth.Handler())
+		app.Get("/stream", func(c *fiber.Ctx) error {
+			watches <- auth.Watch(c)
+			return nil
+		})
+		app.Get("/me", cognito.RequireUser(), func(c *fiber.Ctx) error { return c.JSON(cognito.UserFrom(c)) })
+	}, hooks...)
+	return s, func(r Request) *cognito.Watch {
+		s.Helper()
+		r.Path = "/stream"
+		s.Send(r)
+		return <-watches
+	}
+}
+
 // ServeAppHandling is ServeAppWith for an app whose own errors somebody handles.
 func ServeAppHandling(t *testing.T, pool *cognitotest.Pool, handler fiber.ErrorHandler, furnish func(*fiber.App, *cognito.Auth), hooks ...func(*cognito.Config)) *Site {
 	t.Helper()
