@@ -309,14 +309,7 @@ func TestErrorThatACacheKeeps(t *testing.T) {
 // answer tells caches.
 func ask(t *testing.T, to net.Addr, text string) string {
 	t.Helper()
-	conn, err := net.Dial("tcp", to.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // or a defect hangs
-	go func() { _, _ = io.WriteString(conn, text) }()
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	response, err := http.ReadResponse(send(t, to, text), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -572,17 +565,23 @@ func listen(t *testing.T, app *fiber.App) net.Addr {
 	return listener.Addr()
 }
 
-// talk sends bytes on one connection, as they stand, and returns all answers.
-func talk(t *testing.T, to net.Addr, text string) (answers []string) {
+// send sends bytes on one connection, as they stand, for whoever reads the answers.
+func send(t *testing.T, to net.Addr, text string) *bufio.Reader {
 	t.Helper()
 	conn, err := net.Dial("tcp", to.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // or a defect hangs
 	go func() { _, _ = io.WriteString(conn, text) }()
-	for reader := bufio.NewReader(conn); ; {
+	return bufio.NewReader(conn)
+}
+
+// talk sends bytes on one connection, as they stand, and returns all answers.
+func talk(t *testing.T, to net.Addr, text string) (answers []string) {
+	t.Helper()
+	for reader := send(t, to, text); ; {
 		response, err := http.ReadResponse(reader, nil)
 		if err != nil {
 			return answers

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"net/http"
 	"strconv"
 	"time"
@@ -28,6 +29,20 @@ func sealResponse(r Request) {
 	r.Response.Header.Set("Cache-Control", "no-store")
 	r.Response.Header.Set("Referrer-Policy", "no-referrer")
 	r.Response.Header.Set("X-Content-Type-Options", "nosniff")
+}
+
+// letCachesKeep lets caches keep an answer that is the same for everybody. No browser's
+// request for it has a body. If one is too large, or if what follows its last chunk is no
+// header, Fiber v3 runs the middleware all the same, and then sends an error with the
+// headers that it has set: for five minutes, a cache would give everybody the error.
+func letCachesKeep(r Request) {
+	header := &r.Request.Header
+	// Of a body in chunks that is empty, only the raw headers still tell.
+	if header.ContentLength() > 0 || bytes.Contains(bytes.ToLower(header.RawHeaders()), []byte("transfer-encoding")) {
+		r.Response.Header.Set("Cache-Control", "no-store")
+		return
+	}
+	r.Response.Header.Set("Cache-Control", "max-age=300")
 }
 
 // refuse answers for an error: by the app's ErrorHandler if there is one, or
@@ -64,15 +79,11 @@ type answeringKey struct{ of *Engine }
 // until the stack is full, which ends the process, and whoever makes Login refuse could
 // bring that about.
 func (a *Engine) askApp(r Request, e *fault.Error) (answered bool, err error) {
-	if r.UserValue(answeringKey{a}) != nil {
+	unmark, again := r.mark(answeringKey{a})
+	if again {
 		return false, nil
 	}
-	r.SetUserValue(answeringKey{a}, true)
-	defer func() {
-		if !r.GivenUp() { // the memory may be another request's by now
-			r.RemoveUserValue(answeringKey{a})
-		}
-	}()
+	defer unmark()
 	return a.hooks.HandleError(r.App, e)
 }
 

@@ -183,7 +183,6 @@ func New(s Settings, hooks Hooks) (*Engine, error) {
 		Store: a.store, Keys: s.Keys, Binding: a.binding, Mark: ShortHash(a.binding + "\x00" + s.CookieName + "\x00" + s.RedirectPath)[:4],
 		Slots: a.cookies.attempt, Base: s.BaseURL, InCookie: s.CookieSessions, Now: s.Now,
 	})
-	a.callbacks.flights = map[string]*callback{}
 	a.keepSessions(s)
 	a.resource = newResource(s, a.issuers.First())
 	a.listRoutes()
@@ -278,34 +277,6 @@ func (a *Engine) Leave(r Request, id *session.Identity) {
 	}
 	if a.settings.RenewInRequest {
 		a.finishTasks(r)
-	}
-}
-
-// tasksKey is where a request keeps how many tasks had begun when it came in. Each engine has
-// its own, as with identityKey.
-type tasksKey struct{ of *Engine }
-
-// noteTasks comes before finishTasks. The first one counts where the middleware is registered
-// twice.
-func (a *Engine) noteTasks(r Request) {
-	a.inProgress.Add(1)
-	if r.UserValue(tasksKey{a}) == nil {
-		r.SetUserValue(tasksKey{a}, a.tasks.Begun())
-	}
-}
-
-// finishTasks waits for the tasks that the request has started, if the process may be
-// frozen as soon as the request is answered. Otherwise a renewal in progress would get
-// its response long after Cognito has invalidated the old token. For what others have
-// started, while they are in progress themselves, they wait: a stranger's request must not
-// be held up by every renewal.
-func (a *Engine) finishTasks(r Request) {
-	defer a.inProgress.Add(-1) // afterwards, since whoever waits keeps the process awake
-	// First what earlier requests have left, so that this one waits for it too.
-	a.endRested()
-	before, _ := r.UserValue(tasksKey{a}).(uint64)
-	if a.tasks.Begun() > before || a.inProgress.Load() == 1 {
-		a.tasks.Wait(pool.LongestWait)
 	}
 }
 

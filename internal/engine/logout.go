@@ -113,15 +113,11 @@ type leavingKey struct{ of *Engine }
 // Logout, to say where to end perhaps, it is not told again, and again, until the stack is
 // full.
 func (a *Engine) signOut(r Request, ids [][]byte) {
-	if r.UserValue(leavingKey{a}) != nil {
+	unmark, again := r.mark(leavingKey{a})
+	if again {
 		return
 	}
-	r.SetUserValue(leavingKey{a}, true)
-	defer func() {
-		if !r.isLost() {
-			r.RemoveUserValue(leavingKey{a})
-		}
-	}()
+	defer unmark()
 	all := a.departures(r, ids)
 	defer func() { // also if the app's hook panics
 		for _, each := range all {

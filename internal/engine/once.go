@@ -48,6 +48,9 @@ func (c *callbacks) once(r Request, state, ticket string, work func() outcome) o
 	sum := sha256.Sum256([]byte(state + "\x00" + ticket))
 	key := string(sum[:])
 	c.mu.Lock()
+	if c.flights == nil {
+		c.flights = map[string]*callback{}
+	}
 	c.forgetFinished()
 	if first := c.flights[key]; first != nil {
 		late := !first.finished.IsZero()

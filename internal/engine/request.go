@@ -35,6 +35,20 @@ func (r Request) GivenUp() bool {
 // up, and an adaptor has lent its memory to the next one.
 func (r Request) isLost() bool { return !r.fromServer() && r.GivenUp() }
 
+// mark marks a request while the app's own code runs, which may lead back here. again reports
+// that it is marked already.
+func (r Request) mark(key any) (unmark func(), again bool) {
+	if r.UserValue(key) != nil {
+		return nil, true
+	}
+	r.SetUserValue(key, true)
+	return func() {
+		if !r.isLost() {
+			r.RemoveUserValue(key)
+		}
+	}, false
+}
+
 // fromServer reports whether fasthttp's server has read the request, and no adaptor brought
 // it.
 func (r Request) fromServer() bool { return isFromServer(r.RequestCtx) }

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"crypto/sha256"
 	_ "embed" // the script is compiled in
 	"encoding/base64"
@@ -48,20 +47,6 @@ func (s script) serve(r Request) error {
 	r.SetContentType("text/javascript; charset=utf-8")
 	r.SetBodyString(s.text)
 	return nil
-}
-
-// letCachesKeep lets caches keep an answer that is the same for everybody. No browser's
-// request for it has a body. If one is too large, or if what follows its last chunk is no
-// header, Fiber v3 runs the middleware all the same, and then sends an error with the
-// headers that it has set: for five minutes, a cache would give everybody the error.
-func letCachesKeep(r Request) {
-	header := &r.Request.Header
-	// Of a body in chunks that is empty, only the raw headers still tell.
-	if header.ContentLength() > 0 || bytes.Contains(bytes.ToLower(header.RawHeaders()), []byte("transfer-encoding")) {
-		r.Response.Header.Set("Cache-Control", "no-store")
-		return
-	}
-	r.Response.Header.Set("Cache-Control", "max-age=300")
 }
 
 // isAmong reports whether an If-None-Match names a tag. A proxy that compresses makes
