@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"bytes"
 	"net/http"
 	"slices"
 	"strings"
@@ -281,11 +282,15 @@ func putBackByTouch(t *testing.T) (*lab.Site, lab.Session, *lab.Clock) {
 	clock.Advance(13 * time.Minute) // use is noted, and the tokens are not due
 	regroup(pool, "new")
 	held, delayed := lab.NewGate(t), make(chan struct{})
-	var touched atomic.Bool
+	seen := lab.NewGate(t) // until then nobody looks whether the new tokens are still there
+	var touched, renewed atomic.Bool
 	storage.Misbehave(func(c lab.StoreCall) *lab.StoreFault {
-		if c.Method == "set" && c.Key == alice.Hot && touched.CompareAndSwap(false, true) {
+		switch {
+		case c.Method == "set" && c.Key == alice.Hot && touched.CompareAndSwap(false, true):
 			close(delayed)
 			<-held.Closed
+		case c.Method == "get" && c.Key == alice.Cold && renewed.Load():
+			<-seen.Closed
 		}
 		return nil
 	})
@@ -294,11 +299,15 @@ func putBackByTouch(t *testing.T) (*lab.Site, lab.Session, *lab.Clock) {
 	if res := s.Send(lab.RenewNow(alice.Cookie)); res.StatusCode != http.StatusOK {
 		t.Fatalf("the refresh path answers %s", lab.StatusLine(res))
 	}
+	renewed.Store(true)
 	if groups := groupsOf(s.Me(alice.Cookie)); groups != "new" {
 		t.Fatalf("after the renewal /me shows %s", groups)
 	}
+	current := storage.Dump()[alice.Hot]
 	held.Open()
-	mustAllBe(s, "alice", touching())
+	mustAllBe(s, "alice", touching()) // on a slow machine before its write has ended
+	lab.Eventually(t, "the delayed write is done", func() bool { return !bytes.Equal(storage.Dump()[alice.Hot], current) })
+	defer seen.Open()
 	if groups := groupsOf(s.Me(alice.Cookie)); groups == "new" {
 		t.Error("the delayed write put nothing back; the test proves nothing")
 	}
