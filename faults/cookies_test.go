@@ -108,6 +108,39 @@ func TestOldCookieGetsTheNewOne(t *testing.T) {
 	s.MustBe("alice", late)
 }
 
+// TestCookieRenewedElsewhere: an instance knows the session, and another one renews it when
+// the user has lost a group. The cookie brings the new claims, whether or not the refresh
+// token is a new one, and the instance does not put the group back.
+func TestCookieRenewedElsewhere(t *testing.T) {
+	t.Parallel()
+	for name, client := range map[string]cognitotest.Client{"with rotation": lab.Rotating(0), "without": {}} {
+		t.Run(name, func(t *testing.T) {
+			pool := lab.NewPool(t, client)
+			alice := cognitotest.User{Username: "alice", Password: lab.PasswordOf("alice"), Email: "alice@example.com", Groups: []string{"admin"}}
+			pool.SetUser(alice)
+			a, b := inCookies(t, pool), inCookies(t, pool)
+			cookie := a.SignIn("alice")
+			if lab.Decode(t, a.Me(cookie).Text)["cognito:groups"] == nil {
+				t.Fatal("alice is in no group from the first")
+			}
+			alice.Groups = nil
+			pool.SetUser(alice)
+			pool.Advance(time.Minute) // RefreshPath renews no younger tokens
+			cookie = next(t, b.Send(lab.RenewNow(cookie)), cookie)
+			for i, at := range []*lab.Site{a, b, inCookies(t, pool), a} {
+				answer := at.Me(cookie)
+				mustShow(t, "alice", answer)
+				if groups := lab.Decode(t, answer.Text)["cognito:groups"]; groups != nil {
+					t.Errorf("request %d: alice is in %v again", i, groups)
+				}
+				cookie = next(t, answer, cookie)
+			}
+			pool.Advance(lab.JustExpired)
+			mustShow(t, "alice", a.Me(cookie))
+		})
+	}
+}
+
 // TestCookieRaceWithinTheGrace: two instances renew the same cookie, and whichever
 // of the two new ones the browser keeps goes on.
 func TestCookieRaceWithinTheGrace(t *testing.T) {

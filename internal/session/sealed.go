@@ -154,22 +154,29 @@ func (s *Store) Adopt(c Carried, now time.Time) error {
 	adopting.Lock()
 	defer adopting.Unlock()
 	hot, cold, err := s.Fresh(handle)
-	switch {
+	switch theirs := c.Cold.Refresh.First(); {
 	case fault.IsUnknown(err):
 		return err
 	case err != nil: // nothing of it is here, or not any more
 		_, err = s.write(handle, c.Hot, &c.Cold)
 		return err
-	case cold.Refresh.Knows(c.Cold.Refresh.First()):
+	// Without rotation, the token stays the same, and claims alone tell that another instance
+	// has renewed. Else ours would be put back into the cookie, with groups taken away since.
+	case cold.Refresh.Knows(theirs) && (!cold.Refresh.Has(theirs) || !c.isNewer(hot)):
 		return nil // our newest cookie, an older one, or one without a refresh token
 	}
 	// Another instance has renewed the same cookie. Of two children of one refresh
 	// token, the last one is valid, and the next renewal tries both.
-	if hot.Serial < c.Hot.Serial || (hot.Serial == c.Hot.Serial && hot.Expires < c.Hot.Expires) {
+	if c.isNewer(hot) {
 		c.Cold.Refresh = c.Cold.Refresh.With(cold.Refresh)
 		_, err = s.write(handle, c.Hot, &c.Cold)
 		return err
 	}
 	cold.Refresh = cold.Refresh.With(c.Cold.Refresh)
 	return s.writeCold(handle, hot.Record(), &cold)
+}
+
+// isNewer reports whether a cookie's session was renewed later than the one here.
+func (c *Carried) isNewer(here *Session) bool {
+	return here.Serial < c.Hot.Serial || (here.Serial == c.Hot.Serial && here.Expires < c.Hot.Expires)
 }
