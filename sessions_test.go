@@ -257,6 +257,33 @@ func TestSessionMissingFromTheIndex(t *testing.T) {
 	}
 }
 
+// TestSessionBeginsWhileAllEnd: alice signs in while her sessions are being looked up, and is
+// on none of the lists so far. It ends like the others, wherever it is known already, and
+// whoever signs in afterwards is signed in.
+func TestSessionBeginsWhileAllEnd(t *testing.T) {
+	t.Parallel()
+	storage := lab.NewStore()
+	s := lab.Serve(t, lab.On(storage))
+	known := s.NewSession(storage, "alice")
+	alice, begun := subjectOf(t, s, known.Cookie), s.Answered("alice")
+	var meanwhile *http.Cookie
+	finish := sync.OnceFunc(func() { meanwhile = s.Finish(begun).Cookie(lab.IsSessionCookie) })
+	storage.Misbehave(func(call lab.StoreCall) *lab.StoreFault {
+		if call.Method == "get" && call.Key == known.Hot { // the list has been read
+			finish()
+		}
+		return nil
+	})
+	if n, err := s.Auth.EndSessions(t.Context(), alice); n != 2 || err != nil || meanwhile == nil {
+		t.Errorf("%d sessions have ended, want 2: %v", n, err)
+	}
+	storage.Misbehave(nil)
+	s.MustBe("", known.Cookie)
+	s.MustBe("", meanwhile)
+	s.Pool.Advance(time.Second)
+	s.MustBe("alice", s.SignIn("alice"))
+}
+
 // TestMarkOfAnotherVersion: in a rolling deployment another release has ended all sessions of
 // alice. What it has written cannot be read here, which refuses nobody and alarms nobody.
 func TestMarkOfAnotherVersion(t *testing.T) {

@@ -54,7 +54,7 @@ func (a *Engine) EndSessions(ctx context.Context, subject string) (int, error) {
 	listed, err := a.Sessions(subject)
 	if err == nil {
 		// The mark also ends sessions that the list misses, and those that begin just now.
-		err = a.sessions.MarkOver(subject)
+		listed, err = a.sessions.MarkOver(subject, listed)
 	}
 	if err != nil {
 		return 0, err
