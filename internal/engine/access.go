@@ -55,20 +55,29 @@ func (a *Engine) currentTokens(r Request) (session.Cold, error) {
 		return session.Cold{}, err
 	}
 	if current.Expires.Passed(a.settings.Now()) {
-		if current, err = a.renewals.Wait(current); err != nil {
+		if current, err = a.renewNow(r, current); err != nil {
 			return session.Cold{}, err
 		}
 		// The token and what the handler is told of its user must belong together.
 		a.replaceIdentity(r, &current.Identity)
 	}
-	return a.tokensOf(current)
+	return a.tokensOf(current, a.broughtBy(r))
 }
 
 // tokensOf are a session's tokens, wherever they are: the storage does not have the newest
-// ones while it fails (Unsaved).
-func (a *Engine) tokensOf(s *session.Session) (session.Cold, error) {
+// ones while it fails (Unsaved). Of a session in a cookie, the memory may have forgotten
+// them, which were written first, and not who is signed in. Then the cookie that was brought
+// has them, unless they were renewed since.
+func (a *Engine) tokensOf(s *session.Session, brought *carried) (session.Cold, error) {
 	if s.Unsaved != nil {
 		return *s.Unsaved, nil
+	}
+	cold, err := a.sessions.ReadCold(&s.Handle)
+	if !errors.Is(err, session.ErrNoSession) || brought == nil || brought.id != s.ID || brought.serial != s.Serial {
+		return cold, err
+	}
+	if _, err := a.readAgain(brought, a.settings.Now()); err != nil {
+		return session.Cold{}, err
 	}
 	return a.sessions.ReadCold(&s.Handle)
 }
@@ -85,6 +94,14 @@ func (a *Engine) sessionOf(r Request) (*session.Session, error) {
 		return nil, id.Refusal()
 	}
 	return id.Session, nil
+}
+
+// renewNow waits for new tokens of the session that a request belongs to.
+func (a *Engine) renewNow(r Request, s *session.Session) (*session.Session, error) {
+	if a.sealed != nil {
+		_, _ = a.tokensOf(s, a.broughtBy(r)) // or the renewal would find none, where the memory has forgotten them
+	}
+	return a.renewals.Wait(s)
 }
 
 var errNoSessionOfToken = fault.Because(fault.ErrNotSignedIn, "the request has a bearer token, which belongs to no session")

@@ -86,7 +86,7 @@ func (a *Engine) identifyCookie(r Request) *session.Identity {
 		}
 		return &s.Identity
 	}
-	return a.renewExpired(s, now)
+	return a.renewExpired(r, s, now)
 }
 
 // noteUse prolongs a session that a request uses.
@@ -107,13 +107,13 @@ func (a *Engine) renewAhead(s *session.Session) *session.Session {
 
 // renewExpired is identify for a session whose tokens have expired: the request has to
 // wait for new ones.
-func (a *Engine) renewExpired(s *session.Session, now time.Time) *session.Identity {
+func (a *Engine) renewExpired(r Request, s *session.Session, now time.Time) *session.Identity {
 	if !s.RenewAfter.Passed(now) {
 		// Cognito issues tokens that are expired on arrival. Asking on every
 		// request would not help.
 		return unidentified(fault.Unavailable(refresh.ErrPaused))
 	}
-	renewed, err := a.renewals.Wait(s)
+	renewed, err := a.renewNow(r, s)
 	if err != nil {
 		return a.unrenewed(s, err)
 	}

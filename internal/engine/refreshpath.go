@@ -28,7 +28,7 @@ func (a *Engine) serveRefresh(r Request) error {
 		a.carry(r, &s.Identity)
 		return tellExpiry(r, s)
 	}
-	renewed, err := a.renewals.Wait(s)
+	renewed, err := a.renewNow(r, s)
 	if err != nil {
 		// With CookieSessions, the browser may have another instance's cookie by now.
 		if !fault.IsUnknown(err) && a.sealed == nil {

@@ -188,6 +188,12 @@ func (a *Engine) takeIn(value []byte) *carried {
 	}
 }
 
+// broughtBy is what a request's cookie held, or nil.
+func (a *Engine) broughtBy(r Request) *carried {
+	found, _ := r.UserValue(carriedKey{a}).(*carried)
+	return found
+}
+
 // errRefusedHere is for a cookie whose session cannot be renewed here, but may continue
 // in a cookie that another instance has sent.
 var errRefusedHere = errors.New("the refresh token was refused; another instance may have renewed the session")
@@ -200,7 +206,7 @@ func (a *Engine) readSession(r Request, id []byte, now time.Time) (*session.Sess
 		return s, err
 	}
 	// The memory is bounded, and forgets what was written first.
-	found, _ := r.UserValue(carriedKey{a}).(*carried)
+	found := a.broughtBy(r)
 	if found == nil || string(found.id[:]) != string(id) {
 		return nil, err // of several cookies, another one's is not this session
 	}
@@ -234,8 +240,8 @@ func (a *Engine) carry(r Request, id *session.Identity) {
 	if a.sealed == nil {
 		return
 	}
-	brought, ok := r.UserValue(carriedKey{a}).(*carried)
-	if !ok || id == nil || id.Session == nil {
+	brought := a.broughtBy(r)
+	if brought == nil || id == nil || id.Session == nil {
 		return
 	}
 	s := id.Session
@@ -276,7 +282,7 @@ func (a *Engine) setSession(r Request, s *session.Session) error {
 		a.cookies.setSession(r, string(a.cookies.session), string(s.ID[:]), a.settings.AbsoluteTimeout)
 		return nil
 	}
-	value, err := a.sealedValue(s)
+	value, err := a.sealedValue(s, a.broughtBy(r))
 	if err != nil {
 		return err
 	}
@@ -299,7 +305,7 @@ func (a *Engine) setSession(r Request, s *session.Session) error {
 // sealedValue is the newest cookie of a session, in one piece. The error is that of
 // reading its tokens, or ErrMisconfigured if it does not fit into two cookies: no visitor
 // can do anything about that.
-func (a *Engine) sealedValue(s *session.Session) (string, error) {
+func (a *Engine) sealedValue(s *session.Session, brought *carried) (string, error) {
 	sealing := &a.sealed.sealing[int(s.ID[0])%len(a.sealed.sealing)]
 	sealing.Lock()
 	defer sealing.Unlock()
@@ -307,7 +313,7 @@ func (a *Engine) sealedValue(s *session.Session) (string, error) {
 	if sent != nil && sent.serial == s.Serial && sent.idleUntil == int64(s.IdleUntil) {
 		return sent.value, nil
 	}
-	tokens, err := a.tokensOf(s)
+	tokens, err := a.tokensOf(s, brought)
 	if err != nil {
 		return "", err
 	}

@@ -115,7 +115,7 @@ func (a *Engine) beginSession(r Request, record session.Hot, cold session.Cold) 
 		return opened, err
 	}
 	// Sealed now, to see whether it fits while the login can still be refused.
-	if _, err := a.sealedValue(opened); err != nil {
+	if _, err := a.sealedValue(opened, nil); err != nil {
 		_ = a.sessions.Remove(&opened.Handle)
 		return nil, err
 	}

@@ -27,8 +27,7 @@ func (a *Engine) Watch(r Request) *Watch {
 	if err != nil {
 		return &Watch{engine: a, refusal: err}
 	}
-	found, _ := r.UserValue(carriedKey{a}).(*carried)
-	return &Watch{engine: a, id: current.ID, carried: found}
+	return &Watch{engine: a, id: current.ID, carried: a.broughtBy(r)}
 }
 
 // current is the session as it is now, with tokens that have not expired. It does not
@@ -90,6 +89,6 @@ func (w *Watch) AccessToken() (secret.Text, error) {
 	if err != nil {
 		return "", err
 	}
-	tokens, err := w.engine.tokensOf(s)
+	tokens, err := w.engine.tokensOf(s, w.carried)
 	return tokens.Access, err
 }
