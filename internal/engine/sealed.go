@@ -199,16 +199,20 @@ func (a *Engine) broughtBy(r Request) *carried {
 var errRefusedHere = errors.New("the refresh token was refused; another instance may have renewed the session")
 
 // readSession finds the session with an ID. If it came in a cookie and has been
-// forgotten here, it is taken from the cookie again.
+// forgotten here, it is taken from the cookie again. So it is if an older cookie has
+// brought it back since.
 func (a *Engine) readSession(r Request, id []byte, now time.Time) (*session.Session, error) {
 	s, err := a.sessions.Read(id, now)
-	if err == nil || a.sealed == nil || fault.IsUnknown(err) {
+	if a.sealed == nil || fault.IsUnknown(err) {
 		return s, err
 	}
 	// The memory is bounded, and forgets what was written first.
 	found := a.broughtBy(r)
 	if found == nil || string(found.id[:]) != string(id) {
-		return nil, err // of several cookies, another one's is not this session
+		return s, err // of several cookies, another one's is not this session
+	}
+	if err == nil && found.serial <= s.Serial {
+		return s, nil
 	}
 	return a.readAgain(found, now)
 }

@@ -13,28 +13,50 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
+// engineOfSealed keeps sessions in cookies, and asks nobody.
+func engineOfSealed(t *testing.T, now func() time.Time) *Engine {
+	t.Helper()
+	a, err := New(Settings{
+		ClientID: "client", UserPoolID: "eu-west-2_AbCdEfGhI", CookieName: "cognito_session", CookieSessions: true, Keys: secret.NewKeys(nil),
+		IdleTimeout: time.Hour, AbsoluteTimeout: 6 * time.Hour, Logger: slog.New(slog.DiscardHandler), Now: now,
+	}, Hooks{SetLocals: func(*fasthttp.RequestCtx, *session.Identity) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// unsigned is a token of one hour, for whoever only reads its claims.
+func unsigned(use string, now time.Time) secret.Text {
+	payload := fmt.Sprintf(`{"sub":"alice","token_use":%q,"exp":%d}`, use, now.Add(time.Hour).Unix())
+	return secret.Text("e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".c2ln")
+}
+
+// hotOfSealed is alice's session, with tokens of one hour.
+func hotOfSealed(now time.Time) session.Hot {
+	alice, hour := claims.Text{Bytes: []byte(`{"sub":"alice"}`)}, session.MomentOf(now.Add(time.Hour))
+	return session.Hot{
+		Serial: 1, Renewable: true, Subject: "alice", User: alice, Payload: alice, Moments: session.Moments{RenewAfter: hour, Expires: hour},
+	}
+}
+
+// visitSealed is a request with a cookie, as far as its handler.
+func visitSealed(a *Engine, value string) (Request, *session.Identity) {
+	r := Request{RequestCtx: &fasthttp.RequestCtx{}, Path: "/", Method: fasthttp.MethodGet}
+	r.Request.Header.SetCookie("cognito_session", value)
+	id := a.identify(r)
+	a.attach(r, id)
+	return r, id
+}
+
 // TestForgottenTokensComeWithTheCookie: more sessions are in use than memory holds. It has
 // forgotten the tokens of one, which were written first, and still knows who is signed in.
 // The tokens are in the cookie: handlers get them, and the cookie can be prolonged.
 func TestForgottenTokensComeWithTheCookie(t *testing.T) {
 	now := time.Now()
-	a, err := New(Settings{
-		ClientID: "client", UserPoolID: "eu-west-2_AbCdEfGhI", CookieName: "cognito_session", CookieSessions: true, Keys: secret.NewKeys(nil),
-		IdleTimeout: time.Hour, AbsoluteTimeout: 6 * time.Hour, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return now },
-	}, Hooks{SetLocals: func(*fasthttp.RequestCtx, *session.Identity) {}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	token := func(use string) secret.Text {
-		payload := fmt.Sprintf(`{"sub":"alice","token_use":%q,"exp":%d}`, use, now.Add(time.Hour).Unix())
-		return secret.Text("e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".c2ln")
-	}
-	access, id := token("access"), token("id")
-	hour := session.MomentOf(now.Add(time.Hour))
-	opened, _, err := a.sessions.BeginListed(session.Hot{
-		Serial: 1, Renewable: true, Subject: "alice", User: claims.Text{Bytes: []byte(`{"sub":"alice"}`)}, Payload: claims.Text{Bytes: []byte(`{"sub":"alice"}`)},
-		Moments: session.Moments{RenewAfter: hour, Expires: hour},
-	}, session.Cold{Access: access, ID: id, Refresh: session.NewCandidates("refresh")}, "")
+	a := engineOfSealed(t, func() time.Time { return now })
+	cold := session.Cold{Access: unsigned("access", now), ID: unsigned("id", now), Refresh: session.NewCandidates("refresh")}
+	opened, _, err := a.sessions.BeginListed(hotOfSealed(now), cold, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,13 +64,7 @@ func TestForgottenTokensComeWithTheCookie(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	visit := func() (Request, *session.Identity) {
-		r := Request{RequestCtx: &fasthttp.RequestCtx{}, Path: "/", Method: fasthttp.MethodGet}
-		r.Request.Header.SetCookie("cognito_session", value)
-		id := a.identify(r)
-		a.attach(r, id)
-		return r, id
-	}
+	visit := func() (Request, *session.Identity) { return visitSealed(a, value) }
 	visit() // the cookie is known from now on
 	forget := func() {
 		if err := a.store.Delete("cognito_cold_" + opened.Name()); err != nil {
@@ -60,7 +76,7 @@ func TestForgottenTokensComeWithTheCookie(t *testing.T) {
 	if who.User == nil {
 		t.Fatal("the memory has forgotten who is signed in, too; the test proves nothing")
 	}
-	if got, err := a.AccessToken(r); err != nil || got != access.Reveal() {
+	if got, err := a.AccessToken(r); err != nil || got != cold.Access.Reveal() {
 		t.Errorf("a handler gets no token: %v", err)
 	}
 	forget()
@@ -72,7 +88,51 @@ func TestForgottenTokensComeWithTheCookie(t *testing.T) {
 	}
 	// The honest case: nothing is forgotten.
 	r, _ = visit()
-	if got, err := a.AccessToken(r); err != nil || got != access.Reveal() {
+	if got, err := a.AccessToken(r); err != nil || got != cold.Access.Reveal() {
 		t.Errorf("a handler gets no token although nothing is forgotten: %v", err)
+	}
+}
+
+// TestForgottenSessionIsNotPutBack: memory has forgotten a session, and a request that was
+// sent before the last renewal, or a connection that is open since, brings it back as it was.
+// The newest cookie counts, and is not replaced by one with a refresh token that is spent.
+func TestForgottenSessionIsNotPutBack(t *testing.T) {
+	now := time.Now()
+	a := engineOfSealed(t, func() time.Time { return now })
+	cold := session.Cold{Access: unsigned("access", now), ID: unsigned("id", now), Refresh: session.NewCandidates("spent")}
+	opened, _, err := a.sessions.BeginListed(hotOfSealed(now), cold, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := a.sealedValue(opened, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renewed := opened.Record()
+	renewed.Serial++
+	cold.Refresh.RenewedBy("spent", "valid", false)
+	if opened, err = a.sessions.Save(&opened.Handle, renewed, &cold); err != nil {
+		t.Fatal(err)
+	}
+	newest, err := a.sealedValue(opened, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	visitSealed(a, before)
+	visitSealed(a, newest) // both are known from now on
+	for _, honest := range []bool{false, true} {
+		if err := a.sessions.Remove(&opened.Handle); err != nil {
+			t.Fatal(err)
+		}
+		if !honest {
+			visitSealed(a, before)
+		}
+		r, id := visitSealed(a, newest)
+		if id.Session == nil || id.Session.Serial != renewed.Serial {
+			t.Errorf("the session is the one of before: %v", id.Err)
+		}
+		if a.carry(r, id); r.Response.Header.PeekCookie("cognito_session") != nil {
+			t.Error("the newest cookie is replaced")
+		}
 	}
 }
