@@ -6,9 +6,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/bar-tech/cognito/cognitotest"
 	"github.com/bar-tech/cognito/internal/lab"
 )
 
@@ -142,5 +144,46 @@ func TestDeleteOfWhatIsNotThere(t *testing.T) {
 			row.store.Misbehave(nil)
 			lab.Eventually(t, "the records go", func() bool { return !row.store.Has(alice.Hot) && !row.store.Has(alice.Cold) })
 		})
+	}
+}
+
+// TestShardOfAnIndexHangs: alice is signed in many times, and the shard hangs that holds the
+// list of her sessions. It is written when a session is prolonged, by one request after the
+// other. Those do not wait for each other, since the list matters to none of them.
+func TestShardOfAnIndexHangs(t *testing.T) {
+	t.Parallel()
+	storage := lab.NewStore()
+	s := lab.ServeWith(t, lab.NewPool(t, cognitotest.Client{AccessTokenTTL: 24 * time.Hour, IDTokenTTL: 24 * time.Hour}), lab.On(storage))
+	var cookies []*http.Cookie
+	for range 10 {
+		cookies = append(cookies, s.SignIn("alice"))
+	}
+	s.Pool.Advance(3 * time.Hour) // more than a tenth of IdleTimeout
+	hang := lab.Hang(t)
+	storage.Misbehave(func(call lab.StoreCall) *lab.StoreFault {
+		if strings.HasPrefix(call.Key, "cognito_user_") {
+			return hang
+		}
+		return nil
+	})
+	began := time.Now()
+	var all []func() []lab.Reply
+	for _, cookie := range cookies {
+		all = append(all, s.Later(1, lab.AsScript("/me", cookie)))
+	}
+	for _, replies := range all {
+		for _, reply := range replies() {
+			if reply.Err != nil || reply.StatusCode != http.StatusOK {
+				t.Errorf("alice is answered %v", reply)
+			}
+		}
+	}
+	// A call to the storage is given up after a second and a half.
+	if took := time.Since(began); took > 7*time.Second {
+		t.Errorf("the last of %d requests is answered after %s", len(cookies), took)
+	}
+	storage.Misbehave(nil)
+	for _, cookie := range cookies {
+		s.MustBe("alice", cookie)
 	}
 }

@@ -132,20 +132,25 @@ func (s *Store) writeIndex(subject string, listed []Listed) error {
 	return s.Storage.Set(name, rings[0].Seal(name, encodeIndex(listed)), s.total)
 }
 
-// note puts a session into its user's index, or notes that it was used. It comes back
-// to look whether another instance has written over it, and returns the list as it saw it
-// last. If the session is listed already, its description stays.
+// note puts a session into its user's index. It comes back to look whether another instance
+// has written over it, and returns the list as it saw it last.
 func (s *Store) note(subject string, mine Listed) ([]Listed, error) {
 	var tampered error
 	defer s.tell(&tampered)
 	lock := s.indexing.of(subject)
 	lock.Lock()
 	defer lock.Unlock()
+	return s.noteLocked(subject, mine, &tampered)
+}
+
+// noteLocked is note for whoever holds the lock of the index, and tells of tampered. If the
+// session is listed already, its description stays.
+func (s *Store) noteLocked(subject string, mine Listed, tampered *error) ([]Listed, error) {
 	var all []Listed
 	// Each round but the first reads what the one before has written, unless another instance
 	// has written since, which did not know of it.
 	for range indexTries {
-		listed, err := s.readIndex(subject, &tampered)
+		listed, err := s.readIndex(subject, tampered)
 		if err != nil {
 			return nil, err
 		}
@@ -314,12 +319,21 @@ func decodeIndex(b []byte) (listed []Listed) {
 }
 
 // noteUse tells the index that a session was used. If that fails, only the order of the
-// list is affected.
+// list is affected. So a request waits for no other one, either: where the index hangs, the
+// sessions that are listed in it would wait in turn, each for as long as a call may take.
 func (s *Store) noteUse(opened *Session) {
 	if s.cookieSessions {
 		return
 	}
-	_, _ = s.note(opened.Identity.User.Sub(), Listed{Name: opened.Name(), began: opened.Began, used: opened.Used, until: opened.until})
+	subject := opened.Identity.User.Sub()
+	lock := s.indexing.of(subject)
+	if !lock.TryLock() {
+		return
+	}
+	var tampered error
+	defer s.tell(&tampered)
+	defer lock.Unlock()
+	_, _ = s.noteLocked(subject, Listed{Name: opened.Name(), began: opened.Began, used: opened.Used, until: opened.until}, &tampered)
 }
 
 // BeginListed is begin for a session that its user can list and end. It returns the
