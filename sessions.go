@@ -21,7 +21,8 @@ type Session struct {
 
 // Sessions lists the sessions of a user, by [User.Subject], most recently used first. It
 // needs a storage: with [Config.CookieSessions], the error is [ErrMisconfigured]. If the
-// storage cannot be reached, it is [ErrUnavailable].
+// storage cannot be reached, it is [ErrUnavailable]. It lists at most 200 sessions, or
+// [Config.MaxSessions] if that is more.
 func (a *Auth) Sessions(ctx context.Context, subject string) ([]Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -50,7 +51,11 @@ func (a *Auth) EndSession(ctx context.Context, subject, id string) error {
 	return a.engine.EndSession(ctx, subject, id)
 }
 
-// EndSessions ends all sessions that a user has now, and returns how many there were.
+// EndSessions ends all sessions that a user has now, and returns how many [Auth.Sessions]
+// lists. Those beyond that end too, but an instance where one is open may serve it until its
+// tokens are renewed or its idle timeout is extended. Somebody with a stolen password could
+// sign in 200 times to hide a session so. With [Config.MaxSessions] there is none beyond.
+//
 // It does not revoke their refresh tokens, and does not end the user's sessions in other
 // apps. To do both, also call AdminUserGlobalSignOut. This takes the AWS SDK and the
 // permission cognito-idp:AdminUserGlobalSignOut. It signs the user out of all clients of

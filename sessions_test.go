@@ -284,6 +284,29 @@ func TestSessionBeginsWhileAllEnd(t *testing.T) {
 	s.MustBe("alice", s.SignIn("alice"))
 }
 
+// TestSessionBeyondTheList: somebody who knows alice's password signs in so often that the
+// first session is on no list any more. It ends with the others when its tokens are due, or,
+// with MaxSessions, has ended before. Whoever signs in afterwards is signed in.
+func TestSessionBeyondTheList(t *testing.T) {
+	t.Parallel()
+	for most, then := range map[int]time.Duration{0: lab.JustExpired, 200: 0} {
+		s := lab.Serve(t, lab.On(lab.NewStore()), func(c *cognito.Config) { c.MaxSessions = most })
+		hidden := s.SignIn("alice")
+		alice := subjectOf(t, s, hidden)
+		for range 200 {
+			s.Pool.Advance(time.Millisecond) // the list is in order of use
+			s.SignIn("alice")
+		}
+		if n, err := s.Auth.EndSessions(t.Context(), alice); n != 200 || err != nil {
+			t.Errorf("%d sessions have ended: %v", n, err)
+		}
+		s.Pool.Advance(then)
+		s.MustBe("", hidden)
+		s.Pool.Advance(time.Second)
+		s.MustBe("alice", s.SignIn("alice"))
+	}
+}
+
 // TestMarkOfAnotherVersion: in a rolling deployment another release has ended all sessions of
 // alice. What it has written cannot be read here, which refuses nobody and alarms nobody.
 func TestMarkOfAnotherVersion(t *testing.T) {

@@ -212,7 +212,7 @@ type Config struct {
 
 	// MaxSessions limits how many sessions one user can have at a time. When a login
 	// exceeds it, the least recently used session ends. It needs a storage, so it must
-	// not be set with CookieSessions.
+	// not be set with CookieSessions. With it, [Auth.EndSessions] ends every session at once.
 	//
 	// Optional. Default: 0, any number.
 	MaxSessions int
