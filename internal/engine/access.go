@@ -98,10 +98,16 @@ func (a *Engine) sessionOf(r Request) (*session.Session, error) {
 
 // renewNow waits for new tokens of the session that a request belongs to.
 func (a *Engine) renewNow(r Request, s *session.Session) (*session.Session, error) {
-	if a.sealed != nil {
-		_, _ = a.tokensOf(s, a.broughtBy(r)) // or the renewal would find none, where the memory has forgotten them
-	}
+	a.recallTokens(s, a.broughtBy(r))
 	return a.renewals.Wait(s)
+}
+
+// recallTokens comes before a renewal that somebody waits for: it would find no refresh token
+// if memory has forgotten the tokens of a session in a cookie.
+func (a *Engine) recallTokens(s *session.Session, brought *carried) {
+	if a.sealed != nil {
+		_, _ = a.tokensOf(s, brought)
+	}
 }
 
 var errNoSessionOfToken = fault.Because(fault.ErrNotSignedIn, "the request has a bearer token, which belongs to no session")
@@ -114,6 +120,7 @@ func (a *Engine) Refresh(r Request) error {
 	if err != nil {
 		return err
 	}
+	a.recallTokens(current, a.broughtBy(r))
 	renewed, err := a.renewals.Anew(current)
 	if err != nil {
 		if !fault.IsUnknown(err) { // the session has just ended, and guards behind must know

@@ -2,27 +2,37 @@ package engine
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/bar-tech/cognito/internal/claims"
+	"github.com/bar-tech/cognito/internal/fault"
 	"github.com/bar-tech/cognito/internal/secret"
 	"github.com/bar-tech/cognito/internal/session"
 	"github.com/valyala/fasthttp"
 )
 
-// engineOfSealed keeps sessions in cookies, and asks nobody.
+// noPool is a pool that does not respond.
+type noPool struct{}
+
+func (noPool) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("no route") }
+
+// engineOfSealed keeps sessions in cookies, and has a pool that does not respond.
 func engineOfSealed(t *testing.T, now func() time.Time) *Engine {
 	t.Helper()
 	a, err := New(Settings{
 		ClientID: "client", UserPoolID: "eu-west-2_AbCdEfGhI", CookieName: "cognito_session", CookieSessions: true, Keys: secret.NewKeys(nil),
-		IdleTimeout: time.Hour, AbsoluteTimeout: 6 * time.Hour, Logger: slog.New(slog.DiscardHandler), Now: now,
-	}, Hooks{SetLocals: func(*fasthttp.RequestCtx, *session.Identity) {}})
+		IdleTimeout: 90 * time.Minute, AbsoluteTimeout: 6 * time.Hour, Logger: slog.New(slog.DiscardHandler), Now: now,
+		PoolAddress: "https://auth.example.com", HTTPClient: &http.Client{Transport: noPool{}},
+	}, Hooks{SetLocals: func(*fasthttp.RequestCtx, *session.Identity) {}, OnEvent: func(Event) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = a.Close() })
 	return a
 }
 
@@ -86,10 +96,21 @@ func TestForgottenTokensComeWithTheCookie(t *testing.T) {
 	if r.Response.Header.PeekCookie("cognito_session") == nil {
 		t.Error("the cookie is not prolonged")
 	}
+	forget()
+	r, _ = visit()
+	if err := a.Refresh(r); !fault.IsUnknown(err) || a.Identity(r).User == nil {
+		t.Errorf("a renewal does not ask Cognito, and ends the session: %v", err)
+	}
 	// The honest case: nothing is forgotten.
 	r, _ = visit()
 	if got, err := a.AccessToken(r); err != nil || got != cold.Access.Reveal() {
 		t.Errorf("a handler gets no token although nothing is forgotten: %v", err)
+	}
+	watch := a.Watch(r)
+	now = now.Add(55 * time.Minute) // the tokens have expired
+	forget()
+	if _, err := watch.User(); !fault.IsUnknown(err) {
+		t.Errorf("for an open connection, the session has ended: %v", err)
 	}
 }
 
