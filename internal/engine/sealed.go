@@ -58,9 +58,10 @@ type openedKey [40]byte
 type carried struct {
 	value     string // all of it: nothing else is taken for it
 	id        session.ID
-	serial    uint64 // with idleUntil, tells whether the session has changed since
+	serial    uint64 // with the next two, tells whether the session has changed since
 	idleUntil int64
-	oldKey    bool // sealed with a key that only opens now, so a new one is due
+	expires   int64 // differs where two instances have renewed at the same time
+	oldKey    bool  // sealed with a key that only opens now, so a new one is due
 }
 
 // Format prints no secret.
@@ -71,6 +72,7 @@ func (*carried) Format(f fmt.State, _ rune) { secret.Hide(f, "session") }
 type sentCookie struct {
 	serial    uint64
 	idleUntil int64
+	expires   int64
 	value     string
 }
 
@@ -184,7 +186,7 @@ func (a *Engine) takeIn(value []byte) *carried {
 		_ = a.sessions.Adopt(c, a.settings.Now()) // into memory; a deadline that has passed shows when it is read
 	}
 	return &carried{
-		value: string(value), id: c.ID, serial: c.Hot.Serial, idleUntil: int64(c.Hot.IdleUntil), oldKey: c.OldKey,
+		value: string(value), id: c.ID, serial: c.Hot.Serial, idleUntil: int64(c.Hot.IdleUntil), expires: int64(c.Hot.Expires), oldKey: c.OldKey,
 	}
 }
 
@@ -252,7 +254,7 @@ func (a *Engine) carry(r Request, id *session.Identity) {
 	if newer := a.sessions.Recent.Get(s.ID); newer != nil && newer.Serial >= s.Serial {
 		s = newer // renewed, or its idle deadline moved, since the request came in
 	}
-	if s.Serial == brought.serial && int64(s.IdleUntil) == brought.idleUntil && !brought.oldKey {
+	if s.Serial == brought.serial && int64(s.IdleUntil) == brought.idleUntil && int64(s.Expires) == brought.expires && !brought.oldKey {
 		return
 	}
 	if a.renewals.HasEnded(s.Name()) {
@@ -314,7 +316,7 @@ func (a *Engine) sealedValue(s *session.Session, brought *carried) (string, erro
 	sealing.Lock()
 	defer sealing.Unlock()
 	sent := a.sealed.sent.Get(s.ID)
-	if sent != nil && sent.serial == s.Serial && sent.idleUntil == int64(s.IdleUntil) {
+	if sent != nil && sent.serial == s.Serial && sent.idleUntil == int64(s.IdleUntil) && sent.expires == int64(s.Expires) {
 		return sent.value, nil
 	}
 	tokens, err := a.tokensOf(s, brought)
@@ -330,7 +332,7 @@ func (a *Engine) sealedValue(s *session.Session, brought *carried) (string, erro
 		return "", fault.Because(fault.ErrMisconfigured, "%w: %d characters, but at most %d fit; request fewer Scopes, give users fewer groups or attributes, or set Storage instead of CookieSessions", errTooLarge, 1+len(text), longest)
 	}
 	value := strconv.Itoa(parts) + text
-	a.sealed.sent.Put(&cache.Entry[session.ID, sentCookie]{Key: s.ID, Value: sentCookie{s.Serial, int64(s.IdleUntil), value}})
+	a.sealed.sent.Put(&cache.Entry[session.ID, sentCookie]{Key: s.ID, Value: sentCookie{s.Serial, int64(s.IdleUntil), int64(s.Expires), value}})
 	return value, nil
 }
 

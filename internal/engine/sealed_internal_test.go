@@ -157,3 +157,53 @@ func TestForgottenSessionIsNotPutBack(t *testing.T) {
 		}
 	}
 }
+
+// TestLateCookieGetsTheNewestOne: two instances have renewed one cookie, and the browser has
+// brought the other one's here. Requests that were sent before, with either of the others,
+// get that one: only its refresh token is valid.
+func TestLateCookieGetsTheNewestOne(t *testing.T) {
+	now := time.Now()
+	a := engineOfSealed(t, func() time.Time { return now })
+	cold := session.Cold{Access: unsigned("access", now), ID: unsigned("id", now), Refresh: session.NewCandidates("parent")}
+	opened, _, err := a.sessions.BeginListed(hotOfSealed(now), cold, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := a.sealedValue(opened, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	visitSealed(a, first)
+	mine, others := opened.Record(), opened.Record()
+	mine.Serial, others.Serial, others.Expires = 2, 2, others.Expires+1000
+	cold.Refresh.RenewedBy("parent", "mine", false)
+	if opened, err = a.sessions.Save(&opened.Handle, mine, &cold); err != nil {
+		t.Fatal(err)
+	}
+	ours, err := a.sealedValue(opened, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	visitSealed(a, ours)
+	cold.Refresh = session.NewCandidates("valid")
+	newest := "1" + a.sealed.sealer.Seal(opened.ID, others, cold)
+	visitSealed(a, newest)
+	for _, late := range []string{first, ours} {
+		r, who := visitSealed(a, late)
+		a.carry(r, who)
+		var sent fasthttp.Cookie
+		if err := sent.ParseBytes(r.Response.Header.PeekCookie("cognito_session")); err != nil {
+			t.Errorf("there is no cookie: %v", err)
+			continue
+		}
+		got, err := a.sealed.sealer.Open(sent.Value()[1:])
+		if err != nil || got.Cold.Refresh.First() != "valid" {
+			t.Errorf("the cookie has a refresh token that is not the newest: %v", err)
+		}
+	}
+	// The honest case: whoever brings it keeps it.
+	r, who := visitSealed(a, newest)
+	if a.carry(r, who); r.Response.Header.PeekCookie("cognito_session") != nil {
+		t.Error("the newest cookie is replaced")
+	}
+}
