@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -236,6 +237,53 @@ func TestCookieAfterALostAnswer(t *testing.T) {
 		cookie = next(t, answer, cookie)
 		at.MustRenew(2 + i)
 		pool.Advance(lab.JustExpired)
+	}
+}
+
+// lossy is a transport for renewals: the first response is lost, and the second comes late.
+type lossy struct {
+	http.Transport
+	renewals atomic.Int32
+}
+
+func (l *lossy) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodPost {
+		return l.Transport.RoundTrip(r)
+	}
+	switch answer, err := l.Transport.RoundTrip(r); l.renewals.Add(1) {
+	case 1:
+		if err == nil {
+			_ = answer.Body.Close()
+		}
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	default:
+		time.Sleep(2 * time.Second)
+		return answer, err
+	}
+}
+
+// TestCookieComesWithASlowRenewal: a renewal ahead of time takes longer than a request waits
+// for its tokens. Where processes are frozen, the request waits for its end all the same, and
+// the response brings the new cookie: the next process has no other place to find it.
+func TestCookieComesWithASlowRenewal(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t, lab.Rotating(time.Minute))
+	slow := &lossy{}
+	t.Cleanup(slow.CloseIdleConnections)
+	frozen := func(c *cognito.Config) { c.RenewInRequest = true }
+	cookie := inCookies(t, pool, frozen).SignIn("alice")
+	a, b := inCookies(t, pool, frozen, func(c *cognito.Config) { c.HTTPClient = &http.Client{Transport: slow} }), inCookies(t, pool, frozen)
+	pool.Advance(nearlyExpired)
+	answer := a.Me(cookie)
+	mustShow(t, "alice", answer)
+	a.MustRenew(2)
+	cookie = next(t, answer, cookie)
+	for range 2 {
+		pool.Advance(lab.JustExpired)
+		answer := b.Me(cookie)
+		mustShow(t, "alice", answer)
+		cookie = next(t, answer, cookie)
 	}
 }
 

@@ -262,6 +262,10 @@ var errAmbiguousPath = fault.Because(fault.ErrAmbiguousPath, "the path differs f
 
 // Leave ends a request that the app's handlers have answered.
 func (a *Engine) Leave(r Request, id *session.Identity) {
+	// First: what ends meanwhile may be a renewal, whose cookie the response can bring.
+	if a.settings.RenewInRequest {
+		a.finishTasks(r)
+	}
 	// A handler that was given up may still write, to a request that is answered already.
 	if !r.GivenUp() {
 		// As the request was identified: what the handler has written may depend on the
@@ -274,9 +278,6 @@ func (a *Engine) Leave(r Request, id *session.Identity) {
 			// cookie, and after a sign-out none.
 			a.carry(r, a.seen(r))
 		}
-	}
-	if a.settings.RenewInRequest {
-		a.finishTasks(r)
 	}
 }
 
