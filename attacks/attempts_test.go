@@ -282,6 +282,39 @@ func TestLoginInFrame(t *testing.T) {
 	}}))
 }
 
+// TestStepUpInFrame: a sibling subdomain has a signed-in visitor's browser open a page in a
+// frame that wants a fresher login, or a second factor. Its guard begins no login there,
+// which would use up the slots of the visitor's own. At the top level, and in a frame of the
+// app's own, it does.
+func TestStepUpInFrame(t *testing.T) {
+	t.Parallel()
+	s := lab.ServeApp(t, func(app *fiber.App, _ *cognito.Auth) {
+		app.Get("/vault", cognito.RequireFreshLogin(time.Minute), func(c *fiber.Ctx) error { return c.SendString("gold") })
+		app.Get("/payments", cognito.RequireMFA(), func(c *fiber.Ctx) error { return c.SendString("gold") })
+	})
+	alice := s.SignIn("alice")
+	s.Pool.Advance(2 * time.Minute)
+	open := func(path, site, dest string) *lab.Answer {
+		return s.Send(lab.Request{Path: path, Cookies: []*http.Cookie{alice}, Header: map[string]string{
+			"Sec-Fetch-Dest": dest, "Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate", "Accept": "text/html",
+		}})
+	}
+	for _, path := range []string{"/vault", "/payments"} {
+		for _, dest := range []string{"iframe", "object"} {
+			res := open(path, "same-site", dest)
+			if res.StatusCode != http.StatusUnauthorized {
+				t.Errorf("%s in a sibling's %s is answered with %s", path, dest, lab.StatusLine(res))
+			}
+			lab.SetsNothing(t, path, res)
+		}
+		for site, dest := range map[string]string{"same-origin": "iframe", "same-site": "document"} {
+			if res := open(path, site, dest); !leadsToCognito(s, res) {
+				t.Errorf("%s as the %s of %s is answered with %s", path, dest, site, lab.StatusLine(res))
+			}
+		}
+	}
+}
+
 // TestLongDeepLink: 120 kanji are more than a kilobyte in an address, and the visitor
 // comes back to it all the same, from a guard and from a link. What is longer than two
 // is told in the log.

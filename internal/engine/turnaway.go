@@ -21,7 +21,7 @@ func (a *Engine) turnAway(r Request, id *session.Identity, e *fault.Error) error
 	}
 	// refuse tells OnEvent. The other ways tell it themselves.
 	switch {
-	case !page || e.Status() != http.StatusUnauthorized:
+	case !page || e.Status() != http.StatusUnauthorized || (wantsMore(e) && a.framedByStranger(r)):
 		// A copy: a guard may return an error that all requests share.
 		e := *e
 		details := fault.Of(&e)
@@ -38,4 +38,11 @@ func (a *Engine) turnAway(r Request, id *session.Identity, e *fault.Error) error
 	a.event(r, Event{Kind: EventRefuse, Subject: id.Subject()}.failed(e))
 	sealResponse(r)
 	return r.redirect(a.loginAddress(a.returnPath(r.originalURL()), Wishes{}), http.StatusFound)
+}
+
+// wantsMore reports whether a guard sends a signed-in visitor to Cognito by itself. In a
+// frame of another page it must not (errFramed). LoginPath sees to that for all others.
+func wantsMore(e *fault.Error) bool {
+	reason := fault.Of(e).Reason
+	return reason == fault.ErrStaleLogin || reason == fault.ErrLevel
 }
