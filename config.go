@@ -313,7 +313,8 @@ type Config struct {
 	// ErrorHandler answers when the middleware or a guard refuses a request, or
 	// fails. The error is an [*Error]. Show visitors only what [PageOf] returns:
 	// the error's own text contains the whole cause and is for the log. It is also
-	// called, with the status 200, for the page that follows a refused form.
+	// called, with the status 200, for the page that follows a refused form. If it
+	// panics, that is logged, and the built-in answer is sent.
 	//
 	// Optional. Default: [DefaultErrorHandler], a small HTML page for browsers,
 	// problem+json (RFC 9457) for the rest.

@@ -731,3 +731,36 @@ func TestOnEventPanics(t *testing.T) {
 		t.Errorf("the log says %s", logged)
 	}
 }
+
+// TestErrorHandlerThatPanics: what strangers send is refused by the app's ErrorHandler, on
+// the middleware's own routes, before any route, and by guards. If it panics, they get the
+// built-in answer, and the process goes on.
+func TestErrorHandlerThatPanics(t *testing.T) {
+	t.Parallel()
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	var caught atomic.Int32
+	s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(recoverer.New(recoverer.Config{EnableStackTrace: true, StackTraceHandler: func(*fiber.Ctx, any) { caught.Add(1) }}))
+		app.Use(auth.Handler())
+		lab.Pages(app)
+	}, func(c *cognito.Config) {
+		c.ErrorHandler = func(c *fiber.Ctx, _ error) error {
+			return c.SendString(c.Locals("tenant").(string)) // which a later middleware sets
+		}
+	})
+	for path, want := range map[string]int{"/me": http.StatusUnauthorized, "/login": http.StatusUnauthorized, "//me": http.StatusBadRequest, "/login/redirect": http.StatusBadRequest} {
+		res := s.Send(lab.Request{Path: path, Header: map[string]string{"Sec-Fetch-Mode": "cors"}})
+		if res.StatusCode != want || !strings.HasPrefix(res.Header.Get("Content-Type"), "application/problem+json") {
+			t.Errorf("%s: %s, want the problem %d", path, lab.StatusLine(res), want)
+		}
+	}
+	if caught.Load() > 0 {
+		t.Errorf("%d panics went on to the app, which need not recover", caught.Load())
+	}
+	if logged := s.Logged.String(); strings.Count(logged, "recovered from a panic") != 4 || strings.Contains(logged, "interface conversion") {
+		t.Errorf("the log says %s", logged)
+	}
+	alice := arrives(s, s.Answered("alice")).Cookie(lab.IsSessionCookie)
+	s.MustBe("alice", alice)
+}

@@ -77,13 +77,21 @@ type answeringKey struct{ of *Engine }
 // askApp lets the app's ErrorHandler answer, unless it is doing so already: one that calls
 // Login or Logout may have that refused, too. If it were asked again, it would call itself
 // until the stack is full, which ends the process, and whoever makes Login refuse could
-// bring that about.
+// bring that about. If it panics, the built-in answer takes its place: it is asked of nearly
+// every refusal, also where nothing else recovers, in guards and of the 500 that follows a
+// panic.
 func (a *Engine) askApp(r Request, e *fault.Error) (answered bool, err error) {
 	unmark, again := r.mark(answeringKey{a})
 	if again {
 		return false, nil
 	}
 	defer unmark()
+	defer func() {
+		if p := recover(); p != nil {
+			a.logPanic("asking the app to answer", p)
+			answered, err = false, nil
+		}
+	}()
 	return a.hooks.HandleError(r.App, e)
 }
 
