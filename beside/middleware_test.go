@@ -1,6 +1,7 @@
 package beside_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -208,5 +209,55 @@ func TestEncryptCookieMiddleware(t *testing.T) {
 			}
 			signOutByPage(t, v)
 		})
+	}
+}
+
+// TestEncryptCookieBeforeHandlers: behind ours and in front of a handler, it takes our
+// cookies from the request. When the handler signs out, a copy of the cookie is worth nothing
+// all the same. A login that a handler or a guard begins needs its cookies as they are, so
+// Except lists them.
+func TestEncryptCookieBeforeHandlers(t *testing.T) {
+	t.Parallel()
+	except := []string{"session", "session_2", "session_out", "session_trips"}
+	for i := range 8 {
+		except = append(except, fmt.Sprintf("cognito_login_%d", i))
+	}
+	for place, sessions := range map[string]func(*cognito.Config){"a storage": lab.InMemory, "cookies": lab.InCookies} {
+		for _, except := range [][]string{nil, except} {
+			t.Run(fmt.Sprintf("%s, %d exceptions", place, len(except)), func(t *testing.T) {
+				t.Parallel()
+				pool := cognitotest.New(cognitotest.Options{})
+				t.Cleanup(pool.Close)
+				s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+					app.Use(auth.Handler(), encryptcookie.New(encryptcookie.Config{Key: encryptcookie.GenerateKey(), Except: except}))
+					lab.Pages(app)
+					app.Get("/start", func(c *fiber.Ctx) error { return auth.Login(c, cognito.LoginOptions{ReturnTo: "/vault"}) })
+					app.Get("/vault", cognito.RequireFreshLogin(time.Minute), func(c *fiber.Ctx) error { return c.SendString("gold") })
+					app.Post("/bye", func(c *fiber.Ctx) error { return auth.LogoutTo(c, "/public") })
+				}, sessions, func(c *cognito.Config) { c.CookieName = "session" })
+				v := s.Visitor()
+				v.LogIn()
+				var alice *http.Cookie // to copy
+				for _, cookie := range v.Cookies(s.URL) {
+					if cookie.Name == "session" {
+						alice = cookie
+					}
+				}
+				s.MustBe("alice", alice)
+				s.MustAnswer(s.Send(lab.Request{Method: http.MethodPost, Path: "/bye", Cookies: []*http.Cookie{alice}}), http.StatusSeeOther)
+				s.MustBe("", alice)
+				lab.Eventually(t, "the refresh token is revoked", func() bool { return len(pool.Requests(cognitotest.Revoke)) == 1 })
+				if except == nil {
+					return
+				}
+				v = s.Visitor()
+				for _, path := range []string{"/start", "/vault"} {
+					if page := v.Login(s.URL+path, "alice", lab.PasswordOf("alice")); page.Body != "gold" {
+						t.Errorf("a login by way of %s ends with %d %.200s", path, page.Status, page.Body)
+					}
+					pool.Advance(2 * time.Minute)
+				}
+			})
+		}
 	}
 }

@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -86,7 +88,7 @@ func (a *Engine) Logout(r Request, to string) error {
 	if r.isLost() {
 		return fault.Unavailable(errLost) // its cookies may be the next visitor's
 	}
-	a.signOut(r, a.sessionIDs(r))
+	a.signOut(r, a.leaving(r))
 	a.clearSession(r)
 	a.cookies.clear(r, a.cookies.loginLoop)
 	a.replaceIdentity(r, session.Anonymous)
@@ -101,6 +103,22 @@ func (a *Engine) Logout(r Request, to string) error {
 		"client_id":  {a.settings.ClientID},
 		"logout_uri": {base + a.settings.AfterLogout},
 	}), http.StatusSeeOther)
+}
+
+// leaving are the IDs of all sessions that a sign-out is about: those of the cookies, and the
+// one that the request was identified by. A middleware between this one and the handler may
+// have changed the cookies since, as encryptcookie does, and nothing would end.
+func (a *Engine) leaving(r Request) [][]byte {
+	ids := a.sessionIDs(r)
+	id := a.seen(r)
+	if id == nil || id.Session == nil {
+		return ids
+	}
+	mine := id.Session.ID[:]
+	if slices.ContainsFunc(ids, func(each []byte) bool { return bytes.Equal(each, mine) }) {
+		return ids
+	}
+	return append(ids, mine)
 }
 
 var errLost = errors.New("the request was given up before its handler came to sign out; nobody was signed out")
