@@ -190,13 +190,16 @@ func TestCacheMiddlewareBesideTokens(t *testing.T) {
 
 // TestPoolPerHost: with one pool per host, as docs/examples.md has it, a stranger who sends
 // a third host gets past neither the guard nor what keeps other spellings of its path from
-// a file server. Whoever is signed in at a host is served there, and only there.
+// a file server. Whoever is signed in at a host is served there, and only there. No customer
+// gets a page of the staff by opening it at the shop's host.
 func TestPoolPerHost(t *testing.T) {
 	t.Parallel()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
+	staffPool := cognitotest.New(cognitotest.Options{Clients: []cognitotest.Client{{ID: "1staff", CallbackURLs: []string{"http://127.0.0.1:8021/login/redirect"}}}})
+	t.Cleanup(staffPool.Close)
 	isShop := func(c *fiber.Ctx) bool { return string(c.Request().Host()) == "localhost:8021" }
-	shop, staff := pool.Config(), pool.Config()
+	shop, staff := pool.Config(), staffPool.Config()
 	shop.BaseURL, shop.Next = "http://localhost:8021", func(c *fiber.Ctx) bool { return !isShop(c) }
 	staff.BaseURL, staff.Next = "http://127.0.0.1:8021", isShop
 	shop.Logger, staff.Logger = slog.New(slog.DiscardHandler), slog.New(slog.DiscardHandler)
@@ -207,8 +210,13 @@ func TestPoolPerHost(t *testing.T) {
 	}
 	app := fiber.New()
 	t.Cleanup(func() { _ = app.Shutdown() })
-	app.Use(cognito.New(shop), cognito.New(staff))
+	theirs, err := cognito.NewAuth(staff)
+	if err != nil {
+		t.Fatal(err)
+	}
+	app.Use(cognito.New(shop), theirs.Handler())
 	app.Use("/admin", cognito.RequireUser())
+	app.Get("/orders", theirs.RequireUser(), func(c *fiber.Ctx) error { return c.SendString("all orders") })
 	app.Static("/", files)
 	alice := pool.SignIn(app, "alice") // at the shop
 	ask := func(host, path string, cookies ...*http.Cookie) int {
@@ -235,5 +243,12 @@ func TestPoolPerHost(t *testing.T) {
 	}
 	if got := ask("localhost:8021", "/admin/plan", alice...); got != http.StatusOK {
 		t.Errorf("alice gets %d", got)
+	}
+	// Every page is at every host.
+	if got := ask("localhost:8021", "/orders", alice...); got != http.StatusInternalServerError {
+		t.Errorf("at the shop, where she is signed in, alice gets %d from a page of the staff", got)
+	}
+	if got := ask("127.0.0.1:8021", "/orders", staffPool.SignIn(app, "bob")...); got != http.StatusOK {
+		t.Errorf("bob of the staff gets %d", got)
 	}
 }
