@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -47,7 +46,6 @@ func (l *indexLocks) of(subject string) *sync.Mutex {
 
 // The names of the two records of a user. Each is derived by the key that seals it.
 func indexName(ring secret.Keyring) string { return "cognito_user_" + string(ring.Name[:]) }
-func markName(ring secret.Keyring) string  { return "cognito_over_" + string(ring.Name[:]) }
 
 // ringsOf are what a user's two records are named and sealed with, by each of the
 // app's keys.
@@ -224,73 +222,6 @@ func (s *Store) admitListed(opened *Session, description string) (tooMany []stri
 		tooMany = append(tooMany, each.Name)
 	}
 	return tooMany, nil
-}
-
-// MarkOver writes the mark that ends every session of a user that began until now. When it
-// lapses, all of these have reached their absolute timeout. It adds to those listed the ones
-// that began while they were looked up: these have found no mark, and open ones do not look
-// again for long.
-func (s *Store) MarkOver(subject string, listed []Listed) ([]Listed, error) {
-	now := MomentOf(s.now())
-	ring := s.ringsOf(subject)[0]
-	if err := s.Storage.Set(markName(ring), ring.Seal(markName(ring), binary.AppendVarint(nil, int64(now))), s.total); err != nil {
-		return nil, err
-	}
-	again, err := s.List(subject)
-	if err != nil {
-		return nil, err
-	}
-	for _, each := range again {
-		known := slices.ContainsFunc(listed, func(l Listed) bool { return l.Name == each.Name })
-		if !known && each.began <= now {
-			listed = append(listed, each)
-		}
-	}
-	return listed, nil
-}
-
-// over is the time that a user's mark holds: all sessions that began until then have ended.
-// A mark that cannot be read ends nothing and refuses nobody: the session's own records
-// could be read, and the mark is checked again soon.
-func (s *Store) over(subject string) moment {
-	last := moment(math.MinInt64)
-	for _, ring := range s.ringsOf(subject) {
-		sealed, err := s.Storage.Get(markName(ring))
-		if err != nil || sealed == nil {
-			continue
-		}
-		plain, err := ring.Open(markName(ring), sealed)
-		if err != nil {
-			if !errors.Is(err, secret.ErrUnknownVersion) { // another release can read it
-				s.observer.Tampered(err)
-			}
-			continue
-		}
-		if over, size := binary.Varint(plain); size > 0 {
-			last = max(last, moment(over))
-		}
-	}
-	return last
-}
-
-// checkOver checks whether the user's mark says that a session has ended.
-func (s *Store) checkOver(handle *Handle, subject string, began moment) error {
-	if began > s.over(subject) {
-		return nil
-	}
-	// No tombstone: whoever opens the session again finds the mark.
-	s.seen.note(handle.Name(), ended)
-	s.drop(handle)
-	return ErrNoSession
-}
-
-// StillOpen is for callers that continue with a session that was open for long: its
-// user's mark may have ended it meanwhile.
-func (s *Store) StillOpen(opened *Session) error {
-	if s.cookieSessions {
-		return nil // they have neither an index nor a mark
-	}
-	return s.checkOver(&opened.Handle, opened.Identity.User.Sub(), opened.Began)
 }
 
 // encodeIndex writes entries one after the other: the name, three moments as varints, and
