@@ -693,11 +693,9 @@ func TestDefaultLog(t *testing.T) {
 	}
 }
 
-// TestOnEventPanics: the hook is told of what strangers send, and fasthttp recovers from
-// nothing. Whatever the event is about, the request is answered as without the hook, and
-// the panic reaches nobody but the log.
-func TestOnEventPanics(t *testing.T) {
-	t.Parallel()
+// recovering serves an app that recovers from panics, and counts those that reach it.
+func recovering(t *testing.T, hook func(*cognito.Config)) (*lab.Site, *atomic.Int32) {
+	t.Helper()
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	var caught atomic.Int32
@@ -705,7 +703,16 @@ func TestOnEventPanics(t *testing.T) {
 		app.Use(recoverer.New(recoverer.Config{EnableStackTrace: true, StackTraceHandler: func(*fiber.Ctx, any) { caught.Add(1) }}))
 		app.Use(auth.Handler())
 		lab.Pages(app)
-	}, func(c *cognito.Config) { c.OnEvent = func(e cognito.Event) { panic("hook of " + e.Path) } })
+	}, hook)
+	return s, &caught
+}
+
+// TestOnEventPanics: the hook is told of what strangers send, and fasthttp recovers from
+// nothing. Whatever the event is about, the request is answered as without the hook, and
+// the panic reaches nobody but the log.
+func TestOnEventPanics(t *testing.T) {
+	t.Parallel()
+	s, caught := recovering(t, func(c *cognito.Config) { c.OnEvent = func(e cognito.Event) { panic("hook of " + e.Path) } })
 	for path, want := range map[string]int{"/me": http.StatusUnauthorized, "/login": http.StatusUnauthorized, "//me": http.StatusBadRequest, "/login/redirect": http.StatusBadRequest} {
 		if res := s.Send(lab.Request{Path: path, Header: map[string]string{"Sec-Fetch-Mode": "cors"}}); res.StatusCode != want {
 			t.Errorf("%s: %s, want %d", path, lab.StatusLine(res), want)
@@ -720,7 +727,7 @@ func TestOnEventPanics(t *testing.T) {
 		t.Fatalf("a login: %s", lab.StatusLine(res))
 	}
 	s.MustBe("alice", alice)
-	pool.Advance(61 * time.Minute)
+	s.Pool.Advance(61 * time.Minute)
 	s.MustBe("alice", alice)
 	s.MustLogOut(s.Send(lab.LogOut(alice)))
 	s.MustBe("", alice)
@@ -737,14 +744,7 @@ func TestOnEventPanics(t *testing.T) {
 // built-in answer, and the process goes on.
 func TestErrorHandlerThatPanics(t *testing.T) {
 	t.Parallel()
-	pool := cognitotest.New(cognitotest.Options{})
-	t.Cleanup(pool.Close)
-	var caught atomic.Int32
-	s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
-		app.Use(recoverer.New(recoverer.Config{EnableStackTrace: true, StackTraceHandler: func(*fiber.Ctx, any) { caught.Add(1) }}))
-		app.Use(auth.Handler())
-		lab.Pages(app)
-	}, func(c *cognito.Config) {
+	s, caught := recovering(t, func(c *cognito.Config) {
 		c.ErrorHandler = func(c *fiber.Ctx, _ error) error {
 			return c.SendString(c.Locals("tenant").(string)) // which a later middleware sets
 		}
