@@ -51,11 +51,15 @@ func (a *Engine) EndSession(ctx context.Context, subject, id string) error {
 
 // EndSessions ends all sessions of a user, and says how many there were.
 func (a *Engine) EndSessions(ctx context.Context, subject string) (int, error) {
-	listed, err := a.Sessions(subject)
-	if err == nil {
-		// The mark also ends sessions that the list misses, and those that begin just now.
-		listed, err = a.sessions.MarkOver(subject, listed)
+	if a.sealed != nil {
+		return 0, errNoList
 	}
+	// The mark comes first, and also ends sessions that the list misses: one that begins
+	// meanwhile comes upon the mark, or is on the list.
+	if err := a.sessions.MarkOver(subject); err != nil {
+		return 0, err
+	}
+	listed, err := a.sessions.List(subject)
 	if err != nil {
 		return 0, err
 	}

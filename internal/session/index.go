@@ -46,6 +46,7 @@ func (l *indexLocks) of(subject string) *sync.Mutex {
 
 // The names of the two records of a user. Each is derived by the key that seals it.
 func indexName(ring secret.Keyring) string { return "cognito_user_" + string(ring.Name[:]) }
+func markName(ring secret.Keyring) string  { return "cognito_over_" + string(ring.Name[:]) }
 
 // ringsOf are what a user's two records are named and sealed with, by each of the
 // app's keys.

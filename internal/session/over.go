@@ -4,36 +4,18 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
-	"slices"
 
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
 // The mark of a user, by which all sessions end that began before it (see index.go).
 
-func markName(ring secret.Keyring) string { return "cognito_over_" + string(ring.Name[:]) }
-
 // MarkOver writes the mark that ends every session of a user that began until now. When it
-// lapses, all of these have reached their absolute timeout. It adds to those listed the ones
-// that began while they were looked up: these have found no mark, and open ones do not look
-// again for long.
-func (s *Store) MarkOver(subject string, listed []Listed) ([]Listed, error) {
-	now := MomentOf(s.now())
+// lapses, all of these have reached their absolute timeout.
+func (s *Store) MarkOver(subject string) error {
+	now := binary.AppendVarint(nil, int64(MomentOf(s.now())))
 	ring := s.ringsOf(subject)[0]
-	if err := s.Storage.Set(markName(ring), ring.Seal(markName(ring), binary.AppendVarint(nil, int64(now))), s.total); err != nil {
-		return nil, err
-	}
-	again, err := s.List(subject)
-	if err != nil {
-		return nil, err
-	}
-	for _, each := range again {
-		known := slices.ContainsFunc(listed, func(l Listed) bool { return l.Name == each.Name })
-		if !known && each.began <= now {
-			listed = append(listed, each)
-		}
-	}
-	return listed, nil
+	return s.Storage.Set(markName(ring), ring.Seal(markName(ring), now), s.total)
 }
 
 // over is the time that a user's mark holds: all sessions that began until then have ended.
