@@ -55,7 +55,7 @@ func (a *Engine) currentTokens(r Request) (session.Cold, error) {
 		return session.Cold{}, err
 	}
 	if current.Expires.Passed(a.settings.Now()) {
-		if current, err = a.renewNow(r, current); err != nil {
+		if current, err = a.renewNow(current, a.broughtBy(r)); err != nil {
 			return session.Cold{}, err
 		}
 		// The token and what the handler is told of its user must belong together.
@@ -73,7 +73,7 @@ func (a *Engine) tokensOf(s *session.Session, brought *carried) (session.Cold, e
 		return *s.Unsaved, nil
 	}
 	cold, err := a.sessions.ReadCold(&s.Handle)
-	if !errors.Is(err, session.ErrNoSession) || brought == nil || brought.id != s.ID || brought.serial != s.Serial {
+	if !errors.Is(err, session.ErrNoSession) || brought == nil || brought.id != s.ID || brought.state.serial != s.Serial {
 		return cold, err
 	}
 	if _, err := a.readAgain(brought, a.settings.Now()); err != nil {
@@ -96,9 +96,9 @@ func (a *Engine) sessionOf(r Request) (*session.Session, error) {
 	return id.Session, nil
 }
 
-// renewNow waits for new tokens of the session that a request belongs to.
-func (a *Engine) renewNow(r Request, s *session.Session) (*session.Session, error) {
-	a.recallTokens(s, a.broughtBy(r))
+// renewNow waits for new tokens of a session, which a cookie may have brought.
+func (a *Engine) renewNow(s *session.Session, brought *carried) (*session.Session, error) {
+	a.recallTokens(s, brought)
 	return a.renewals.Wait(s)
 }
 

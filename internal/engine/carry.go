@@ -29,7 +29,7 @@ func (a *Engine) carry(r Request, id *session.Identity) {
 	if newer := a.sessions.Recent.Get(s.ID); newer != nil && newer.Serial >= s.Serial {
 		s = newer // renewed, or its idle deadline moved, since the request came in
 	}
-	if s.Serial == brought.serial && int64(s.IdleUntil) == brought.idleUntil && int64(s.Expires) == brought.expires && !brought.oldKey {
+	if stateOf(s.Serial, s.Moments) == brought.state && !brought.oldKey {
 		return
 	}
 	if a.renewals.HasEnded(s.Name()) {
@@ -90,8 +90,8 @@ func (a *Engine) sealedValue(s *session.Session, brought *carried) (string, erro
 	sealing := &a.sealed.sealing[int(s.ID[0])%len(a.sealed.sealing)]
 	sealing.Lock()
 	defer sealing.Unlock()
-	sent := a.sealed.sent.Get(s.ID)
-	if sent != nil && sent.serial == s.Serial && sent.idleUntil == int64(s.IdleUntil) && sent.expires == int64(s.Expires) {
+	state := stateOf(s.Serial, s.Moments)
+	if sent := a.sealed.sent.Get(s.ID); sent != nil && sent.state == state {
 		return sent.value, nil
 	}
 	tokens, err := a.tokensOf(s, brought)
@@ -107,7 +107,7 @@ func (a *Engine) sealedValue(s *session.Session, brought *carried) (string, erro
 		return "", fault.Because(fault.ErrMisconfigured, "%w: %d characters, but at most %d fit; request fewer Scopes, give users fewer groups or attributes, or set Storage instead of CookieSessions", errTooLarge, 1+len(text), longest)
 	}
 	value := strconv.Itoa(parts) + text
-	a.sealed.sent.Put(&cache.Entry[session.ID, sentCookie]{Key: s.ID, Value: sentCookie{s.Serial, int64(s.IdleUntil), int64(s.Expires), value}})
+	a.sealed.sent.Put(&cache.Entry[session.ID, sentCookie]{Key: s.ID, Value: sentCookie{state, value}})
 	return value, nil
 }
 

@@ -113,7 +113,7 @@ func (a *Engine) renewExpired(r Request, s *session.Session, now time.Time) *ses
 		// request would not help.
 		return unidentified(fault.Unavailable(refresh.ErrPaused))
 	}
-	renewed, err := a.renewNow(r, s)
+	renewed, err := a.renewNow(s, a.broughtBy(r))
 	if err != nil {
 		return a.unrenewed(s, err)
 	}

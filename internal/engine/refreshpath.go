@@ -28,7 +28,7 @@ func (a *Engine) serveRefresh(r Request) error {
 		a.carry(r, &s.Identity)
 		return tellExpiry(r, s)
 	}
-	renewed, err := a.renewNow(r, s)
+	renewed, err := a.renewNow(s, a.broughtBy(r))
 	if err != nil {
 		// With CookieSessions, the browser may have another instance's cookie by now.
 		if !fault.IsUnknown(err) && a.sealed == nil {

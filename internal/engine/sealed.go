@@ -56,12 +56,21 @@ type openedKey [40]byte
 // carried is what a cookie that was opened holds. It does not change. The session itself
 // stands in memory as long as there is room, and else is opened again.
 type carried struct {
-	value     string // all of it: nothing else is taken for it
-	id        session.ID
-	serial    uint64 // with the next two, tells whether the session has changed since
+	value  string // all of it: nothing else is taken for it
+	id     session.ID
+	state  cookieState
+	oldKey bool // sealed with a key that only opens now, so a new one is due
+}
+
+// cookieState tells whether a session has changed since its cookie was sealed.
+type cookieState struct {
+	serial    uint64
 	idleUntil int64
 	expires   int64 // differs where two instances have renewed at the same time
-	oldKey    bool  // sealed with a key that only opens now, so a new one is due
+}
+
+func stateOf(serial uint64, m session.Moments) cookieState {
+	return cookieState{serial, int64(m.IdleUntil), int64(m.Expires)}
 }
 
 // Format prints no secret.
@@ -70,10 +79,8 @@ func (*carried) Format(f fmt.State, _ rune) { secret.Hide(f, "session") }
 // sentCookie is the newest cookie of a session: requests that still carry the one
 // before all get this.
 type sentCookie struct {
-	serial    uint64
-	idleUntil int64
-	expires   int64
-	value     string
+	state cookieState
+	value string
 }
 
 // Format prints no secret.
@@ -185,9 +192,7 @@ func (a *Engine) takeIn(value []byte) *carried {
 	if !a.renewals.HasEnded(handle.Name()) && !a.renewals.WasRefused(handle.Name(), c.Cold.Refresh.First()) {
 		_ = a.sessions.Adopt(c, a.settings.Now()) // into memory; a deadline that has passed shows when it is read
 	}
-	return &carried{
-		value: string(value), id: c.ID, serial: c.Hot.Serial, idleUntil: int64(c.Hot.IdleUntil), expires: int64(c.Hot.Expires), oldKey: c.OldKey,
-	}
+	return &carried{value: string(value), id: c.ID, state: stateOf(c.Hot.Serial, c.Hot.Moments), oldKey: c.OldKey}
 }
 
 // broughtBy is what a request's cookie held, or nil.
@@ -213,7 +218,7 @@ func (a *Engine) readSession(r Request, id []byte, now time.Time) (*session.Sess
 	if found == nil || string(found.id[:]) != string(id) {
 		return s, err // of several cookies, another one's is not this session
 	}
-	if err == nil && found.serial <= s.Serial {
+	if err == nil && found.state.serial <= s.Serial {
 		return s, nil
 	}
 	return a.readAgain(found, now)

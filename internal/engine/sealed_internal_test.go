@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -28,7 +29,11 @@ func engineOfSealed(t *testing.T, now func() time.Time) *Engine {
 		ClientID: "client", UserPoolID: "eu-west-2_AbCdEfGhI", CookieName: "cognito_session", CookieSessions: true, Keys: secret.NewKeys(nil),
 		IdleTimeout: 90 * time.Minute, AbsoluteTimeout: 6 * time.Hour, Logger: slog.New(slog.DiscardHandler), Now: now,
 		PoolAddress: "https://auth.example.com", HTTPClient: &http.Client{Transport: noPool{}},
-	}, Hooks{SetLocals: func(*fasthttp.RequestCtx, *session.Identity) {}, OnEvent: func(Event) {}})
+	}, Hooks{
+		Context: func(any) context.Context { return t.Context() }, IP: func(any) string { return "" },
+		SetLocals: func(*fasthttp.RequestCtx, *session.Identity) {}, OnEvent: func(Event) {},
+		HandleError: func(_ any, e *fault.Error) (bool, error) { return true, e },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,10 +55,47 @@ func hotOfSealed(now time.Time) session.Hot {
 	}
 }
 
-// visitSealed is a request with a cookie, as far as its handler.
-func visitSealed(a *Engine, value string) (Request, *session.Identity) {
+// beginSealed has alice's session begin, and returns the cookie that she gets.
+func beginSealed(t *testing.T, a *Engine, now time.Time, refresh secret.Text) (opened *session.Session, cold session.Cold, value string) {
+	t.Helper()
+	cold = session.Cold{Access: unsigned("access", now), ID: unsigned("id", now), Refresh: session.NewCandidates(refresh)}
+	opened, _, err := a.sessions.BeginListed(hotOfSealed(now), cold, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return opened, cold, cookieOf(t, a, opened)
+}
+
+// renewSealed stores what a renewal would.
+func renewSealed(t *testing.T, a *Engine, opened *session.Session, hot session.Hot, cold session.Cold) *session.Session {
+	t.Helper()
+	renewed, err := a.sessions.Save(&opened.Handle, hot, &cold)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return renewed
+}
+
+// cookieOf is the cookie that a response would bring.
+func cookieOf(t *testing.T, a *Engine, opened *session.Session) string {
+	t.Helper()
+	value, err := a.sealedValue(opened, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+// requestWith is a request with a cookie that nobody has looked at.
+func requestWith(value string) Request {
 	r := Request{RequestCtx: &fasthttp.RequestCtx{}, Path: "/", Method: fasthttp.MethodGet}
 	r.Request.Header.SetCookie("cognito_session", value)
+	return r
+}
+
+// visitSealed is a request with a cookie, as far as its handler.
+func visitSealed(a *Engine, value string) (Request, *session.Identity) {
+	r := requestWith(value)
 	id := a.identify(r)
 	a.attach(r, id)
 	return r, id
@@ -65,15 +107,7 @@ func visitSealed(a *Engine, value string) (Request, *session.Identity) {
 func TestForgottenTokensComeWithTheCookie(t *testing.T) {
 	now := time.Now()
 	a := engineOfSealed(t, func() time.Time { return now })
-	cold := session.Cold{Access: unsigned("access", now), ID: unsigned("id", now), Refresh: session.NewCandidates("refresh")}
-	opened, _, err := a.sessions.BeginListed(hotOfSealed(now), cold, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	value, err := a.sealedValue(opened, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	opened, cold, value := beginSealed(t, a, now, "refresh")
 	visit := func() (Request, *session.Identity) { return visitSealed(a, value) }
 	visit() // the cookie is known from now on
 	forget := func() {
@@ -106,11 +140,69 @@ func TestForgottenTokensComeWithTheCookie(t *testing.T) {
 	if got, err := a.AccessToken(r); err != nil || got != cold.Access.Reveal() {
 		t.Errorf("a handler gets no token although nothing is forgotten: %v", err)
 	}
-	watch := a.Watch(r)
-	now = now.Add(55 * time.Minute) // the tokens have expired
-	forget()
-	if _, err := watch.User(); !fault.IsUnknown(err) {
-		t.Errorf("for an open connection, the session has ended: %v", err)
+}
+
+// TestForgottenTokensAreRenewed: the same when the tokens have expired. Whoever waits for new
+// ones presents the refresh token of the cookie, and hears that Cognito does not respond; the
+// session has not ended.
+func TestForgottenTokensAreRenewed(t *testing.T) {
+	for name, renew := range map[string]func(a *Engine, before Request, value string) error{
+		"a request": func(a *Engine, _ Request, value string) error {
+			_, id := visitSealed(a, value)
+			return id.Err
+		},
+		"an open connection": func(a *Engine, before Request, _ string) error {
+			_, err := a.Watch(before).User()
+			return err
+		},
+		"a long handler": func(a *Engine, before Request, _ string) error {
+			_, err := a.AccessToken(before)
+			return err
+		},
+		"RefreshPath": func(a *Engine, _ Request, value string) error { return a.serveRefresh(requestWith(value)) },
+	} {
+		for _, forgotten := range []bool{true, false} {
+			now := time.Now()
+			a := engineOfSealed(t, func() time.Time { return now })
+			opened, _, value := beginSealed(t, a, now, "refresh")
+			before, _ := visitSealed(a, value)
+			now = now.Add(61 * time.Minute)
+			if forgotten {
+				if err := a.store.Delete("cognito_cold_" + opened.Name()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := renew(a, before, value); !fault.IsUnknown(err) {
+				t.Errorf("%s (forgotten: %v): %v", name, forgotten, err)
+			}
+		}
+	}
+}
+
+// TestForgottenTokensAreNotThoseOfBefore: a request that was sent before the last renewal
+// brings tokens that were replaced. They do not take the place of those that are forgotten.
+func TestForgottenTokensAreNotThoseOfBefore(t *testing.T) {
+	now := time.Now()
+	a := engineOfSealed(t, func() time.Time { return now })
+	opened, cold, before := beginSealed(t, a, now, "spent")
+	visitSealed(a, before) // it is known from now on
+	renewed := opened.Record()
+	renewed.Serial++
+	replaced := cold.Access
+	cold.Access = unsigned("access", now.Add(time.Minute))
+	cold.Refresh.RenewedBy("spent", "valid", false)
+	opened = renewSealed(t, a, opened, renewed, cold)
+	newest := cookieOf(t, a, opened)
+	r, _ := visitSealed(a, before)
+	if err := a.store.Delete("cognito_cold_" + opened.Name()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := a.AccessToken(r); err == nil || got == replaced.Reveal() {
+		t.Errorf("the handler gets a token that was replaced: %v", err)
+	}
+	r, _ = visitSealed(a, newest)
+	if got, err := a.AccessToken(r); err != nil || got != cold.Access.Reveal() {
+		t.Errorf("with the newest cookie, the handler gets another token: %v", err)
 	}
 }
 
@@ -120,25 +212,12 @@ func TestForgottenTokensComeWithTheCookie(t *testing.T) {
 func TestForgottenSessionIsNotPutBack(t *testing.T) {
 	now := time.Now()
 	a := engineOfSealed(t, func() time.Time { return now })
-	cold := session.Cold{Access: unsigned("access", now), ID: unsigned("id", now), Refresh: session.NewCandidates("spent")}
-	opened, _, err := a.sessions.BeginListed(hotOfSealed(now), cold, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, err := a.sealedValue(opened, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	opened, cold, before := beginSealed(t, a, now, "spent")
 	renewed := opened.Record()
 	renewed.Serial++
 	cold.Refresh.RenewedBy("spent", "valid", false)
-	if opened, err = a.sessions.Save(&opened.Handle, renewed, &cold); err != nil {
-		t.Fatal(err)
-	}
-	newest, err := a.sealedValue(opened, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	opened = renewSealed(t, a, opened, renewed, cold)
+	newest := cookieOf(t, a, opened)
 	visitSealed(a, before)
 	visitSealed(a, newest) // both are known from now on
 	for _, honest := range []bool{false, true} {
@@ -164,26 +243,13 @@ func TestForgottenSessionIsNotPutBack(t *testing.T) {
 func TestLateCookieGetsTheNewestOne(t *testing.T) {
 	now := time.Now()
 	a := engineOfSealed(t, func() time.Time { return now })
-	cold := session.Cold{Access: unsigned("access", now), ID: unsigned("id", now), Refresh: session.NewCandidates("parent")}
-	opened, _, err := a.sessions.BeginListed(hotOfSealed(now), cold, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, err := a.sealedValue(opened, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	opened, cold, first := beginSealed(t, a, now, "parent")
 	visitSealed(a, first)
 	mine, others := opened.Record(), opened.Record()
 	mine.Serial, others.Serial, others.Expires = 2, 2, others.Expires+1000
 	cold.Refresh.RenewedBy("parent", "mine", false)
-	if opened, err = a.sessions.Save(&opened.Handle, mine, &cold); err != nil {
-		t.Fatal(err)
-	}
-	ours, err := a.sealedValue(opened, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	opened = renewSealed(t, a, opened, mine, cold)
+	ours := cookieOf(t, a, opened)
 	visitSealed(a, ours)
 	cold.Refresh = session.NewCandidates("valid")
 	newest := "1" + a.sealed.sealer.Seal(opened.ID, others, cold)

@@ -9,9 +9,10 @@ import (
 
 // turnAway answers a request that a guard does not let pass. Only somebody who opens a
 // page is sent to Cognito: a script would chase a login page, a prefetch would begin a
-// login, and a form would lose its body.
+// login, a form would lose its body, and in a frame of another page no login may begin
+// (errFramed).
 func (a *Engine) turnAway(r Request, id *session.Identity, e *fault.Error) error {
-	page := r.asking().VisitsPage() && !id.Bearer
+	page := r.asking().VisitsPage() && !id.Bearer && !a.framedByStranger(r)
 	if id.Ended || (id.Stale && !id.Kept && page) {
 		// Not for a script that brings a cookie long dead: its answer may arrive after a
 		// login in another tab and delete the new session. If this very request has
@@ -21,7 +22,7 @@ func (a *Engine) turnAway(r Request, id *session.Identity, e *fault.Error) error
 	}
 	// refuse tells OnEvent. The other ways tell it themselves.
 	switch {
-	case !page || e.Status() != http.StatusUnauthorized || (wantsMore(e) && a.framedByStranger(r)):
+	case !page || e.Status() != http.StatusUnauthorized:
 		// A copy: a guard may return an error that all requests share.
 		e := *e
 		details := fault.Of(&e)
@@ -38,11 +39,4 @@ func (a *Engine) turnAway(r Request, id *session.Identity, e *fault.Error) error
 	a.event(r, Event{Kind: EventRefuse, Subject: id.Subject()}.failed(e))
 	sealResponse(r)
 	return r.redirect(a.loginAddress(a.returnPath(r.originalURL()), Wishes{}), http.StatusFound)
-}
-
-// wantsMore reports whether a guard sends a signed-in visitor to Cognito by itself. In a
-// frame of another page it must not (errFramed). LoginPath sees to that for all others.
-func wantsMore(e *fault.Error) bool {
-	reason := fault.Of(e).Reason
-	return reason == fault.ErrStaleLogin || reason == fault.ErrLevel
 }

@@ -46,8 +46,7 @@ func (w *Watch) current() (*session.Session, error) {
 		return nil, err
 	}
 	if s.Expires.Passed(now) {
-		w.engine.recallTokens(s, w.carried)
-		return w.engine.renewals.Wait(s)
+		return w.engine.renewNow(s, w.carried)
 	}
 	return s, nil
 }

@@ -162,7 +162,7 @@ func (s *Store) Adopt(c Carried, now time.Time) error {
 		return err
 	// Without rotation, the token stays the same, and claims alone tell that another instance
 	// has renewed. Else ours would be put back into the cookie, with groups taken away since.
-	case cold.Refresh.Knows(theirs) && (!cold.Refresh.Has(theirs) || !c.isNewer(hot)):
+	case cold.Refresh.Knows(theirs) && !c.isNewer(hot):
 		return nil // our newest cookie, an older one, or one without a refresh token
 	}
 	// Another instance has renewed the same cookie. Of two children of one refresh
