@@ -11,11 +11,12 @@ import (
 // The mark of a user, by which all sessions end that began before it (see index.go).
 
 // MarkOver writes the mark that ends every session of a user that began until now. When it
-// lapses, all of these have reached their absolute timeout.
+// lapses, all of these have reached their absolute timeout. An instance whose clock is
+// behind keeps the later mark of another one.
 func (s *Store) MarkOver(subject string) error {
-	now := binary.AppendVarint(nil, int64(MomentOf(s.now())))
+	last := max(MomentOf(s.now()), s.over(subject))
 	ring := s.ringsOf(subject)[0]
-	return s.Storage.Set(markName(ring), ring.Seal(markName(ring), now), s.total)
+	return s.Storage.Set(markName(ring), ring.Seal(markName(ring), binary.AppendVarint(nil, int64(last))), s.total)
 }
 
 // over is the time that a user's mark holds: all sessions that began until then have ended.
