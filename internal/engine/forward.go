@@ -9,12 +9,13 @@ import (
 // name. If there is none, it answers the request as a guard does. A machine client's token
 // will do.
 func (a *Engine) TokenToForward(r Request) (token secret.Text, pass bool, err error) {
+	id := a.Identity(r) // now: a token may have to be waited for, and the request be lost then
 	if pass, err = a.Judge(r, []Demand{HasToken}); !pass {
 		return "", false, err
 	}
 	raw, err := a.AccessToken(r)
 	if err != nil {
-		return "", false, a.turnAway(r, a.Identity(r), fault.From(err))
+		return "", false, a.turnAway(r, id, fault.From(err))
 	}
 	return secret.Text(raw), true, nil
 }
