@@ -133,7 +133,7 @@ func TestExampleRefusesBadSettings(t *testing.T) {
 		{"secret only", map[string]string{"COGNITO_CLIENT_SECRET": "hunter2"}, []string{`COGNITO_CLIENT_ID "": is required`}},
 		{"pool id of another shape", with("COGNITO_USER_POOL_ID", "pool"), []string{`COGNITO_USER_POOL_ID "pool"`, "Overview"}},
 		{"http domain", with("COGNITO_USER_POOL_DOMAIN", "http://auth.example.com"), []string{"COGNITO_USER_POOL_DOMAIN", "https"}},
-		{"Redis is down", map[string]string{"REDIS_URL": "redis://:hunter2@127.0.0.1:1/0"}, []string{"no Redis answers at 127.0.0.1:1"}},
+		{"Redis is down", map[string]string{"REDIS_URL": "redis://:hunter2@127.0.0.1:1/0", "ADDR": "127.0.0.1:0"}, []string{"no Redis answers at 127.0.0.1:1"}},
 		{"no such address", map[string]string{"ADDR": "nowhere"}, []string{"ADDR", "nowhere"}},
 	}
 	for _, tt := range tests {
