@@ -359,9 +359,9 @@ func TestDeletedCookiesAreGone(t *testing.T) {
 // takes for ours would do.
 func TestCookieTossing(t *testing.T) {
 	t.Parallel()
-	for _, order := range []string{"cookies as they came", "cookies read by another middleware before"} {
+	for order, front := range fronts {
 		t.Run(order, func(t *testing.T) {
-			s := serveTossing(t, order != "cookies as they came")
+			s := serveTossing(t, front)
 			alice, bob := finishHTTPS(s, s.Answered("alice")), finishHTTPS(s, s.Answered("bob"))
 			name, good, evil := alice.Name, alice.Value, bob.Value
 			for _, row := range []struct{ want, header string }{
@@ -380,6 +380,12 @@ func TestCookieTossing(t *testing.T) {
 				{"", "a=\"; %N\"=%E"},
 				{"", "=%N=%E"},
 				{"", "a=b; =%N=%E"},
+				{"", "= %N=%E"},
+				{"", "=\t%N=%E"},
+				{"", "a=b; = \t %N=%E"},
+				{"", "=\"%N=%E\""},
+				{"", "= \" %N=%E\""},
+				{"", "==%N=%E"},
 				{"", "%Nx=%E; x%N=%E"},
 				{"", "%L=%E"},
 				{"", "%N%3D%E"},
@@ -416,20 +422,24 @@ func TestCookieTossing(t *testing.T) {
 
 // serveTossing serves an https app, perhaps below a middleware that looks at
 // cookies too, after which fasthttp presents them in another way.
-func serveTossing(t *testing.T, readBefore bool) *lab.Site {
+func serveTossing(t *testing.T, front fiber.Handler) *lab.Site {
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
 	pool.AllowOrigin(httpsOrigin)
 	return lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
-		if readBefore {
-			app.Use(func(c *fiber.Ctx) error {
-				_ = c.Cookies("theme")
-				return c.Next()
-			})
-		}
-		app.Use(auth.Handler())
+		app.Use(front, auth.Handler())
 		lab.Pages(app)
 	}, func(c *cognito.Config) { c.BaseURL = httpsOrigin })
+}
+
+// fronts are what may have happened to a request's cookies before.
+var fronts = map[string]fiber.Handler{
+	"cookies as they came": func(c *fiber.Ctx) error { return c.Next() },
+	"cookies read by another middleware before": func(c *fiber.Ctx) error {
+		_ = c.Cookies("theme")
+		return c.Next()
+	},
+	"an adaptor of net/http in front": adaptor.HTTPMiddleware(func(next http.Handler) http.Handler { return next }),
 }
 
 // finishHTTPS is finish for an app that browsers know by httpsOrigin.
@@ -648,6 +658,8 @@ func TestNamelessCookieThroughAnAdaptor(t *testing.T) {
 		alice.Name + "=" + alice.Value:                                          "hello alice@example.com",
 		"=" + alice.Name + "=" + alice.Value:                                    "hello stranger",
 		"a=b; =" + alice.Name + "=" + alice.Value:                               "hello stranger",
+		"=\t" + alice.Name + "=" + alice.Value:                                  "hello stranger",
+		"=\" " + alice.Name + "=" + alice.Value + "\"":                          "hello stranger",
 		alice.Name + "=" + alice.Value + "; =" + alice.Name + "=" + alice.Value: "hello stranger",
 		"a=" + alice.Name + "=1; " + alice.Name + "=" + alice.Value + "; b=c":   "hello alice@example.com",
 	} {

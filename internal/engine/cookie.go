@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -143,6 +144,11 @@ func cookieIn(header, name []byte) (value []byte, found int) {
 	return value, found
 }
 
+// beforeHidden is what fasthttp and adaptors drop between the beginning of a cookie without a
+// name and a "name=…" in its value: spaces, quotes around the value and, each time that they
+// write the cookie anew, one "=".
+const beforeHidden = " \t\"="
+
 // inRaw counts the occurrences of name in the headers as they were sent. It also
 // reports whether there is a cookie without a name whose value is "name=…". Once
 // another handler has read the cookies, fasthttp writes such a cookie like one with
@@ -158,12 +164,7 @@ func inRaw(raw, name []byte) (times int, nameless bool) {
 		}
 		i += at
 		at = i + len(name)
-		if i == 0 || raw[i-1] != '=' || at == len(raw) || raw[at] != '=' {
-			continue
-		}
-		// Without a name: nothing but the pair's beginning before the "=".
-		before := bytes.TrimRight(raw[:i-1], " \t")
-		if len(before) > 0 && before[len(before)-1] != ';' && before[len(before)-1] != ':' {
+		if at == len(raw) || raw[at] != '=' || !beginsNameless(raw[:i]) {
 			continue
 		}
 		if end := bytes.LastIndexByte(raw[looked:i], '\n'); end >= 0 {
@@ -173,6 +174,17 @@ func inRaw(raw, name []byte) (times int, nameless bool) {
 			return times + 1, true
 		}
 	}
+}
+
+// beginsNameless reports whether what precedes a "name=…" ends with the beginning of a cookie
+// without a name, and with nothing else that stays.
+func beginsNameless(raw []byte) bool {
+	before, equals := len(raw), false
+	for before > 0 && strings.IndexByte(beforeHidden, raw[before-1]) >= 0 {
+		before--
+		equals = equals || raw[before] == '='
+	}
+	return equals && (before == 0 || raw[before-1] == ';' || raw[before-1] == ':')
 }
 
 // isCookieLine reports whether a line of raw headers is one of a Cookie header, or may be.
@@ -185,7 +197,8 @@ func isCookieLine(line []byte) bool {
 // adaptor of net/http: it has no raw headers, and its cookies are split.
 func namelessAmong(header *fasthttp.RequestHeader, name []byte) bool {
 	for key, value := range header.Cookies() {
-		if len(key) == 0 && bytes.HasPrefix(value, name) && bytes.HasPrefix(value[len(name):], []byte("=")) {
+		value, hidden := bytes.CutPrefix(bytes.TrimLeft(value, beforeHidden), name)
+		if len(key) == 0 && hidden && bytes.HasPrefix(value, []byte("=")) {
 			return true
 		}
 	}

@@ -56,6 +56,7 @@ var cookieHeaders = []string{
 	"", "N=v", "N=", "N", "N=v;", ";N=v", " N=v", "N=v ", "N= v", "\tN=v\t;", "a=b; N=v", "N=v; a=b", "a=b;N=v;c=d", "a=b;;N=v", "a; N=v",
 	"N=v; N=w", "N=v; N=v", "N=v; N=", "N; N=v", "xN=v", "Nx=v", "N_trips=1", "N_trips=1; N=v", "a=N", "a=N=v", "a=N; N=v", "a=N=w; N=v",
 	"xNN=v", "xN N=v", "a=NN=v", "a=N N=v", "NN=v", "NNN=v; N=w", "a=xN;N=v", "=N=v", "=v; N=w", "==N=v", "N==v", "N=a=b", "N=v,w", "n=v", "N =v", `N="v"`, `a=";N=v"`,
+	"= N=v", "=\tN=v", `="N=v"`, `=" N=v"`, `a=b;= "N=v"`, "a=;N=v", "=; N=v", "a= N=v",
 }
 
 // TestReadingCookies: what is read is what a plain split of the header finds.
