@@ -462,6 +462,29 @@ func emailOf(t *testing.T, res *lab.Answer) string {
 	return strings.TrimSuffix(email, "@example.com")
 }
 
+// TestPlantedLogin: mallory has begun a login, and plants its ticket in the visitor's browser
+// by a cookie without a name, which a sibling subdomain can set in spite of __Host-. An
+// adaptor of net/http in front makes it a cookie with our name. The visitor who then opens
+// mallory's callback is not signed in as mallory.
+func TestPlantedLogin(t *testing.T) {
+	t.Parallel()
+	for name, front := range fronts {
+		t.Run(name, func(t *testing.T) {
+			s := serveTossing(t, front)
+			mallory := s.Answered("bob")
+			ticket := mallory.Cookie.Name + "=" + mallory.Cookie.Value
+			for _, planted := range []string{"=" + ticket, "a=b; =" + ticket, "= " + ticket, "==" + ticket} {
+				mustNotSignIn(t, planted, s.Send(lab.Request{Path: mallory.Callback, Header: map[string]string{"Cookie": planted}}))
+			}
+			if calls := s.Pool.Calls(cognitotest.Token); calls != 0 {
+				t.Errorf("%d codes were sent", calls)
+			}
+			// The honest case: whoever has begun a login completes it.
+			s.MustBe("bob", finishHTTPS(s, mallory))
+		})
+	}
+}
+
 // TestTossedAttemptCookie: of two cookies with one name nothing tells which is ours,
 // unless they say the same: adaptors of net/http double the header.
 func TestTossedAttemptCookie(t *testing.T) {

@@ -56,7 +56,7 @@ func (a *Engine) serveCallback(r Request) error {
 	if err != nil {
 		return a.refuse(r, fault.From(err))
 	}
-	mine, ok := a.attempts.TicketFor(&r.Request.Header, answer.state.Reveal())
+	mine, ok := a.ticketFor(r, answer)
 	if !ok {
 		return a.answerUnexpected(r, answer, nil)
 	}
@@ -75,6 +75,16 @@ func (a *Engine) serveCallback(r Request) error {
 	}
 	a.cookies.clear(r, mine.Name)
 	return a.refuseLogin(r, result)
+}
+
+// ticketFor is the ticket of the login that a callback answers, if this browser has it. Its
+// cookie is looked at like the session's: a sibling subdomain can plant a cookie without a
+// name whose value is "name=ticket", which an adaptor of net/http in front makes a cookie of
+// that name. With the ticket of a login that somebody else has begun, the browser would
+// complete it (login CSRF).
+func (a *Engine) ticketFor(r Request, answer cognitoAnswer) (login.Ticket, bool) {
+	mine, ok := a.attempts.TicketFor(&r.Request.Header, answer.state.Reveal())
+	return mine, ok && a.cookies.read(r, []byte(mine.Name)) != nil
 }
 
 // Cognito's codes are UUIDs and our states are far shorter than this. What is
