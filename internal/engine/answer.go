@@ -125,7 +125,7 @@ func answer(r Request, e *fault.Error) error {
 	if e.LoginURL() != "" && r.isInertia() {
 		return r.leaveInertia(e.LoginURL())
 	}
-	if e.LoginURL() != "" && r.header("HX-Request") != "" {
+	if e.LoginURL() != "" && r.isHTMX() {
 		r.Response.Header.Set("HX-Redirect", e.LoginURL())
 	}
 	return r.json(e.Status(), "application/problem+json", problem{

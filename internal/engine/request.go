@@ -111,14 +111,17 @@ func (r Request) vary(field string) {
 	r.Response.Header.Set("Vary", field) // Set, for what the app noted may hold a line break
 }
 
-// redirect sends the browser on. Inertia's client gets the address in its own way, because
-// a script cannot follow a redirect to Cognito.
+// redirect sends the browser on. Inertia's client and HTMX get the address in their own ways,
+// because a script cannot follow a redirect to Cognito.
 func (r Request) redirect(location string, status int) error {
 	if r.GivenUp() {
 		return nil
 	}
-	if r.isInertia() {
+	switch {
+	case r.isInertia():
 		return r.leaveInertia(location)
+	case r.isHTMX():
+		return r.leaveHTMX(location)
 	}
 	r.Response.Header.Set("Location", location)
 	r.SetStatusCode(status)

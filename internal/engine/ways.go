@@ -52,7 +52,7 @@ func (a *Engine) loginURL(r Request, e *fault.Error, asPage bool) string {
 		return a.loginAddress(fault.Of(e).ReturnTo, mending(e))
 	case r.isInertia():
 		return a.loginAddress(a.inertiaPage(r), mending(e))
-	case r.header("HX-Request") == "":
+	case !r.isHTMX():
 		return a.loginAddress("", mending(e))
 	}
 	back := ""

@@ -1,0 +1,18 @@
+package engine
+
+import "net/http"
+
+// HTMX sends by script what links and forms ask for, with hx-boost those of a whole page. A
+// script cannot follow a redirect to Cognito: the sign-out would end the session here, and
+// never reach Cognito's own. So HTMX gets the address in a header, and opens it as a
+// page (https://htmx.org/headers/hx-redirect/).
+
+// isHTMX reports whether HTMX sent a request.
+func (r Request) isHTMX() bool { return r.header("HX-Request") != "" }
+
+// leaveHTMX makes it open an address. It does not see a redirect's headers.
+func (r Request) leaveHTMX(location string) error {
+	r.Response.Header.Set("HX-Redirect", location)
+	r.SetStatusCode(http.StatusNoContent)
+	return nil
+}
