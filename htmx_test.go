@@ -42,3 +42,39 @@ func TestHTMXLeavesForTheLogout(t *testing.T) {
 	// The honest case: a form that the browser sends itself.
 	s.MustLogOut(s.Send(lab.LogOut(s.SignIn("alice"))))
 }
+
+// TestBoostedLinkToTheLogout: a link that signs out is followed by script, by HTMX or by
+// Inertia. It leads to the sign-out as a page, and not to a login, which would sign the
+// visitor in anew.
+func TestBoostedLinkToTheLogout(t *testing.T) {
+	t.Parallel()
+	s := lab.Serve(t)
+	for name, row := range map[string]struct {
+		by     string
+		header map[string]string
+	}{
+		"HTMX":    {"HX-Redirect", boosted(s)},
+		"Inertia": {"X-Inertia-Location", inertia(map[string]string{"Referer": s.URL + "/me"})},
+	} {
+		alice := s.SignIn("alice")
+		res := s.Send(lab.Request{Path: "/logout?return_to=/public", Cookies: []*http.Cookie{alice}, Header: row.header})
+		to := res.Header.Get(row.by)
+		if to != "/logout?return_to=%2Fpublic" || res.Header.Get("Location") != "" || len(res.Cookies()) > 0 {
+			t.Errorf("%s is led to %q, with %s and %v", name, to, lab.StatusLine(res), res.Cookies())
+			continue
+		}
+		s.MustBe("alice", alice)
+		// The page that the client opens then, as by a link on the app's own.
+		page := lab.Request{Path: to, Cookies: []*http.Cookie{alice}, Header: map[string]string{
+			"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "same-origin", "Referer": s.URL + "/me", "Accept": "text/html",
+		}}
+		s.MustLogOut(s.Send(page))
+		s.MustBe("", alice)
+	}
+	alice := s.SignIn("alice")
+	res := s.Send(lab.Request{Path: "/logout", Cookies: []*http.Cookie{alice}, Header: map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}})
+	if res.StatusCode != http.StatusUnauthorized || len(res.Cookies()) > 0 {
+		t.Errorf("a fetch gets %s with %v", lab.StatusLine(res), res.Cookies())
+	}
+	s.MustBe("alice", alice)
+}

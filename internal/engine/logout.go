@@ -28,12 +28,16 @@ func (a *Engine) serveLogout(r Request) error {
 	case logoutForeign:
 		return a.refuse(r, a.foreign(r))
 	case logoutByScript:
+		// These clients open what they are led to as a page. A refusal would lead them to
+		// the login: whoever follows a link to sign out would be signed in anew.
+		if r.isInertia() || r.isHTMX() {
+			return a.leadToLogout(r)
+		}
 		return a.refuse(r, fault.Plain(fault.ErrNotNavigation))
 	case logoutOfNobody:
 		// There may be a cookie nevertheless, which browsers do not send with a form
 		// of another site. They send it after the redirect.
-		sealResponse(r)
-		return r.redirect(a.logoutAddress(r), http.StatusSeeOther)
+		return a.leadToLogout(r)
 	}
 	sealResponse(r)
 	return sendPage(r, http.StatusOK, page{
@@ -41,6 +45,12 @@ func (a *Engine) serveLogout(r Request) error {
 		Action: a.logoutAddress(r), Label: "Sign out",
 		Ways: []fault.Way{fault.Home(a.settings.AppName, a.Address(a.settings.AfterLogin))},
 	})
+}
+
+// leadToLogout has the browser open LogoutPath as a page.
+func (a *Engine) leadToLogout(r Request) error {
+	sealResponse(r)
+	return r.redirect(a.logoutAddress(r), http.StatusSeeOther)
 }
 
 // logoutAnswer is what a request for LogoutPath gets.
