@@ -33,7 +33,7 @@ type twoPools struct {
 func serveTwoPools(t *testing.T, hooks ...func(*cognito.Config)) *twoPools {
 	t.Helper()
 	two := &twoPools{T: t}
-	app := fiber.New(fiber.Config{DisableStartupMessage: true, ReadBufferSize: 16 << 10})
+	app := fiber.New(fiber.Config{DisableStartupMessage: true, ReadBufferSize: 16 << 10, ErrorHandler: cognito.DefaultErrorHandler})
 	begin := func(client string, paths func(*cognito.Config)) *lab.Site {
 		pool := cognitotest.New(cognitotest.Options{UserPoolID: "eu-west-2_" + client, Clients: []cognitotest.Client{{ID: client}}})
 		t.Cleanup(pool.Close)
@@ -104,6 +104,12 @@ func (two *twoPools) furnish(app *fiber.App) {
 		return c.Status(http.StatusOK).SendString(strings.Join([]string{
 			emailOf(two.staff.Auth.UserFrom(c)), emailOf(two.customers.Auth.UserFrom(c)), emailOf(cognito.UserFrom(c)), emailOf(nearest),
 		}, " "))
+	})
+	app.All("/staff/token", func(c *fiber.Ctx) error {
+		if _, err := two.staff.Auth.AccessToken(c); err != nil {
+			return err
+		}
+		return c.SendString("a token")
 	})
 	app.All("/tokens", func(c *fiber.Ctx) error {
 		a, _ := two.staff.Auth.AccessToken(c)
@@ -241,6 +247,28 @@ func TestOnePoolChangesInAHandler(t *testing.T) {
 	two.mustRead("/after/expiry", "alice@staff.example "+nearest, staff, customer)
 	two.mustRead("/after/logout", "nobody "+nearest, staff, customer)
 	two.mustRead("/after/nothing", "nobody "+nearest, staff, customer)
+}
+
+// TestErrorOfTheFartherPool: a handler returns the error of an accessor of one pool, and the
+// middleware of another is nearer. The answer leads to the login of the pool that was
+// asked: signing in at the other would not help, and the visitor would be asked again and
+// again.
+func TestErrorOfTheFartherPool(t *testing.T) {
+	t.Parallel()
+	two := serveTwoPools(t)
+	customer := two.login(two.customers, "/login", "alice")
+	if got := two.staff.Send(lab.AsScript("/staff/token", customer)).Problem(t)["login_url"]; got != "/staff/login" {
+		t.Errorf("a script is sent to sign in at %v", got)
+	}
+	page := two.staff.Send(lab.Request{Path: "/staff/token", Cookies: []*http.Cookie{customer}, Header: lab.AsPage})
+	if page.StatusCode != http.StatusUnauthorized || !strings.Contains(page.Text, `href="/staff/login?return_to=%2Fstaff%2Ftoken"`) {
+		t.Errorf("a page says %s", lab.StatusLine(page))
+	}
+	form := two.staff.Send(lab.Request{Method: "POST", Path: "/staff/token", Cookies: []*http.Cookie{customer}, Header: lab.AsPageWith(map[string]string{"Origin": two.staff.URL})})
+	if to := form.Target(); form.StatusCode != http.StatusSeeOther || to.Path != "/staff/login" || to.Query().Get("refused") != "not_signed_in" {
+		t.Errorf("a form is led to %s with %d", to, form.StatusCode)
+	}
+	two.mustRead("/staff/token", "a token", two.login(two.staff, "/staff/login", "alice"))
 }
 
 // TestLoginMixUp: an answer of one pool that reaches the other's callback is refused

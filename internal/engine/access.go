@@ -15,6 +15,22 @@ import (
 // that was refused has no payload: then the error says why. Like all methods here, it may
 // be called with a nil engine.
 func (a *Engine) AccessToken(r Request) (string, error) {
+	token, err := a.accessToken(r)
+	return token, a.asked(err)
+}
+
+// asked is an error of an accessor, which a handler may return (Adopt). It is a copy, because
+// some errors are made once and shared by all requests.
+func (a *Engine) asked(err error) error {
+	if err == nil || a == nil {
+		return err
+	}
+	mine := *fault.From(err)
+	fault.Of(&mine).Asked = a
+	return &mine
+}
+
+func (a *Engine) accessToken(r Request) (string, error) {
 	if id := a.Identity(r); id != nil && id.Bearer && id.Payload != nil {
 		if err := checkBearerExpiry(id, a.settings.Now()); err != nil {
 			return "", err
@@ -27,6 +43,11 @@ func (a *Engine) AccessToken(r Request) (string, error) {
 
 // IDToken is the raw ID token of whoever is signed in, never expired.
 func (a *Engine) IDToken(r Request) (string, error) {
+	token, err := a.idToken(r)
+	return token, a.asked(err)
+}
+
+func (a *Engine) idToken(r Request) (string, error) {
 	if id := a.Identity(r); id != nil && id.Bearer && id.Payload != nil {
 		return "", errNoIDToken
 	}
@@ -115,7 +136,9 @@ var errNoSessionOfToken = fault.Because(fault.ErrNotSignedIn, "the request has a
 // Refresh renews the signed-in user's tokens now, and gives this request the new
 // claims. A renewal under way is not enough: it may have asked Cognito before the handler
 // changed something there.
-func (a *Engine) Refresh(r Request) error {
+func (a *Engine) Refresh(r Request) error { return a.asked(a.refresh(r)) }
+
+func (a *Engine) refresh(r Request) error {
 	current, err := a.sessionOf(r)
 	if err != nil {
 		return err

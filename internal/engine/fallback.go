@@ -19,6 +19,7 @@ func (a *Engine) Adopt(r Request, e *fault.Error) *fault.Error {
 	if fault.Of(e).Answer != nil || r.GivenUp() {
 		return e
 	}
+	a = askedOr(a, e)
 	e = fault.Referenced(e)
 	if fault.Of(e).ReturnTo == "" {
 		fault.Of(e).ReturnTo = a.returnPath(r.originalURL())
@@ -27,10 +28,18 @@ func (a *Engine) Adopt(r Request, e *fault.Error) *fault.Error {
 	return a.answered(r, e)
 }
 
+// askedOr is the engine that an error is of: the one that was asked, or the nearest.
+func askedOr(nearest *Engine, e *fault.Error) *Engine {
+	if asked, ok := fault.Of(e).Asked.(*Engine); ok {
+		return asked
+	}
+	return nearest
+}
+
 // Answer answers for an error as if the app had no error handler. An announced one comes
 // from tell, by way of the app's ErrorHandler, so only the body is missing.
 func Answer(r Request, e *fault.Error) error {
-	a := Nearest(r)
+	a := askedOr(Nearest(r), e)
 	switch {
 	case fault.Of(e).Announced:
 		return answer(r, e)

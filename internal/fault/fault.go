@@ -109,6 +109,9 @@ type Details struct {
 	Reference string
 	// Answer is how to answer the request that was refused, once that is known.
 	Answer *Answer
+	// Asked is the engine that an accessor asked, or nil. Another one may be nearer to the
+	// handler, but only this one's login mends the error.
+	Asked any
 	// Announced: the headers of the answer are set, so whoever writes the body does not
 	// set them again.
 	Announced bool
