@@ -5,7 +5,9 @@ import "github.com/gofiber/fiber/v2"
 // Logout ends the session and redirects the browser to Cognito's logout
 // endpoint, and from there to AfterLogout. It does what LogoutPath does, for a
 // handler with its own route, but it does not check where the request comes
-// from. It may be called when nobody is signed in.
+// from. So the route needs a guard, such as [RequireUser], and a POST: otherwise
+// another site's form or link signs visitors out. It may be called when nobody is
+// signed in.
 //
 // When Logout returns, every instance refuses the session's cookie. With
 // [Config.CookieSessions], only this instance does: others accept a copy of it

@@ -613,6 +613,16 @@ func TestLogoutByTheApp(t *testing.T) {
 		t.Errorf("another site's form is answered %s, want 403", lab.StatusLine(res))
 	}
 	s.MustBe("bob", bob)
+	// Browsers send no cookie with another site's form, but would delete it.
+	for site, header := range map[string]map[string]string{
+		"another site": lab.From("cross-site", "https://evil.example"), "a sibling": lab.From("same-site", "https://evil.example.com"),
+	} {
+		header["Sec-Fetch-Mode"], header["Accept"] = "navigate", "text/html"
+		res := s.Send(lab.Request{Method: http.MethodPost, Path: "/bye", Header: header})
+		if len(res.Cookies()) > 0 || strings.HasPrefix(res.Header.Get("Location"), s.Pool.URL()) {
+			t.Errorf("the form of %s leads to %s and sets %v", site, res.Header.Get("Location"), res.Cookies())
+		}
+	}
 	if res := s.Send(lab.LogOut(bob)); res.StatusCode != http.StatusInternalServerError {
 		t.Errorf("a logout whose hook panics is answered %s, want 500", lab.StatusLine(res))
 	}
