@@ -55,6 +55,26 @@ func TestLoginFromAHandler(t *testing.T) {
 	}
 }
 
+// TestLoginFromAHandlerOnAnotherHost: www is not BaseURL's host, and its cookies do not reach
+// the callback. The login begins at BaseURL's, with all that the handler asked for.
+func TestLoginFromAHandlerOnAnotherHost(t *testing.T) {
+	t.Parallel()
+	s := loginsWith(t, cognito.LoginOptions{ReturnTo: "/me?tab=2", LoginHint: "alice", Prompt: "login", MaxAge: time.Minute, Screen: "signup"}, func(c *cognito.Config) {
+		c.BaseURL, c.UserPoolDomain, c.UserPoolID, c.Issuer = "https://app.example.com/shop", "auth.example.com", "eu-west-2_AbCdEfGhI", ""
+	})
+	for method, status := range map[string]int{"GET": http.StatusFound, "POST": http.StatusSeeOther} {
+		res := s.Send(lab.Request{Method: method, Path: "/start", Header: map[string]string{"Host": "www.app.example.com", "Accept": "text/html"}})
+		const want = "https://app.example.com/shop/login?login_hint=alice&max_age=60&prompt=login&return_to=%2Fme%3Ftab%3D2&screen=signup&from_host"
+		if got := res.Header.Get("Location"); res.StatusCode != status || got != want || len(res.Cookies()) > 0 {
+			t.Errorf("%s at www is answered with %d to %q and %v, want %q", method, res.StatusCode, got, res.Cookies(), want)
+		}
+		res = s.Send(lab.Request{Method: method, Path: "/start", Header: map[string]string{"Host": "app.example.com", "Accept": "text/html"}})
+		if to := res.Target(); res.StatusCode != status || to.Host != "auth.example.com" || res.Cookie(lab.IsLoginCookie) == nil {
+			t.Errorf("%s at BaseURL's host is answered with %d to %s", method, res.StatusCode, to)
+		}
+	}
+}
+
 // TestLoginFromAHandlerInAFrame: a page of another site cannot begin logins in a frame,
 // which would push the visitor's own out of its slot.
 func TestLoginFromAHandlerInAFrame(t *testing.T) {

@@ -31,10 +31,6 @@ func (a *Engine) serveLogin(r Request) error {
 	if word := r.QueryArgs().Peek(refusedWord); len(word) > 0 {
 		return a.serveRefused(r, string(word))
 	}
-	if away := a.onBaseURL(r); away != "" {
-		sealResponse(r)
-		return r.redirect(away, http.StatusFound)
-	}
 	// Its own page leads back here: the count begins again, so that the visitor can try.
 	if e := a.judgeLoop(r); e != nil {
 		a.cookies.clear(r, a.cookies.loginLoop)
@@ -64,10 +60,15 @@ func (a *Engine) Login(r Request, wishes Wishes) error {
 	return a.login(r, a.returnPath(wishes.ReturnTo), wishes)
 }
 
-// login starts a login that somebody has asked for. Scripts and HTMX also reach a fresh
-// login this way (ways.go). The callback checks that the login was as requested: Cognito
-// may ignore the request, and an element that repeats it would do so endlessly.
+// login starts a login that somebody has asked for, at BaseURL's host.
+// Scripts and HTMX also reach a fresh login this way (ways.go). The callback checks that
+// the login was as requested: Cognito may ignore the request, and an element that repeats
+// it would do so endlessly.
 func (a *Engine) login(r Request, returnTo string, wishes Wishes) error {
+	if away := a.onBaseURL(r, a.loginAddress(returnTo, wishes)); away != "" {
+		sealResponse(r)
+		return r.redirect(away, withoutForm(r))
+	}
 	begun := login.Attempt{MaxAge: int64(wishes.MaxAge / time.Second), Levels: levelMarks(wishes.Levels)}
 	// prompt is a list of words (OpenID Connect Core section 3.1.2.1). Only a signed-in
 	// user has an auth_time that the new login has to exceed.
@@ -125,12 +126,17 @@ func (a *Engine) sendToCognito(r Request, returnTo string, wishes Wishes, begun 
 		return a.refuse(r, &failed)
 	}
 	a.cookies.set(r, a.attempts.SlotFor(&r.Request.Header), a.attempts.Value(mine), login.TicketLife)
-	status := http.StatusFound
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		status = http.StatusSeeOther // a handler's: the form must not go to Cognito
-	}
 	sealResponse(r)
-	return r.redirect(pool.WithQuery(wishes.page(a.endpoints), a.authorization(wishes, begun, state)), status)
+	return r.redirect(pool.WithQuery(wishes.page(a.endpoints), a.authorization(wishes, begun, state)), withoutForm(r))
+}
+
+// withoutForm is the status of a redirect that begins a login. In a handler, the request may be a
+// form, which must not go along.
+func withoutForm(r Request) int {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return http.StatusSeeOther
+	}
+	return http.StatusFound
 }
 
 // authorization is the query for the authorization endpoint. Our own parameters are set
