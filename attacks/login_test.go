@@ -816,6 +816,32 @@ func mustStayPrivate(t *testing.T, s *lab.Site, r lab.Request, want int) {
 	}
 }
 
+// TestLoginLoopFromAHandler: a handler that begins logins itself goes round no longer than
+// LoginPath.
+func TestLoginLoopFromAHandler(t *testing.T) {
+	t.Parallel()
+	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
+		app.Get("/desk", func(c *fiber.Ctx) error {
+			if user := auth.UserFrom(c); user != nil {
+				return c.SendString("desk of " + user.Email())
+			}
+			return auth.Login(c, cognito.LoginOptions{ReturnTo: "/desk"})
+		})
+	})
+	v := s.Visitor()
+	v.HTTPClient.Jar = forgetfulJar{v.HTTPClient.Jar.(*cookiejar.Jar)}
+	page := v.Login(s.URL+"/desk", "alice", lab.PasswordOf("alice"))
+	if page.Err != nil || page.Status != http.StatusBadRequest || !strings.Contains(page.Body, "keep you signed in") {
+		t.Errorf("the loop ended on %s with %d, %v: %.200q", page.URL, page.Status, page.Err, page.Body)
+	}
+	if calls := s.Pool.Calls(cognitotest.Token); calls != 3 {
+		t.Errorf("the visitor was logged in %d times, want 3", calls)
+	}
+	if page := s.Visitor().Login(s.URL+"/desk", "bob", lab.PasswordOf("bob")); page.Body != "desk of bob@example.com" {
+		t.Errorf("the honest login ends on %s: %s", page.URL, page.Body)
+	}
+}
+
 // forgetfulJar never keeps a session's cookie.
 type forgetfulJar struct{ *cookiejar.Jar }
 

@@ -31,11 +31,6 @@ func (a *Engine) serveLogin(r Request) error {
 	if word := r.QueryArgs().Peek(refusedWord); len(word) > 0 {
 		return a.serveRefused(r, string(word))
 	}
-	// Its own page leads back here: the count begins again, so that the visitor can try.
-	if e := a.judgeLoop(r); e != nil {
-		a.cookies.clear(r, a.cookies.loginLoop)
-		return a.refuse(r, e)
-	}
 	wishes, err := readWishes(r.QueryArgs())
 	if err != nil {
 		return a.refuse(r, fault.From(err))
@@ -60,7 +55,7 @@ func (a *Engine) Login(r Request, wishes Wishes) error {
 	return a.login(r, a.returnPath(wishes.ReturnTo), wishes)
 }
 
-// login starts a login that somebody has asked for, at BaseURL's host.
+// login starts a login that somebody has asked for, at BaseURL's host, and not in a loop.
 // Scripts and HTMX also reach a fresh login this way (ways.go). The callback checks that
 // the login was as requested: Cognito may ignore the request, and an element that repeats
 // it would do so endlessly.
@@ -68,6 +63,11 @@ func (a *Engine) login(r Request, returnTo string, wishes Wishes) error {
 	if away := a.onBaseURL(r, a.loginAddress(returnTo, wishes)); away != "" {
 		sealResponse(r)
 		return r.redirect(away, withoutForm(r))
+	}
+	// Its own page leads to LoginPath: the count begins again, so that the visitor can try.
+	if e := a.judgeLoop(r); e != nil {
+		a.cookies.clear(r, a.cookies.loginLoop)
+		return a.refuse(r, e)
 	}
 	begun := login.Attempt{MaxAge: int64(wishes.MaxAge / time.Second), Levels: levelMarks(wishes.Levels)}
 	// prompt is a list of words (OpenID Connect Core section 3.1.2.1). Only a signed-in
