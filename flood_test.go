@@ -1,10 +1,15 @@
 package cognito_test
 
 import (
+	"log/slog"
 	"net/http"
+	"net/url"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/internal/lab"
 	"github.com/valyala/fasthttp"
 )
@@ -48,4 +53,41 @@ func beginLogins(t *testing.T, s *lab.Site, times int) {
 			t.Fatalf("login %d answers %d", i, visit.Response.StatusCode())
 		}
 	}
+}
+
+// TestFloodOfFinishedLogins: strangers finish each login at once, with an invented error. What
+// is kept for a double click stays bounded, and a visitor still logs in. It measures memory,
+// so it runs alone.
+func TestFloodOfFinishedLogins(t *testing.T) {
+	s := lab.Serve(t, func(c *cognito.Config) { c.Logger = slog.New(slog.DiscardHandler) })
+	serve := s.App.Handler()
+	before := heapInUse()
+	for i := range 8000 {
+		begin, end := &fasthttp.RequestCtx{}, &fasthttp.RequestCtx{}
+		begin.Request.SetRequestURI("/login?return_to=/" + strings.Repeat("x", 2000))
+		begin.Request.Header.SetHost("localhost")
+		serve(begin)
+		authorize, _ := url.Parse(string(begin.Response.Header.Peek("Location")))
+		end.Request.SetRequestURI("/login/redirect?error=access_denied&state=" + authorize.Query().Get("state"))
+		end.Request.Header.SetHost("localhost")
+		for name, cookie := range begin.Response.Header.Cookies() {
+			_, value, _ := strings.Cut(string(cookie), "=")
+			value, _, _ = strings.Cut(value, ";")
+			end.Request.Header.SetCookie(string(name), value)
+		}
+		if serve(end); end.Response.StatusCode() != http.StatusForbidden {
+			t.Fatalf("login %d ends with %d", i, end.Response.StatusCode())
+		}
+	}
+	if grown := heapInUse() - before; grown > 12<<20 {
+		t.Errorf("%d MB are kept of finished logins", grown>>20)
+	}
+	s.Visitor().LogIn()
+}
+
+func heapInUse() int64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }

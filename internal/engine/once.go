@@ -11,8 +11,13 @@ import (
 	"github.com/bar-tech/cognito/internal/secret"
 )
 
-// answerLife is how long a finished callback is kept for its duplicates.
-const answerLife = 10 * time.Second
+const (
+	// answerLife is how long a finished callback is kept for its duplicates.
+	answerLife = 10 * time.Second
+	// mostAnswers is how many are: strangers can finish logins with invented errors, each with
+	// a long address to return to, as fast as they can begin them.
+	mostAnswers = 1024
+)
 
 // callback is one response of Cognito that is being processed. A double click sends it
 // twice; the second request gets the result of the first one.
@@ -81,11 +86,11 @@ func (c *callbacks) once(r Request, state, ticket string, work func() outcome) o
 	return mine.outcome
 }
 
-// forgetFinished drops outcomes that no duplicate can ask for any more. The
-// caller holds mu.
+// forgetFinished drops outcomes that no duplicate can ask for any more, and the oldest if
+// there are too many: their duplicates find the login finished. The caller holds mu.
 func (c *callbacks) forgetFinished() {
 	old := 0
-	for old < len(c.finished) && time.Since(c.finished[old].finished) > answerLife {
+	for old < len(c.finished) && (len(c.finished)-old > mostAnswers || time.Since(c.finished[old].finished) > answerLife) {
 		delete(c.flights, c.finished[old].key)
 		old++
 	}
