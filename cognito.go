@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -175,7 +176,7 @@ func (a *Auth) mount(c *fiber.Ctx) {
 	if _, known := a.apps.LoadOrStore(c.App(), true); known {
 		return
 	}
-	a.reportUnreachable(c.Route().Path)
+	a.reportUnreachable(c.App(), c.Route().Path)
 	// In a goroutine, and not waited for without end: Fiber holds the lock
 	// that this takes while it drains requests at shutdown, and this very
 	// request may be one of them.
@@ -202,14 +203,15 @@ func (a *Auth) unmount(app *fiber.App) error {
 }
 
 // reportUnreachable finds our routes outside the path that the middleware is mounted
-// under: nothing would answer there.
-func (a *Auth) reportUnreachable(mounted string) {
+// under: nothing would answer there, unless they are registered.
+func (a *Auth) reportUnreachable(app *fiber.App, mounted string) {
 	prefix := strings.TrimRight(mounted, "/")
 	if strings.ContainsAny(prefix, ":*+") {
 		return // a pattern: only requests could tell
 	}
 	out := func(path string) bool {
-		return !strings.HasPrefix(strings.ToLower(path)+"/", strings.ToLower(prefix)+"/")
+		return !strings.HasPrefix(strings.ToLower(path)+"/", strings.ToLower(prefix)+"/") &&
+			!slices.ContainsFunc(app.GetRoutes(true), func(r fiber.Route) bool { return r.Path == path })
 	}
 	for _, r := range a.config.paths() {
 		if out(r.path) {

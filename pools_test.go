@@ -547,6 +547,26 @@ func TestRouteOutOfReach(t *testing.T) {
 	}
 }
 
+// TestRegisteredRouteIsInReach: the middleware stands in a group, and its routes are
+// registered with the app, as the log advises. Then it complains no more, whichever of
+// them is asked for first.
+func TestRegisteredRouteIsInReach(t *testing.T) {
+	t.Parallel()
+	for _, first := range []string{"/shop/home", "/login"} {
+		s := lab.ServeAppWith(t, lab.NewPool(t), func(app *fiber.App, auth *cognito.Auth) {
+			auth.Register(app)
+			homeAt(app.Group("/shop", auth.Handler()), auth)
+		})
+		s.Send(lab.Request{Path: first})
+		if strings.Contains(s.Logged.String(), "unreachable") {
+			t.Errorf("after %s the log complains: %s", first, s.Logged.String())
+		}
+		if page := s.Visitor().Login(s.URL+"/login?return_to=/shop/home", "alice", lab.PasswordOf("alice")); page.Body != "hello alice@example.com" {
+			t.Errorf("the login ends at %s: %s", page.URL, page.Body)
+		}
+	}
+}
+
 // TestOneMiddlewareInTwoPlaces proves that one Auth may stand above two parts
 // of an app, as long as one of them covers its routes.
 func TestOneMiddlewareInTwoPlaces(t *testing.T) {

@@ -118,15 +118,19 @@ func TestResourceDocumentForScripts(t *testing.T) {
 // so, and Register helps.
 func TestResourceDocumentOutOfReach(t *testing.T) {
 	t.Parallel()
-	s := lab.ServeAppWith(t, lab.NewPool(t), func(app *fiber.App, auth *cognito.Auth) {
-		app.Group("/api", auth.Handler()).Get("/who", lab.TellWho)
-		auth.Register(app)
-	}, lab.TakesBearer, isAPI(publicBase, "https://api.example.com"))
-	s.Send(lab.Request{Path: "/api/who"})
-	if !strings.Contains(s.Logged.String(), "field=Audience") {
-		t.Errorf("the log does not name Audience: %s", s.Logged.String())
-	}
-	if res := s.Send(lab.Request{Path: documentPath}); res.StatusCode != http.StatusOK {
-		t.Errorf("with Register: %s", lab.StatusLine(res))
+	for _, registers := range []bool{false, true} {
+		s := lab.ServeAppWith(t, lab.NewPool(t), func(app *fiber.App, auth *cognito.Auth) {
+			app.Group("/api", auth.Handler()).Get("/who", lab.TellWho)
+			if registers {
+				auth.Register(app)
+			}
+		}, lab.TakesBearer, isAPI(publicBase, "https://api.example.com"))
+		s.Send(lab.Request{Path: "/api/who"})
+		if strings.Contains(s.Logged.String(), "field=Audience") == registers {
+			t.Errorf("with Register %t the log says %s", registers, s.Logged.String())
+		}
+		if res := s.Send(lab.Request{Path: documentPath}); (res.StatusCode == http.StatusOK) != registers {
+			t.Errorf("with Register %t: %s", registers, lab.StatusLine(res))
+		}
 	}
 }
