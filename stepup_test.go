@@ -2,7 +2,9 @@ package cognito_test
 
 import (
 	"errors"
+	"html"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -25,8 +27,8 @@ func serveStepUp(t *testing.T, options cognitotest.Options, hooks ...func(*cogni
 	t.Cleanup(pool.Close)
 	return lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
 		app.Use(auth.Handler())
-		app.Get("/high", auth.RequireLevel(highLevel, "urn:cognito:loa:4"), func(c *fiber.Ctx) error { return c.SendString("high " + auth.UserFrom(c).Email()) })
-		app.Get("/mfa", cognito.RequireMFA(), func(c *fiber.Ctx) error { return c.SendString("mfa " + cognito.UserFrom(c).Email()) })
+		app.All("/high", auth.RequireLevel(highLevel, "urn:cognito:loa:4"), func(c *fiber.Ctx) error { return c.SendString("high " + auth.UserFrom(c).Email()) })
+		app.All("/mfa", cognito.RequireMFA(), func(c *fiber.Ctx) error { return c.SendString("mfa " + cognito.UserFrom(c).Email()) })
 		lab.Pages(app)
 	}, hooks...)
 }
@@ -110,6 +112,46 @@ func TestStepUpOfScripts(t *testing.T) {
 	}
 	if res := s.Bring("/high", s.Pool.AccessToken("", "alice", map[string]any{"acr": "urn:cognito:loa:2"})); res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a token of another level gets %s", lab.StatusLine(res))
+	}
+}
+
+// TestStepUpOfForms: a form that wants a level, or two factors, is refused with a page that
+// says so, and whose login leads there. A login as before would bring the visitor back to
+// the same refusal.
+func TestStepUpOfForms(t *testing.T) {
+	t.Parallel()
+	for path, says := range map[string]string{"/high": "high alice@example.com", "/mfa": "mfa alice@example.com"} {
+		t.Run(path, func(t *testing.T) {
+			s := serveStepUp(t, cognitotest.Options{Levels: true})
+			v := s.Visitor()
+			v.LogIn()
+			form := func() *lab.Answer {
+				return s.Send(lab.Request{Method: "POST", Path: path, Cookies: []*http.Cookie{v.SessionCookie()}, Header: lab.AsPageWith(map[string]string{
+					"Sec-Fetch-Site": "same-origin", "Origin": s.URL, "Referer": s.URL + "/public",
+				})})
+			}
+			page := v.Get(s.URL + form().Header.Get("Location"))
+			if page.Status != http.StatusOK || !strings.Contains(page.Body, "Stronger sign-in required") || !strings.Contains(page.Body, "was not processed") {
+				t.Fatalf("the form is refused with %d %s", page.Status, page.Body)
+			}
+			login := regexp.MustCompile(`<a href="([^"]*)">Sign in</a>`).FindStringSubmatch(page.Body)
+			if login == nil {
+				t.Fatalf("the page leads nowhere: %s", page.Body)
+			}
+			if page := v.Login(s.URL+html.UnescapeString(login[1]), "alice", "wonderland"); page.Body != "public" {
+				t.Fatalf("the login ends at %s: %d %s", page.URL, page.Status, page.Body)
+			}
+			if res := form(); res.Text != says {
+				t.Errorf("after the login the form is answered with %s", lab.StatusLine(res))
+			}
+		})
+	}
+	s := serveStepUp(t, cognitotest.Options{Levels: true})
+	for _, invented := range []string{"%22", "a%00b", strings.Repeat("a+", 9)} {
+		res := s.Send(lab.Request{Path: "/login?refused=level_required&acr_values=" + invented, Header: lab.AsPage})
+		if res.StatusCode != http.StatusOK || !strings.Contains(res.Text, `<a href="/login">Sign in</a>`) {
+			t.Errorf("an invented level leads on by %s", lab.StatusLine(res))
+		}
 	}
 }
 

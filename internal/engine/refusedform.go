@@ -25,7 +25,7 @@ const referenceWord = "reference"
 // refusedReasons are the reasons that the page can show. Its texts are ours: a stranger
 // who invents an address gets one of these, and nothing that the stranger wrote.
 var refusedReasons = []*fault.Reason{
-	fault.ErrNotSignedIn, fault.ErrSessionEnded, fault.ErrStaleLogin, fault.ErrForbidden, fault.ErrCrossOrigin,
+	fault.ErrNotSignedIn, fault.ErrSessionEnded, fault.ErrStaleLogin, fault.ErrLevel, fault.ErrForbidden, fault.ErrCrossOrigin,
 	fault.ErrUnavailable, fault.ErrBusy, fault.ErrMisconfigured, fault.ErrInternal,
 }
 
@@ -41,6 +41,10 @@ func (a *Engine) leaveForm(r Request, e *fault.Error) error {
 	query := url.Values{refusedWord: {e.Code()}}
 	if reference := fault.Of(e).Reference; reference != "" {
 		query.Set(referenceWord, reference)
+	}
+	// By the name that the login has for them, which checks them as well.
+	if levels := fault.Of(e).Levels; len(levels) > 0 {
+		query.Set("acr_values", strings.Join(levels, " "))
 	}
 	if back := a.formPage(r); back != a.settings.AfterLogin {
 		query.Set("return_to", back)
@@ -65,6 +69,9 @@ func (a *Engine) formPage(r Request) string {
 // anybody may open it.
 func (a *Engine) serveRefused(r Request, word string) error {
 	e := refusedForm(word, string(r.QueryArgs().Peek(referenceWord)), a.returnPath(string(r.QueryArgs().Peek("return_to"))))
+	if asked, err := readWishes(r.QueryArgs()); err == nil {
+		fault.Of(e).Levels = asked.Levels
+	}
 	e = fault.Answered(e, fault.Answer{
 		AsPage: true, AppName: a.settings.AppName, FormLost: true, Ways: a.waysOn(e, a.Address(fault.Of(e).ReturnTo)),
 	})
