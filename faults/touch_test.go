@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -336,4 +337,38 @@ func TestUserInfoDoesNotBringClaimsBack(t *testing.T) {
 	if me := s.Me(cookie).Text; strings.Contains(me, "owner") || !strings.Contains(me, `"custom:team":"blue"`) {
 		t.Errorf("after the renewal /me shows %s, want no role and still the team", me)
 	}
+}
+
+// lapse has a storage forget what has outlived its lifetime by this clock, as real ones do.
+func lapse(storage *lab.Store, now func() time.Time) {
+	var mu sync.Mutex
+	ends := map[string]time.Time{}
+	storage.Misbehave(func(c lab.StoreCall) *lab.StoreFault {
+		mu.Lock()
+		defer mu.Unlock()
+		end, known := ends[c.Key]
+		switch {
+		case c.Method == "set":
+			ends[c.Key] = now().Add(c.Life)
+		case c.Method == "get" && known && !now().Before(end):
+			return &lab.StoreFault{}
+		}
+		return nil
+	})
+}
+
+// TestIdleTimeoutIsRaised: a session was stored under a short IdleTimeout, and is prolonged
+// by an instance that has a longer one since. Its tokens last as long as it does.
+func TestIdleTimeoutIsRaised(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t)
+	storage := lab.NewStore()
+	lapse(storage, pool.Now)
+	before := lab.ServeWith(t, pool, lab.On(storage), lab.Timeouts(time.Hour, 20*24*time.Hour))
+	after := lab.ServeWith(t, pool, lab.On(storage), lab.Timeouts(7*24*time.Hour, 20*24*time.Hour))
+	alice := before.NewSession(storage, "alice")
+	pool.Advance(10 * time.Minute)
+	after.MustBe("alice", alice.Cookie)
+	pool.Advance(3 * 24 * time.Hour)
+	after.MustBe("alice", alice.Cookie)
 }

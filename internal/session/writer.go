@@ -123,8 +123,8 @@ func (s *Store) ifEnded(handle *Handle, remove func(*Handle)) error {
 // by one request at a time. It reads the session again first, because the session may
 // have been renewed or ended since the request arrived. If it still crosses a renewal
 // and restores an older hot record, the instance that renewed notices when it checks
-// again (package refresh). If the storage fails now, the next request tries again. Records that
-// an older key opened are both sealed again.
+// again (package refresh). If the storage fails now, the next request tries again. The cold
+// record is seldom written with it: see coldToWrite.
 func (s *Store) Touch(opened *Session, now time.Time) {
 	if _, busy := s.touching.LoadOrStore(opened.Name(), true); busy {
 		return
@@ -135,14 +135,14 @@ func (s *Store) Touch(opened *Session, now time.Time) {
 			s.touching.Delete(opened.Name())
 		}
 	}()
-	cold, err := s.coldToSeal(opened)
+	cold, err := s.coldToWrite(opened)
 	if err != nil {
 		s.observer.NotProlonged(err)
 		return
 	}
 	fresh, err := s.Read(opened.ID[:], now)
 	// A cold record read before a renewal holds a refresh token that is spent by now. It is
-	// sealed anew by the next request, which reads both again.
+	// written anew by the next request, which reads both again.
 	if err != nil || !fresh.TouchAfter.Passed(now) || (cold != nil && fresh.Serial != opened.Serial) {
 		return
 	}
@@ -159,11 +159,13 @@ func (s *Store) Touch(opened *Session, now time.Time) {
 	}
 }
 
-// coldToSeal is the cold record of a session whose records an older key opened, or
-// nil. It is read before the hot one, which tells by its serial whether somebody
-// has renewed the tokens meanwhile. Whoever does so later finds that as well.
-func (s *Store) coldToSeal(opened *Session) (*Cold, error) {
-	if !opened.oldKey {
+// coldToWrite is the cold record of a session if it has to be written with the hot one, or nil:
+// if an older key opened both, or if both were written under a shorter IdleTimeout, by which
+// writeCold has reckoned. In a storage of our own, this process has written them. It is read
+// before the hot one, which tells by its serial whether somebody has renewed the tokens
+// meanwhile. Whoever does so later finds that as well.
+func (s *Store) coldToWrite(opened *Session) (*Cold, error) {
+	if s.alone || (!opened.oldKey && opened.IdleUntil >= MomentOf(opened.Used.Time().Add(s.idle))) {
 		return nil, nil
 	}
 	cold, err := s.ReadCold(&opened.Handle)
