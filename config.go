@@ -228,9 +228,9 @@ type Config struct {
 	Keys []string
 
 	// CookieName is the name of the session cookie, without a prefix: "__Host-" is
-	// added if BaseURL is https. Apps that share a ClientID and a host, under
-	// different paths or ports, each need their own name, because browsers send the
-	// same cookies to all of them.
+	// added if BaseURL is https, and "__Host-framed_" if SameSite is "None". Apps that
+	// share a ClientID and a host, under different paths or ports, each need their own
+	// name, because browsers send the same cookies to all of them.
 	//
 	// Optional. Default: "cognito_" and a short hash of ClientID.
 	CookieName string

@@ -22,6 +22,28 @@ func TestCookieAttributesEmbedded(t *testing.T) {
 	mustHaveAttributes(t, proxy, "__Host-", map[string]string{"path": "/", "httponly": "", "secure": "", "samesite": "None", "partitioned": ""})
 }
 
+// TestSameSiteIsChanged: a browser keeps partitioned cookies beside others of the same name,
+// and sends both. Whoever was signed in before SameSite was changed signs in once more, and
+// the cookie from before does not count as tossed.
+func TestSameSiteIsChanged(t *testing.T) {
+	t.Parallel()
+	lax := func(*cognito.Config) {}
+	for name, change := range map[string][2]func(*cognito.Config){"for frames": {lax, embedded}, "and back": {embedded, lax}} {
+		t.Run(name, func(t *testing.T) {
+			var jar []*http.Cookie
+			for _, hook := range change {
+				s, proxy := serveHTTPS(t, hook)
+				v := proxy.visitorOf(s)
+				v.Login(httpsOrigin+"/me", "alice", lab.PasswordOf("alice"))
+				jar = append(jar, v.Cookies(httpsOrigin)...)
+				if res := proxy.send(t, lab.AsScript("/me", jar...)); res.StatusCode != http.StatusOK {
+					t.Errorf("with the cookies %v, /me answers %s", jar, lab.StatusLine(res))
+				}
+			}
+		})
+	}
+}
+
 // TestForgeryAgainstEmbeddedApp: with SameSite "None" browsers send the cookie along
 // with other sites' requests, and nothing but our own look at who is asking stands
 // between them and the app. The app's own page passes.

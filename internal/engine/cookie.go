@@ -30,6 +30,11 @@ type cookies struct {
 // neither set nor shadow it.
 const hostPrefix = "__Host-"
 
+// framedPrefix tells cookies for foreign pages from those that the app had before SameSite was
+// changed. Being partitioned, they would not replace those: a browser would keep both under one
+// name and send both, which counts as none.
+const framedPrefix = "framed_"
+
 func newCookies(c Settings) cookies {
 	prefix := ""
 	base, err := url.Parse(c.BaseURL)
@@ -39,6 +44,7 @@ func newCookies(c Settings) cookies {
 	}
 	sameSite := fasthttp.CookieSameSiteLaxMode
 	if c.Embedded {
+		prefix += framedPrefix
 		sameSite = fasthttp.CookieSameSiteNoneMode
 	}
 	return cookies{
