@@ -37,7 +37,9 @@ func (a *Engine) serveRefresh(r Request) error {
 		return a.refuse(r, fault.From(err))
 	}
 	if a.sealed != nil {
-		if err := a.setSession(r, renewed); err != nil {
+		if renewed.Serial == s.Serial { // nothing can renew it
+			a.carry(r, &renewed.Identity)
+		} else if err := a.setSession(r, renewed); err != nil {
 			return a.refuse(r, fault.From(err))
 		}
 	}
