@@ -372,3 +372,24 @@ func TestIdleTimeoutIsRaised(t *testing.T) {
 	pool.Advance(3 * 24 * time.Hour)
 	after.MustBe("alice", alice.Cookie)
 }
+
+// TestClockOfAnotherIsAhead: a session began at an instance whose clock is half an hour ahead.
+// The storage keeps it for fifteen minutes, and whoever uses it elsewhere prolongs it in time.
+func TestClockOfAnotherIsAhead(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t)
+	storage := lab.NewStore()
+	lapse(storage, pool.Now)
+	timeouts := lab.Timeouts(15*time.Minute, 24*time.Hour)
+	ahead := lab.ServeWith(t, pool, lab.On(storage), timeouts, func(c *cognito.Config) {
+		c.Now = func() time.Time { return pool.Now().Add(30 * time.Minute) }
+	})
+	right := lab.ServeWith(t, pool, lab.On(storage), timeouts)
+	alice := ahead.NewSession(storage, "alice")
+	for range 10 {
+		right.MustBe("alice", alice.Cookie)
+		pool.Advance(5 * time.Minute)
+	}
+	pool.Advance(11 * time.Minute)
+	right.MustBe("", alice.Cookie)
+}

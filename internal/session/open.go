@@ -127,11 +127,13 @@ func (s *Store) Exists(handle *Handle) (bool, error) {
 }
 
 // limit holds a record to this app's limits besides those that it was written
-// with: they may have become shorter since.
+// with: they may have become shorter since. It may have been written by a clock that is ahead,
+// too. Then use would move the idle deadline only after the storage has dropped the record.
 func (s *Store) limit(record *Hot) {
 	record.until = min(record.until, MomentOf(record.Began.Time().Add(s.total)))
 	record.IdleUntil = min(record.IdleUntil, MomentOf(record.Used.Time().Add(s.idle)))
-	record.TouchAfter = min(record.TouchAfter, MomentOf(record.Used.Time().Add(s.idle/10)))
+	used := min(record.Used, MomentOf(s.now()))
+	record.TouchAfter = min(record.TouchAfter, MomentOf(used.Time().Add(s.idle/10)))
 }
 
 // checkEnded looks whether the session of a record was ended: it may have been put
