@@ -232,6 +232,6 @@ func TestTroubleshootingListsEveryLogLine(t *testing.T) {
 	}
 }
 
-// logLine is what the log is told, up to the remedy: in a call of a logger, or of what
+// logLine is what the log is told, up to the remedy: in a call of a logger, or by what
 // tells operators one thing once.
-var logLine = regexp.MustCompile(`\.(?:(?:Error|Warn|Info|Debug)\("cognito: ([^";:]+)|Tell\("[^"]+", "([^",]+))`)
+var logLine = regexp.MustCompile(`\.(?:Error|Warn|Info|Debug)\("cognito: ([^";:]+)|(?:\.Tell\("[^"]+", |\btext: )"([^",;]+)`)

@@ -129,8 +129,9 @@ func TestIssuerNotExpected(t *testing.T) {
 				s.MustBeUnavailable(lab.AsScript("/me", cookie))
 			}
 			mustRevokeNothing(t, pool)
-			if told := s.Logged.String(); strings.Count(told, "level=ERROR") != 1 || !strings.Contains(told, row.line) {
-				t.Errorf("want one ERROR with %s, got:\n%s", row.line, told)
+			field, _, _ := strings.Cut(row.line, ":")
+			if told := s.Logged.String(); strings.Count(told, "level=ERROR") != 1 || !strings.Contains(told, row.line) || !strings.Contains(told, " field="+field+" ") || !strings.Contains(told, " remedy=") {
+				t.Errorf("want one ERROR with the field and %s as the remedy, got:\n%s", row.line, told)
 			}
 			set := serve(row.after)
 			set.MustBe("alice", alice)

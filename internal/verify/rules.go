@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
@@ -29,10 +30,11 @@ func ruleIssuer(v *Verifier, t *Token) error {
 	if line, could := v.issuers.Missing(issuer); could {
 		// The pool's own key has signed it, so it is not forged: the pool's owner has
 		// switched the form of its issuer, or another Region has taken over.
+		field, _, _ := strings.Cut(line, ":")
 		return &operatorsTurn{
 			name: "issuer " + issuer, err: err,
 			text: "the pool's tokens name an issuer that this app does not accept; sessions are kept, but not renewed, until it is set",
-			with: []any{"issuer", issuer, "set", line},
+			with: []any{"field", field, "issuer", issuer, "remedy", "set " + line},
 		}
 	}
 	return err
