@@ -422,7 +422,7 @@ func (d *eventDiary) mustHold(t *testing.T, want ...string) {
 			t.Errorf("the event contradicts itself: %+v", e)
 		}
 		var reason *cognito.Error
-		if !e.OK && (!errors.As(e.Err, &reason) || reason.Code() != e.Reason) {
+		if !e.OK && (!errors.As(e.Err, &reason) || reason.Code() != e.Reason || strings.Count(e.Err.Error(), "cognito: "+e.Reason) != 1) {
 			t.Errorf("the event's error is %v, its reason %q", e.Err, e.Reason)
 		}
 	}
@@ -480,6 +480,7 @@ func TestAuditTrail(t *testing.T) {
 		lab.Pages(app)
 		app.All("/admin", cognito.RequireGroup("admin"), lab.TellWho)
 		app.All("/fresh", cognito.RequireFreshLogin(time.Hour), lab.TellWho)
+		app.All("/handler", func(*fiber.Ctx) error { return cognito.ErrForbidden })
 	}, lab.TakesBearer, lab.On(storage), diary.keep, onLogin(func(_ *fiber.Ctx, user *cognito.User) error {
 		if user.InGroup("banned") {
 			return errors.New("banned")
@@ -507,6 +508,8 @@ func TestAuditTrail(t *testing.T) {
 	with(bob.Cookie, "/admin", lab.AsPage)
 	diary.mustHold(t, "refuse failed forbidden bob")
 	s.Bring("/admin", pool.AccessToken("", "bob", nil))
+	diary.mustHold(t, "refuse failed forbidden bob")
+	with(bob.Cookie, "/handler", nil) // as a guard's
 	diary.mustHold(t, "refuse failed forbidden bob")
 	s.Bring("/admin", "junk")
 	diary.mustHold(t, "refuse failed invalid_token ")

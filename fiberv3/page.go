@@ -92,10 +92,12 @@ func ours(err error) *Error {
 	switch {
 	case errors.As(err, &e):
 		return e
-	case errors.As(err, &reason):
-		return fault.New(fault.Details{Reason: reason, Cause: err})
+	case !errors.As(err, &reason):
+		return nil
+	case err == error(reason): //nolint:errorlint // it wraps nothing that has more to say
+		return fault.Plain(reason)
 	}
-	return nil
+	return fault.New(fault.Details{Reason: reason, Cause: err})
 }
 
 // hideCause hides causes from strangers: Fiber's own error handler prints the text of
