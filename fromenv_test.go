@@ -95,7 +95,8 @@ func TestEveryFieldHasAVariable(t *testing.T) {
 // secret.
 func TestFromEnvSaysAllThatIsWrong(t *testing.T) {
 	setEnvironment(t, "COGNITO_USERPOOL_ID=hunter2", "COGNITO_CLIENTSECRET=hunter2", "COGNITO_KEY=hunter2", "COGNITO_CLIENT_SECRET=hun\tter2", "COGNITO_KEYS=hunter2",
-		"COGNITO_BEARER=perhaps", "COGNITO_IDLE_TIMEOUT=90", "COGNITO_MAX_SESSIONS=many", "COGNITO_CLIENT_ID=a b", "BASE_URL=ftp://x", "COGNITO_AUDIENCE=y", "COGNITO_SAME_SITE=strict", "COGNITO_STORAGE=hunter2")
+		"COGNITO_BEARER=perhaps", "COGNITO_IDLE_TIMEOUT=90", "COGNITO_MAX_SESSIONS=many", "COGNITO_CLIENT_ID=a b", "BASE_URL=ftp://x", "COGNITO_AUDIENCE=y", "COGNITO_SAME_SITE=strict", "COGNITO_STORAGE=hunter2",
+		"COGNITO_SCOPES=\"openid email\"", "COGNITO_ABSOLUTE_TIMEOUT=1ms")
 	config, err := cognito.FromEnv()
 	var invalid *cognito.ConfigError
 	if !errors.As(err, &invalid) || !errors.Is(err, cognito.ErrMisconfigured) || !reflect.DeepEqual(config, cognito.Config{}) {
@@ -110,6 +111,8 @@ func TestFromEnvSaysAllThatIsWrong(t *testing.T) {
 		`COGNITO_MAX_SESSIONS "many": must be a whole number`, `COGNITO_CLIENT_ID "a b": must be letters`, `BASE_URL "ftp://x": must be`,
 		`COGNITO_USER_POOL_ID "": is required`, `COGNITO_USER_POOL_DOMAIN "": is required`, `COGNITO_CLIENT_SECRET "[redacted]"`, `COGNITO_KEYS "[redacted]"`,
 		`COGNITO_BEARER "false": must be true for COGNITO_BEARER_CLIENT_IDS or COGNITO_AUDIENCE to have an effect`, `COGNITO_SAME_SITE "strict": must not be Strict`,
+		`COGNITO_SCOPES "\"openid": must be one scope per entry, without spaces or quotes; separate scopes with spaces or commas`,
+		`COGNITO_ABSOLUTE_TIMEOUT "1ms": must be at least 1s; use a duration such as 24h, or leave it out`,
 	} {
 		if !strings.Contains(err.Error(), "\n  "+line) {
 			t.Errorf("it does not say %q", line)

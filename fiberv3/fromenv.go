@@ -209,6 +209,9 @@ func distance(from, to string) int {
 
 var wholeWord = regexp.MustCompile(`\b[A-Z]\w+\b`)
 
+// inVariables is how a variable says what a remedy says in Go.
+var inVariables = strings.NewReplacer("24 * time.Hour", "24h", `use separate strings, such as []string{"openid", "email"}`, "separate scopes with spaces or commas")
+
 // reworded replaces the names of fields, which the reader of the error may not know, with
 // those of variables.
 func (e environment) reworded(p ConfigProblem) ConfigProblem {
@@ -220,6 +223,6 @@ func (e environment) reworded(p ConfigProblem) ConfigProblem {
 			return word
 		})
 	}
-	p.Field, p.Rule, p.Remedy = in(p.Field), in(p.Rule), in(p.Remedy)
+	p.Field, p.Rule, p.Remedy = in(p.Field), in(p.Rule), in(inVariables.Replace(p.Remedy))
 	return p
 }

@@ -34,7 +34,7 @@ func (k *configCheck) scopes(scopes []string) {
 	}
 	for i, scope := range scopes {
 		if !engine.ScopePattern.MatchString(scope) {
-			k.add("Scopes", scope, "must be one scope per entry, without spaces", `use separate strings, such as []string{"openid", "email"}`)
+			k.add("Scopes", scope, "must be one scope per entry, without spaces or quotes", `use separate strings, such as []string{"openid", "email"}`)
 		}
 		if slices.Contains(scopes[:i], scope) {
 			k.add("Scopes", scope, "is listed twice", "keep one")
