@@ -20,7 +20,8 @@ func main() {
 	pool := cognitotest.New(cognitotest.Options{})
 	defer pool.Close()
 	log.Print("open http://localhost:8021 and sign in as alice, password wonderland")
-	log.Fatal(newApp(pool).Listen("localhost:8021"))
+	// Fiber's own message names 127.0.0.1, which the pool does not know.
+	log.Fatal(newApp(pool).Listen("localhost:8021", fiber.ListenConfig{DisableStartupMessage: true}))
 }
 
 func newApp(pool *cognitotest.Pool) *fiber.App {

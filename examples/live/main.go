@@ -26,6 +26,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	log.Print("open http://localhost:8024 and sign in as alice, password wonderland")
 	log.Fatal(app.Listen("localhost:8024"))
 }
 

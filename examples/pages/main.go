@@ -35,6 +35,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	log.Print("open http://localhost:8023 and sign in as alice, password wonderland")
 	log.Fatal(app.Listen("localhost:8023"))
 }
 
@@ -52,6 +53,8 @@ func newApp(config cognito.Config) (*fiber.App, error) {
 	app := fiber.New(fiber.Config{
 		Views:        html.NewFileSystem(http.FS(views), ".html"),
 		ErrorHandler: drawError, // what handlers return, and addresses that lead nowhere
+
+		DisableStartupMessage: true, // it names 127.0.0.1, which the pool does not know
 	})
 	app.Get("/style.css", func(c *fiber.Ctx) error {
 		style, err := fs.ReadFile(views, "style.css")
