@@ -18,11 +18,12 @@ import (
 // What docs/examples.md says of Fiber's own calls in v3, so that it compiles. The manual's
 // other Go is for v2.
 var (
-	_ = session.Config{Extractor: extractors.FromCookie("cart")}
+	_ = session.NewStore(session.Config{Extractor: extractors.FromCookie("cart")})
 	_ = cors.Config{AllowOrigins: []string{"https://app.example.com"}}
 	_ = func(app *fiber.App) {
 		app.Use("/assets", static.New("./assets"))
 		app.Get(healthcheck.LivenessEndpoint, healthcheck.New())
+		app.Get(healthcheck.ReadinessEndpoint, healthcheck.New())
 		_, _ = app.Test(nil, fiber.TestConfig{})
 	}
 	_ = func(handler fiber.Handler, limit time.Duration) fiber.Handler {
