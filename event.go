@@ -44,10 +44,10 @@ type Event struct {
 
 	// Method, Path (without the query), IP, UserAgent and RequestID describe the
 	// request, or are "" if there was none, as in the background. IP is Fiber's, so
-	// behind a proxy, set fiber.Config.ProxyHeader. RequestID is what Fiber's requestid
-	// middleware, registered before this one, has put into its default header or
-	// local. Clients can choose all of these values, so control characters are removed
-	// and long values are cut.
+	// behind a proxy, set fiber.Config.ProxyHeader, and with Fiber v3 TrustProxy and
+	// TrustProxyConfig as well. RequestID is what Fiber's requestid middleware, registered
+	// before this one, has put into its default header or local. Clients can choose all of
+	// these values, so control characters are removed and long values are cut.
 	Method, Path, IP, UserAgent, RequestID string
 
 	ctx *eventContext
