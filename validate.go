@@ -18,7 +18,8 @@ import (
 
 // A ConfigError lists everything that is wrong with a [Config].
 type ConfigError struct {
-	// Problems holds at least one entry, in the order of Config's fields.
+	// Problems holds at least one entry. [Config.Validate] lists them in the order of
+	// Config's fields.
 	Problems []ConfigProblem
 }
 

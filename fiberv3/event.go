@@ -28,6 +28,7 @@ const (
 // Event is something that happened, for audit and metrics. It never contains a
 // token, a code, a cookie or an e-mail address.
 type Event struct {
+	// Kind says what happened.
 	Kind EventKind
 	// OK tells success from failure.
 	OK bool
