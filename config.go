@@ -227,8 +227,8 @@ type Config struct {
 	// Storage and with CookieSessions.
 	Keys []string
 
-	// CookieName is the name of the session cookie, without a prefix: "__Host-" is
-	// added if BaseURL is https, and "__Host-framed_" if SameSite is "None". Apps that
+	// CookieName is the name of the session cookie, without a prefix: "__Host-" precedes
+	// it if BaseURL is https, and "_framed" follows it if SameSite is "None". Apps that
 	// share a ClientID and a host, under different paths or ports, each need their own
 	// name, because browsers send the same cookies to all of them.
 	//

@@ -30,13 +30,13 @@ type cookies struct {
 // neither set nor shadow it.
 const hostPrefix = "__Host-"
 
-// framedPrefix tells cookies for foreign pages from those that the app had before SameSite was
+// framed tells cookies for foreign pages from those that the app had before SameSite was
 // changed. Being partitioned, they would not replace those: a browser would keep both under one
 // name and send both, which counts as none.
-const framedPrefix = "framed_"
+const framed = "_framed"
 
 func newCookies(c Settings) cookies {
-	prefix := ""
+	prefix, kind := "", ""
 	base, err := url.Parse(c.BaseURL)
 	secure := err == nil && base.Scheme == "https"
 	if secure {
@@ -44,17 +44,18 @@ func newCookies(c Settings) cookies {
 	}
 	sameSite := fasthttp.CookieSameSiteLaxMode
 	if c.Embedded {
-		prefix += framedPrefix
+		kind = framed
 		sameSite = fasthttp.CookieSameSiteNoneMode
 	}
+	session := prefix + c.CookieName + kind
 	return cookies{
 		secure:    secure,
 		sameSite:  sameSite,
 		transient: c.BrowserSession,
-		session:   []byte(prefix + c.CookieName),
-		loginLoop: prefix + c.CookieName + "_trips",
-		signedOut: prefix + c.CookieName + "_out",
-		attempt:   prefix + "cognito_login_",
+		session:   []byte(session),
+		loginLoop: session + "_trips",
+		signedOut: session + "_out",
+		attempt:   prefix + "cognito_login" + kind + "_",
 	}
 }
 

@@ -60,18 +60,13 @@ func (v *Visitor) SessionCookie() *http.Cookie {
 
 // IsSessionCookie reports whether a cookie of this name carries a session.
 func IsSessionCookie(name string) bool {
-	name = withoutPrefix(name)
+	name = strings.TrimPrefix(name, "__Host-")
 	return strings.HasPrefix(name, "cognito_") && !IsLoginCookie(name) && !strings.HasSuffix(name, "_trips") && !strings.HasSuffix(name, "_out")
 }
 
 // IsLoginCookie reports whether it belongs to a login in progress.
 func IsLoginCookie(name string) bool {
-	return strings.HasPrefix(withoutPrefix(name), "cognito_login_")
-}
-
-// withoutPrefix is what a cookie is called without https and with SameSite "Lax".
-func withoutPrefix(name string) string {
-	return strings.TrimPrefix(strings.TrimPrefix(name, "__Host-"), "framed_")
+	return strings.HasPrefix(strings.TrimPrefix(name, "__Host-"), "cognito_login_")
 }
 
 // PasswordOf is the password of a user whom every pool has.
