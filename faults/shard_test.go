@@ -47,7 +47,10 @@ func TestOneShardHangs(t *testing.T) {
 			lab.Eventually(t, "the shard holds many calls", func() bool { return storage.Waiting.Load() > 100 })
 			s.MustBe("bob", bob.Cookie)
 			s.Pool.Advance(lab.JustExpired)
-			s.MustBe("bob", bob.Cookie)
+			// Not always at once: beside so many connections, the machine may refuse the pool's.
+			lab.Eventually(t, "bob's tokens are renewed", func() bool {
+				return s.Send(lab.AsScript("/me", bob.Cookie)).StatusCode == http.StatusOK
+			})
 			for _, reply := range held[0]() {
 				if reply.Err != nil || reply.StatusCode != http.StatusServiceUnavailable {
 					t.Errorf("a request to the shard that hangs is answered %v, want 503", reply)
