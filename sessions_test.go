@@ -402,6 +402,30 @@ func TestMaxSessions(t *testing.T) {
 	mustList(t, a, subjectOf(t, a, cookies[3]), 2)
 }
 
+// TestLoginInPlaceOfASession: a laptop with a session logs in again, for a page that wants a
+// fresh login perhaps. The new session takes the old one's place, and the phone stays
+// signed in.
+func TestLoginInPlaceOfASession(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t)
+	s := lab.ServeWith(t, pool, lab.On(lab.NewStore()), func(c *cognito.Config) { c.MaxSessions = 2 })
+	phone := s.SignIn("alice")
+	pool.Advance(time.Second)
+	laptop := s.SignIn("alice")
+	for range 3 {
+		pool.Advance(time.Second)
+		again := s.Finish(s.Answered("alice"), laptop).Cookie(lab.IsSessionCookie)
+		s.MustBe("", laptop)
+		s.MustBe("alice", again)
+		s.MustBe("alice", phone)
+		laptop = again
+	}
+	mustList(t, s, subjectOf(t, s, phone), 2)
+	// The honest limit: a tablet is one too many.
+	s.SignIn("alice")
+	mustList(t, s, subjectOf(t, s, laptop), 2)
+}
+
 // TestMaxSessionsOfUnequalClocks: sessions that were used at an instance whose clock is ahead
 // seem to be newer than the one that begins. The bound holds, and that one stays.
 func TestMaxSessionsOfUnequalClocks(t *testing.T) {

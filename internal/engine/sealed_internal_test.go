@@ -59,7 +59,7 @@ func hotOfSealed(now time.Time) session.Hot {
 func beginSealed(t *testing.T, a *Engine, now time.Time, refresh secret.Text) (opened *session.Session, cold session.Cold, value string) {
 	t.Helper()
 	cold = session.Cold{Access: unsigned("access", now), ID: unsigned("id", now), Refresh: session.NewCandidates(refresh)}
-	opened, _, err := a.sessions.BeginListed(hotOfSealed(now), cold, "")
+	opened, _, err := a.sessions.BeginListed(hotOfSealed(now), cold, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}

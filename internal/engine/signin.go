@@ -105,11 +105,24 @@ func (a *Engine) readUserInfo(ctx context.Context, access secret.Text, subject s
 	return body, nil
 }
 
+// replaced is the name of the session that the browser has, which replace ends, or "". It
+// counts only where sessions are listed.
+func (a *Engine) replaced(r Request) string {
+	if a.sealed != nil {
+		return ""
+	}
+	handle, ok := a.sessions.Handle(a.sessionID(r))
+	if !ok {
+		return ""
+	}
+	return handle.Name()
+}
+
 // beginSession begins a session, unless its cookie would be too large. The description is
 // what OnLogin has noted (Describe).
 func (a *Engine) beginSession(r Request, record session.Hot, cold session.Cold) (*session.Session, error) {
 	description, _ := r.UserValue(descriptionKey{}).(string)
-	opened, tooMany, err := a.sessions.BeginListed(record, cold, description)
+	opened, tooMany, err := a.sessions.BeginListed(record, cold, description, a.replaced(r))
 	a.makeRoom(r, record.Subject, tooMany)
 	if err != nil || a.sealed == nil {
 		return opened, err

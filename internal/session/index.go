@@ -204,7 +204,7 @@ func (s *Store) Unlist(subject, name string) error {
 
 // admitListed puts a new session into the index, and returns the names of the sessions
 // that exceed the limit: the least recently used ones.
-func (s *Store) admitListed(opened *Session, description string) (tooMany []string, err error) {
+func (s *Store) admitListed(opened *Session, description, replaced string) (tooMany []string, err error) {
 	listed, err := s.note(opened.Identity.User.Sub(), Listed{
 		Name: opened.Name(), began: opened.Began, used: opened.Used, until: opened.until, Description: description,
 	})
@@ -217,8 +217,9 @@ func (s *Store) admitListed(opened *Session, description string) (tooMany []stri
 		return nil, err
 	}
 	// Never the new one, whatever the clock of another instance has noted: it takes the first
-	// place.
-	others := slices.DeleteFunc(alive, func(l Listed) bool { return l.Name == opened.Name() })
+	// place. Nor the one that it replaces, which ends in any case, or a login for a page that
+	// wants a fresh one would end the session of another device.
+	others := slices.DeleteFunc(alive, func(l Listed) bool { return l.Name == opened.Name() || l.Name == replaced })
 	for _, each := range others[min(s.maxSessions-1, len(others)):] {
 		tooMany = append(tooMany, each.Name)
 	}
@@ -269,8 +270,9 @@ func (s *Store) noteUse(opened *Session) {
 }
 
 // BeginListed is begin for a session that its user can list and end. It returns the
-// names of sessions that exceed the limit.
-func (s *Store) BeginListed(record Hot, cold Cold, description string) (opened *Session, tooMany []string, err error) {
+// names of sessions that exceed the limit. replaced is the name of the session that the
+// caller ends afterwards, or "".
+func (s *Store) BeginListed(record Hot, cold Cold, description, replaced string) (opened *Session, tooMany []string, err error) {
 	if !s.cookieSessions {
 		// After what has ended already, by whichever clock that was: OnLogin may have ended the
 		// user's other sessions just now, within the same millisecond.
@@ -279,7 +281,7 @@ func (s *Store) BeginListed(record Hot, cold Cold, description string) (opened *
 	if opened, err = s.begin(record, cold); err != nil || s.cookieSessions {
 		return opened, nil, err
 	}
-	tooMany, err = s.admitListed(opened, description)
+	tooMany, err = s.admitListed(opened, description, replaced)
 	if err == nil {
 		// If somebody ended all of the user's sessions while this one began, that
 		// includes this one.

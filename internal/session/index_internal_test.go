@@ -29,7 +29,7 @@ func TestBoundBeyondTheList(t *testing.T) {
 	var first string
 	for i := range bound + 1 {
 		now = now.Add(time.Second)
-		opened, tooMany, err := s.BeginListed(Hot{Renewable: true, Subject: "alice", Moments: Moments{Expires: MomentOf(now.Add(time.Hour))}}, Cold{}, "")
+		opened, tooMany, err := s.BeginListed(Hot{Renewable: true, Subject: "alice", Moments: Moments{Expires: MomentOf(now.Add(time.Hour))}}, Cold{}, "", "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +48,7 @@ func TestClockBehindTheMark(t *testing.T) {
 	now := time.UnixMilli(1_800_000_000_000)
 	s := newAlone(&now, 0)
 	begin := func() *Session {
-		opened, _, err := s.BeginListed(Hot{Renewable: true, Subject: "alice", Moments: Moments{Expires: MomentOf(now.Add(time.Hour))}}, Cold{}, "")
+		opened, _, err := s.BeginListed(Hot{Renewable: true, Subject: "alice", Moments: Moments{Expires: MomentOf(now.Add(time.Hour))}}, Cold{}, "", "")
 		if err != nil {
 			t.Fatal(err)
 		}
