@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/internal/lab"
 )
 
@@ -41,6 +42,36 @@ func TestHTMXLeavesForTheLogout(t *testing.T) {
 	}
 	// The honest case: a form that the browser sends itself.
 	s.MustLogOut(s.Send(lab.LogOut(s.SignIn("alice"))))
+}
+
+// TestBoostedLinkToTheLogin: a link that signs up, or at a provider, or a handler's login, is
+// followed by script. It leads to that same login as a page, and not to another one.
+func TestBoostedLinkToTheLogin(t *testing.T) {
+	t.Parallel()
+	s := loginsWith(t, cognito.LoginOptions{ReturnTo: "/public", IdentityProvider: "Google"})
+	plain := map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "same-origin"}
+	for path, want := range map[string]string{
+		"/login?screen=signup":                      "/login?return_to=%2Fme&screen=signup",
+		"/login?screen=signup&return_to=/cart":      "/login?return_to=%2Fcart&screen=signup",
+		"/login?return_to=//evil.example&lang=de":   "/login?lang=de",
+		"/login?lang=de&lang=fr&return_to=/cart":    "/login?return_to=%2Fcart",
+		"/login?screen=another&return_to=/cart":     "/login?return_to=%2Fcart",
+		"/login?redirect_uri=https://evil.example/": "/login?return_to=%2Fme",
+		"/start": "/login?identity_provider=Google&return_to=%2Fpublic",
+	} {
+		res := s.Send(lab.Request{Path: path, Header: boosted(s)})
+		if got := res.Header.Get("HX-Redirect"); got != want || len(res.Cookies()) > 0 {
+			t.Errorf("HTMX: %s leads to %q, want %q", path, got, want)
+		}
+		want = strings.Replace(want, "return_to=%2Fme&", "", 1) // where HTMX is
+		want = strings.TrimSuffix(want, "?return_to=%2Fme")
+		if got := s.Send(lab.Request{Path: path, Header: inertia(nil)}).Header.Get("X-Inertia-Location"); got != want {
+			t.Errorf("Inertia: %s leads to %q, want %q", path, got, want)
+		}
+		if got := s.Send(lab.Request{Path: path, Header: plain}).Problem(t)["login_url"]; got != want {
+			t.Errorf("a script: %s leads to %v, want %q", path, got, want)
+		}
+	}
 }
 
 // TestBoostedLinkToTheLogout: a link that signs out is followed by script, by HTMX or by

@@ -1,6 +1,10 @@
 package engine
 
-import "net/http"
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
 
 // HTMX sends by script what links and forms ask for, with hx-boost those of a whole page. A
 // script cannot follow a redirect to Cognito: the sign-out would end the session here, and
@@ -15,4 +19,13 @@ func (r Request) leaveHTMX(location string) error {
 	r.Response.Header.Set("HX-Redirect", location)
 	r.SetStatusCode(http.StatusNoContent)
 	return nil
+}
+
+// htmxPage is the page that HTMX was on, which a login returns to.
+func (a *Engine) htmxPage(r Request) string {
+	current, err := url.Parse(r.header("HX-Current-URL"))
+	if err != nil {
+		return a.settings.AfterLogin
+	}
+	return a.returnPath(strings.TrimPrefix(current.RequestURI(), a.pathPrefix))
 }

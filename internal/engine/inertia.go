@@ -20,10 +20,7 @@ func (r Request) leaveInertia(location string) error {
 // inertiaPage is where a login that Inertia started returns to: the page that was to be
 // opened, or the page that sent the request.
 func (a *Engine) inertiaPage(r Request) string {
-	switch {
-	case r.Path == a.settings.LoginPath:
-		return a.returnPath(string(r.QueryArgs().Peek("return_to")))
-	case r.Method == http.MethodGet:
+	if r.Method == http.MethodGet {
 		return a.returnPath(r.originalURL())
 	}
 	return a.formPage(r)

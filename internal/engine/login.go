@@ -23,7 +23,8 @@ import (
 func (a *Engine) serveLogin(r Request) error {
 	switch {
 	case r.asking().IsScript():
-		return a.refuse(r, fault.Plain(fault.ErrNotNavigation))
+		wishes, _ := readWishes(r.QueryArgs())
+		return a.refuse(r, a.notByScript(a.linkedPage(r), wishes))
 	case a.framedByStranger(r):
 		return a.refuse(r, errFramed)
 	}
@@ -42,10 +43,7 @@ func (a *Engine) serveLogin(r Request) error {
 func (a *Engine) Login(r Request, wishes Wishes) error {
 	switch {
 	case r.asking().IsScript():
-		// The script is told where to send the browser, and that login has to lead back.
-		e := fault.Plain(fault.ErrNotNavigation)
-		fault.Of(e).ReturnTo = a.returnPath(wishes.ReturnTo)
-		return a.refuse(r, e)
+		return a.refuse(r, a.notByScript(a.returnPath(wishes.ReturnTo), wishes))
 	case a.framedByStranger(r):
 		return a.refuse(r, errFramed)
 	}
@@ -53,6 +51,23 @@ func (a *Engine) Login(r Request, wishes Wishes) error {
 		return a.refuse(r, fault.From(err))
 	}
 	return a.login(r, a.returnPath(wishes.ReturnTo), wishes)
+}
+
+// notByScript refuses a script that asks for a login. It is told where to send the browser,
+// for that same login: HTMX and Inertia's client do so with every link.
+func (a *Engine) notByScript(returnTo string, wishes Wishes) *fault.Error {
+	if wishes.check() != nil {
+		wishes = Wishes{}
+	}
+	return fault.New(fault.Details{Reason: fault.ErrNotNavigation, ReturnTo: returnTo, Login: a.loginAddress(returnTo, wishes)})
+}
+
+// linkedPage is where a link to LoginPath returns to.
+func (a *Engine) linkedPage(r Request) string {
+	if r.isHTMX() && !r.QueryArgs().Has("return_to") {
+		return a.htmxPage(r)
+	}
+	return a.returnPath(string(r.QueryArgs().Peek("return_to")))
 }
 
 // login starts a login that somebody has asked for, at BaseURL's host, and not in a loop.

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 
@@ -48,6 +47,8 @@ func (a *Engine) waysOn(e *fault.Error, itself string) []fault.Way {
 // the page that it was on; so does Inertia.
 func (a *Engine) loginURL(r Request, e *fault.Error, asPage bool) string {
 	switch {
+	case fault.Of(e).Login != "":
+		return fault.Of(e).Login
 	case asPage:
 		return a.loginAddress(fault.Of(e).ReturnTo, mending(e))
 	case r.isInertia():
@@ -55,9 +56,5 @@ func (a *Engine) loginURL(r Request, e *fault.Error, asPage bool) string {
 	case !r.isHTMX():
 		return a.loginAddress("", mending(e))
 	}
-	back := ""
-	if current, err := url.Parse(r.header("HX-Current-URL")); err == nil {
-		back = a.returnPath(strings.TrimPrefix(current.RequestURI(), a.pathPrefix))
-	}
-	return a.loginAddress(back, mending(e))
+	return a.loginAddress(a.htmxPage(r), mending(e))
 }

@@ -96,6 +96,8 @@ type Details struct {
 	RetryAfter time.Duration
 	// ReturnTo lets "Try again" lead to where the visitor was going.
 	ReturnTo string
+	// Login is the login that a script has asked for, for the browser to open, or "".
+	Login string
 	// Scope, MaxAge, Levels and MFA are what a guard asked for, for the challenge.
 	Scope  string
 	MaxAge time.Duration
