@@ -346,6 +346,50 @@ func TestMarkOfAnotherVersion(t *testing.T) {
 	}
 }
 
+// TestSessionsEndWhenTheirMarkIsForged: whoever hears of a mark that does not open ends all
+// sessions of its user, from OnEvent itself, when a session is opened and at a login. It is
+// heard of once.
+func TestSessionsEndWhenTheirMarkIsForged(t *testing.T) {
+	t.Parallel()
+	storage, pool := lab.NewStore(), lab.NewPool(t)
+	a := lab.ServeWith(t, pool, lab.On(storage))
+	alice := subjectOf(t, a, a.SignIn("alice"))
+	var b *lab.Site
+	var heard atomic.Int32
+	b = lab.ServeWith(t, pool, lab.On(storage), func(c *cognito.Config) {
+		c.OnEvent = func(e cognito.Event) {
+			if e.Kind != cognito.EventTamper || heard.Add(1) > 50 { // or it would go on until the stack is full
+				return
+			}
+			if _, err := b.Auth.EndSessions(context.Background(), alice); err != nil {
+				t.Errorf("EndSessions: %v", err)
+			}
+		}
+	})
+	for name, look := range map[string]func(cookie *http.Cookie){
+		"at a request": func(cookie *http.Cookie) { b.Me(cookie) },
+		"at a login":   func(*http.Cookie) { b.Finish(b.Answered("alice")) },
+		"at the end":   func(*http.Cookie) { _, _ = b.Auth.EndSessions(t.Context(), alice) },
+	} {
+		if _, err := a.Auth.EndSessions(t.Context(), alice); err != nil {
+			t.Fatal(err)
+		}
+		cookie := a.SignIn("alice")
+		for key := range storage.Dump() {
+			if strings.HasPrefix(key, "cognito_over_") {
+				storage.Plant(key, []byte("forged"))
+			}
+		}
+		look(cookie)
+		if n := heard.Swap(0); n != 1 {
+			t.Errorf("%s, a forged mark is noticed %d times, want 1", name, n)
+		}
+		pool.Advance(lab.JustExpired)
+		b.MustBe("", cookie)
+	}
+	b.MustBe("alice", b.SignIn("alice"))
+}
+
 // TestOneSessionByOnLogin: an app allows one session to a user, and ends the others when the
 // next one begins. That one goes on, though no time has passed in between, and the instance
 // that ended the others may have a clock that is ahead.

@@ -21,9 +21,13 @@ func (s *Store) MarkOver(subject string) error {
 
 // over is the time that a user's mark holds: all sessions that began until then have ended.
 // A mark that cannot be read ends nothing and refuses nobody: the session's own records
-// could be read, and the mark is checked again soon.
+// could be read, and the mark is checked again soon. One that does not open is removed and then
+// told of, as an index is (readIndex): the app may end the user's sessions upon hearing of it,
+// and would hear of it again, and again, until the stack is full.
 func (s *Store) over(subject string) moment {
 	last := moment(math.MinInt64)
+	var tampered error
+	defer s.tell(&tampered)
 	for _, ring := range s.ringsOf(subject) {
 		sealed, err := s.Storage.Get(markName(ring))
 		if err != nil || sealed == nil {
@@ -32,7 +36,8 @@ func (s *Store) over(subject string) moment {
 		plain, err := ring.Open(markName(ring), sealed)
 		if err != nil {
 			if !errors.Is(err, secret.ErrUnknownVersion) { // another release can read it
-				s.observer.Tampered(err)
+				tampered = err
+				_ = s.Storage.Delete(markName(ring))
 			}
 			continue
 		}
