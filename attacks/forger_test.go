@@ -300,7 +300,7 @@ func TestOldRecordPutBack(t *testing.T) {
 }
 
 // TestClockAhead: an instance whose clock is a day ahead takes sessions for over. It
-// must not delete them, since the others go by them.
+// must delete neither them nor their cookies, since the others go by them.
 func TestClockAhead(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t)
@@ -311,6 +311,10 @@ func TestClockAhead(t *testing.T) {
 	before := len(storage.Dump())
 	ahead.MustBe("", alice.Cookie)
 	ahead.Send(lab.RenewNow(alice.Cookie))
+	page := ahead.Send(lab.Request{Path: "/me", Cookies: []*http.Cookie{alice.Cookie}, Header: map[string]string{"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}})
+	if page.StatusCode != http.StatusFound || page.DeletesSession() {
+		t.Errorf("a page is answered %s with %q", lab.StatusLine(page), page.Header["Set-Cookie"])
+	}
 	ahead.Send(lab.Request{Path: pending.Callback, Cookies: []*http.Cookie{pending.Cookie}})
 	if after := len(storage.Dump()); after < before {
 		t.Errorf("of %d records %d are left", before, after)

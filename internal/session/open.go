@@ -30,17 +30,20 @@ func (s *Store) opened(handle *Handle, known *Session, sealed []byte, now time.T
 }
 
 // unlessOver checks the deadlines of a session. One that is over by this clock is
-// left to the lifetimes of the storage: a clock that is ahead must not delete
-// what others still go by.
+// left to the lifetimes of the storage, and its cookie to the browser: a clock that is
+// ahead must not delete what others still go by.
 func (s *Store) unlessOver(session *Session, now time.Time) (*Session, error) {
 	if session.until.Passed(now) || session.IdleUntil.Passed(now) {
-		return nil, ErrNoSession
+		return nil, ErrOver
 	}
 	return session, nil
 }
 
 // ErrNoSession is made once: requests with dead cookies are common.
 var ErrNoSession = fault.Plain(fault.ErrSessionEnded)
+
+// ErrOver is the same for a session that is still there, and over by this clock alone.
+var ErrOver = fault.Plain(fault.ErrSessionEnded)
 
 // ErrUnopened is the same for a session whose records do not open here: others may have
 // the key, so its tokens are left alone.
