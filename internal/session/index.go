@@ -115,8 +115,9 @@ func (s *Store) readIndex(subject string, tampered *error) (listed []Listed, err
 	return listed, nil
 }
 
-// tell tells of an index or a mark that did not open. It must not run under an index's lock: the app
-// hears of it (OnEvent), and may want to end the user's sessions, which takes the lock.
+// tell tells of an index or a mark that did not open. It must not run under an index's
+// lock: the app hears of it (OnEvent), and may want to end the user's sessions, which takes
+// the lock.
 func (s *Store) tell(tampered *error) {
 	if *tampered != nil {
 		s.observer.Tampered(*tampered)
