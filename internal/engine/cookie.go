@@ -171,7 +171,7 @@ func inRaw(raw, name []byte) (times int, nameless bool) {
 		}
 		i += at
 		at = i + len(name)
-		if at == len(raw) || raw[at] != '=' || !beginsNameless(raw[:i]) {
+		if !isNameOf(raw[at:]) || !beginsNameless(raw[:i]) {
 			continue
 		}
 		if end := bytes.LastIndexByte(raw[looked:i], '\n'); end >= 0 {
@@ -194,6 +194,15 @@ func beginsNameless(raw []byte) bool {
 	return equals && (before == 0 || raw[before-1] == ';' || raw[before-1] == ':')
 }
 
+// isNameOf reports whether what precedes rest is the whole name of a cookie. fasthttp drops
+// spaces after it.
+func isNameOf(rest []byte) bool {
+	for len(rest) > 0 && rest[0] == ' ' {
+		rest = rest[1:]
+	}
+	return len(rest) > 0 && rest[0] == '='
+}
+
 // isCookieLine reports whether a line of raw headers is one of a Cookie header, or may be.
 func isCookieLine(line []byte) bool {
 	name, _, named := bytes.Cut(line, []byte(":"))
@@ -205,7 +214,7 @@ func isCookieLine(line []byte) bool {
 func namelessAmong(header *fasthttp.RequestHeader, name []byte) bool {
 	for key, value := range header.Cookies() {
 		value, hidden := bytes.CutPrefix(bytes.TrimLeft(value, beforeHidden), name)
-		if len(key) == 0 && hidden && bytes.HasPrefix(value, []byte("=")) {
+		if len(key) == 0 && hidden && isNameOf(value) {
 			return true
 		}
 	}

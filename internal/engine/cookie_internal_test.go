@@ -89,6 +89,49 @@ func TestReadingCookiesAfterAnother(t *testing.T) {
 	}
 }
 
+// TestHiddenNames tries every short header of the characters that count: whatever reads the
+// cookies before us, or writes them anew as an adaptor does, no cookie becomes ours that the
+// browser has under another name, or under none.
+func TestHiddenNames(t *testing.T) {
+	const name, characters, longest = "N", "N=; \t\"a", 5
+	isOurs := func(pair string) bool {
+		key, _, named := strings.Cut(pair, "=")
+		return named && strings.Trim(key, " \t") == name // as browsers trim names
+	}
+	var try func(header string)
+	try = func(header string) {
+		if sent := strings.Trim(header, " \t"); !slices.ContainsFunc(strings.Split(sent, ";"), isOurs) {
+			for rewrites := range 3 {
+				if got, found := readRewritten(t, name, sent, rewrites); found {
+					t.Errorf("Cookie: %q, written anew %d times, reads as %q", sent, rewrites, got)
+				}
+			}
+		}
+		if len(header) == longest {
+			return
+		}
+		for _, next := range characters {
+			try(header + string(next))
+		}
+	}
+	try("")
+}
+
+// readRewritten is readCookie after somebody has read the cookies and written them anew.
+func readRewritten(t *testing.T, name, header string, times int) (value string, found bool) {
+	t.Helper()
+	sent := &fasthttp.RequestCtx{}
+	if err := sent.Request.Header.Read(bufioReader("GET / HTTP/1.1\r\nHost: localhost\r\nCookie: " + header + "\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	_ = sent.Request.Header.Cookie("another")
+	for range times {
+		sent.Request.Header.Set("Cookie", string(sent.Request.Header.Peek("Cookie")))
+	}
+	got := (&cookies{}).read(Request{RequestCtx: sent}, []byte(name))
+	return string(got), got != nil
+}
+
 // mustReadAlike wants the only cookie of a name found, and nothing else ever
 // taken for it. What needs quotes or tabs is none of ours, so it need not be
 // found.
