@@ -115,6 +115,35 @@ func TestStepUpOfScripts(t *testing.T) {
 	}
 }
 
+// TestMFAByOtherNames: a pool has renamed its levels, so only the methods still tell of a
+// second factor. Who came by the address that a script was told passes like who came by
+// the page, and a user without a second factor does not.
+func TestMFAByOtherNames(t *testing.T) {
+	t.Parallel()
+	for user, passes := range map[string]bool{"alice": true, "bob": false} {
+		s := serveStepUp(t, cognitotest.Options{Levels: true})
+		s.Pool.Tamper(func(token *cognitotest.UnsignedToken) {
+			if acr, says := token.Claims["acr"].(string); says {
+				token.Claims["acr"] = strings.Replace(acr, "cognito:loa", "acme:level", 1)
+			}
+		})
+		v := s.Visitor()
+		v.LogIn(user)
+		login, _ := s.Send(lab.AsScript("/mfa", v.SessionCookie())).Problem(t)["login_url"].(string)
+		page := v.Login(s.URL+login, user, lab.PasswordOf(user))
+		if reached := page.Status == http.StatusOK; reached != passes {
+			t.Errorf("%s's login ends at %s with %d: %.300s", user, page.URL, page.Status, page.Body)
+		}
+		// A page that wants a level says that it is not reached, and goes round in no circle.
+		if page := v.Get(s.URL + "/high"); page.Status != http.StatusForbidden || len(page.Trail) > 6 {
+			t.Errorf("%s sees the page of a level by %v: %d", user, page.Trail, page.Status)
+		}
+		if page = v.Get(s.URL + "/mfa"); (page.Body == "mfa "+user+"@example.com") != passes {
+			t.Errorf("then %s sees %d %.300s", user, page.Status, page.Body)
+		}
+	}
+}
+
 // TestStepUpOfForms: a form that wants a level, or two factors, is refused with a page that
 // says so, and whose login leads there. A login as before would bring the visitor back to
 // the same refusal.

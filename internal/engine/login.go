@@ -84,7 +84,8 @@ func (a *Engine) login(r Request, returnTo string, wishes Wishes) error {
 		a.cookies.clear(r, a.cookies.loginLoop)
 		return a.refuse(r, e)
 	}
-	begun := login.Attempt{MaxAge: int64(wishes.MaxAge / time.Second), Levels: levelMarks(wishes.Levels)}
+	begun := requestLevels(wishes.Levels)
+	begun.MaxAge = int64(wishes.MaxAge / time.Second)
 	// prompt is a list of words (OpenID Connect Core section 3.1.2.1). Only a signed-in
 	// user has an auth_time that the new login has to exceed.
 	if slices.Contains(strings.Fields(wishes.Prompt), "login") {

@@ -22,9 +22,12 @@ import (
 // mostLevels bounds what an attempt has to hold, which may have to fit into a cookie.
 const mostLevels = 8
 
+// levelsOfAWS begins the names of levels that a pool has not renamed.
+const levelsOfAWS = "urn:cognito:loa:"
+
 // levelsOfMFA are asked for when a second factor is wanted. AWS's documentation shows
 // urn:cognito:loa:3 with the method "mfa"; a pool may have renamed its levels.
-var levelsOfMFA = []string{"urn:cognito:loa:3", "urn:cognito:loa:4"}
+var levelsOfMFA = []string{levelsOfAWS + "3", levelsOfAWS + "4"}
 
 // AtLevel wants a user who has reached one of the levels, by "acr" (OpenID Connect Core
 // section 2). The levels have no order that we know of.
@@ -67,9 +70,20 @@ func claimOf(id *session.Identity, name string) string {
 	return id.Payload.Text(name)
 }
 
-// requireLevel is an attempt that has to reach what a guard wants.
+// requireLevel is an attempt that has to reach what a guard wants. With MFA, the levels are
+// only how it is asked for, and the pool may have renamed them.
 func requireLevel(e *fault.Error) login.Attempt {
-	return login.Attempt{MFA: fault.Of(e).MFA, Levels: levelMarks(fault.Of(e).Levels)}
+	if fault.Of(e).MFA {
+		return login.Attempt{MFA: true}
+	}
+	return login.Attempt{Levels: levelMarks(fault.Of(e).Levels)}
+}
+
+// requestLevels is an attempt that has to reach what a link asks for. Links ask for MFA by its
+// levels alone, so for these, two factors do as well if the pool has renamed its levels. The
+// page's guard knows which of the two it wants.
+func requestLevels(levels []string) login.Attempt {
+	return login.Attempt{MFA: slices.Equal(levels, levelsOfMFA), Levels: levelMarks(levels)}
 }
 
 // levelMark is how many bytes of a hash stand for a level. They tell a few levels of one
@@ -109,11 +123,13 @@ func (a *Engine) judgeProof(id *verify.Token, begun login.Attempt) *fault.Error 
 		return fault.Because(fault.ErrStaleLogin, "Cognito was asked for a login at most %d seconds old, but the user last signed in at %s; the classic hosted UI ignores max_age, so use managed login", begun.MaxAge, proved.UTC().Format(time.RFC3339))
 	}
 	said := id.ClaimSet()
-	// With MFA, Levels are only how it was asked for, and the pool may have renamed them.
+	named := strings.HasPrefix(said.Text("acr"), levelsOfAWS)
 	switch {
-	case begun.MFA && !said.Contains("amr", "mfa"):
+	case begun.MFA && said.Contains("amr", "mfa") && (begun.Levels == "" || !named):
+		return nil
+	case begun.MFA && begun.Levels == "":
 		return a.notReached(said, "amr")
-	case !begun.MFA && begun.Levels != "" && !levelAmong(said.Text("acr"), begun.Levels):
+	case begun.Levels != "" && !levelAmong(said.Text("acr"), begun.Levels):
 		return a.notReached(said, "acr")
 	}
 	return nil
