@@ -10,7 +10,9 @@ import (
 // drawError answers for errors, those of the middleware and all others: with a page
 // for people, and as the middleware would for programs.
 func drawError(c *fiber.Ctx, err error) error {
-	if c.Accepts("json", "html") != "html" { // a program takes anything, a browser prefers pages
+	// A program takes anything, and a browser prefers pages. So does Inertia's client, which can
+	// show none that is not its own.
+	if c.Accepts("json", "html") != "html" || c.Get("X-Inertia") != "" {
 		return cognito.DefaultErrorHandler(c, err)
 	}
 	page := cognito.PageOf(err)

@@ -108,6 +108,22 @@ func TestProgramsGetProblems(t *testing.T) {
 	}
 }
 
+// TestInertiaLeavesForTheLogin: Inertia's client accepts pages, and could show none of these.
+func TestInertiaLeavesForTheLogin(t *testing.T) {
+	address, pool := serve(t)
+	visit, err := http.NewRequest(http.MethodGet, address+"/admin", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{"X-Inertia": "true", "X-Requested-With": "XMLHttpRequest", "Accept": "text/html, application/xhtml+xml"} {
+		visit.Header.Set(name, value)
+	}
+	page := pool.NewBrowser().Do(visit)
+	if to := page.Header.Get("X-Inertia-Location"); page.Status != http.StatusConflict || to != "/login?return_to=%2Fadmin" {
+		t.Errorf("it is led to %q with %d: %s", to, page.Status, page.Body)
+	}
+}
+
 // TestEveryCodeIsTranslated: German visitors are told of all that may happen to them.
 func TestEveryCodeIsTranslated(t *testing.T) {
 	for _, reason := range []error{
