@@ -55,6 +55,36 @@ func TestLoginFromAHandler(t *testing.T) {
 	}
 }
 
+// TestRefusedLoginForm: a form that begins a login is refused for what it holds, and the page
+// that follows says why. That nobody is signed in is not why, and may not even be so.
+func TestRefusedLoginForm(t *testing.T) {
+	t.Parallel()
+	s := lab.ServeAppHandling(t, lab.NewPool(t), cognito.DefaultErrorHandler, func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(auth.Handler())
+		app.Post("/start", func(c *fiber.Ctx) error {
+			return auth.Login(c, cognito.LoginOptions{LoginHint: c.Query("name")})
+		})
+		app.Post("/join", func(*fiber.Ctx) error { return cognito.ErrNotAdmitted })
+		lab.Pages(app)
+	})
+	alice := s.SignIn("alice")
+	send := func(path string, more ...*http.Cookie) *lab.Answer {
+		return s.Send(lab.Request{Method: "POST", Path: path, Cookies: append(more, alice), Header: lab.AsPageWith(map[string]string{"Origin": s.URL})})
+	}
+	for path, title := range map[string]string{
+		"/start?name=" + strings.Repeat("a", 300): "This sign-in link doesn&#39;t work",
+		"/join": "You can&#39;t sign in here",
+	} {
+		page := s.Send(lab.Request{Path: send(path).Header.Get("Location"), Header: lab.AsPage})
+		if page.StatusCode != http.StatusOK || !strings.Contains(page.Text, "<h1>"+title+"</h1>") || !strings.Contains(page.Text, "was not processed") {
+			t.Errorf("%.20s is refused with %s", path, lab.StatusLine(page))
+		}
+	}
+	if res := send("/start?name=alice"); !strings.HasPrefix(res.Header.Get("Location"), s.Pool.URL()) {
+		t.Errorf("the honest form is answered with %s to %q", lab.StatusLine(res), res.Header.Get("Location"))
+	}
+}
+
 // TestLoginFromAHandlerOnAnotherHost: www is not BaseURL's host, and its cookies do not reach
 // the callback. The login begins at BaseURL's, with all that the handler asked for.
 func TestLoginFromAHandlerOnAnotherHost(t *testing.T) {

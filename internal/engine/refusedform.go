@@ -27,6 +27,8 @@ const referenceWord = "reference"
 var refusedReasons = []*fault.Reason{
 	fault.ErrNotSignedIn, fault.ErrSessionEnded, fault.ErrStaleLogin, fault.ErrLevel, fault.ErrForbidden, fault.ErrCrossOrigin,
 	fault.ErrUnavailable, fault.ErrBusy, fault.ErrMisconfigured, fault.ErrInternal,
+	// Of handlers that begin logins, or return a reason of their own.
+	fault.ErrBadLogin, fault.ErrLoginLoop, fault.ErrNotNavigation, fault.ErrNotAdmitted, fault.ErrLevelNotReached,
 }
 
 // leavesForm reports whether a refusal has to be answered at another address. A wrong
