@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
 	"net/http"
 	"slices"
@@ -448,6 +449,30 @@ func TestCookieOfAnother(t *testing.T) {
 	s.MustBe("alice", cookie)
 }
 
+// TestCookieOfAnotherRelease: in a rolling deployment another release has sealed the cookie.
+// What it says is unknown here, so it alarms nobody, and whoever opens a page keeps it for the
+// release that can read it.
+func TestCookieOfAnotherRelease(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t)
+	s := inCookies(t, pool)
+	cookie := s.SignIn("alice")
+	for _, version := range []byte{2, 0, 0x7b, 0xff} {
+		sealed, err := base64.RawURLEncoding.DecodeString(cookie.Value[1:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		sealed[0] = version
+		newer := &http.Cookie{Name: cookie.Name, Value: cookie.Value[:1] + base64.RawURLEncoding.EncodeToString(sealed)}
+		s.MustBe("", newer)
+		mustKeepCookie(s, newer)
+	}
+	if strings.Contains(s.Logged.String(), "tamper") {
+		t.Error("it raises an alarm")
+	}
+	s.MustBe("alice", cookie)
+}
+
 // TestCookieKeysRotate: two instances go from [a] to [a b] to [b a] to [b], one after
 // the other, and the session goes on.
 func TestCookieKeysRotate(t *testing.T) {
@@ -466,6 +491,7 @@ func TestCookieKeysRotate(t *testing.T) {
 		}
 	}
 	with(a).MustBe("", cookie)
+	mustKeepCookie(with(a), cookie)
 }
 
 // groups are so many, with names that nothing makes shorter.

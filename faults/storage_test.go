@@ -324,7 +324,17 @@ func TestInstanceWithoutTheNewestKey(t *testing.T) {
 	if res := behind.Me(alice); res.StatusCode != http.StatusUnauthorized || len(res.Cookies()) > 0 {
 		t.Errorf("without the key, /me answered %s with %v", lab.StatusLine(res), res.Cookies())
 	}
+	mustKeepCookie(behind, alice)
 	ahead.MustBe("alice", alice)
+}
+
+// mustKeepCookie opens a page with a cookie that leads nowhere here.
+func mustKeepCookie(s *lab.Site, cookie *http.Cookie) {
+	s.Helper()
+	page := s.Send(lab.Request{Path: "/me", Cookies: []*http.Cookie{cookie}, Header: map[string]string{"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}})
+	if page.StatusCode != http.StatusFound || page.DeletesSession() {
+		s.Errorf("a page is answered %s with %q", lab.StatusLine(page), page.Header["Set-Cookie"])
+	}
 }
 
 // TestInstanceWithoutTheNewestKeyRevokesNothing: such an instance has renewed a session

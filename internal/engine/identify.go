@@ -140,7 +140,7 @@ func unidentified(err error) *session.Identity {
 	if fault.IsUnknown(err) {
 		return &session.Identity{Cookie: true, Err: err}
 	}
-	if errors.Is(err, errRefusedHere) || errors.Is(err, session.ErrOver) {
+	if errors.Is(err, session.ErrElsewhere) {
 		return session.KeptCookie
 	}
 	return session.StaleCookie

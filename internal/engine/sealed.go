@@ -142,7 +142,8 @@ func (a *Engine) sessionIDs(r Request) [][]byte {
 	return ids
 }
 
-// find opens a cookie, or knows what is in it. It returns nil if the cookie is not ours.
+// find opens a cookie, or knows what is in it. It returns nil if the cookie is not ours, and
+// names no session if it does not open.
 // The first character of the value tells in how many cookies it travels, so a second
 // cookie that was left over from a longer one is not looked at.
 func (k *sealed) find(a *Engine, r Request, value []byte) *carried {
@@ -163,8 +164,8 @@ func (k *sealed) find(a *Engine, r Request, value []byte) *carried {
 	}
 	known := k.opened.Get(openedKey(value))
 	if known == nil || known.value != string(value) {
-		if known = a.takeIn(value); known == nil {
-			return nil
+		if known = a.takeIn(value); known.id == (session.ID{}) {
+			return known // and is not remembered: strangers may send as many as they like
 		}
 		entry := &cache.Entry[openedKey, carried]{Key: openedKey(value), Value: *known}
 		k.opened.Put(entry)
@@ -178,16 +179,13 @@ func (k *sealed) find(a *Engine, r Request, value []byte) *carried {
 // more, and readAgain says why it is out.
 func (a *Engine) takeIn(value []byte) *carried {
 	c, err := a.sealed.sealer.Open(value[1:])
-	if err != nil {
-		// A cookie of another release, in a deployment in progress, alarms nobody.
-		if !errors.Is(err, secret.ErrUnknownVersion) {
-			observer{a}.Tampered(err)
-		}
-		return nil
+	// A cookie of another release, in a deployment in progress, alarms nobody.
+	if err != nil && !errors.Is(err, secret.ErrUnknownVersion) {
+		observer{a}.Tampered(err)
 	}
 	handle, ok := a.sessions.Handle(c.ID[:])
-	if !ok {
-		return nil
+	if err != nil || !ok {
+		return &carried{value: string(value)}
 	}
 	if !a.renewals.HasEnded(handle.Name()) && !a.renewals.WasRefused(handle.Name(), c.Cold.Refresh.First()) {
 		_ = a.sessions.Adopt(c, a.settings.Now()) // into memory; a deadline that has passed shows when it is read
@@ -201,9 +199,13 @@ func (a *Engine) broughtBy(r Request) *carried {
 	return found
 }
 
+// errUnopened is for a cookie that another release has sealed, or with a key that this
+// instance has not been given yet.
+var errUnopened = fault.Because(fault.ErrSessionEnded, "the cookie does not open here; %w", session.ErrElsewhere)
+
 // errRefusedHere is for a cookie whose session cannot be renewed here, but may continue
 // in a cookie that another instance has sent.
-var errRefusedHere = errors.New("the refresh token was refused; another instance may have renewed the session")
+var errRefusedHere = fault.Because(fault.ErrSessionEnded, "the refresh token was refused; %w", session.ErrElsewhere)
 
 // readSession finds the session with an ID. If it came in a cookie and has been
 // forgotten here, it is taken from the cookie again. So it is if an older cookie has
@@ -229,13 +231,16 @@ func (a *Engine) readSession(r Request, id []byte, now time.Time) (*session.Sess
 // take one whose refresh token was refused, or each request would present it again.
 func (a *Engine) readAgain(found *carried, now time.Time) (*session.Session, error) {
 	id := found.id[:]
-	c, openErr := a.sealed.sealer.Open([]byte(found.value[1:]))
 	handle, ok := a.sessions.Handle(id)
+	if !ok {
+		return nil, errUnopened
+	}
+	c, err := a.sealed.sealer.Open([]byte(found.value[1:]))
 	switch {
-	case openErr != nil || !ok || a.renewals.HasEnded(handle.Name()):
+	case err != nil || a.renewals.HasEnded(handle.Name()):
 		return nil, session.ErrNoSession
 	case a.renewals.WasRefused(handle.Name(), c.Cold.Refresh.First()):
-		return nil, fault.New(fault.Details{Reason: fault.ErrSessionEnded, Cause: errRefusedHere})
+		return nil, errRefusedHere
 	}
 	if err := a.sessions.Adopt(c, now); err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ func (s *Store) opened(handle *Handle, known *Session, sealed []byte, now time.T
 // ahead must not delete what others still go by.
 func (s *Store) unlessOver(session *Session, now time.Time) (*Session, error) {
 	if session.until.Passed(now) || session.IdleUntil.Passed(now) {
-		return nil, ErrOver
+		return nil, errOver
 	}
 	return session, nil
 }
@@ -42,12 +42,16 @@ func (s *Store) unlessOver(session *Session, now time.Time) (*Session, error) {
 // ErrNoSession is made once: requests with dead cookies are common.
 var ErrNoSession = fault.Plain(fault.ErrSessionEnded)
 
-// ErrOver is the same for a session that is still there, and over by this clock alone.
-var ErrOver = fault.Plain(fault.ErrSessionEnded)
+// ErrElsewhere is in the error for a session that does not go on here, but may at another
+// instance. Its cookie stays.
+var ErrElsewhere = errors.New("another instance may go on with the session")
+
+// errOver is for a session that is still there, and over by this clock alone.
+var errOver = fault.Because(fault.ErrSessionEnded, "its time is over by this clock; %w", ErrElsewhere)
 
 // ErrUnopened is the same for a session whose records do not open here: others may have
-// the key, so its tokens are left alone.
-var ErrUnopened = fault.Plain(fault.ErrSessionEnded)
+// the key, so its tokens are left alone, and its cookie.
+var ErrUnopened = fault.Because(fault.ErrSessionEnded, "its records do not open here; %w", ErrElsewhere)
 
 // open opens a hot record, or returns what is known if the record is older.
 func (s *Store) open(handle *Handle, known *Session, sealed []byte) (*Session, error) {

@@ -142,7 +142,7 @@ func claimsIn(token secret.Text) []byte {
 func (s *Store) Adopt(c Carried, now time.Time) error {
 	s.limit(&c.Hot)
 	if c.Hot.until.Passed(now) || c.Hot.IdleUntil.Passed(now) {
-		return ErrOver
+		return errOver
 	}
 	handle, ok := s.Handle(c.ID[:])
 	if !ok {
