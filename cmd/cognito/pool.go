@@ -72,7 +72,7 @@ func readPoolFlags(args []string, stderr io.Writer) (poolFlags, error) {
 	set.StringVar(&f.caFile, "ca", "", "`file` to write the certificate to, for clients to trust; implies -tls")
 	set.StringVar(&f.state, "state", "", "`file` that keeps users, keys and sign-ins across restarts")
 	set.BoolVar(&f.open, "open", false, "allow an -addr that other machines can reach")
-	set.BoolVar(&f.control, "control", false, "serve the control API and its page, to this machine only")
+	set.BoolVar(&f.control, "control", false, "serve the control API and its page, to this machine only unless POOL_TOKEN is set")
 	err := set.Parse(args)
 	if err == nil && set.NArg() > 0 {
 		err = fmt.Errorf("unexpected %q", set.Arg(0))

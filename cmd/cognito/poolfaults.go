@@ -116,9 +116,12 @@ func (c *control) failNextLogin(r *http.Request) (any, error) {
 }
 
 func (c *control) failProvider(name, code, description string) error {
-	known := c.pool.Providers()
-	if !slices.ContainsFunc(known, func(p userpool.Provider) bool { return p.Name == name }) {
-		return fmt.Errorf("provider: is %q, and the pool has %d others", name, len(known))
+	known := []string{}
+	for _, provider := range c.pool.Providers() {
+		known = append(known, provider.Name)
+	}
+	if !slices.Contains(known, name) {
+		return fmt.Errorf("provider: is %q, want one of %q, which the settings file names", name, known)
 	}
 	c.pool.FailProvider(name, code, description)
 	return nil

@@ -26,7 +26,7 @@ func TestAProviderOfTheFile(t *testing.T) {
 	fail := func(provider string) (int, string) {
 		return p.ask("POST", "/_control/failures", `{"provider":"`+provider+`","description":"Read timed out"}`, asJSON, jsonType)
 	}
-	if status, told := fail("Google"); status != http.StatusBadRequest || !strings.Contains(told, "provider") {
+	if status, told := fail("Google"); status != http.StatusBadRequest || !strings.Contains(told, "Okta") {
 		t.Errorf("a provider that it does not have: %d %s", status, told)
 	}
 	if status, told := fail("Okta"); status != http.StatusNoContent {
