@@ -19,6 +19,7 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 	"github.com/gofiber/fiber/v2/middleware/cache"
 	"github.com/gofiber/fiber/v2/middleware/csrf"
+	"github.com/gofiber/fiber/v2/middleware/encryptcookie"
 	"github.com/gofiber/fiber/v2/middleware/helmet"
 )
 
@@ -79,6 +80,34 @@ func TestCSRFMiddleware(t *testing.T) {
 			}
 			signOutByPage(t, v)
 		})
+	}
+}
+
+// TestOrderOfOthers: in the order of docs/examples.md, the app's own forms pass with their
+// token and not without. In front of encryptcookie, csrf would compare what it has set with
+// what that has encrypted.
+func TestOrderOfOthers(t *testing.T) {
+	t.Parallel()
+	manual, err := os.ReadFile(filepath.Join("..", "docs", "examples.md"))
+	if err != nil || !strings.Contains(string(manual), `app.Use(encryptcookie.New(encryptcookie.Config{Key: os.Getenv("COOKIE_KEY")}), csrf.New())`) {
+		t.Errorf("the manual has another order: %v", err)
+	}
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	s := lab.ServeAppWith(t, pool, func(app *fiber.App, auth *cognito.Auth) {
+		app.Use(auth.Handler())
+		app.Use(encryptcookie.New(encryptcookie.Config{Key: encryptcookie.GenerateKey()}), csrf.New(csrf.Config{ContextKey: "token", KeyLookup: "query:token"}))
+		app.Get("/form", func(c *fiber.Ctx) error { return c.SendString(c.Locals("token").(string)) })
+		lab.Pages(app)
+	})
+	v := s.Visitor()
+	v.LogIn()
+	token := v.Get(s.URL + "/form").Body
+	if page := v.Post(s.URL+"/me?token="+token, nil); page.Status != http.StatusOK {
+		t.Errorf("a form with its token is answered with %d %q", page.Status, page.Body)
+	}
+	if page := v.Post(s.URL+"/me", nil); page.Status != http.StatusForbidden {
+		t.Errorf("a form without a token is answered with %d %q", page.Status, page.Body)
 	}
 }
 
