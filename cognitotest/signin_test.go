@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/cognitotest"
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
@@ -137,6 +138,13 @@ func TestSignInExplainsItself(t *testing.T) {
 	wantPanic(t, "not my visitor", func() {
 		pool.SignIn(newFiberApp(pool, map[string]string{"state": "other"}), "alice", "/enter")
 	})
+	config := pool.Config()
+	config.OnLogin = func(*fiber.Ctx, *cognito.User) error {
+		return fiber.NewError(fiber.StatusForbidden, "blocked for good")
+	}
+	refusing := newGreeter(config)
+	t.Cleanup(func() { _ = refusing.Shutdown() })
+	wantPanic(t, "blocked for good", func() { pool.SignIn(refusing, "alice") })
 	bare := cognitotest.New(cognitotest.Options{Clients: []cognitotest.Client{{ID: "x"}}})
 	t.Cleanup(bare.Close)
 	wantPanic(t, "no callback URL", func() { bare.SignIn(app, "alice") })

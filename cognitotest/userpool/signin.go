@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -123,8 +124,11 @@ type appAnswer struct {
 
 func (a appAnswer) String() string {
 	return fmt.Sprintf("status %d, Location %q, body %.300q for GET %s",
-		a.status, a.location, a.body, a.request)
+		a.status, a.location, pageHead.ReplaceAllString(a.body, ""), a.request)
 }
+
+// pageHead is what precedes the words of a page, and has more of style than of them.
+var pageHead = regexp.MustCompile(`(?is)^.*<body[^>]*>\s*`)
 
 // get opens a page of the application.
 func (v *appVisit) get(address string) appAnswer {
