@@ -93,7 +93,7 @@ func readDoctorFlags(args []string, stderr io.Writer) (doctorFlags, error) {
 	}
 	err := flags.Parse(args)
 	if err == nil && flags.NArg() > 1 {
-		err = fmt.Errorf("cognito doctor: unexpected %q", flags.Arg(1))
+		err = fmt.Errorf("cognito doctor: unexpected %q: want one address of an app, after all flags", flags.Arg(1))
 		_, _ = fmt.Fprintln(stderr, err)
 	}
 	if flags.NArg() == 1 {
