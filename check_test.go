@@ -35,7 +35,8 @@ func TestCheck(t *testing.T) {
 		config  func(*cognito.Config)
 		code    string
 		field   string
-		note    bool // nothing breaks by it
+		value   string // of the field, or "" if that is not looked at
+		note    bool   // nothing breaks by it
 	}
 	// name has the pool's discovery name a domain.
 	name := func(p *cognitotest.Pool, origin string) {
@@ -82,6 +83,9 @@ func TestCheck(t *testing.T) {
 		"test pool, no issuer": {config: func(c *cognito.Config) {
 			c.Issuer, c.HTTPClient = "", &http.Client{Transport: onThisMachine}
 		}, code: "issuer_unreachable", field: "Issuer"},
+		"test pool, issuer of Amazon": {config: func(c *cognito.Config) {
+			c.Issuer, c.HTTPClient = "https://cognito-idp.us-east-1.amazonaws.com/"+c.UserPoolID, &http.Client{Transport: onThisMachine}
+		}, code: "issuer_unreachable", field: "Issuer", value: "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_TestPool1"},
 		"no keys": {pool: func(p *cognitotest.Pool) { p.Break(cognitotest.JWKS, cognitotest.Fault{Body: `{"keys":[]}`}) }, code: "keys_unusable", field: "UserPoolID"},
 		"firewall": {pool: func(p *cognitotest.Pool) {
 			p.Break(cognitotest.Token, cognitotest.Fault{Status: 403, Body: "<html>", ContentType: "text/html"})
@@ -127,7 +131,7 @@ func TestCheck(t *testing.T) {
 			switch {
 			case r.code == "" && len(found) > 0:
 				t.Errorf("a right setup has %q", found)
-			case r.code != "" && (len(found) != 1 || found[0].Code != r.code || found[0].Field != r.field || found[0].Breaks == r.note || found[0].Problem == "" || found[0].Remedy == ""):
+			case r.code != "" && (len(found) != 1 || found[0].Code != r.code || found[0].Field != r.field || found[0].Breaks == r.note || found[0].Problem == "" || found[0].Remedy == "" || r.value != "" && found[0].Value != r.value):
 				t.Errorf("it finds %q, want %s alone", found, r.code)
 			}
 			for _, f := range found {

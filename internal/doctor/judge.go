@@ -185,11 +185,16 @@ func judgeClock(app App, got answer) []Finding {
 	return []Finding{{codeClock, true, "Now", skew.String(), "this machine's clock differs from Cognito's, so valid tokens look as if they had expired or were not valid yet", "set the machine's clock (NTP)"}}
 }
 
-// issuerUnreachable is for a pool whose issuer does not respond at any address. A test pool
-// whose Issuer is missing is told so: its ID is right, and AWS's console would not help.
+// issuerUnreachable is for a pool whose issuer does not respond at any address. Of a test
+// pool it is the Issuer that is missing or elsewhere: its ID is right, and AWS's console would
+// not help.
 func issuerUnreachable(app App, err error) Finding {
 	own := app.Endpoints.Origin + "/" + app.PoolID
-	if strings.HasPrefix(own, "http://") && !app.Issuers.Has(own) { // only a test pool speaks without TLS
+	isTest := strings.HasPrefix(own, "http://") && !app.Issuers.Has(own) // only a test pool speaks without TLS
+	if exact := app.Issuers.Exact(); isTest && exact != "" {
+		return Finding{codeIssuerUnreachable, true, "Issuer", exact, fmt.Sprintf("the keys cannot be read there: %v", err), "set it to " + own + ", and leave the issuer out of the test pool's settings; or set an HTTPClient that finds the keys at the test pool"}
+	}
+	if isTest {
 		return Finding{codeIssuerUnreachable, true, "Issuer", "", fmt.Sprintf("it is empty, and a test pool's tokens do not name an AWS issuer: %v", err), "set it to what the test pool says, such as " + own}
 	}
 	return Finding{codeIssuerUnreachable, true, "UserPoolID", app.PoolID, fmt.Sprintf("no pool with this ID was found at the address of its keys: %v", err), `copy the User pool ID from the pool's "Overview" page, and allow the app's host to reach that address`}

@@ -86,6 +86,9 @@ func (i Issuers) First() string {
 	return i.own[0]
 }
 
+// Exact is the one configured, or "".
+func (i Issuers) Exact() string { return i.exact }
+
 // NewIssuers are exactly the one given, or those of the pool's own Region and of
 // further ones.
 func NewIssuers(poolID, exact string, regions []string) Issuers {
