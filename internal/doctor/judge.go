@@ -159,14 +159,20 @@ func judgeToken(app App, got answer, without func() answer) []Finding {
 	case "unauthorized_client":
 		return nil // of the redirect URI or of the grant, which the authorization endpoint tells
 	case "invalid_client":
+		// Whether there is such a client, only the authorization endpoint tells, which takes
+		// the app's address.
+		or, compare := "", ""
+		if app.RedirectURI == "" {
+			or, compare = ", or there is no app client with this ClientID", `; compare ClientID with the pool's "App clients" page`
+		}
 		if app.ClientSecret == "" {
-			return []Finding{{codeSecretMissing, true, "ClientSecret", "", "the app client has a secret, but ClientSecret is not set", `copy the secret from the app client's page, or use a public client`}}
+			return []Finding{{codeSecretMissing, true, "ClientSecret", "", "the app client has a secret, but ClientSecret is not set" + or, "copy the secret from the app client's page, or use a public client" + compare}}
 		}
 		// Without a secret the client was accepted, and something else was wrong.
 		if code := member(without().body, "error"); code != "" && code != "invalid_client" {
 			return []Finding{{codeSecretSuperfluous, true, "ClientSecret", secret.Redacted, "the app client has no secret", "leave ClientSecret out"}}
 		}
-		return []Finding{{codeSecretWrong, true, "ClientSecret", secret.Redacted, "it is not the app client's secret", "copy the secret again, without spaces or line breaks"}}
+		return []Finding{{codeSecretWrong, true, "ClientSecret", secret.Redacted, "it is not the app client's secret" + or, "copy the secret again, without spaces or line breaks" + compare}}
 	default:
 		return []Finding{{codeTokenEndpoint, true, "UserPoolDomain", app.Endpoints.Origin, fmt.Sprintf("the token endpoint responds with status %d %.80q", got.status, code), "check whether a firewall (AWS WAF) or a proxy in front of it blocks the request"}}
 	}
