@@ -196,39 +196,6 @@ func TestCookieRaceWithoutGrace(t *testing.T) {
 	winner.MustBe("alice", won)
 }
 
-// TestCookieLosesAheadOfExpiry: the winner's response never arrives, so the browser keeps the
-// cookie from before, whose tokens are valid for some minutes more. The loser serves it for so
-// long, asks Cognito no more, and sets no cookie: the browser may have the winner's by now. The
-// winner brings its own at the next chance.
-func TestCookieLosesAheadOfExpiry(t *testing.T) {
-	t.Parallel()
-	pool := lab.NewPool(t, lab.Rotating(0))
-	timeouts := lab.Timeouts(2*time.Hour, 24*time.Hour) // every use below has to prolong the session
-	winner, loser := inCookies(t, pool, timeouts), inCookies(t, pool, timeouts)
-	cookie := winner.SignIn("alice")
-	pool.Advance(nearlyExpired)
-	won := next(t, winner.Me(cookie), cookie)
-	for range 4 {
-		pool.Advance(time.Minute)
-		answer := loser.Me(cookie)
-		mustShow(t, "alice", answer)
-		if next(t, answer, cookie) != cookie {
-			t.Error("the loser sets a cookie")
-		}
-	}
-	if answer := loser.Send(lab.RenewNow(cookie)); answer.StatusCode != http.StatusOK || next(t, answer, cookie) != cookie {
-		t.Errorf("the loser's refresh path answers %s", lab.StatusLine(answer))
-	}
-	mustShow(t, "alice", loser.Me(won))
-	if again := next(t, winner.Me(cookie), cookie); again.Value != won.Value {
-		t.Error("the winner brings another cookie than before")
-	}
-	pool.Advance(nearlyExpired)
-	late := inCookies(t, pool)
-	late.MustBe("", cookie)
-	winner.MustRenew(3) // the winner's, the loser's, and that of an instance that knew nothing
-}
-
 // TestCookieTakesATokenThatBringsNothingYet: Cognito has replaced the refresh token, and
 // the tokens that came with the new one cannot be verified, because keys are out of
 // reach. The cookie gets it all the same: no other instance, and no process after this

@@ -29,26 +29,17 @@ func (a *Engine) carry(r Request, id *session.Identity) {
 	if newer := a.sessions.Recent.Get(s.ID); newer != nil && newer.Serial >= s.Serial {
 		s = newer // renewed, or its idle deadline moved, since the request came in
 	}
-	switch {
-	case stateOf(s.Serial, s.Moments) == brought.state && !brought.oldKey:
+	if stateOf(s.Serial, s.Moments) == brought.state && !brought.oldKey {
 		return
-	case a.renewals.HasEnded(s.Name()):
+	}
+	if a.renewals.HasEnded(s.Name()) {
 		return // by another request: this one's response may be the last to arrive
-	case a.isRefused(s, brought):
-		return
 	}
 	if err := a.setSession(r, s); err != nil {
 		a.settings.Logger.Error("cognito: a session's new cookie could not be sent; the old one works until its tokens expire", "session", s.Name()[:8], "error", err)
 		return
 	}
 	keepFromCaches(r)
-}
-
-// isRefused reports whether Cognito has refused the refresh token of a session. Then another
-// instance may have renewed it, and no cookie from here may take the place of that one's.
-func (a *Engine) isRefused(s *session.Session, brought *carried) bool {
-	tokens, err := a.tokensOf(s, brought)
-	return err == nil && a.renewals.WasRefused(s.Name(), tokens.Refresh.First())
 }
 
 // keepFromCaches replaces what the app says of a response that now carries a session. It may

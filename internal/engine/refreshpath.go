@@ -37,9 +37,7 @@ func (a *Engine) serveRefresh(r Request) error {
 		return a.refuse(r, fault.From(err))
 	}
 	if a.sealed != nil {
-		if renewed.Serial == s.Serial { // nothing can renew it
-			a.carry(r, &renewed.Identity)
-		} else if err := a.setSession(r, renewed); err != nil {
+		if err := a.setSession(r, renewed); err != nil {
 			return a.refuse(r, fault.From(err))
 		}
 	}

@@ -96,26 +96,17 @@ func (r *Renewals) revokeEnded(refresh session.Candidates, cause error) {
 	}
 }
 
-// lost gives up a session in a cookie whose refresh tokens Cognito refuses, although another
-// instance may have renewed it without our knowing: the browser may already have a cookie with
-// the valid token. So nothing is revoked, because that would end the valid token too, and a
-// refused token is not presented again. As long as the tokens of this cookie are valid, its
-// session goes on.
-func (r *Renewals) lost(current *session.Session, presented []secret.Text, cause error) error {
-	handle := &current.Handle
+// lost forgets a session whose refresh token Cognito refuses, although another instance
+// may have renewed it without our knowing: the browser may already have a cookie with
+// the valid token. So nothing is revoked, because that would end the valid token too,
+// and the refused token is not presented again.
+func (r *Renewals) lost(handle *session.Handle, presented []secret.Text, cause error) error {
 	r.mu.Lock()
 	for _, each := range presented { // the next request brings the same cookie
 		r.refusals.Put(handle.Name()+session.PrintOf(each), struct{}{})
 	}
 	r.mu.Unlock()
-	var err error
-	if record := current.Record(); record.Expires.Passed(r.now()) {
-		err = r.sessions.Remove(handle)
-	} else {
-		record.Renewable, record.RenewAfter = false, record.Expires
-		_, err = r.sessions.Save(handle, record, nil)
-	}
-	if err != nil {
+	if err := r.sessions.Remove(handle); err != nil {
 		return err
 	}
 	return fault.New(fault.Details{Reason: fault.ErrSessionEnded, Cause: cause})

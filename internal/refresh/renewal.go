@@ -117,12 +117,9 @@ func (r *Renewals) present(ctx context.Context, handle *session.Handle, candidat
 	return presented, got, repeated, err
 }
 
-// ask presents a refresh token, unless it was refused (lost). If the response is lost, Cognito
-// may have rotated the token. Within the client's grace period, the old one works again.
+// ask presents a refresh token. If the response is lost, Cognito may have rotated the
+// token. Within the client's grace period, the old one works again.
 func (r *Renewals) ask(ctx context.Context, handle *session.Handle, refresh secret.Text) (got pool.Grant, repeated bool, err error) {
-	if r.WasRefused(handle.Name(), refresh) {
-		return got, false, pool.ErrInvalidGrant
-	}
 	got, err = r.endpoint.Renew(ctx, refresh)
 	// Not after an answer, whatever it says: then the next flight asks again, after a pause.
 	if errors.Is(err, pool.ErrNoAnswer) {
@@ -147,7 +144,7 @@ const winnerTimeout = pool.CallTimeout + 2*storage.Timeout
 // it may still be under way; it got no further; there never was one.
 func (r *Renewals) refused(ctx context.Context, current *session.Session, cold session.Cold, cause error) (*session.Session, error) {
 	if r.cookieSessions {
-		return nil, r.lost(current, cold.Refresh.All(), cause)
+		return nil, r.lost(&current.Handle, cold.Refresh.All(), cause)
 	}
 	// In a storage of our own there is no other instance: the refusal is final at once.
 	for began := time.Now(); !r.alone; {
