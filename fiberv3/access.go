@@ -10,11 +10,12 @@ import (
 	"github.com/gofiber/fiber/v3"
 )
 
-// UserFrom returns the signed-in user, or nil. It uses the closest middleware
+// UserFrom returns the signed-in user, or nil. The methods of a nil *User panic, so compare
+// with nil where no guard has run before the handler. UserFrom uses the closest middleware
 // registered before the handler. If the app has several, use [Auth.UserFrom].
 func UserFrom(c fiber.Ctx) *User { return userOf(nearestIdentity(c)) }
 
-// PayloadFrom returns the verified access token's claims, or nil.
+// PayloadFrom returns the verified access token's claims, or nil, as [UserFrom] does.
 func PayloadFrom(c fiber.Ctx) *Payload { return payloadOf(nearestIdentity(c)) }
 
 // AccessToken returns the user's access token, for calling other APIs for this
