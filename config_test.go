@@ -198,6 +198,8 @@ func TestConfigRules(t *testing.T) {
 		{"CookieName", func(c *c) { c.CookieName = "my_app-1" }, "", ""},
 		{"CookieName with a prefix", func(c *c) { c.CookieName = "__Host-app" }, "CookieName", "prefix"},
 		{"CookieName with another prefix", func(c *c) { c.CookieName = "__Secure-app" }, "CookieName", "prefix"},
+		{"CookieName of a login in progress", func(c *c) { c.CookieName = "cognito_login_0" }, "CookieName", "logins in progress"},
+		{"CookieName of which the second part is one", func(c *c) { c.CookieName = "cognito_login" }, "CookieName", "another name"},
 		{"CookieName with a semicolon", func(c *c) { c.CookieName = "a;b" }, "CookieName", "letters"},
 		{"CookieName with an equals sign", func(c *c) { c.CookieName = "a=b" }, "CookieName", "letters"},
 		{"SameSite", func(c *c) { c.SameSite = "Lax" }, "", ""},

@@ -30,6 +30,9 @@ func (k *configCheck) session(given, c Config) {
 	if !cookieName.MatchString(c.CookieName) || strings.HasPrefix(c.CookieName, "__") {
 		k.add("CookieName", c.CookieName, "must be letters, digits, _ and -, at most 64, without a __Host- or __Secure- prefix", "leave the prefix out: it is added when BaseURL is https")
 	}
+	if strings.HasPrefix(c.CookieName, "cognito_login") {
+		k.add("CookieName", c.CookieName, "must not begin with cognito_login, as the cookies of logins in progress do", "choose another name, or leave it out")
+	}
 	k.sameSite(c)
 	k.atLeastASecond("IdleTimeout", c.IdleTimeout)
 	k.atLeastASecond("AbsoluteTimeout", c.AbsoluteTimeout)
