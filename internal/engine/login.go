@@ -75,9 +75,9 @@ func (a *Engine) linkedPage(r Request) string {
 // the login was as requested: Cognito may ignore the request, and an element that repeats
 // it would do so endlessly.
 func (a *Engine) login(r Request, returnTo string, wishes Wishes) error {
-	if away := a.onBaseURL(r, a.loginAddress(returnTo, wishes)); away != "" {
+	if a.isElsewhere(r) {
 		sealResponse(r)
-		return r.redirect(away, withoutForm(r))
+		return r.redirect(a.atBaseURL(a.loginAddress(returnTo, wishes)), withoutForm(r))
 	}
 	// Its own page leads to LoginPath: the count begins again, so that the visitor can try.
 	if e := a.judgeLoop(r); e != nil {

@@ -105,17 +105,12 @@ func (a *Engine) readUserInfo(ctx context.Context, access secret.Text, subject s
 	return body, nil
 }
 
-// replaced is the name of the session that the browser has, which replace ends, or "". It
-// counts only where sessions are listed.
+// replaced is the name of the session that the browser has, which replace ends, or "".
 func (a *Engine) replaced(r Request) string {
-	if a.sealed != nil {
-		return ""
+	if handle, ok := a.sessions.Handle(a.sessionID(r)); ok {
+		return handle.Name()
 	}
-	handle, ok := a.sessions.Handle(a.sessionID(r))
-	if !ok {
-		return ""
-	}
-	return handle.Name()
+	return ""
 }
 
 // beginSession begins a session, unless its cookie would be too large. The description is

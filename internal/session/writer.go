@@ -161,11 +161,10 @@ func (s *Store) Touch(opened *Session, now time.Time) {
 
 // coldToWrite is the cold record of a session if it has to be written with the hot one, or nil:
 // if an older key opened both, or if both were written under a shorter IdleTimeout, by which
-// writeCold has reckoned. In a storage of our own, this process has written them. It is read
-// before the hot one, which tells by its serial whether somebody has renewed the tokens
-// meanwhile. Whoever does so later finds that as well.
+// writeCold has reckoned. It is read before the hot one, which tells by its serial whether
+// somebody has renewed the tokens meanwhile. Whoever does so later finds that as well.
 func (s *Store) coldToWrite(opened *Session) (*Cold, error) {
-	if s.alone || (!opened.oldKey && opened.IdleUntil >= MomentOf(opened.Used.Time().Add(s.idle))) {
+	if !opened.oldKey && opened.IdleUntil >= MomentOf(opened.Used.Time().Add(s.idle)) {
 		return nil, nil
 	}
 	cold, err := s.ReadCold(&opened.Handle)
