@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -271,5 +272,21 @@ func TestLateCookieGetsTheNewestOne(t *testing.T) {
 	r, who := visitSealed(a, newest)
 	if a.carry(r, who); r.Response.Header.PeekCookie("cognito_session") != nil {
 		t.Error("the newest cookie is replaced")
+	}
+}
+
+// TestInventedCookiesAreNotRemembered: strangers may send as many cookies that do not open as
+// they like. None takes the place of one that does.
+func TestInventedCookiesAreNotRemembered(t *testing.T) {
+	now := time.Now()
+	a := engineOfSealed(t, func() time.Time { return now })
+	_, _, value := beginSealed(t, a, now, "refresh")
+	for cookie, remembered := range map[string]bool{value: true, "1" + strings.Repeat("invented", 30): false} {
+		if _, id := visitSealed(a, cookie); (id.User != nil) != remembered {
+			t.Errorf("%.20s… signs in %v", cookie, id.User)
+		}
+		if known := a.sealed.opened.Get(openedKey([]byte(cookie))); (known != nil) != remembered {
+			t.Errorf("%.20s… is remembered: %v", cookie, known != nil)
+		}
 	}
 }
