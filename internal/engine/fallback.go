@@ -24,7 +24,7 @@ func (a *Engine) Adopt(r Request, e *fault.Error) *fault.Error {
 	if fault.Of(e).ReturnTo == "" {
 		fault.Of(e).ReturnTo = a.returnPath(r.originalURL())
 	}
-	if id := a.seen(r); id != nil && fault.Of(e).Subject == "" {
+	if id := a.seen(r); id != nil {
 		fault.Of(e).Subject = id.Subject()
 	}
 	a.event(r, Event{Kind: EventRefuse, Subject: fault.Of(e).Subject}.failed(e))

@@ -22,12 +22,9 @@ import (
 // mostLevels bounds what an attempt has to hold, which may have to fit into a cookie.
 const mostLevels = 8
 
-// levelsOfAWS begins the names of levels that a pool has not renamed.
-const levelsOfAWS = "urn:cognito:loa:"
-
 // levelsOfMFA are asked for when a second factor is wanted. AWS's documentation shows
 // urn:cognito:loa:3 with the method "mfa"; a pool may have renamed its levels.
-var levelsOfMFA = []string{levelsOfAWS + "3", levelsOfAWS + "4"}
+var levelsOfMFA = []string{"urn:cognito:loa:3", "urn:cognito:loa:4"}
 
 // AtLevel wants a user who has reached one of the levels, by "acr" (OpenID Connect Core
 // section 2). The levels have no order that we know of.
@@ -80,8 +77,8 @@ func requireLevel(e *fault.Error) login.Attempt {
 }
 
 // requestLevels is an attempt that has to reach what a link asks for. Links ask for MFA by its
-// levels alone, so for these, two factors do as well if the pool has renamed its levels. The
-// page's guard knows which of the two it wants.
+// levels alone, so for these, two factors do as well: the pool may have renamed its levels.
+// The page's guard knows which of the two it wants.
 func requestLevels(levels []string) login.Attempt {
 	return login.Attempt{MFA: slices.Equal(levels, levelsOfMFA), Levels: levelMarks(levels)}
 }
@@ -123,9 +120,8 @@ func (a *Engine) judgeProof(id *verify.Token, begun login.Attempt) *fault.Error 
 		return fault.Because(fault.ErrStaleLogin, "Cognito was asked for a login at most %d seconds old, but the user last signed in at %s; the classic hosted UI ignores max_age, so use managed login", begun.MaxAge, proved.UTC().Format(time.RFC3339))
 	}
 	said := id.ClaimSet()
-	named := strings.HasPrefix(said.Text("acr"), levelsOfAWS)
 	switch {
-	case begun.MFA && said.Contains("amr", "mfa") && (begun.Levels == "" || !named):
+	case begun.MFA && said.Contains("amr", "mfa"):
 		return nil
 	case begun.MFA && begun.Levels == "":
 		return a.notReached(said, "amr")
