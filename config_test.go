@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"reflect"
 	"slices"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/bar-tech/cognito"
 	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/bar-tech/cognito/internal/freeport"
 	"github.com/bar-tech/cognito/internal/lab"
 )
 
@@ -380,17 +380,6 @@ func TestConstructionIsOffline(t *testing.T) {
 	s.MustBe("alice", s.Finish(s.Answered("alice")).Cookie(lab.IsSessionCookie))
 }
 
-// closedPort is an address at which nobody listens.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 // TestNewcomersMistakes are ten things that go wrong at the first try. Each is
 // answered with what to change: at construction, on the page that the newcomer
 // is looking at, or in the log.
@@ -448,7 +437,7 @@ func TestNewcomersMistakes(t *testing.T) {
 			return logIn(lab.Serve(t, lab.On(storage)))
 		}, []string{"storage", lab.ErrDown.Error(), "Temporarily unavailable"}},
 		{"Cognito unreachable", func(t *testing.T) string {
-			closed := closedPort(t)
+			closed := "127.0.0.1:" + freeport.Next()
 			s := lab.Serve(t, func(c *cognito.Config) {
 				c.HTTPClient = &http.Client{Transport: lab.RoundTripper(func(*http.Request) (*http.Response, error) {
 					return http.Get("http://" + closed)

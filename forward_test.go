@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/internal/freeport"
 	"github.com/bar-tech/cognito/internal/lab"
 	"github.com/gofiber/fiber/v2"
 )
@@ -96,12 +96,7 @@ func TestForwardPassesUpstreamsRefusals(t *testing.T) {
 // where to look.
 func TestForwardWithoutUpstream(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	listener.Close()
+	address := "127.0.0.1:" + freeport.Next()
 	s := forwarding(t, "http://"+address)
 	res := s.Send(lab.Request{Path: "/api/x?key=hidden", Cookies: []*http.Cookie{s.SignIn("alice")}})
 	if res.StatusCode != http.StatusBadGateway || strings.Contains(res.Text, address) {

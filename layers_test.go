@@ -36,7 +36,7 @@ var floors = []struct{ name, mayCall string }{
 }
 
 // testOnly are internal packages that no program contains.
-var testOnly = []string{"lab"}
+var testOnly = []string{"freeport", "lab"}
 
 // TestArrowsPointDown: no internal package calls one above it, the root, or Fiber.
 // So what a package does can be read without what uses it, and both versions of

@@ -5,10 +5,10 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"strconv"
 	"time"
 
 	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/internal/freeport"
 	"github.com/gofiber/storage/redis/v3"
 )
 
@@ -29,22 +29,19 @@ func (l *lab) startRedis() (*redisServer, error) {
 	if err != nil {
 		return nil, errNoRedis
 	}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
+	port := freeport.Next()
 	home, err := os.MkdirTemp("", "cognito-bench-redis-")
 	if err != nil {
 		return nil, err
 	}
 	l.atEnd(func() { _ = os.RemoveAll(home) })
-	server := exec.Command(binary, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", home, "--save", "", "--appendonly", "no")
+	server := exec.Command(binary, "--port", port, "--bind", "127.0.0.1", "--dir", home, "--save", "", "--appendonly", "no")
 	if err := server.Start(); err != nil {
 		return nil, err
 	}
 	l.atEnd(func() { _ = server.Process.Kill(); _ = server.Wait() })
 	err = eventually("redis-server to listen", func() bool {
-		conn, err := net.DialTimeout("tcp", "127.0.0.1:"+strconv.Itoa(port), time.Second)
+		conn, err := net.DialTimeout("tcp", "127.0.0.1:"+port, time.Second)
 		if err != nil {
 			return false
 		}
@@ -53,18 +50,9 @@ func (l *lab) startRedis() (*redisServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.redis = &redisServer{redis.New(redis.Config{Host: "127.0.0.1", Port: port})}
+	l.redis = &redisServer{redis.New(redis.Config{URL: "redis://127.0.0.1:" + port + "/0"})}
 	l.atEnd(func() { _ = l.redis.storage.Close() })
 	return l.redis, nil
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
 // connsToRedis is how many requests are served at a time, so that the app is

@@ -2,7 +2,6 @@ package docs_test
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/freeport"
 )
 
 // stoppable is a program around the manual's snippet. Its last line shows that the
@@ -53,12 +54,7 @@ func TestStopping(t *testing.T) {
 	if block == nil {
 		t.Fatal("there is no snippet about stopping in examples.md")
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	_ = listener.Close()
+	address := "127.0.0.1:" + freeport.Next()
 	dir := t.TempDir()
 	mustWrite(t, filepath.Join(dir, "main.go"), strings.Replace(stoppable, "SNIPPET", strings.Replace(block[1], ":8021", address, 1), 1))
 	program := filepath.Join(dir, "program")

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/bar-tech/cognito/cognitotest"
 	"github.com/bar-tech/cognito/e2e/internal/machine"
+	"github.com/bar-tech/cognito/internal/freeport"
 )
 
 const (
@@ -132,13 +132,13 @@ func startFreezer(t *testing.T, pool *cognitotest.Pool, redis string, at int) *f
 	f := &freezer{t: t, at: int32(at), thawed: make(chan struct{})}
 	config := pool.Config()
 	target, _ := url.Parse(config.UserPoolDomain)
-	port := machine.FreePort(t)
-	f.url = fmt.Sprintf("http://localhost:%d", port)
+	port := freeport.Next()
+	f.url = "http://localhost:" + port
 	f.called = "http://" + startCable(t, target.Host, f.pass).address()
 	f.command = exec.Command(path)
 	f.command.Env = append(os.Environ(), "RENEW_IN_REQUEST=yes",
 		"POOL_DOMAIN="+f.called, "CLIENT_ID="+config.ClientID, "POOL_ID="+config.UserPoolID,
-		"ISSUER="+config.Issuer, "ADDR="+fmt.Sprintf("127.0.0.1:%d", port))
+		"ISSUER="+config.Issuer, "ADDR=127.0.0.1:"+port)
 	if redis != "" {
 		f.command.Env = append(f.command.Env, "REDIS_URL=redis://"+startCable(t, redis, f.pass).address()+"/0")
 	}
@@ -157,10 +157,11 @@ func startFreezer(t *testing.T, pool *cognitotest.Pool, redis string, at int) *f
 	pool.AllowOrigin(f.url)
 	eventually(t, "the app answers", func() bool {
 		res, err := plainClient.Get(f.url + "/alive")
-		if err == nil {
-			_ = res.Body.Close()
+		if err != nil {
+			return false
 		}
-		return err == nil
+		_ = res.Body.Close()
+		return res.StatusCode == http.StatusOK
 	})
 	return f
 }

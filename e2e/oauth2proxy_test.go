@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/bar-tech/cognito/cognitotest/userpool"
 	"github.com/bar-tech/cognito/e2e/internal/machine"
+	"github.com/bar-tech/cognito/internal/freeport"
 )
 
 // guarded is an app that knows nothing of logins, behind oauth2-proxy and a pool.
@@ -34,7 +34,7 @@ func startGuarded(t *testing.T) *guarded {
 	g := &guarded{T: t, pool: userpool.New(userpool.Options{}), logs: &lockedBuffer{}}
 	t.Cleanup(g.pool.Close)
 	// By name, since cookies do not tell ports apart, and the pool is at 127.0.0.1.
-	address := fmt.Sprintf("localhost:%d", machine.FreePort(t))
+	address := "localhost:" + freeport.Next()
 	g.url = "http://" + address
 	g.start(exec.Command(path, append(g.atPool(), "--http-address="+address, "--upstream="+app.URL,
 		"--cookie-secret=0123456789abcdef0123456789abcdef", "--cookie-secure=false", "--cookie-refresh=1ms",

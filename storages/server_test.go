@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/freeport"
 )
 
 // server is a program that a driver talks to, on a port of its own.
@@ -49,23 +51,13 @@ func (s *server) begin() *server {
 	s.Helper()
 	s.Cleanup(s.stop)
 	for range 5 {
-		s.port = freePort(s.T) // somebody may take it first
+		s.port = freeport.Next() // somebody may take it first
 		if s.start() {
 			return s
 		}
 	}
 	s.Fatal("the server does not start")
 	return nil
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }
 
 // start reports whether the server is ready before it ends.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/bar-tech/cognito/internal/freeport"
 )
 
 // containerLine is what follows a word in a container's file.
@@ -71,7 +72,7 @@ func TestTheImageWithoutAContainer(t *testing.T) {
 	if text, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}
-	port := freePort(t)
+	port := freeport.Next()
 	command := append(containerArgs(t, "Containerfile", "ENTRYPOINT "), containerArgs(t, "Containerfile", "CMD ")...)
 	for i, word := range command {
 		command[i] = strings.ReplaceAll(word, "9229", port)
@@ -109,19 +110,4 @@ func TestTheImageWithoutAContainer(t *testing.T) {
 	if err := <-ended; err != nil || !strings.Contains(out.String(), "The pool has stopped.") {
 		t.Errorf("it ends with %v: %s", err, out)
 	}
-}
-
-// freePort is one that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }

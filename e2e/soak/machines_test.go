@@ -18,6 +18,7 @@ import (
 
 	"github.com/bar-tech/cognito/cognitotest"
 	"github.com/bar-tech/cognito/e2e/internal/machine"
+	"github.com/bar-tech/cognito/internal/freeport"
 )
 
 // process is a program of the test, which ends with it.
@@ -123,8 +124,8 @@ type instance struct {
 func startApp(t *testing.T, pool *cognitotest.Pool, redisURL, lostURL string) *instance {
 	t.Helper()
 	config := pool.Config()
-	port := machine.FreePort(t)
-	a := &instance{url: fmt.Sprintf("http://localhost:%d", port), address: fmt.Sprintf("127.0.0.1:%d", port)}
+	port := freeport.Next()
+	a := &instance{url: "http://localhost:" + port, address: "127.0.0.1:" + port}
 	pool.AllowOrigin(a.url)
 	a.process = &process{T: t, path: buildApp(t), env: []string{
 		"POOL_DOMAIN=" + config.UserPoolDomain, "CLIENT_ID=" + config.ClientID, "POOL_ID=" + config.UserPoolID,

@@ -56,19 +56,6 @@ func Run(t *testing.T, command *exec.Cmd) {
 	})
 }
 
-// FreePort is a port that nobody listens on, for programs that cannot choose one
-// themselves.
-func FreePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	return port
-}
-
 // WaitFor waits until something listens at an address.
 func WaitFor(t *testing.T, address string) {
 	t.Helper()

@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/bar-tech/cognito/internal/freeport"
 )
 
 // webDriver is a session of W3C WebDriver over HTTP.
@@ -78,7 +80,7 @@ func startSession(t *testing.T, port string, capabilities map[string]any) wire {
 func startChromium(t *testing.T) wire {
 	t.Helper()
 	// The driver knows the browser of its own version, which it must have.
-	driver, port := Need(t, "chromedriver"), FreePort(t)
+	driver, port := Need(t, "chromedriver"), freeport.Next()
 	Run(t, exec.Command(driver, "--port="+port))
 	arguments := []string{
 		"--headless=new", "--user-data-dir=" + t.TempDir(), "--disable-component-update", "--disable-dev-shm-usage",
@@ -96,7 +98,7 @@ func startChromium(t *testing.T) wire {
 
 func startWebKit(t *testing.T) wire {
 	t.Helper()
-	driver, port := Need(t, "WebKitWebDriver"), FreePort(t)
+	driver, port := Need(t, "WebKitWebDriver"), freeport.Next()
 	command := exec.Command(driver, "--port="+port)
 	home := t.TempDir()
 	command.Env = append(os.Environ(), "DISPLAY="+startDisplay(t), "HOME="+home, "XDG_RUNTIME_DIR="+home,

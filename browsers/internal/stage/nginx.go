@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/bar-tech/cognito/browsers/internal/drive"
+	"github.com/bar-tech/cognito/internal/freeport"
 	"github.com/gofiber/storage/redis/v3"
 )
 
@@ -17,7 +18,7 @@ func SetBehindNginx(b *drive.Browser) *Scene {
 	b.Helper()
 	nginx, redisServer := drive.Need(b.T, "nginx", "/usr/sbin/nginx"), drive.Need(b.T, "redis-server")
 	s := build(b.T)
-	port := drive.FreePort(b.T)
+	port := freeport.Next()
 	host := "app.n" + port + ".localhost"
 	s.App = "https://" + host + ":" + port + "/app"
 	s.Pool.AllowOrigin(s.App)
@@ -47,7 +48,7 @@ func (s *Scene) Instances() int {
 // startRedis starts a server that keeps nothing and ends with the test.
 func (s *Scene) startRedis(path string) string {
 	s.Helper()
-	port := drive.FreePort(s.T)
+	port := freeport.Next()
 	drive.Run(s.T, exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--dir", s.TempDir(), "--save", "", "--appendonly", "no"))
 	drive.WaitFor(s.T, "127.0.0.1:"+port)
 	return "127.0.0.1:" + port

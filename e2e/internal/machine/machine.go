@@ -1,10 +1,9 @@
-// Package machine gives tests what is not Go: programs of this machine, ports,
+// Package machine gives tests what is not Go: programs of this machine,
 // and a real Redis server that can be hung, killed and started again.
 package machine
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,18 +44,6 @@ func missing(t *testing.T, what string) {
 		t.Fatalf("CI must have %s", what)
 	}
 	t.Skipf("needs %s", what)
-}
-
-// FreePort is a port that nobody listens on, for programs that cannot choose
-// one themselves.
-func FreePort(t *testing.T) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
 }
 
 // Build builds the program in a directory. If this test looks for races, the

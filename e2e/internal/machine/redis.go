@@ -2,13 +2,14 @@ package machine
 
 import (
 	"bytes"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/bar-tech/cognito/internal/freeport"
 )
 
 // Redis is a real Redis server, which writes down whatever it acknowledges, so
@@ -16,7 +17,7 @@ import (
 type Redis struct {
 	t         *testing.T
 	path, dir string
-	port      int
+	port      string
 	process   *exec.Cmd
 }
 
@@ -27,7 +28,7 @@ func StartRedis(t *testing.T) *Redis {
 	t.Cleanup(s.Kill)
 	for range 5 {
 		// Somebody may take the port first.
-		s.port = FreePort(t)
+		s.port = freeport.Next()
 		if s.start() {
 			return s
 		}
@@ -47,7 +48,7 @@ func (s *Redis) Restart() {
 // start reports whether the server answers on its port.
 func (s *Redis) start() bool {
 	s.t.Helper()
-	s.process = exec.Command(s.path, "--port", fmt.Sprint(s.port), "--bind", "127.0.0.1", "--dir", s.dir,
+	s.process = exec.Command(s.path, "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir,
 		"--save", "", "--appendonly", "yes", "--appendfsync", "everysec")
 	if err := s.process.Start(); err != nil {
 		s.t.Fatal(err)
@@ -88,7 +89,7 @@ func (s *Redis) answers() bool {
 }
 
 // Address is the server's host and port.
-func (s *Redis) Address() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+func (s *Redis) Address() string { return "127.0.0.1:" + s.port }
 
 // URL is the address as drivers want it.
 func (s *Redis) URL() string { return "redis://" + s.Address() + "/0" }
