@@ -111,7 +111,7 @@ func TestCannotStart(t *testing.T) {
 }
 
 // appOver is the app with a local pool.
-func appOver(t *testing.T, box *cognitotest.Pool) *fiber.App {
+func appOver(t *testing.T, box *cognitotest.Pool, change ...func(*cognito.Config)) *fiber.App {
 	t.Helper()
 	setEnvironment(t)
 	s, err := readSettings()
@@ -119,6 +119,9 @@ func appOver(t *testing.T, box *cognitotest.Pool) *fiber.App {
 		t.Fatal(err)
 	}
 	s.config = usePool(s.config, box.Config())
+	for _, change := range change {
+		change(&s.config)
+	}
 	auth, err := cognito.NewAuth(s.config)
 	if err != nil {
 		t.Fatal(err)
@@ -130,8 +133,14 @@ func appOver(t *testing.T, box *cognitotest.Pool) *fiber.App {
 // homeOf is the home page as a signed-in user gets it.
 func homeOf(t *testing.T, box *cognitotest.Pool, username string) string {
 	t.Helper()
-	app := appOver(t, box)
-	request := httptest.NewRequest(http.MethodGet, "/", nil)
+	_, body := pageOf(t, box, appOver(t, box), username, "/")
+	return body
+}
+
+// pageOf is what a signed-in user gets of an app.
+func pageOf(t *testing.T, box *cognitotest.Pool, app *fiber.App, username, path string) (status int, body string) {
+	t.Helper()
+	request := httptest.NewRequest(http.MethodGet, path, nil)
 	request.Host = "localhost:8021"
 	for _, cookie := range box.SignIn(app, username) {
 		request.AddCookie(cookie)
@@ -141,11 +150,30 @@ func homeOf(t *testing.T, box *cognitotest.Pool, username string) string {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
+	text, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(body)
+	return res.StatusCode, string(text)
+}
+
+// TestSessionsThatNobodyLists: while sessions live in their cookies, there is no page of
+// them and no link to it.
+func TestSessionsThatNobodyLists(t *testing.T) {
+	box := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(box.Close)
+	inCookies := appOver(t, box, func(c *cognito.Config) {
+		c.CookieSessions, c.Keys = true, []string{"tXq2vJ0m5Z3rT7wY1uB6nL9cE4sD0fGh"}
+	})
+	if status, home := pageOf(t, box, inCookies, "alice", "/"); status != http.StatusOK || strings.Contains(home, "/sessions") || !strings.Contains(home, "Alice Liddell") {
+		t.Errorf("home shows %d %s", status, home)
+	}
+	if status, body := pageOf(t, box, inCookies, "alice", "/sessions"); status != http.StatusNotFound {
+		t.Errorf("the page of sessions shows %d %s", status, body)
+	}
+	if home := homeOf(t, box, "alice"); !strings.Contains(home, `href="/sessions"`) {
+		t.Errorf("with a storage, home shows %s", home)
+	}
 }
 
 // TestPageEscapes shows a user whose name is markup.

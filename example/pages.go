@@ -53,32 +53,35 @@ func newApp(auth *cognito.Auth, s settings) *fiber.App {
 	app.Get("/app.js", file("text/javascript; charset=utf-8", appJS))
 
 	app.Use(auth.Handler())
-	app.Get("/", home(s.local))
-	app.Get("/admin", cognito.RequireGroup("admin"), admin)
+	app.Get("/", home(s))
+	app.Get("/admin", cognito.RequireGroup("admin"), admin(s))
 	app.Get("/me", cognito.RequireUser(), me)
 	app.Get("/api/me", cognito.RequireUser(), me)
-	sessions{auth}.register(app)
+	if s.listsSessions() {
+		sessions{auth}.register(app)
+	}
 	app.Get("/payload", cognito.RequireUser(), func(c *fiber.Ctx) error { return c.JSON(cognito.PayloadFrom(c)) })
 	return app
 }
 
 // home shows who is signed in.
-func home(local bool) fiber.Handler {
+func home(s settings) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		return render(c, map[string]any{
-			"User":  cognito.UserFrom(c), // nil when nobody is signed in
-			"Down":  errors.Is(cognito.Err(c), cognito.ErrUnavailable),
-			"Local": local,
+		return renderPage(c, page, map[string]any{
+			"User":     cognito.UserFrom(c), // nil when nobody is signed in
+			"Down":     errors.Is(cognito.Err(c), cognito.ErrUnavailable),
+			"Local":    s.local,
+			"Sessions": s.listsSessions(),
 		})
 	}
 }
 
 // admin relies on its guard: whoever gets here is in the group.
-func admin(c *fiber.Ctx) error {
-	return render(c, map[string]any{"Admin": true, "User": cognito.UserFrom(c)})
+func admin(s settings) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		return renderPage(c, page, map[string]any{"Admin": true, "User": cognito.UserFrom(c), "Sessions": s.listsSessions()})
+	}
 }
-
-func render(c *fiber.Ctx, data map[string]any) error { return renderPage(c, page, data) }
 
 func renderPage(c *fiber.Ctx, page *template.Template, data map[string]any) error {
 	var body bytes.Buffer

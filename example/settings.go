@@ -49,6 +49,10 @@ func readSettings() (settings, error) {
 	return s, nil
 }
 
+// listsSessions reports whether somewhere there is a list of them: sessions that live in
+// their cookies are known to their browsers only.
+func (s settings) listsSessions() bool { return !s.config.CookieSessions }
+
 // furnished is a config with what the app itself decides.
 func furnished(config cognito.Config) cognito.Config {
 	config.AppName = "Cognito example"
