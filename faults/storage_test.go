@@ -355,3 +355,31 @@ func TestInstanceWithoutTheNewestKeyRevokesNothing(t *testing.T) {
 	pool.Advance(lab.JustExpired)
 	ahead.MustBe("alice", alice)
 }
+
+// TestRefreshPathWithoutTheNewestKey: of a session's two records, only the one with the
+// refresh token is sealed with the newer key. A script that asks for new tokens at the
+// instance without it learns that there are none here, and keeps its cookie.
+func TestRefreshPathWithoutTheNewestKey(t *testing.T) {
+	t.Parallel()
+	storage := lab.NewStore()
+	pool := lab.NewPool(t)
+	behind := lab.ServeWith(t, pool, lab.On(storage))
+	ahead := lab.ServeWith(t, pool, lab.On(storage), lab.WithKeys(lab.OtherKey, lab.Key))
+	alice := behind.SignIn("alice")
+	before := storage.Dump()
+	pool.Advance(lab.JustExpired)
+	ahead.MustBe("alice", alice)
+	after := storage.Dump()
+	for key, value := range before {
+		if strings.HasPrefix(key, lab.HotPrefix) {
+			storage.Plant(key, value)
+		}
+	}
+	if res := behind.Send(lab.RenewNow(alice)); res.StatusCode != http.StatusUnauthorized || res.DeletesSession() {
+		t.Errorf("without the key, the script is answered %s with %q", lab.StatusLine(res), res.Header["Set-Cookie"])
+	}
+	for key, value := range after {
+		storage.Plant(key, value)
+	}
+	ahead.MustBe("alice", alice)
+}

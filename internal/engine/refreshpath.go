@@ -30,9 +30,8 @@ func (a *Engine) serveRefresh(r Request) error {
 	}
 	renewed, err := a.renewNow(s, a.broughtBy(r))
 	if err != nil {
-		// With CookieSessions, the browser may have another instance's cookie by now.
-		if !fault.IsUnknown(err) && a.sealed == nil {
-			a.clearSession(r) // it ended just now
+		if a.unrenewed(s, err).Ended {
+			a.clearSession(r) // it ended just now, and not only here
 		}
 		return a.refuse(r, fault.From(err))
 	}
