@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -27,6 +28,22 @@ type savedPool struct {
 
 	Providers  []Provider
 	Identities map[string]identity // by username
+
+	API savedAPI
+}
+
+// savedAPI is what only the API cognito-idp has set.
+type savedAPI struct {
+	PoolName    string
+	Accounts    map[string]savedAccount // by username
+	Groups      []string
+	ClientNames map[string]string // by client id
+	Domains     []string
+}
+
+type savedAccount struct {
+	Status, Code      string
+	Created, Modified time.Time
 }
 
 type savedKey struct {
@@ -60,8 +77,9 @@ type savedSession struct {
 	AuthTime, Expires            time.Time
 }
 
-// Save returns what [Pool.Restore] needs: users, clients, identity providers, the clock,
-// signing keys, and the sign-ins that can still be refreshed. It contains passwords, and
+// Save returns what [Pool.Restore] needs: users and the states of their accounts, groups,
+// clients, identity providers, the clock, signing keys, and the sign-ins that can still be
+// refreshed. It contains passwords, and
 // anybody who has it can sign tokens as the pool.
 func (p *Pool) Save() ([]byte, error) {
 	users, clients, providers, now := p.Users(), p.Clients(), p.Providers(), p.Now()
@@ -70,7 +88,7 @@ func (p *Pool) Save() ([]byte, error) {
 	saved := savedPool{
 		PoolID: p.id, Offset: time.Duration(p.offset.Load()), Users: users, Clients: clients,
 		Providers: providers, Identities: p.federation.identities,
-		Keys: map[string]savedKey{}, Sessions: map[string]savedSession{}, Families: p.savedFamilies(now),
+		Keys: map[string]savedKey{}, Sessions: map[string]savedSession{}, Families: p.savedFamilies(now), API: p.savedAPI(),
 	}
 	for use, key := range p.keys.current {
 		kept, err := saveKey(key)
@@ -92,6 +110,18 @@ func (p *Pool) Save() ([]byte, error) {
 		}
 	}
 	return json.Marshal(saved)
+}
+
+// savedAPI is what Save takes of the API's own. The caller holds mu.
+func (p *Pool) savedAPI() savedAPI {
+	saved := savedAPI{
+		PoolName: p.idp.poolName, Accounts: map[string]savedAccount{},
+		Groups: p.idp.groups, ClientNames: p.idp.clientNames, Domains: p.idp.domains,
+	}
+	for name, kept := range p.idp.accounts {
+		saved.Accounts[name] = savedAccount{kept.status, kept.code, kept.created, kept.modified}
+	}
+	return saved
 }
 
 func saveKey(key signingKey) (savedKey, error) {
@@ -145,6 +175,7 @@ func (p *Pool) Restore(text []byte) error {
 	for _, user := range saved.Users {
 		if !p.hasUser(user.Username) {
 			p.SetUser(user)
+			p.restoreAccount(user.Username, saved.API)
 		}
 	}
 	for _, client := range saved.Clients {
@@ -157,6 +188,8 @@ func (p *Pool) Restore(text []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.keys = keys
+	p.idp.poolName, p.idp.groups, p.idp.domains = saved.API.PoolName, saved.API.Groups, saved.API.Domains
+	maps.Copy(p.idp.clientNames, saved.API.ClientNames)
 	for _, s := range saved.Families {
 		if err := p.restoreFamily(s); err != nil {
 			return err
@@ -182,6 +215,17 @@ func (p *Pool) restoreFederation(saved savedPool) {
 	defer p.mu.Unlock()
 	for key, identity := range saved.Identities {
 		p.federation.identities[key] = identity
+	}
+}
+
+// restoreAccount takes up the state of a user's account, without which somebody who has not
+// confirmed the address could sign in after a restart. States that were saved before accounts
+// were have none.
+func (p *Pool) restoreAccount(username string, saved savedAPI) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if kept, ok := saved.Accounts[p.fold(username)]; ok {
+		p.idp.accounts[p.fold(username)] = account{kept.Status, kept.Code, kept.Created, kept.Modified}
 	}
 }
 

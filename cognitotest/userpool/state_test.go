@@ -3,6 +3,7 @@ package userpool_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/bar-tech/cognito/cognitotest/userpool"
@@ -43,6 +44,43 @@ func TestRestoreRefusesTheStateOfAnotherPool(t *testing.T) {
 	defer second.Close()
 	if err := second.Restore(state); err == nil {
 		t.Error("the state of another pool is taken")
+	}
+}
+
+// TestRestoreConfirmsNobody: who has not confirmed an address, or still has an administrator's
+// password, does not get in because the pool was started again, and the code sent before is good.
+// Groups without members and the names of clients are there, too.
+func TestRestoreConfirmsNobody(t *testing.T) {
+	t.Parallel()
+	first := newParty(t, userpool.Client{}, userpool.Options{})
+	inPool := `{"UserPoolId":"` + first.pool.UserPoolID() + `"`
+	first.api("SignUp", `{"ClientId":"client1","Username":"carol","Password":"in the tower"}`, nil).wantOK(t)
+	first.api("AdminCreateUser", inPool+`,"Username":"dave","TemporaryPassword":"for one day"}`, nil).wantOK(t)
+	first.api("CreateGroup", inPool+`,"GroupName":"staff"}`, nil).wantOK(t)
+	first.api("CreateUserPoolClient", inPool+`,"ClientName":"My application"}`, nil).wantOK(t)
+	state, err := first.pool.Save()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	second := newParty(t, userpool.Client{}, userpool.Options{})
+	if err := second.pool.Restore(state); err != nil {
+		t.Fatal(err)
+	}
+	signIn := func(username, password string) answer {
+		return second.api("InitiateAuth", `{"AuthFlow":"USER_PASSWORD_AUTH","ClientId":"client1",`+
+			`"AuthParameters":{"USERNAME":"`+username+`","PASSWORD":"`+password+`"}}`, nil)
+	}
+	signIn("carol", "in the tower").wantAPIError(t, http.StatusBadRequest, "UserNotConfirmedException")
+	if got := signIn("dave", "for one day"); got.members["ChallengeName"] != "NEW_PASSWORD_REQUIRED" {
+		t.Errorf("dave is answered with %s", got.body)
+	}
+	second.api("ConfirmSignUp", `{"ClientId":"client1","Username":"carol","ConfirmationCode":"`+
+		first.pool.ConfirmationCode("carol")+`"}`, nil).wantOK(t)
+	signIn("carol", "in the tower").wantOK(t)
+	second.api("AdminAddUserToGroup", inPool+`,"Username":"carol","GroupName":"staff"}`, nil).wantOK(t)
+	if got := second.api("ListUserPoolClients", inPool+`}`, nil); !strings.Contains(got.body, "My application") {
+		t.Errorf("the clients are %s", got.body)
 	}
 }
 
