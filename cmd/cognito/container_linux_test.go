@@ -48,7 +48,7 @@ func TestTheContainersCommands(t *testing.T) {
 		args := strings.Split(strings.ReplaceAll(strings.Join(append(entry[2:len(entry):len(entry)], more...), " "), "/pool.json", "pool.example.json"), " ")
 		flags, err := readPoolFlags(args, io.Discard)
 		if err == nil {
-			_, err = readOptions(flags)
+			_, err = readSettings(flags)
 		}
 		if err != nil || !flags.open || entry[1] != "pool" {
 			t.Errorf("%q: %v", args, err)

@@ -85,10 +85,12 @@ func readPoolFlags(args []string, stderr io.Writer) (poolFlags, error) {
 
 // startPool reads the settings and serves.
 func startPool(flags poolFlags, state *stateFile) (*userpool.Pool, error) {
-	options, err := readOptions(flags)
+	file, err := readSettings(flags)
 	if err != nil {
 		return nil, err
 	}
+	options := file.options()
+	options.Addr, options.AnyAddr = flags.addr, flags.open
 	var front poolFront
 	options.Front = func(endpoints http.Handler) http.Handler { return state.saving(front.wrap(endpoints)) }
 	pool, err := listenPool(options)
@@ -97,7 +99,7 @@ func startPool(flags poolFlags, state *stateFile) (*userpool.Pool, error) {
 	}
 	// Before the state is read: what a reset goes back to is what the settings say.
 	front.control = newControl(pool, flags)
-	if err := state.load(pool); err != nil {
+	if err := state.load(pool, file); err != nil {
 		pool.Close()
 		return nil, err
 	}
@@ -113,28 +115,23 @@ func startPool(flags poolFlags, state *stateFile) (*userpool.Pool, error) {
 	return pool, nil
 }
 
-// readOptions are what the command line and the settings file say together.
-func readOptions(flags poolFlags) (userpool.Options, error) {
+// readSettings are what the command line and the settings file say together.
+func readSettings(flags poolFlags) (poolFile, error) {
 	var file poolFile
 	if flags.file != "" {
 		text, err := os.ReadFile(flags.file)
 		if err != nil {
-			return userpool.Options{}, err
+			return poolFile{}, err
 		}
 		if file, err = readPoolFile(text); err != nil {
-			return userpool.Options{}, fmt.Errorf("%s:\n%w", flags.file, err)
+			return poolFile{}, fmt.Errorf("%s:\n%w", flags.file, err)
 		}
 	}
 	file.URL = orElse(flags.url, file.URL)
 	if file.URL != "" && !isOrigin(file.URL) {
-		return userpool.Options{}, fmt.Errorf("-url %q: want an origin such as http://localhost:9229", file.URL)
+		return poolFile{}, fmt.Errorf("-url %q: want an origin such as http://localhost:9229", file.URL)
 	}
-	if err := checkAddr(flags, file.URL); err != nil {
-		return userpool.Options{}, err
-	}
-	options := file.options()
-	options.Addr, options.AnyAddr = flags.addr, flags.open
-	return options, nil
+	return file, checkAddr(flags, file.URL)
 }
 
 // writeCertificate writes what clients are to trust, if it is wanted.

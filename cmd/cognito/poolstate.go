@@ -24,8 +24,9 @@ type stateFile struct {
 	pool *userpool.Pool
 }
 
-// load takes up what the file says. There is none at the first start.
-func (s *stateFile) load(pool *userpool.Pool) error {
+// load takes up what the file says, where the settings say nothing. There is none at the
+// first start.
+func (s *stateFile) load(pool *userpool.Pool, settings poolFile) error {
 	s.pool = pool
 	if s.name == "" {
 		return nil
@@ -35,12 +36,28 @@ func (s *stateFile) load(pool *userpool.Pool) error {
 		return s.save() // at once, lest a wrong path show only at the end
 	}
 	if err == nil {
+		giveWay(pool, settings)
 		err = pool.Restore(text)
 	}
 	if err != nil {
 		return fmt.Errorf("state file %s: %w; delete it to start with a new pool", s.name, err)
 	}
 	return nil
+}
+
+// giveWay removes the users and the client that the pool has because the settings name none.
+// They would bring back a password that was changed since, and a user who was deleted.
+func giveWay(pool *userpool.Pool, settings poolFile) {
+	if settings.Users == nil {
+		for _, user := range pool.Users() {
+			pool.RemoveUser(user.Username)
+		}
+	}
+	if len(settings.Clients) == 0 {
+		for _, client := range pool.Clients() {
+			pool.RemoveClient(client.ID)
+		}
+	}
 }
 
 // save replaces the file in one step, so that a crash leaves the old one or the new.

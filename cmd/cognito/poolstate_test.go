@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -44,6 +45,35 @@ func TestASignInOutlivesTheProgram(t *testing.T) {
 	if status := refresh(begin(t, "-state", file), kept); status != 400 {
 		t.Errorf("a revoked sign-in is good again after a restart: status %d", status)
 	}
+}
+
+// TestAChangeOfADefaultUserOutlivesTheProgram: without a settings file, the first users and the
+// first client are there to begin with, and do not come back as they were at every start. A
+// reset brings them back.
+func TestAChangeOfADefaultUserOutlivesTheProgram(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "pool.state")
+	const client = `{"id":"1example23456789","callbackUrls":["` + callback + `"],"logoutUrls":["http://localhost:3000/bye"]}`
+	const signOut = "/logout?client_id=1example23456789&logout_uri=http%3A%2F%2Flocalhost%3A3000%2Fbye"
+	first := begin(t, "-state", file, "-control")
+	first.ask("POST", "/_control/users", `{"username":"alice","password":"another"}`, asJSON, jsonType)
+	first.ask("DELETE", "/_control/users/bob", "")
+	first.ask("POST", "/_control/clients", client, asJSON, jsonType)
+	first.end()
+
+	second := begin(t, "-state", file, "-control")
+	second.login("alice", "another")
+	_, state := second.ask("GET", "/_control/state", "")
+	if strings.Contains(state, `"bob"`) || strings.Count(state, `"username"`) != 1 {
+		t.Errorf("after the restart the state is %s", state)
+	}
+	second.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if _, text := second.ask("GET", signOut, ""); !strings.Contains(text, "localhost:3000/bye") {
+		t.Errorf("the client has forgotten its sign-out URL: %s", text)
+	}
+	second.ask("POST", "/_control/reset", `{}`, asJSON, jsonType)
+	second.end()
+	begin(t, "-state", file).login("bob", "builder")
 }
 
 func TestAStateFileThatCannotBeRead(t *testing.T) {
