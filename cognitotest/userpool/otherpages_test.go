@@ -84,6 +84,76 @@ func TestOtherPages(t *testing.T) {
 	}
 }
 
+// page opens another page of a login.
+func (p *party) page(b *userpool.Browser, path string) *userpool.Page {
+	return b.Get(strings.Replace(p.authorizeURL(nil), "/oauth2/authorize", path, 1))
+}
+
+// confirm enters the code that a page shows.
+func (p *party) confirm(b *userpool.Browser, asks *userpool.Page) *userpool.Page {
+	p.t.Helper()
+	code := codeOnPage.FindStringSubmatch(asks.Body)
+	if code == nil {
+		p.t.Fatalf("there is no code on %s: %d %s", asks.URL, asks.Status, asks.Body)
+	}
+	return p.submit(b, asks, url.Values{"code": {code[1]}})
+}
+
+// TestSigningUpAsSomebodyElse: whoever signs up under the name of a user whom an administrator
+// has disabled, or who was faster, does not become that user.
+func TestSigningUpAsSomebodyElse(t *testing.T) {
+	t.Parallel()
+	p := newParty(t, userpool.Client{}, userpool.Options{Users: []userpool.User{{Username: "alice", Password: "wonderland", Disabled: true}}})
+	b := p.pool.NewBrowser()
+	form := func(name, password string) url.Values {
+		return url.Values{"username": {name}, "email": {"e@example.com"}, "password": {password}}
+	}
+	if page := p.submit(b, p.page(b, "/signup"), form("Alice", "mine now")); !strings.Contains(page.Body, "User already exists") {
+		t.Errorf("a disabled user's name is answered with %d %s", page.Status, page.Body)
+	}
+	late := p.submit(b, p.page(b, "/signup"), form("carol", "the second"))
+	if end := p.confirm(b, p.submit(b, p.page(b, "/signup"), form("carol", "the first"))); end.URL.Query().Get("code") == "" {
+		t.Errorf("carol ends at %s", end.URL)
+	}
+	if end := p.confirm(b, late); end.Status != http.StatusBadRequest {
+		t.Errorf("the second carol ends at %s", end.URL)
+	}
+	if page := p.pool.NewBrowser().Login(p.authorizeURL(nil), "carol", "the first"); page.URL.Query().Get("code") == "" {
+		t.Errorf("the first carol's login ends at %s", page.URL)
+	}
+}
+
+// TestForgottenByEmail: the page takes what the sign-in page takes, and changes nothing but the
+// password; not even that of a user who was disabled or removed meanwhile.
+func TestForgottenByEmail(t *testing.T) {
+	t.Parallel()
+	p := newParty(t, userpool.Client{}, userpool.Options{})
+	b := p.pool.NewBrowser()
+	ask := func() *userpool.Page {
+		return p.submit(b, p.page(b, "/forgotPassword"), url.Values{"username": {"Bob@example.com"}, "password": {"another"}})
+	}
+	asks := ask()
+	bob := p.pool.Users()[1]
+	bob.Groups = []string{"staff"}
+	p.pool.SetUser(bob)
+	if end := p.confirm(b, asks); end.URL.Query().Get("code") == "" {
+		t.Errorf("bob ends at %s: %s", end.URL, end.Body)
+	}
+	if bob = p.pool.Users()[1]; bob.Password != "another" || len(bob.Groups) != 1 {
+		t.Errorf("bob is %+v", bob)
+	}
+	asks = ask()
+	bob.Disabled = true
+	p.pool.SetUser(bob)
+	if end := p.confirm(b, asks); end.Status != http.StatusBadRequest || !p.pool.Users()[1].Disabled {
+		t.Errorf("a disabled bob ends at %s", end.URL)
+	}
+	p.pool.RemoveUser("bob")
+	if end := p.confirm(b, ask()); !strings.Contains(end.Body, "Invalid verification code") || len(p.pool.Users()) != 1 {
+		t.Errorf("a removed bob ends at %s", end.URL)
+	}
+}
+
 // TestLevels: tokens say how the user has signed in, if the pool has levels; a level
 // above the first is asked for anew, of those who can reach it.
 func TestLevels(t *testing.T) {

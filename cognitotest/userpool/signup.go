@@ -12,8 +12,9 @@ import (
 
 // registration is somebody who has been sent a code.
 type registration struct {
-	user User   // with the password that it will have
-	code string // that was sent
+	user  User   // with the password that it will have
+	reset bool   // of a user who is there, and has forgotten it
+	code  string // that was sent
 }
 
 // registrations are those who have not confirmed theirs yet, by an id in their form.
@@ -115,7 +116,7 @@ func (p *Pool) submitSignUp(w http.ResponseWriter, r *http.Request) {
 		Password: r.PostForm.Get("password"), EmailVerified: true,
 	}
 	problem := ""
-	switch _, taken := p.user(user.Username); {
+	switch _, taken := p.anyUser(user.Username); {
 	case taken:
 		problem = "User already exists"
 	case user.Username == "" || user.Email == "" || user.Password == "":
@@ -140,18 +141,19 @@ func (p *Pool) showForgotten(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// submitForgotten answers alike whether there is such a user: nobody can find out.
+// submitForgotten answers alike whether there is such a user: nobody can find out. Like the
+// sign-in page, it takes an e-mail address for the name.
 func (p *Pool) submitForgotten(w http.ResponseWriter, r *http.Request) {
 	request, ok := p.formRequest(w, r)
 	if !ok {
 		return
 	}
-	user, known := p.user(strings.TrimSpace(r.PostForm.Get("username")))
-	if !known || p.isFederated(user.Username) {
+	user, known := p.anyUser(strings.TrimSpace(r.PostForm.Get("username")))
+	if !known || user.Disabled || p.isFederated(user.Username) {
 		user = User{} // who has a password elsewhere forgets it there
 	}
 	user.Password = r.PostForm.Get("password")
-	p.askForCode(w, r, request, registration{user: user, code: newConfirmationCode()}, "")
+	p.askForCode(w, r, request, registration{user: user, reset: true, code: newConfirmationCode()}, "")
 }
 
 // askForCode shows the code that a real pool sends by mail, and asks for it.
@@ -180,15 +182,29 @@ func (p *Pool) submitConfirm(w http.ResponseWriter, r *http.Request) {
 	id := r.PostForm.Get("registration")
 	one, found := p.registrations.find(id)
 	p.registrations.done(id)
+	wrong := one.user.Username == "" || strings.TrimSpace(r.PostForm.Get("code")) != one.code
 	switch {
-	case !found:
-		p.showMessage(w, r, http.StatusBadRequest, "Something went wrong", "Please start again at the application.", "no_registration")
-		return
-	case one.user.Username == "", strings.TrimSpace(r.PostForm.Get("code")) != one.code:
+	case found && wrong:
 		p.askForCode(w, r, request, one, "Invalid verification code provided, please try again.")
 		return
+	case !found || !p.complete(one):
+		p.showMessage(w, r, http.StatusBadRequest, "Something went wrong", "Please start again at the application.", "no_registration")
+		return
 	}
-	p.SetUser(one.user)
 	started := p.startSession(w, one.user.Username, request.client, levelPassword)
 	redirectBack(w, r, request, p.grantTo(request, started))
+}
+
+// complete adds the user, or sets only the password of one who is there. It reports false if
+// meanwhile somebody else took the name, or an administrator removed or disabled the user.
+func (p *Pool) complete(one registration) bool {
+	if one.reset {
+		user, err := p.change(one.user.Username, statusConfirmed, func(u *User) { u.Password = one.user.Password })
+		return err == nil && !user.Disabled
+	}
+	if _, taken := p.anyUser(one.user.Username); taken {
+		return false
+	}
+	p.SetUser(one.user)
+	return true
 }
