@@ -126,6 +126,26 @@ func TestUnconfirmedAtThePage(t *testing.T) {
 	}
 }
 
+// TestTheNextOwnerOfAName: a browser, a code and a refresh token of a user who was deleted are
+// not those of somebody who then gets the same name.
+func TestTheNextOwnerOfAName(t *testing.T) {
+	t.Parallel()
+	p := newParty(t, userpool.Client{}, userpool.Options{})
+	tokens, code, b := p.tokens(nil), p.code(nil), p.pool.NewBrowser()
+	b.Login(p.authorizeURL(nil), "alice", "wonderland")
+	p.api("AdminDeleteUser", aliceBody+`}`, nil).wantOK(t)
+	p.api("AdminCreateUser", aliceBody+`}`, nil).wantOK(t)
+	p.api("AdminSetUserPassword", aliceBody+`,"Password":"through the glass","Permanent":true}`, nil).wantOK(t)
+	if page := b.Get(p.authorizeURL(nil)); page.URL.Path != "/login" {
+		t.Errorf("the browser is let in: %s", page.URL)
+	}
+	p.post("/oauth2/token", p.codeForm(code)).wantError(t, http.StatusBadRequest, "invalid_grant")
+	p.refresh(tokens["refresh_token"]).wantError(t, http.StatusBadRequest, "invalid_grant")
+	if page := b.Login(p.authorizeURL(nil), "alice", "through the glass"); page.URL.Query().Get("code") == "" {
+		t.Errorf("the new alice ended at %s", page.URL)
+	}
+}
+
 // TestAPIMissing: an operation without what it needs says what that is.
 func TestAPIMissing(t *testing.T) {
 	t.Parallel()

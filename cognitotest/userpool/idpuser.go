@@ -184,10 +184,15 @@ func (p *Pool) adminDeleteUser(in userRequest) (any, error) {
 	if !ok {
 		return nil, refused("UserNotFoundException", "User does not exist.")
 	}
-	p.users.remove(p.fold(user.Username))
-	delete(p.idp.accounts, p.fold(user.Username))
-	// Whoever gets the name next must not inherit the logins.
-	p.revokeAll(user.Username)
+	name := p.fold(user.Username)
+	p.users.remove(name)
+	delete(p.idp.accounts, name)
+	delete(p.federation.identities, name)
+	// Whoever gets the name next must not inherit the logins, nor those that are under way or
+	// that a browser keeps.
+	p.revokeAll(name)
+	maps.DeleteFunc(p.codes, func(_ string, g grant) bool { return p.fold(g.username) == name })
+	maps.DeleteFunc(p.sessions, func(_ string, s session) bool { return p.fold(s.username) == name })
 	return none{}, nil
 }
 
