@@ -43,12 +43,15 @@ type shownUser struct {
 	Email    string   `json:"email"`
 	Groups   []string `json:"groups"`
 	Disabled bool     `json:"disabled"`
+	Code     string   `json:"confirmationCode,omitempty"` // that ConfirmSignUp wants; nobody sends it
 }
 
 func (c *control) state(*http.Request) (any, error) {
 	users := []shownUser{}
 	for _, user := range c.pool.Users() {
-		users = append(users, shownUser{user.Username, user.Email, append([]string{}, user.Groups...), user.Disabled})
+		users = append(users, shownUser{
+			user.Username, user.Email, append([]string{}, user.Groups...), user.Disabled, c.pool.ConfirmationCode(user.Username),
+		})
 	}
 	clients := []string{}
 	for _, client := range c.pool.Clients() {

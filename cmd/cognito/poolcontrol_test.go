@@ -150,6 +150,31 @@ func TestControl(t *testing.T) {
 	}
 }
 
+// TestControlTellsTheConfirmationCode: no e-mail brings it, and an application in another
+// language has nowhere else to look.
+func TestControlTellsTheConfirmationCode(t *testing.T) {
+	t.Parallel()
+	p := begin(t, "-control")
+	api := func(operation, body string) {
+		t.Helper()
+		status, text := p.ask("POST", "/", body, asJSON, "application/x-amz-json-1.1", "X-Amz-Target", "AWSCognitoIdentityProviderService."+operation)
+		if status != http.StatusOK {
+			t.Errorf("%s: status %d: %s", operation, status, text)
+		}
+	}
+	api("SignUp", `{"ClientId":"1example23456789","Username":"carol","Password":"sesame"}`)
+	_, state := p.ask("GET", "/_control/state", "")
+	codes := regexp.MustCompile(`"confirmationCode":"(\d{6})"`).FindAllStringSubmatch(state, -1)
+	if len(codes) != 1 {
+		t.Fatalf("the state is %s", state)
+	}
+	api("ConfirmSignUp", `{"ClientId":"1example23456789","Username":"carol","ConfirmationCode":"`+codes[0][1]+`"}`)
+	p.login("carol", "sesame")
+	if _, state := p.ask("GET", "/_control/state", ""); strings.Contains(state, "confirmationCode") {
+		t.Errorf("afterwards the state is %s", state)
+	}
+}
+
 // TestControlKnowsTheEndpoints: what the pool can be asked can be broken, and is counted.
 func TestControlKnowsTheEndpoints(t *testing.T) {
 	t.Parallel()
