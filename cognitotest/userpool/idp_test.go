@@ -146,6 +146,19 @@ func TestTheNextOwnerOfAName(t *testing.T) {
 	}
 }
 
+// TestConfirmedByEmail: an administrator who names a user by the e-mail address uses up the code.
+func TestConfirmedByEmail(t *testing.T) {
+	t.Parallel()
+	p := newParty(t, userpool.Client{}, userpool.Options{})
+	p.api("SignUp", `{"ClientId":"client1","Username":"carol","Password":"in the tower",`+
+		`"UserAttributes":[{"Name":"email","Value":"carol@example.com"}]}`, nil).wantOK(t)
+	p.api("AdminConfirmSignUp", `{"UserPoolId":"us-east-1_TestPool1","Username":"carol@example.com"}`, nil).wantOK(t)
+	p.apiSignIn("carol", "in the tower")
+	if code := p.pool.ConfirmationCode("carol"); code != "" {
+		t.Errorf("the code is still %q", code)
+	}
+}
+
 // TestAPIMissing: an operation without what it needs says what that is.
 func TestAPIMissing(t *testing.T) {
 	t.Parallel()

@@ -149,12 +149,16 @@ func (p *Pool) confirm(username string, byCode bool) (User, error) {
 	user, err := p.change(username, statusConfirmed, func(u *User) {
 		u.EmailVerified = u.EmailVerified || byCode && u.Email != ""
 	})
+	if err != nil {
+		return User{}, err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	kept := p.idp.accounts[p.fold(username)]
+	// By the user's own name: username may be their e-mail address.
+	kept := p.idp.accounts[p.fold(user.Username)]
 	kept.code = ""
-	p.idp.accounts[p.fold(username)] = kept
-	return user, err
+	p.idp.accounts[p.fold(user.Username)] = kept
+	return user, nil
 }
 
 // checkNewPassword is the shortest policy that a pool can have.
