@@ -203,6 +203,7 @@ func TestSettingsNameLineAndField(t *testing.T) {
 		{"{\"clients\": [\n{}]}", "line 2: clients[0].id"},
 		{"{\"clients\": [{\"id\":\"a\"},\n{\"id\":\"a\"}]}", "line 2: clients[1].id"},
 		{"{\"clients\": [{\"id\":\"a\",\"callbackUrls\": [\n\"/cb\"]}]}", "line 2: clients[0].callbackUrls[0]"},
+		{"{\"clients\": [{\"id\":\"a\",\"logoutUrls\": [\n\"http://localhost:3000/#\"]}]}", "line 2: clients[0].logoutUrls[0]"},
 		{"{\"clients\": [{\"id\":\"a\",\"grants\": [\n\"password\"]}]}", "line 2: clients[0].grants[0]"},
 		{"{\n\"url\": \"http://a/b\"}", "line 2: url"},
 		{"{\n\"poolId\": \"pool\"}", "line 2: poolId"},

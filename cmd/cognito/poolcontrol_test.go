@@ -140,6 +140,7 @@ func TestControl(t *testing.T) {
 	do("DELETE", "users/carol", "", 404)
 	do("POST", "users", `{"usernaem":"x"}`, 400)
 	do("POST", "clients", `{"id":"x","callbackUrls":["/cb"]}`, 400)
+	do("POST", "clients", `{"id":"x","callbackUrls":["http://localhost:3000/#"]}`, 400)
 	do("POST", "clients", `{"id":"x","supportedIdentityProviders":["COGNITO"]}`, 204)
 	if why := do("POST", "clients", "{\"id\":\"x\",\n\"supportedIdentityProviders\":[\"COGNITO\",\"Nobody\"]}", 400); !strings.Contains(why, "line 2: supportedIdentityProviders[1]") {
 		t.Errorf("a provider that the pool does not have is refused with %s", why)
