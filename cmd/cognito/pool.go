@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/bar-tech/cognito/cognitotest/userpool"
@@ -130,6 +131,9 @@ func readSettings(flags poolFlags) (poolFile, error) {
 	file.URL = orElse(flags.url, file.URL)
 	if file.URL != "" && !isOrigin(file.URL) {
 		return poolFile{}, fmt.Errorf("-url %q: want an origin such as http://localhost:9229", file.URL)
+	}
+	if flags.tls && strings.HasPrefix(file.URL, "http:") {
+		return poolFile{}, fmt.Errorf("url %q: with -tls or -ca the pool answers https only; write https, or leave both out", file.URL)
 	}
 	return file, checkAddr(flags, file.URL)
 }

@@ -178,6 +178,24 @@ func TestTLSWithTheWrittenCertificate(t *testing.T) {
 	p.login("alice", "wonderland")
 }
 
+// TestTLSUnderAPlainURL: every address that the pool prints and redirects to would be dead.
+func TestTLSUnderAPlainURL(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "pool.json")
+	if err := os.WriteFile(file, []byte(`{"url": "http://localhost:9"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"-url", "http://localhost:9"}, {"-config", file}} {
+		var out bytes.Buffer
+		ended, end := context.WithCancel(t.Context())
+		end()
+		if status := servePool(ended, append(args, "-tls", "-addr", "127.0.0.1:0"), &out, &out); status != 1 || !strings.Contains(out.String(), "write https") {
+			t.Errorf("%q: status %d, %s", args, status, &out)
+		}
+	}
+	begin(t, "-tls", "-url", "https://localhost:9")
+}
+
 func TestOnlyThisMachineUnlessToldOtherwise(t *testing.T) {
 	t.Parallel()
 	for _, addr := range []string{"0.0.0.0:0", ":0", "[::]:0", "example.com:0"} {
