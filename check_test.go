@@ -3,7 +3,10 @@ package cognito_test
 import (
 	"context"
 	"errors"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -187,6 +190,36 @@ func TestCheckOutlivesAPanic(t *testing.T) {
 	t.Cleanup(func() { _ = auth.Close() })
 	if found, err := auth.Check(t.Context()); err != nil || len(found) != 1 || found[0].Code != "not_asked" || !found[0].Breaks {
 		t.Errorf("it finds %q, %v", found, err)
+	}
+}
+
+// TestCheckOfTheWrongScheme: each of http, https and a certificate that nobody trusts has a remedy
+// of its own, and is not taken for a mistake in other settings.
+func TestCheckOfTheWrongScheme(t *testing.T) {
+	t.Parallel()
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	for domain, remedy := range map[string]string{
+		strings.Replace(pool.URL(), "http:", "https:", 1): "write it with http://",
+		strings.Replace(secure.URL, "https:", "http:", 1): "write it with https://",
+		secure.URL: "trust the certificate",
+	} {
+		config := pool.Config()
+		config.BaseURL, config.UserPoolDomain = checkedApp, domain
+		config.HTTPClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		auth, err := cognito.NewAuth(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := auth.Check(t.Context())
+		if err != nil || len(found) != 1 || found[0].Code != "domain_unreachable" || !strings.Contains(found[0].Remedy, remedy) {
+			t.Errorf("%s: it finds %q, %v, want %q", domain, found, err, remedy)
+		}
+		_ = auth.Close()
 	}
 }
 

@@ -52,10 +52,22 @@ func get(ctx context.Context, app App, address string) answer {
 
 // askDomain asks whether anybody is there at all. Any answer will do, also a refusal.
 func askDomain(ctx context.Context, app App) []Finding {
-	if got := get(ctx, app, app.Endpoints.Authorize); got.err != nil {
+	got := get(ctx, app, app.Endpoints.Authorize)
+	if got.err == nil && wantsTLS(got) {
+		got.err = errWantsTLS
+	}
+	if got.err != nil {
 		return []Finding{domainUnreachable(app.Endpoints.Origin, got.err)}
 	}
 	return nil
+}
+
+var errWantsTLS = errors.New("the server there responds to https only")
+
+// wantsTLS reports whether a server was asked without the TLS that it speaks. Those of Go and
+// nginx say so in a page; every later answer would be the same, and look like another mistake.
+func wantsTLS(got answer) bool {
+	return got.status == http.StatusBadRequest && strings.Contains(got.body, "HTTP request") && strings.Contains(got.body, "HTTPS")
 }
 
 // authorize is the address at which a login of the app begins, with a prompt or without.

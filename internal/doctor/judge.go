@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,8 +44,17 @@ const (
 )
 
 func domainUnreachable(origin string, err error) Finding {
-	return Finding{codeDomain, true, "UserPoolDomain", origin, fmt.Sprintf("it cannot be reached: %v", cause(err)),
-		`copy the domain from the pool's "Domain" page; a new domain takes a minute to respond, a custom one up to an hour`}
+	remedy := `copy the domain from the pool's "Domain" page; a new domain takes a minute to respond, a custom one up to an hour`
+	var untrusted *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, errWantsTLS):
+		remedy = "write it with https://"
+	case errors.Is(err, http.ErrSchemeMismatch):
+		remedy = "write it with http:// if it is a test pool on this machine; else copy the domain from the pool's \"Domain\" page"
+	case errors.As(err, &untrusted):
+		remedy = "have this machine, or the HTTPClient in Config, trust the certificate: that of a test pool is in the file of its -ca, which SSL_CERT_FILE can name"
+	}
+	return Finding{codeDomain, true, "UserPoolDomain", origin, fmt.Sprintf("it cannot be reached: %v", cause(err)), remedy}
 }
 
 // cause leaves out that there was no answer, which the findings say themselves.
