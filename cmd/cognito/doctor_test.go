@@ -250,7 +250,7 @@ func TestDoctorSaysWhatItCouldNotAsk(t *testing.T) {
 	t.Parallel()
 	for code, test := range map[string]struct{ ok, unknown int }{
 		"": {18, 0}, "client_unknown": {9, 8}, "callback_not_registered": {13, 4}, "domain_unreachable": {3, 14},
-		"issuer_differs": {15, 2}, "secret_not_asked": {17, 1}, "app_cookie_lost": {16, 1}, "not_asked": {0, 1},
+		"login_refused": {10, 7}, "issuer_differs": {15, 2}, "secret_not_asked": {17, 1}, "app_cookie_lost": {16, 1}, "not_asked": {0, 1},
 	} {
 		report := doctorReport{address: true, app: true}
 		if code != "" {

@@ -23,6 +23,8 @@ var (
 	withoutDomain = []string{"domain_unreachable"}
 	withoutClient = []string{"domain_unreachable", "client_unknown"}
 	withoutLogin  = []string{"domain_unreachable", "client_unknown", "callback_not_registered", "login_refused"}
+	// A firewall in front of the pages is no answer of Cognito's.
+	withoutPages = []string{"domain_unreachable", "client_unknown", "login_refused"}
 )
 
 var doctorQuestions = []doctorQuestion{
@@ -30,10 +32,10 @@ var doctorQuestions = []doctorQuestion{
 	{"the pool with this ID exists, and its tokens name the expected issuer", []string{"issuer_unreachable", "issuer_differs"}, withoutDomain, ""},
 	{"its signing keys can be read", []string{"keys_unusable"}, []string{"domain_unreachable", "issuer_unreachable", "issuer_differs"}, ""},
 	{"the domain is this pool's", []string{"domain_of_another_pool"}, []string{"domain_unreachable", "issuer_unreachable", "issuer_differs"}, ""},
-	{"the app client exists", []string{"client_unknown"}, withoutDomain, "address"},
+	{"the app client exists", []string{"client_unknown"}, withoutPages, "address"},
 	{"a login can start", []string{"login_refused"}, withoutClient, "address"},
-	{"the callback URL is registered", []string{"callback_not_registered"}, withoutClient, "address"},
-	{"the sign-out URL is registered", []string{"sign_out_url_not_registered"}, withoutClient, "address"},
+	{"the callback URL is registered", []string{"callback_not_registered"}, withoutPages, "address"},
+	{"the sign-out URL is registered", []string{"sign_out_url_not_registered"}, withoutPages, "address"},
 	{"the app client may request all scopes", []string{"scope_not_allowed"}, withoutLogin, "address"},
 	{"the authorization code grant is allowed", []string{"code_grant_off"}, withoutLogin, "address"},
 	{"the domain's pages support all login parameters", []string{"login_parameters_ignored"}, withoutLogin, "address"},
