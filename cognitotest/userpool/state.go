@@ -79,8 +79,7 @@ type savedSession struct {
 
 // Save returns what [Pool.Restore] needs: users and the states of their accounts, groups,
 // clients, identity providers, the clock, signing keys, and the sign-ins that can still be
-// refreshed. It contains passwords, and
-// anybody who has it can sign tokens as the pool.
+// refreshed. It contains passwords, and anybody who has it can sign tokens as the pool.
 func (p *Pool) Save() ([]byte, error) {
 	users, clients, providers, now := p.Users(), p.Clients(), p.Providers(), p.Now()
 	p.mu.Lock()
