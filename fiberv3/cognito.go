@@ -179,6 +179,7 @@ func (a *Auth) mount(c fiber.Ctx) {
 		return
 	}
 	a.reportUnreachable(c.App(), c.Route().Path)
+	a.reportPassedBy(c.App(), c.Route().Path) // slash.go says why
 	// In a goroutine, and not waited for without end: Fiber holds the lock
 	// that this takes while it drains requests at shutdown, and this very
 	// request may be one of them.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -374,7 +375,7 @@ func TestAnswerForTheNextVisitor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	app.Use(auth.Handler())
+	app.Use("/*", auth.Handler())
 	app.Get("/wait", func(c fiber.Ctx) error {
 		_ = c.SendString("waited")
 		<-ended
@@ -493,7 +494,7 @@ func TestForwardThatIsGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	app := fiber.New()
-	app.Use(auth.Handler())
+	app.Use("/*", auth.Handler())
 	app.Get("/api/*", timeout.New(auth.Forward(upstream.URL), timeout.Config{
 		Timeout: 50 * time.Millisecond, Next: func(c fiber.Ctx) bool { return c.Path() == "/api/fast" },
 	}))
@@ -588,5 +589,64 @@ func talk(t *testing.T, to net.Addr, text string) (answers []string) {
 		}
 		body, _ := io.ReadAll(response.Body)
 		answers = append(answers, fmt.Sprintf("%d %s", response.StatusCode, body))
+	}
+}
+
+// TestTargetWithoutSlash: a stranger sends targets that do not begin with a slash, for which
+// Fiber v3 does not call what is registered without a path, and a catch-all behind the guard
+// answers like a file server. Registered as the manual says, the middleware and the guard see
+// them all. If only the middleware is, it refuses what the guard would not see. If neither
+// is, the log says so. Honest requests are served.
+func TestTargetWithoutSlash(t *testing.T) {
+	for name, row := range map[string]struct {
+		register    func(app *fiber.App, ours, guard fiber.Handler)
+		safe, warns bool
+	}{
+		"as the manual says":    {func(app *fiber.App, ours, guard fiber.Handler) { app.Use("/*", ours, guard) }, true, false},
+		"only the middleware":   {func(app *fiber.App, ours, guard fiber.Handler) { app.Use("/*", ours); app.Use(guard) }, true, false},
+		"a guard on the prefix": {func(app *fiber.App, ours, guard fiber.Handler) { app.Use("/*", ours); app.Use("/admin", guard) }, true, false},
+		"neither":               {func(app *fiber.App, ours, guard fiber.Handler) { app.Use(ours, guard) }, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pool := cognitotest.New(cognitotest.Options{})
+			t.Cleanup(pool.Close)
+			logged := &strings.Builder{}
+			config := pool.Config()
+			config.Logger = slog.New(slog.NewTextHandler(logged, nil))
+			app := fiber.New()
+			row.register(app, cognito.New(config), cognito.RequireUser())
+			app.All("/*", func(c fiber.Ctx) error { return c.Send(c.RequestCtx().URI().Path()) })
+			at := listen(t, app)
+			get := func(target, cookie string) string {
+				return strings.Join(talk(t, at, "GET "+target+" HTTP/1.1\r\nHost: localhost\r\n"+cookie+"Connection: close\r\n\r\n"), "")
+			}
+			for _, target := range []string{"admin/plan", "%61dmin/plan", "x/../admin/plan", "*/../admin/plan", "%2fadmin/plan", "*", "?x", "http://localhost?x"} {
+				if got := get(target, ""); row.safe && !strings.HasPrefix(got, "40") {
+					t.Errorf("%s is answered %.80q", target, got)
+				}
+			}
+			if got := get("/admin/plan", ""); !strings.HasPrefix(got, "401") {
+				t.Errorf("the page itself is answered %.80q", got)
+			}
+			cookie := ""
+			for _, each := range pool.SignIn(app, "alice") {
+				cookie += fmt.Sprintf("Cookie: %s=%s\r\n", each.Name, each.Value)
+			}
+			if got := get("/admin/plan", cookie); got != "200 /admin/plan" {
+				t.Errorf("alice gets %.80q", got)
+			}
+			if got := strings.Contains(logged.String(), "level=WARN"); got != row.warns {
+				t.Errorf("the log says %s", logged)
+			}
+		})
+	}
+	// What asks the server itself, as probes do, passes where no guard is.
+	pool := cognitotest.New(cognitotest.Options{})
+	t.Cleanup(pool.Close)
+	app := fiber.New()
+	app.Use("/*", cognito.New(pool.Config()))
+	app.All("/*", func(c fiber.Ctx) error { return c.SendString("here") })
+	if got := talk(t, listen(t, app), "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"); !slices.Equal(got, []string{"200 here"}) {
+		t.Errorf("OPTIONS * is answered %q", got)
 	}
 }

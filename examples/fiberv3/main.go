@@ -26,7 +26,7 @@ func main() {
 
 func newApp(pool *cognitotest.Pool) *fiber.App {
 	app := fiber.New()
-	app.Use(cognito.New(pool.Config()))
+	app.Use("/*", cognito.New(pool.Config()))
 	app.Get("/", func(c fiber.Ctx) error {
 		c.Type("html")
 		user := cognito.UserFrom(c)

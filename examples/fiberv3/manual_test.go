@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	cognito "github.com/bar-tech/cognito/fiberv3"
 	"github.com/gofiber/fiber/v3"
 	"github.com/gofiber/fiber/v3/extractors"
 	"github.com/gofiber/fiber/v3/middleware/cors"
@@ -15,12 +16,14 @@ import (
 	"github.com/gofiber/fiber/v3/middleware/timeout"
 )
 
-// What docs/examples.md says of Fiber's own calls in v3, so that it compiles. The manual's
+// What docs/examples.md says of calls that differ in Fiber v3, so that it compiles. The manual's
 // other Go is for v2.
 var (
 	_ = session.NewStore(session.Config{Extractor: extractors.FromCookie("cart")})
 	_ = cors.Config{AllowOrigins: []string{"https://app.example.com"}}
-	_ = func(app *fiber.App) {
+	_ = func(app *fiber.App, config cognito.Config) {
+		app.Use("/*", cognito.New(config))
+		app.Use("/*", cognito.RequireUser())
 		app.Use("/assets", static.New("./assets"))
 		app.Get(healthcheck.LivenessEndpoint, healthcheck.New())
 		app.Get(healthcheck.ReadinessEndpoint, healthcheck.New())

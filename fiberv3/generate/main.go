@@ -47,6 +47,7 @@ var rules = []struct{ old, new string }{
 	{".UserContext()", ".Context()"},
 	{".SetUserContext(", ".SetContext("},
 	{"Method: c.Method(), App: c,", "Method: methodOf(c), App: c,"}, // method.go says why
+	{"a.reportUnreachable(c.App(), c.Route().Path)", "a.reportUnreachable(c.App(), c.Route().Path)\n\ta.reportPassedBy(c.App(), c.Route().Path) // slash.go says why"},
 	{"app.Hooks().OnShutdown(func() error { return a.unmount(app) })", "app.Hooks().OnPostShutdown(func(error) error { return a.unmount(app) })"},
 	{"Fiber v2", "Fiber v3"},
 	{"\"github.com/bar-tech/cognito\"", "\"github.com/bar-tech/cognito/fiberv3\""},

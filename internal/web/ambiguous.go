@@ -9,8 +9,7 @@ package web
 // honest clients use. A guard on a prefix with such characters does not see them. It runs
 // on every request.
 func IsAmbiguous(path []byte) bool {
-	// "*" is for the server itself (RFC 9112 section 3.2.4), and no path.
-	if len(path) > 0 && path[0] != '/' && string(path) != "*" {
+	if len(path) == 0 || path[0] != '/' {
 		return true // a slash comes in front when it is resolved
 	}
 	for i, c := range path {
