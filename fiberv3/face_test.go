@@ -650,3 +650,46 @@ func TestTargetWithoutSlash(t *testing.T) {
 		t.Errorf("OPTIONS * is answered %q", got)
 	}
 }
+
+// TestStreamThatKeepsItsContext: a handler abandons its context for a stream, as newer
+// releases of Fiber do for server-sent events. Nothing has answered in its place, so the
+// answer brings the renewed session, with which the next instance knows alice, and no shared
+// cache keeps it.
+func TestStreamThatKeepsItsContext(t *testing.T) {
+	pool := cognitotest.New(cognitotest.Options{Clients: []cognitotest.Client{{ID: "1web", CallbackURLs: []string{"http://localhost/login/redirect"}, RotateRefreshTokens: true}}})
+	t.Cleanup(pool.Close)
+	config := pool.Config()
+	config.CookieSessions, config.CookieName, config.Keys = true, "session", []string{"q83HhZkP0vXyTt5nE2mJ9sWbL7dRcGfA4uYoKiN1xzQ="}
+	instance := func() *fiber.App {
+		app := fiber.New()
+		app.Use("/*", cognito.New(config))
+		app.Get("/events", cognito.RequireUser(), func(c fiber.Ctx) error {
+			username := cognito.UserFrom(c).Username()
+			c.Abandon()
+			return c.SendStreamWriter(func(w *bufio.Writer) { fmt.Fprint(w, username) })
+		})
+		return app
+	}
+	first, second := listen(t, instance()), listen(t, instance())
+	get := func(at net.Addr, cookies []*http.Cookie) (*http.Response, string) {
+		request := "GET /events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+		for _, each := range cookies {
+			request += fmt.Sprintf("Cookie: %s=%s\r\n", each.Name, each.Value)
+		}
+		response, err := http.ReadResponse(send(t, at, request+"\r\n"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(response.Body)
+		return response, string(body)
+	}
+	alice := pool.SignIn(instance(), "alice")
+	pool.Advance(2 * time.Hour)
+	response, body := get(first, alice)
+	if kept := response.Header.Get("Cache-Control"); body != "alice" || kept != "private, no-store" || response.Header.Get("Vary") != "Cookie" {
+		t.Errorf("the stream: %d %q with Cache-Control %q", response.StatusCode, body, kept)
+	}
+	if response, body := get(second, response.Cookies()); body != "alice" {
+		t.Errorf("the next instance answers %d %q", response.StatusCode, body)
+	}
+}

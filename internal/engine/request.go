@@ -25,7 +25,10 @@ type Request struct {
 // lends the same memory to the next request, which may be somebody else's. There, what
 // fasthttp remembers may be the answer to a request before this one.
 func (r Request) GivenUp() bool {
-	if c, ok := r.App.(interface{ IsAbandoned() bool }); ok && c.IsAbandoned() {
+	c, ok := r.App.(interface{ IsAbandoned() bool })
+	// A handler may also have kept its context for a stream, as Fiber's sse does. fasthttp's
+	// server sends that, with what is written here.
+	if ok && c.IsAbandoned() && !(r.fromServer() && r.Response.IsBodyStream()) {
 		return true
 	}
 	return r.fromServer() && r.LastTimeoutErrorResponse() != nil
