@@ -19,6 +19,7 @@ import (
 	"github.com/bar-tech/cognito/fiberv3/cognitotest"
 	"github.com/gofiber/fiber/v3"
 	"github.com/gofiber/fiber/v3/middleware/adaptor"
+	"github.com/gofiber/fiber/v3/middleware/cache"
 	"github.com/gofiber/fiber/v3/middleware/timeout"
 	"github.com/gofiber/storage/memory/v2"
 	"github.com/valyala/fasthttp"
@@ -691,5 +692,66 @@ func TestStreamThatKeepsItsContext(t *testing.T) {
 	}
 	if response, body := get(second, response.Cookies()); body != "alice" {
 		t.Errorf("the next instance answers %d %q", response.StatusCode, body)
+	}
+}
+
+// TestCacheBesideOurs: Fiber v3's cache heeds no-store. In front of ours, it keeps no page of
+// alice's. Behind ours, it decides before the header is there, and hands her page out unless
+// it is told by the recipe of docs/middleware.md who is signed in. With the recipe it still
+// keeps what is for everybody, in both orders.
+func TestCacheBesideOurs(t *testing.T) {
+	plain := func() fiber.Handler { return cache.New() }
+	recipe := func() fiber.Handler {
+		return cache.New(cache.Config{
+			KeyGenerator: func(c fiber.Ctx) string {
+				return c.OriginalURL() + " " + c.Get("Cookie") + " " + c.Get("Authorization")
+			},
+			Next: func(c fiber.Ctx) bool {
+				return cognito.PayloadFrom(c) != nil || strings.Contains(c.GetRespHeader("Cache-Control"), "no-store")
+			},
+		})
+	}
+	for name, row := range map[string]struct {
+		cache            func() fiber.Handler
+		inFront, outward bool
+	}{
+		"in front":             {plain, true, false},
+		"behind":               {plain, false, true},
+		"in front, the recipe": {recipe, true, false},
+		"behind, the recipe":   {recipe, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pool := cognitotest.New(cognitotest.Options{})
+			t.Cleanup(pool.Close)
+			handlers := []any{cognito.New(pool.Config()), row.cache()}
+			if row.inFront {
+				slices.Reverse(handlers)
+			}
+			app := fiber.New()
+			t.Cleanup(func() { _ = app.Shutdown() })
+			app.Use(append([]any{"/*"}, handlers...)...)
+			app.Get("/who", func(c fiber.Ctx) error {
+				if user := cognito.UserFrom(c); user != nil {
+					return c.SendString(user.Username())
+				}
+				return c.SendString("nobody")
+			})
+			app.Get("/public", func(c fiber.Ctx) error { return c.SendString("public") })
+			get := func(path string, cookies []*http.Cookie) (body, hit string) {
+				answer := inProcess(adaptor.FiberApp(app), path, cookies)
+				text, _ := io.ReadAll(answer.Body)
+				return string(text), answer.Header.Get("X-Cache")
+			}
+			if body, _ := get("/who", pool.SignIn(app, "alice")); body != "alice" {
+				t.Errorf("alice is %q", body)
+			}
+			if body, _ := get("/who", nil); (body == "alice") != row.outward {
+				t.Errorf("after her, a stranger is %q", body)
+			}
+			get("/public", nil)
+			if body, hit := get("/public", nil); body != "public" || hit != "hit" {
+				t.Errorf("a public page is a cache's %q: %q", hit, body)
+			}
+		})
 	}
 }
