@@ -14,6 +14,6 @@ func (a *Auth) reportPassedBy(app *fiber.App, mounted string) {
 	if mounted != "/" || !slices.ContainsFunc(app.GetRoutes(), func(r fiber.Route) bool { return r.Path == "/*" }) {
 		return
 	}
-	a.config.Logger.Warn("cognito: requests whose target does not begin with a slash get past the middleware, and past guards, to the app's handler for /*",
+	a.config.Logger.Warn("cognito: requests whose target does not begin with a slash get past the middleware and past guards",
 		"remedy", `register the middleware, and guards for the whole app, with the path: app.Use("/*", ...)`)
 }
