@@ -23,7 +23,7 @@ func newAppV3(l *lab, bearer bool) (*fiber.App, error) {
 		return nil, err
 	}
 	app := fiber.New()
-	app.Use(auth.Handler())
+	app.Use("/*", auth.Handler())
 	app.Get("/public", greetV3)
 	app.Get("/", func(c fiber.Ctx) error {
 		user := cognitov3.UserFrom(c)

@@ -7,7 +7,7 @@
 //
 //	pool := cognitotest.New(cognitotest.Options{})
 //	defer pool.Close()
-//	app.Use(cognito.New(pool.Config()))
+//	app.Use("/*", cognito.New(pool.Config()))
 //
 // The pool itself is in package userpool, which does not depend on Fiber. It has the
 // types and endpoints, and the methods that make the pool fail. This package adds what

@@ -15,7 +15,7 @@ func serveV3(s *Scene, _ Settings) string {
 		s.Fatal(err)
 	}
 	app := fiber.New()
-	app.Use(auth.Handler())
+	app.Use("/*", auth.Handler())
 	s.routeV3(app)
 	listener := s.listen()
 	quiet := fiber.ListenConfig{DisableStartupMessage: true}
