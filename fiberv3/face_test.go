@@ -379,6 +379,9 @@ func TestAnswerForTheNextVisitor(t *testing.T) {
 	app.Use("/*", auth.Handler())
 	app.Get("/wait", func(c fiber.Ctx) error {
 		_ = c.SendString("waited")
+		if c.Query("as") == "stream" {
+			_ = c.SendStream(strings.NewReader("waited"))
+		}
 		<-ended
 		user := cognito.UserFrom(c)
 		c.Set("X-Alice", fmt.Sprint(user != nil && user.Username() == "alice"))
@@ -416,16 +419,18 @@ func TestAnswerForTheNextVisitor(t *testing.T) {
 		slow, fails  bool // the storage
 		slowEndpoint bool
 		next         []*http.Cookie
+		streams      bool // what the next visitor gets
 	}{
-		"who is there":    {"/front/me", true, false, false, nil},
-		"a refusal":       {"/front/me", true, true, false, nil},
-		"a page":          {"/front/mine", true, false, false, nil},
-		"a page for bob":  {"/front/mine", true, false, false, bob},
-		"Refresh":         {"/renew", false, false, true, nil},
-		"Refresh for bob": {"/renew", false, false, true, bob},
-		"a late handler":  {"/late", false, false, false, bob},
-		"a late logout":   {"/leave", false, false, false, bob},
-		"an upstream's":   {"/api/x", false, false, false, bob},
+		"who is there":               {"/front/me", true, false, false, nil, false},
+		"a refusal":                  {"/front/me", true, true, false, nil, false},
+		"a page":                     {"/front/mine", true, false, false, nil, false},
+		"a page for bob":             {"/front/mine", true, false, false, bob, false},
+		"Refresh":                    {"/renew", false, false, true, nil, false},
+		"Refresh for bob":            {"/renew", false, false, true, bob, false},
+		"a late handler":             {"/late", false, false, false, bob, false},
+		"a late logout":              {"/leave", false, false, false, bob, false},
+		"a late logout and a stream": {"/leave", false, false, false, bob, true},
+		"an upstream's":              {"/api/x", false, false, false, bob, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if row.slow {
@@ -438,7 +443,11 @@ func TestAnswerForTheNextVisitor(t *testing.T) {
 			given := inProcess(handler, row.path, alice)
 			storage.delay.Store(0)
 			storage.fails.Store(false)
-			checkNext(t, given, inProcess(handler, "/wait", row.next))
+			next := "/wait"
+			if row.streams {
+				next += "?as=stream"
+			}
+			checkNext(t, given, inProcess(handler, next, row.next))
 		})
 	}
 	t.Run("a login", func(t *testing.T) {
