@@ -62,7 +62,7 @@ func onward(r *lab.Answer) *lab.PendingLogin {
 // waitFor waits until something has come to pass that other goroutines do.
 func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for %s", what)
 		}
@@ -311,7 +311,7 @@ func askOn(s *lab.Site, conn net.Conn, target string, cookies ...*http.Cookie) *
 	for _, cookie := range cookies {
 		lines += "Cookie: " + cookie.Name + "=" + cookie.Value + "\r\n"
 	}
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := io.WriteString(conn, lines+"\r\n"); err != nil {
 		s.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func converse(s *lab.Site, text string) (answers []string) {
 		s.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // or a defect hangs
+	_ = conn.SetDeadline(time.Now().Add(time.Minute)) // or a defect hangs
 	go func() { _, _ = io.WriteString(conn, text) }()
 	for reader := bufio.NewReader(conn); ; {
 		res, err := http.ReadResponse(reader, nil)
@@ -180,7 +180,7 @@ func TestConnectionTakenOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // or a defect hangs
+	_ = conn.SetDeadline(time.Now().Add(time.Minute)) // or a defect hangs
 	body := "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--\r\n"
 	fmt.Fprintf(conn, "POST /take HTTP/1.1\r\nHost: %s\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n%s", conn.RemoteAddr(), len(body), body)
 	if all, err := io.ReadAll(conn); err != nil || !strings.HasSuffix(string(all), "taken over") {

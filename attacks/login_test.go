@@ -39,7 +39,7 @@ func onTheWire(s *lab.Site, bytes string) string {
 		s.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := io.WriteString(conn, bytes); err != nil {
 		s.Fatal(err)
 	}

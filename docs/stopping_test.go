@@ -79,7 +79,7 @@ func TestStopping(t *testing.T) {
 		text, _ := io.ReadAll(response.Body)
 		return response.Status + string(text)
 	}
-	for deadline := time.Now().Add(10 * time.Second); get("/") != "200 OK"; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); get("/") != "200 OK"; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the program does not serve")
 		}

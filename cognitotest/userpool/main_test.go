@@ -13,7 +13,6 @@ import (
 // TestMain fails the run if a closed pool has left a goroutine behind.
 func TestMain(m *testing.M) {
 	status := m.Run()
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	if left := leftovers(); status == 0 && left != "" {
 		fmt.Println("goroutines left after all pools were closed:\n" + left)
 		status = 1
@@ -25,7 +24,8 @@ func TestMain(m *testing.M) {
 // sessions. Those of closed connections may take a moment to end.
 func leftovers() string {
 	var left []string
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		http.DefaultTransport.(*http.Transport).CloseIdleConnections() // one may have become idle since
 		left = nil
 		stacks := make([]byte, 1<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]

@@ -27,8 +27,7 @@ func Main(m *testing.M) {
 		_ = flag.Set("test.parallel", atOnce())
 	}
 	status := m.Run()
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	patience := 5 * time.Second
+	patience := 30 * time.Second
 	if os.Getenv(LeakOnPurpose) != "" {
 		patience = 100 * time.Millisecond
 	}
@@ -68,6 +67,7 @@ var nobodysLeak = regexp.MustCompile(strings.Join([]string{
 // has been told to end may take a moment, so it looks again for a while.
 func goroutinesLeft(patience time.Duration) []string {
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		http.DefaultTransport.(*http.Transport).CloseIdleConnections() // one may have become idle since
 		var left []string
 		for _, stack := range OtherGoroutines() {
 			if !nobodysLeak.MatchString(stack) {
