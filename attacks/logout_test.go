@@ -756,8 +756,9 @@ func TestLogoutWaitsForOneCall(t *testing.T) {
 
 // TestRevocationHangs: however many logouts wait for the revocation endpoint, logins
 // and renewals find room.
-func TestRevocationHangs(t *testing.T) { // not beside others: its calls must not give up before the end
-	s := lab.Serve(t)
+func TestRevocationHangs(t *testing.T) {
+	t.Parallel()
+	s := lab.Serve(t, lab.Patient(t))
 	var leaving []*http.Cookie
 	for range 130 {
 		leaving = append(leaving, s.SignIn("alice"))

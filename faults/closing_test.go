@@ -138,9 +138,11 @@ func TestCloseOfRenewals(t *testing.T) {
 
 // TestCloseEndsTheQueue: renewals that still wait for their turn when the app
 // stops are not begun any more, or the last ones would be cut off in the middle.
-func TestCloseEndsTheQueue(t *testing.T) { // not beside others: the gate must open before calls give up
+func TestCloseEndsTheQueue(t *testing.T) {
+	t.Parallel()
 	const visitors = 80 // more than take turns at once
-	s := lab.Serve(t, lab.InMemory)
+	var events refreshEvents
+	s := lab.Serve(t, lab.InMemory, lab.Patient(t), events.hook)
 	cookies := make([]*http.Cookie, visitors)
 	for i := range cookies {
 		cookies[i] = sessionCookieIn(s.Pool.SignIn(s.App, "alice"))
@@ -154,7 +156,7 @@ func TestCloseEndsTheQueue(t *testing.T) { // not beside others: the gate must o
 	lab.Eventually(t, "the first ones call", func() bool { return len(lab.RenewalsAt(s.Pool)) >= 64 })
 	closed := make(chan error, 1)
 	go func() { closed <- s.Auth.Close() }()
-	time.Sleep(100 * time.Millisecond) // nothing outside shows that it is closing
+	lab.Eventually(t, "those who wait are turned away", func() bool { return len(events.all()) == visitors-64 })
 	held.Open()
 	if err := <-closed; err != nil {
 		t.Errorf("Close: %v", err)

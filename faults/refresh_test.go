@@ -26,7 +26,7 @@ func TestStampedeAtExpiry(t *testing.T) {
 	for name, storage := range map[string]lab.Storage{"own storage": nil, "shared storage": lab.NewStore()} {
 		t.Run(name, func(t *testing.T) {
 			var arrived atomic.Int32
-			s := lab.Serve(t, lab.On(storage), func(c *cognito.Config) {
+			s := lab.Serve(t, lab.On(storage), lab.Patient(t), func(c *cognito.Config) {
 				c.Next = func(*fiber.Ctx) bool { arrived.Add(1); return false }
 			})
 			alice := s.SignIn("alice")

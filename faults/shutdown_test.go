@@ -23,7 +23,7 @@ import (
 func TestClose(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
-	s := lab.Serve(t, lab.On(storage))
+	s := lab.Serve(t, lab.On(storage), lab.Patient(t))
 	alice := s.NewSession(storage, "alice")
 	gate := make(chan struct{})
 	s.Pool.Break(cognitotest.Token, cognitotest.Fault{Times: 1, Gate: gate})

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"sync"
@@ -133,6 +134,19 @@ func (i *Issued) All() []string {
 func (i *Issued) Newest() string {
 	all := i.All()
 	return all[len(all)-1]
+}
+
+// Patient lets an app wait for Cognito without an end. It is for tests that hold a call
+// and have much to do meanwhile: on a busy machine the call would be given up, and made
+// once more.
+func Patient(t *testing.T) func(*cognito.Config) {
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return func(c *cognito.Config) {
+		c.HTTPClient = &http.Client{Transport: RoundTripper(func(r *http.Request) (*http.Response, error) {
+			return transport.RoundTrip(r.WithContext(context.WithoutCancel(r.Context())))
+		})}
+	}
 }
 
 // Reply is what came of a request that runs beside the test.
