@@ -3,6 +3,7 @@ package faults_test
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,15 +82,17 @@ func TestClockIsWrong(t *testing.T) {
 func TestClockWentWrong(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t, shortLived)
-	var off time.Duration
-	s := lab.ServeWith(t, pool, func(c *cognito.Config) { c.Now = func() time.Time { return pool.Now().Add(off) } })
+	var off atomic.Int64 // read in the background, too
+	s := lab.ServeWith(t, pool, func(c *cognito.Config) {
+		c.Now = func() time.Time { return pool.Now().Add(time.Duration(off.Load())) }
+	})
 	alice := s.SignIn("alice")
-	off = 20 * time.Minute
+	off.Store(int64(20 * time.Minute))
 	s.MustBeUnavailable(lab.AsScript("/me", alice))
 	s.MustBeUnavailable(lab.AsScript("/me", alice))
 	mustTellOnce(s, "ahead of", "field=Now")
 	mustRevokeNothing(t, pool)
-	off = 0
+	off.Store(0)
 	pool.Advance(21 * time.Minute) // and past the pause that the failure brought
 	s.MustBe("alice", alice)
 }
