@@ -37,11 +37,14 @@ func parts() map[string]func(*testing.T) part {
 	}
 }
 
+// The servers do not wait for the disk, which may be busy for longer than a call to the
+// storage may take. What they have written outlives their processes all the same.
+
 func onRedis(t *testing.T) part {
 	path, dir := need(t, "redis-server"), t.TempDir()
 	s := (&server{T: t, dir: dir, signal: syscall.SIGKILL,
 		arguments: func(port string) []string {
-			return []string{path, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "yes"}
+			return []string{path, "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "yes", "--appendfsync", "no"}
 		},
 		ready: func(port string) bool { return greets(port, "CONFIG GET dir", dir) },
 	}).begin()
@@ -58,7 +61,7 @@ func onPostgres(t *testing.T) part {
 	}
 	s := (&server{T: t, dir: dir, signal: syscall.SIGQUIT,
 		arguments: func(port string) []string {
-			return []string{path, "-D", dir, "-p", port, "-k", dir, "-c", "listen_addresses=127.0.0.1"}
+			return []string{path, "-D", dir, "-p", port, "-k", dir, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"}
 		},
 		ready: func(port string) bool {
 			connection, err := pgx.Connect(t.Context(), postgresAt(port))
