@@ -77,7 +77,9 @@ func newStage(t *testing.T, client cognitotest.Client, keys string, scene func(*
 	s := &stage{T: t, pool: lab.NewPool(t, client), grace: client.RotationGrace, storage: lab.NewStore()}
 	counting := func(c *cognito.Config) { c.OnRefresh = func(*cognito.User) { s.renewed.Add(1) } }
 	one, other := scene(s)
-	s.a, s.b = lab.ServeWith(t, s.pool, lab.On(one), counting), lab.ServeWith(t, s.pool, lab.On(other), counting)
+	s.a = lab.ServeWith(t, s.pool, lab.On(one), counting)
+	// What is told of b has no call of its own given up.
+	s.b = lab.ServeWith(t, s.pool, lab.On(other), counting, lab.Patient(t))
 	s.alice = s.cast(keys)[0].NewSession(s.storage, "alice")
 	s.signed = s.storage.Dump()[s.alice.Cold]
 	s.pool.Advance(lab.JustExpired)
