@@ -101,11 +101,21 @@ func (a *Engine) Logout(r Request, to string) error {
 	}
 	a.noteWhereTo(r, to)
 	sealResponse(r)
-	// 303, so that the form of a POST does not go to Cognito.
-	return r.redirect(pool.WithQuery(a.endpoints.Logout, url.Values{
+	return r.leaveFor(pool.WithQuery(a.endpoints.Logout, url.Values{
 		"client_id":  {a.settings.ClientID},
 		"logout_uri": {base + a.settings.AfterLogout},
-	}), http.StatusSeeOther)
+	}))
+}
+
+// leaveFor sends the browser to where Cognito ends its own session. A script cannot follow a
+// redirect there: it would fail, and Cognito would go on to sign the visitor in without a
+// password. So it is told the address, for its page to open.
+func (r Request) leaveFor(address string) error {
+	if r.asking().IsScript() && !r.isInertia() && !r.isHTMX() {
+		return r.json(http.StatusOK, "application/json", map[string]string{"continue_url": address})
+	}
+	// 303, so that the form of a POST does not go to Cognito.
+	return r.redirect(address, http.StatusSeeOther)
 }
 
 // leaving are the IDs of all sessions that a sign-out is about: those of the cookies, and the
