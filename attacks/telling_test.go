@@ -252,6 +252,35 @@ func TestLoginOnAnotherHost(t *testing.T) {
 	}
 }
 
+// TestLoginWithoutCookies: a browser that keeps no cookies, or a CDN that passes none on, ends
+// each login at the callback, before the count of logins in a row could say so. The visitor
+// reads what to check, and so does the operator.
+func TestLoginWithoutCookies(t *testing.T) {
+	t.Parallel()
+	var log eventLog
+	s := lab.Serve(t, log.hook)
+	callback := func(query string, cookies ...*http.Cookie) (text, cause string) {
+		t.Helper()
+		res := s.Send(lab.Request{Path: "/login/redirect?" + query, Cookies: cookies})
+		if res.StatusCode != http.StatusBadRequest {
+			t.Fatalf("%s: %s", query, lab.StatusLine(res))
+		}
+		text, _ = res.Problem(t)["detail"].(string)
+		return text, log.mustTell(t, query).Err.Error()
+	}
+	_, query, _ := strings.Cut(s.Answered("alice").Callback, "?")
+	if text, cause := callback(query); !strings.Contains(text, "cookies") || !strings.Contains(cause, "Set-Cookie") {
+		t.Errorf("without cookies the visitor reads %q, and the operator %q", text, cause)
+	}
+	// Where cookies arrive, and where a provider began the login, they are not the cause.
+	if text, cause := callback(query, &http.Cookie{Name: "theme", Value: "dark"}); strings.Contains(text, "cookies") || strings.Contains(cause, "Set-Cookie") {
+		t.Errorf("with a cookie the visitor reads %q, and the operator %q", text, cause)
+	}
+	if text, cause := callback("code=x"); strings.Contains(text, "cookies") || strings.Contains(cause, "Set-Cookie") {
+		t.Errorf("without a state the visitor reads %q, and the operator %q", text, cause)
+	}
+}
+
 // TestBearerHints: a program whose token is not looked at, or is of the wrong kind, is
 // told so, and its operator once.
 func TestBearerHints(t *testing.T) {

@@ -84,7 +84,14 @@ func (a *Engine) whyUnexpected(r Request, answer cognitoAnswer) *fault.Error {
 	if host := r.Request.Header.Host(); a.settings.BaseURL != "" && !web.SameHost(string(host), a.settings.BaseURL) {
 		cause = fmt.Errorf("%w; the request's host is %.100q, but BaseURL is %s: if visitors use several hosts, redirect them to BaseURL's host before they sign in", cause, host, a.settings.BaseURL)
 	}
-	return fault.New(fault.Details{Reason: fault.ErrStateMismatch, Cause: cause})
+	message := ""
+	// A login leaves a cookie, so a browser without any has kept none, or it is not passed on.
+	// The count of logins in a row, which says so to others, is kept in a cookie, too.
+	if answer.state != "" && len(r.cookieHeader()) == 0 {
+		cause = fmt.Errorf("%w; the request has no cookies: if other logins fail like this, check that what is in front of the app passes Cookie and Set-Cookie on, and redirects http to https", cause)
+		message = "It wasn't started in this browser, it was started too long ago, or the browser doesn't accept cookies from this site. Check that it does, then sign in again."
+	}
+	return fault.New(fault.Details{Reason: fault.ErrStateMismatch, Cause: cause, Message: message})
 }
 
 var errForeignState = errors.New("the callback's state does not match any login in this browser")
