@@ -322,7 +322,8 @@ func TestHTMXComesBack(t *testing.T) {
 	t.Parallel()
 	s := lab.Serve(t)
 	for current, back := range map[string]string{
-		s.URL + "/cart?item=7#top":              "/cart?item=7",
+		s.URL + "/cart?item=7#/steps/2":         "/cart?item=7#/steps/2",
+		s.URL + "/#/orders":                     "/#/orders",
 		"https://proxied.example/cart":          "/cart", // the path is ours, by whatever name
 		s.URL + "/":                             "",
 		s.URL + "/logout":                       "",
@@ -348,6 +349,36 @@ func TestHTMXComesBack(t *testing.T) {
 	me := s.Send(lab.Request{Path: "/me", Cookies: []*http.Cookie{v.SessionCookie()}, Header: map[string]string{"HX-Request": "true"}})
 	if me.StatusCode != http.StatusOK || me.Header.Get("HX-Redirect") != "" {
 		t.Errorf("signed in: %s, HX-Redirect %q", lab.StatusLine(me), me.Header.Get("HX-Redirect"))
+	}
+}
+
+// TestHomeOfAPrefix proves that a login comes back to the app's home, where a proxy serves it
+// at the prefix without a slash, as Traefik and Kubernetes' ingresses do.
+func TestHomeOfAPrefix(t *testing.T) {
+	t.Parallel()
+	s := lab.Serve(t, func(c *cognito.Config) { c.BaseURL = "http://localhost:8021/shop" })
+	const shop = "http://localhost:8021/shop"
+	for page, back := range map[string]string{
+		shop:                     "",
+		shop + "?sale=1":         "/?sale=1",
+		shop + "/?sale=1":        "/?sale=1",
+		shop + "/cart":           "/cart",
+		shop + "/shop":           "/shop",
+		shop + "ping?sale=1":     "", // the page of another app
+		shop + ".example?sale=1": "",
+	} {
+		res := s.Send(lab.Request{Path: "/me", Header: map[string]string{"HX-Request": "true", "HX-Current-URL": page}})
+		login, err := url.Parse(res.Header.Get("HX-Redirect"))
+		if err != nil || login.Path != "/shop/login" || login.Query().Get("return_to") != back {
+			t.Errorf("HTMX at %s is led to %s, want to come back to %q", page, login, back)
+		}
+		form := map[string]string{"Sec-Fetch-Mode": "navigate", "Accept": "text/html", "Referer": page}
+		if back == "" && page != shop {
+			back = "/me" // where the form was sent to
+		}
+		if got := s.Send(lab.Request{Method: "POST", Path: "/me", Header: form}).Target().Query().Get("return_to"); got != back {
+			t.Errorf("a form at %s comes back to %q, want %q", page, got, back)
+		}
 	}
 }
 

@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"fmt"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,4 +91,30 @@ func TestFetchSignsOut(t *testing.T) {
 	a.open(a.home + "/login?return_to=/app")
 	a.signIn("alice", "wonderland")
 	a.mustKnowAlice()
+}
+
+// TestScriptUnderAPrefix: behind a proxy that strips a prefix, the login comes back to the
+// page, also if it is the prefix alone.
+func TestScriptUnderAPrefix(t *testing.T) {
+	a := openApp(t, time.Hour)
+	var script string
+	a.do(`await window.fetch("/session.js").then((r) => r.text())`, &script)
+	for _, as := range [][2]string{{`const base = ""`, `const base = "/shop"`}, {"export { send as fetch };", ""}, {"export ", ""}} {
+		script = strings.ReplaceAll(script, as[0], as[1])
+	}
+	for back, want := range map[string]string{
+		"/shop":        "/",
+		"/shop?sale=1": "/?sale=1",
+		"/shop#/cart":  "/#/cart",
+		"/shop/cart":   "/cart",
+		"/shop/shop":   "/shop",
+		"/shopping":    "/shopping",
+		"/cart":        "/cart",
+	} {
+		var got string
+		a.ask(fmt.Sprintf("(() => { %s; return loginURL(%q) })()", script, back), &got)
+		if want = "/shop/login?return_to=" + url.QueryEscape(want); got != want {
+			t.Errorf("from %s the login is at %s, want %s", back, got, want)
+		}
+	}
 }

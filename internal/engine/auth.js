@@ -32,7 +32,8 @@ export { send as fetch };
 
 // loginURL signs in and returns here, or to another path of the app.
 export function loginURL(back = location.pathname + location.search + location.hash) {
-  if (back.startsWith(base + "/")) back = back.slice(base.length);
+  const rest = back.slice(base.length); // base alone is home
+  if (back.startsWith(base) && /^([/?#]|$)/.test(rest)) back = rest.replace(/^(?!\/)/, "/");
   return base + "{login}?return_to=" + encodeURIComponent(back);
 }
 export const login = (back) => location.assign(loginURL(back));

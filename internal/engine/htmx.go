@@ -3,7 +3,6 @@ package engine
 import (
 	"net/http"
 	"net/url"
-	"strings"
 )
 
 // HTMX sends by script what links and forms ask for, with hx-boost those of a whole page. A
@@ -27,5 +26,5 @@ func (a *Engine) htmxPage(r Request) string {
 	if err != nil {
 		return a.settings.AfterLogin
 	}
-	return a.returnPath(strings.TrimPrefix(current.RequestURI(), a.pathPrefix))
+	return a.returnPath(a.inApp(current))
 }

@@ -20,6 +20,20 @@ func (a *Engine) returnPath(raw string) string {
 	return a.settings.AfterLogin
 }
 
+// inApp is the path in this app of a page that a browser shows, with its query and fragment:
+// without the prefix of BaseURL. Where a proxy serves the home page at the prefix alone, there
+// is no slash behind it.
+func (a *Engine) inApp(page *url.URL) string {
+	path := strings.TrimPrefix(page.RequestURI(), a.pathPrefix)
+	if path == "" || path[0] == '?' {
+		path = "/" + path
+	}
+	if page.Fragment != "" {
+		path += "#" + page.EscapedFragment()
+	}
+	return path
+}
+
 // ownPath rebuilds raw as a path of this app that is no route of ours, and reports
 // whether it could.
 func (a *Engine) ownPath(raw string) (string, bool) {

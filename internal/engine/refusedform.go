@@ -56,15 +56,19 @@ func (a *Engine) leaveForm(r Request, e *fault.Error) error {
 }
 
 // formPage is the page with the form, if the request says so and it is the app's own.
-// Otherwise it is the address that the form was sent to, which is often the same. The
-// slash behind base matters: https://app.example.com.evil.example begins with base, too.
+// Otherwise it is the address that the form was sent to, which is often the same. What
+// follows base matters: https://app.example.com.evil.example begins with base, too.
 func (a *Engine) formPage(r Request) string {
 	referer, err := url.Parse(r.header("Referer"))
 	base, unknown := a.baseURL(r)
-	if err != nil || unknown != nil || !strings.HasPrefix(referer.String(), base+"/") {
+	if err != nil || unknown != nil {
 		return a.returnPath(r.originalURL())
 	}
-	return a.returnPath(strings.TrimPrefix(referer.RequestURI(), a.pathPrefix))
+	rest, own := strings.CutPrefix(referer.String(), base)
+	if !own || (rest != "" && rest[0] != '/' && rest[0] != '?') {
+		return a.returnPath(r.originalURL())
+	}
+	return a.returnPath(a.inApp(referer))
 }
 
 // serveRefused shows the page, in the app's look if it has one. It does nothing, so
