@@ -3,7 +3,9 @@ package cognito_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"html"
 	"log"
 	"log/slog"
 	"math"
@@ -379,6 +381,54 @@ func TestHomeOfAPrefix(t *testing.T) {
 		if got := s.Send(lab.Request{Method: "POST", Path: "/me", Header: form}).Target().Query().Get("return_to"); got != back {
 			t.Errorf("a form at %s comes back to %q, want %q", page, got, back)
 		}
+	}
+}
+
+// TestRefusedVisitorSignsOut proves that whoever may not sign in here is not stuck. The classic
+// hosted UI does not ask them anew, whatever the login says, and an app whose pages all require
+// a user shows them no way to sign out.
+func TestRefusedVisitorSignsOut(t *testing.T) {
+	t.Parallel()
+	pool := cognitotest.New(cognitotest.Options{ClassicHostedUI: true})
+	t.Cleanup(pool.Close)
+	s := lab.ServeWith(t, pool, func(c *cognito.Config) {
+		c.OnLogin = func(_ *fiber.Ctx, user *cognito.User) error {
+			if user.Username() == "bob" {
+				return errors.New("bob may not")
+			}
+			return nil
+		}
+	})
+	v := s.Visitor()
+	way := func(page *cognitotest.Page, label string) string {
+		t.Helper()
+		found := regexp.MustCompile(`<a [^>]*href="([^"]+)">` + label + `</a>`).FindStringSubmatch(page.Body)
+		if page.Status != http.StatusForbidden || found == nil {
+			t.Fatalf("%d without a way to %q: %s", page.Status, label, page.Body)
+		}
+		return s.URL + html.UnescapeString(found[1])
+	}
+	refused := v.Login(s.URL+"/me?tab=2", "bob", lab.PasswordOf("bob"))
+	again := v.Get(way(refused, "Sign in as someone else"))
+	asks, err := http.NewRequest(http.MethodGet, way(again, "Sign out"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asks.Header.Set("Accept", "text/html")
+	if page := v.Do(asks); !strings.Contains(page.Body, "<h1>Sign out?</h1>") {
+		t.Fatalf("the way out leads to %s: %s", page.URL, page.Body)
+	}
+	button, err := http.NewRequest(http.MethodPost, asks.URL.String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	button.Header.Set("Origin", s.URL)
+	button.Header.Set("Accept", "text/html")
+	if page := v.Do(button); !strings.HasPrefix(page.URL.String(), s.Pool.URL()) {
+		t.Errorf("the sign-out ends at %s, want the login page", page.URL)
+	}
+	if page := v.Login(s.URL+"/me?tab=2", "alice", lab.PasswordOf("alice")); page.Status != http.StatusOK || !strings.Contains(page.Body, "alice") {
+		t.Errorf("alice gets %d: %s", page.Status, page.Body)
 	}
 }
 

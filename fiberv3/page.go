@@ -25,8 +25,8 @@ type Page = fault.Page
 
 // Way is a link on a [Page]. Its fields:
 //
-//	Code string   a stable code to translate by: "home", "sign_in", "try_again" or
-//	              "sign_in_as_someone_else"
+//	Code string   a stable code to translate by: "home", "sign_in", "try_again",
+//	              "sign_in_as_someone_else" or "sign_out"
 //	Label string  the text of the link
 //	Link string   the path in the app that it leads to, as browsers see it
 type Way = fault.Way

@@ -25,6 +25,7 @@ var germanWays = map[string]string{
 	"home":                    "Zurück zu Acme",
 	"sign_in":                 "Anmelden",
 	"sign_in_as_someone_else": "Als jemand anderes anmelden",
+	"sign_out":                "Abmelden",
 	"try_again":               "Noch einmal versuchen",
 }
 

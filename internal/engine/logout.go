@@ -42,7 +42,7 @@ func (a *Engine) serveLogout(r Request) error {
 	sealResponse(r)
 	return sendPage(r, http.StatusOK, page{
 		App: a.settings.AppName, Title: "Sign out?", Detail: "Please confirm that you want to sign out.",
-		Action: a.logoutAddress(r), Label: "Sign out",
+		Action: a.logoutAddress(string(r.QueryArgs().Peek("return_to"))), Label: "Sign out",
 		Ways: []fault.Way{fault.Home(a.settings.AppName, a.Address(a.settings.AfterLogin))},
 	})
 }
@@ -50,7 +50,7 @@ func (a *Engine) serveLogout(r Request) error {
 // leadToLogout has the browser open LogoutPath as a page.
 func (a *Engine) leadToLogout(r Request) error {
 	sealResponse(r)
-	return r.redirect(a.logoutAddress(r), http.StatusSeeOther)
+	return r.redirect(a.logoutAddress(string(r.QueryArgs().Peek("return_to"))), http.StatusSeeOther)
 }
 
 // logoutAnswer is what a request for LogoutPath gets.

@@ -56,11 +56,11 @@ func (a *Engine) goWhereTo(r Request, to string) error {
 	return r.redirect(a.Address(to), http.StatusSeeOther)
 }
 
-// logoutAddress is LogoutPath with where the request wants to end.
-func (a *Engine) logoutAddress(r Request) string {
-	address, to := a.Address(a.settings.LogoutPath), string(r.QueryArgs().Peek("return_to"))
+// logoutAddress is LogoutPath with where the sign-out is to end.
+func (a *Engine) logoutAddress(to string) string {
+	address := a.Address(a.settings.LogoutPath)
 	path, ok := a.ownPath(to)
-	if !ok {
+	if !ok || path == a.settings.AfterLogout {
 		return address
 	}
 	return pool.WithQuery(address, url.Values{"return_to": {web.ForQuery(path)}})

@@ -23,14 +23,21 @@ func (a *Engine) itself(r Request, e *fault.Error) string {
 func (a *Engine) waysOn(e *fault.Error, itself string) []fault.Way {
 	home := fault.Home(a.settings.AppName, a.Address(a.settings.AfterLogin))
 	login := a.loginAddress(fault.Of(e).ReturnTo, mending(e))
+	// The classic hosted UI signs in whom it remembers, whatever the login says. Only a
+	// sign-out leads on from there, and who is not signed in here sees no other way to it.
+	leave := fault.Way{Code: "sign_out", Label: "Sign out", Link: a.logoutAddress(fault.Of(e).ReturnTo)}
 	var best fault.Way
 	// A login would not help against the first of these.
 	switch fault.Of(e).Reason {
 	case fault.ErrLevelNotReached, fault.ErrMethod, fault.ErrCrossOrigin, fault.ErrAmbiguousPath, fault.ErrNotFound, fault.ErrNotDone:
 		return []fault.Way{home}
-	case fault.ErrForbidden, fault.ErrNotAdmitted:
+	case fault.ErrForbidden:
 		return []fault.Way{home, {Code: "sign_in_as_someone_else", Label: "Sign in as someone else", Link: login}}
-	case fault.ErrNotSignedIn, fault.ErrSessionEnded, fault.ErrLoginRequired, fault.ErrStaleLogin, fault.ErrLevel:
+	case fault.ErrNotAdmitted:
+		return []fault.Way{home, {Code: "sign_in_as_someone_else", Label: "Sign in as someone else", Link: login}, leave}
+	case fault.ErrStaleLogin:
+		return []fault.Way{{Code: "sign_in", Label: "Sign in", Link: login}, home, leave}
+	case fault.ErrNotSignedIn, fault.ErrSessionEnded, fault.ErrLoginRequired, fault.ErrLevel:
 		best = fault.Way{Code: "sign_in", Label: "Sign in", Link: login}
 	case fault.ErrUnavailable, fault.ErrInternal, fault.ErrMisconfigured:
 		best = fault.Way{Code: "try_again", Label: "Try again", Link: itself} // a login would not help while the storage is down
