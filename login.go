@@ -19,7 +19,10 @@ type LoginOptions struct {
 
 	// Prompt is what Cognito asks a visitor whom it remembers (OpenID Connect Core
 	// section 3.1.2.1): "login" to sign in again, "select_account", "consent", or
-	// "none" to ask nothing. The classic hosted UI ignores it.
+	// "none" to ask nothing. With "none", a visitor whom Cognito does not remember
+	// comes back without being signed in. A page that began such a login must not
+	// begin another one then: have ReturnTo tell it. The classic hosted UI ignores
+	// prompt.
 	//
 	// Optional. Default: "", for what Cognito finds necessary.
 	Prompt string

@@ -55,6 +55,34 @@ func TestLoginFromAHandler(t *testing.T) {
 	}
 }
 
+// TestSilentLoginFromAPage: a page for everybody signs in whom Cognito remembers, as the manual
+// has it. Others see the page, and are not sent round and round.
+func TestSilentLoginFromAPage(t *testing.T) {
+	t.Parallel()
+	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
+		app.Get("/news", func(c *fiber.Ctx) error {
+			if auth.UserFrom(c) == nil && auth.Err(c) == nil && c.Query("asked") == "" {
+				return auth.Login(c, cognito.LoginOptions{Prompt: "none", ReturnTo: "/news?asked=1"})
+			}
+			return lab.TellWho(c)
+		})
+		lab.Pages(app)
+	})
+	v := s.Visitor()
+	if page := v.Get(s.URL + "/news"); page.Status != http.StatusOK || page.URL.RequestURI() != "/news?asked=1" || !strings.Contains(page.Body, `"user":null`) {
+		t.Errorf("whom Cognito does not know gets %d at %s: %s %v", page.Status, page.URL, page.Body, page.Err)
+	}
+	v.LogIn()
+	user := lab.Decode(t, v.Get(s.URL+"/me").Body)
+	if ended, err := s.Auth.EndSessions(t.Context(), user["sub"].(string)); ended != 1 || err != nil {
+		t.Fatalf("%d sessions ended: %v", ended, err)
+	}
+	v.MustBeStranger()
+	if page := v.Get(s.URL + "/news"); page.Status != http.StatusOK || !strings.Contains(page.Body, "alice") {
+		t.Errorf("whom Cognito remembers gets %d at %s: %s", page.Status, page.URL, page.Body)
+	}
+}
+
 // TestRefusedLoginForm: a form that begins a login is refused for what it holds, and the page
 // that follows says why. That nobody is signed in is not why, and may not even be so.
 func TestRefusedLoginForm(t *testing.T) {
