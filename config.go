@@ -325,9 +325,11 @@ type Config struct {
 	// OnLogin runs after a login has been verified and before the session begins.
 	// Use it to save the user in a database, or to refuse the login. A
 	// [*fiber.Error] refuses with its status, and visitors see its message. Any
-	// other error refuses with a neutral text. OnLogin does not run for bearer
-	// tokens, which need no login: a rule for both belongs in a guard, such as
-	// [Require].
+	// other error refuses with a text that says that the account has no access. If
+	// it is not the user's fault, return an error that wraps [ErrUnavailable], or a
+	// [*fiber.Error] with a status of 500 or more: then visitors are told to try
+	// again, and the event is a warning. OnLogin does not run for bearer tokens,
+	// which need no login: a rule for both belongs in a guard, such as [Require].
 	//
 	// Optional. Default: nil.
 	OnLogin func(*fiber.Ctx, *User) error

@@ -69,7 +69,8 @@ var (
 	// return it: a login that does not fit into the storage is kept in a cookie.
 	ErrBusy error = fault.ErrBusy
 	// ErrUnavailable means that the storage or Cognito cannot be reached, so it
-	// is not known who is signed in. Nobody is signed out because of it.
+	// is not known who is signed in. Nobody is signed out because of it. It also means
+	// that [Config.OnLogin] could not decide, and said so.
 	ErrUnavailable error = fault.ErrUnavailable
 	// ErrMisconfigured means that the operator has to change a setting, here
 	// or in the pool. The log says which one.

@@ -86,10 +86,9 @@ func TestOnLoginRefuses(t *testing.T) {
 	}{
 		{"with words", fiber.NewError(http.StatusPaymentRequired, "Your trial has ended."), 402, "Your trial has ended."},
 		{"with markup", fiber.NewError(http.StatusForbidden, `<script>alert("x")</script>`), 403, "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;"},
-		{"with a status alone", fiber.ErrServiceUnavailable, 503, "Service Unavailable"},
 		{"with words in a chain", fmt.Errorf("query: %w", fiber.NewError(http.StatusConflict, "Already registered.")), 409, "Already registered."},
 		{"with a plain error", errors.New("pq: password of db-7 is hunter2"), 403, bland},
-		{"with an error of ours", cognito.ErrUnavailable, 403, bland},
+		{"with an error of ours", cognito.ErrForbidden, 403, bland},
 		{"as if expired", cognito.ErrAttemptExpired, 403, bland},
 		{"as if foreign", cognito.ErrStateMismatch, 403, bland},
 		{"as if the code was refused", cognito.ErrCodeRefused, 403, bland},
@@ -127,6 +126,47 @@ func TestOnLoginRefuses(t *testing.T) {
 			refuse = false
 			if again := arrives(s, s.Answered("alice")); again.Cookie(lab.IsSessionCookie) == nil {
 				t.Errorf("when she is let in, alice gets %s", lab.StatusLine(again))
+			}
+		})
+	}
+}
+
+// TestOnLoginFails proves that an outage of the app's own database does not tell visitors that
+// their accounts have no access: they may try again, and then sign in. The operator is warned.
+func TestOnLoginFails(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name   string
+		says   error
+		status int
+		text   string
+	}{
+		{"with our error", errors.Join(cognito.ErrUnavailable, errors.New("db-7 is down")), 503, "Sign-in isn&#39;t available right now."},
+		{"with a status alone", fiber.ErrServiceUnavailable, 503, "Service Unavailable"},
+		{"with words", fmt.Errorf("db-7: %w", fiber.NewError(http.StatusBadGateway, "Our user database is down.")), 502, "Our user database is down."},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			down := true
+			s := lab.Serve(t, onLogin(func(*fiber.Ctx, *cognito.User) error {
+				if down {
+					return row.says
+				}
+				return nil
+			}))
+			res := arrives(s, lab.Halfway(s, "alice", "return_to=/me"))
+			if res.StatusCode != row.status || !strings.Contains(res.Text, "<p>"+row.text) || strings.Contains(res.Text, "db-7") || res.Header.Get("Retry-After") == "" {
+				t.Errorf("the visitor got %d with Retry-After %q: %s", res.StatusCode, res.Header.Get("Retry-After"), res.Text)
+			}
+			if !strings.Contains(res.Text, `<a href="/login?return_to=%2Fme">Try again</a>`) || res.Cookie(lab.IsSessionCookie) != nil {
+				t.Errorf("the page leads elsewhere, or a session was begun: %s", res.Text)
+			}
+			if logged := s.Logged.String(); strings.Count(logged, "level=WARN msg=cognito ") != 1 || !strings.Contains(logged, "event.reason=unavailable") {
+				t.Errorf("the operator reads %s", logged)
+			}
+			lab.Eventually(t, "the refresh token is revoked", func() bool { return s.Pool.Calls(cognitotest.Revoke) == 1 })
+			down = false
+			if again := arrives(s, s.Answered("alice")); again.Cookie(lab.IsSessionCookie) == nil {
+				t.Errorf("when the database is back, alice gets %s", lab.StatusLine(again))
 			}
 		})
 	}

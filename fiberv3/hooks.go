@@ -5,6 +5,7 @@ package cognito
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/bar-tech/cognito/internal/claims"
 	"github.com/bar-tech/cognito/internal/engine"
@@ -55,11 +56,16 @@ func (a *Auth) callOnLogin(app any, user *claims.Set) error {
 		return nil
 	}
 	refused := fault.Because(fault.ErrNotAdmitted, "OnLogin: %w", err)
-	fault.Of(refused).Subject = user.Sub()
 	var spoken *fiber.Error
-	if errors.As(err, &spoken) {
+	said := errors.As(err, &spoken)
+	// The app's database may be down, which says nothing about the user.
+	if errors.Is(err, ErrUnavailable) || (said && spoken.Code >= fiber.StatusInternalServerError) {
+		refused = fault.Unavailable(fmt.Errorf("OnLogin: %w", err))
+	}
+	if said {
 		fault.Of(refused).Status, fault.Of(refused).Message = spoken.Code, spoken.Message
 	}
+	fault.Of(refused).Subject = user.Sub()
 	return refused
 }
 
