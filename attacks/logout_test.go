@@ -295,6 +295,24 @@ func TestLogoutWhileCognitoIsDown(t *testing.T) {
 	}
 }
 
+// TestRevocationIsOff: a client that is older than revocation does not support it. The operator
+// is told so once, with the remedy, and not at every sign-out that Cognito cannot be reached.
+func TestRevocationIsOff(t *testing.T) {
+	t.Parallel()
+	s := lab.ServeWith(t, lab.NewPool(t, cognitotest.Client{RevocationOff: true}))
+	for n := range 3 {
+		s.MustLogOut(s.Send(lab.LogOut(s.SignIn("alice"))))
+		lab.Eventually(t, "the refresh token was to be revoked", func() bool { return s.Pool.Calls(cognitotest.Revoke) == n+1 })
+	}
+	if err := s.Auth.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log := s.Logged.String()
+	if strings.Count(log, "could not be revoked") != 1 || !strings.Contains(log, "remedy=") || !strings.Contains(log, "Enable token revocation") || strings.Contains(log, "unavailable") {
+		t.Errorf("the operator reads %s", log)
+	}
+}
+
 // TestLogoutWhileTheStorageIsDown: the browser loses its cookie at once, and the
 // session ends as soon as the storage can be told, without another request.
 func TestLogoutWhileTheStorageIsDown(t *testing.T) {

@@ -68,6 +68,7 @@ type Engine struct {
 	unheardTokens sync.Once // bearer tokens while Bearer is off
 	idTokens      sync.Once // ID tokens as bearer tokens
 	noLevels      sync.Once // a guard wants what the pool never says
+	noRevocation  sync.Once // the client's refresh tokens cannot be revoked
 }
 
 // Format prints no secret.

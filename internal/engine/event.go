@@ -2,9 +2,11 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/bar-tech/cognito/internal/fault"
+	"github.com/bar-tech/cognito/internal/pool"
 	"github.com/bar-tech/cognito/internal/session"
 	"github.com/bar-tech/cognito/internal/web"
 )
@@ -126,5 +128,12 @@ func (a observer) Unsaved(session string, cause error) {
 
 // NotRevoked is told of a refresh token that could not be revoked.
 func (a observer) NotRevoked(cause error) {
+	if errors.Is(cause, pool.ErrRevocationOff) {
+		a.noRevocation.Do(func() {
+			a.settings.Logger.Warn("cognito: a refresh token could not be revoked", "error", cause, "client", a.settings.ClientID,
+				"remedy", `select "Enable token revocation" for the app client; until then, the refresh tokens of sessions that have ended work until they expire`)
+		})
+		return
+	}
 	a.settings.Logger.Warn("cognito: a refresh token could not be revoked", "error", cause)
 }

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -178,6 +179,9 @@ func (t *TokenEndpoint) FetchUserInfo(ctx context.Context, access secret.Text) (
 	return body, nil
 }
 
+// ErrRevocationOff means that Cognito revokes no tokens of this app client.
+var ErrRevocationOff = errors.New("revocation endpoint: invalid_request: token revocation is switched off for the app client")
+
 // Revoke ends a refresh token and with it every token that was made from it
 // (RFC 7009). Access tokens still verify by their signature until they expire.
 func (t *TokenEndpoint) Revoke(ctx context.Context, refresh secret.Text) error {
@@ -186,10 +190,13 @@ func (t *TokenEndpoint) Revoke(ctx context.Context, refresh secret.Text) error {
 		return fault.Unavailable(err)
 	}
 	defer giveBack()
-	status, _, _, err := t.post(ctx, t.At.Revoke, url.Values{"token": {refresh.Reveal()}})
+	status, _, body, err := t.post(ctx, t.At.Revoke, url.Values{"token": {refresh.Reveal()}})
 	switch {
 	case err != nil:
 		return fault.Unavailable(fmt.Errorf("revocation endpoint: %w", err))
+	// There was a token in the request, so nothing else is wrong with it.
+	case status == http.StatusBadRequest && bytes.Contains(body, []byte(`"invalid_request"`)):
+		return ErrRevocationOff
 	case status != http.StatusOK:
 		return fault.Unavailable(fmt.Errorf("revocation endpoint: HTTP status %d", status))
 	}
