@@ -82,6 +82,18 @@ func (a *Engine) currentTokens(r Request) (session.Cold, error) {
 		// The token and what the handler is told of its user must belong together.
 		a.replaceIdentity(r, &current.Identity)
 	}
+	tokens, err := a.tokensOf(current, a.broughtBy(r))
+	if err != nil || !current.Outlasts(tokens, a.settings.Now()) {
+		return tokens, err
+	}
+	// This process remembers the last renewal, which the storage has lost, as one does that
+	// fails over to a replica which lags.
+	if err := a.refresh(r); err != nil {
+		return session.Cold{}, err
+	}
+	if current, err = a.sessionOf(r); err != nil {
+		return session.Cold{}, err
+	}
 	return a.tokensOf(current, a.broughtBy(r))
 }
 

@@ -6,6 +6,7 @@
 package session
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -119,6 +120,12 @@ func (s *Session) Until() time.Time { return s.until.Time() }
 
 // Ends is when the session ends unless it is used before.
 func (s *Session) Ends() time.Time { return min(s.IdleUntil, s.until).Time() }
+
+// Outlasts reports whether the access token beside a session that is open has expired, so
+// that it is from before the last renewal. The session's own need not be parsed for that.
+func (s *Session) Outlasts(tokens Cold, now time.Time) bool {
+	return !bytes.Equal(claimsIn(tokens.Access), s.payload.Source().Expand()) && !expires(tokens.Access).After(now)
+}
 
 // Observer is told what an operator should know of sessions. It is never called under the
 // lock of a user's index: see tell.

@@ -1,0 +1,109 @@
+package faults_test
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bar-tech/cognito"
+	"github.com/bar-tech/cognito/cognitotest"
+	"github.com/bar-tech/cognito/internal/lab"
+)
+
+// What a storage loses by itself: it fails over to a replica that lags, or it is full and
+// evicts what was not read for longest.
+
+// loseRenewal lets a storage fail over to a replica that has not seen a session's last
+// renewal.
+func loseRenewal(s *lab.Site, storage *lab.Store, alice lab.Session) {
+	s.Helper()
+	before := storage.Dump()
+	s.Pool.Advance(lab.JustExpired)
+	s.MustBe("alice", alice.Cookie)
+	// The process looks once more whether the storage has it, and then no more.
+	looked := readings(storage, alice.Cold)
+	lab.Eventually(s.T, "it looks again", func() bool { return readings(storage, alice.Cold) > looked })
+	storage.Plant(alice.Hot, before[alice.Hot])
+	storage.Plant(alice.Cold, before[alice.Cold])
+	s.MustBe("alice", alice.Cookie)
+}
+
+// readings is how often a record was read.
+func readings(storage *lab.Store, key string) (times int) {
+	for _, call := range storage.Asked("get") {
+		if call.Key == key {
+			times++
+		}
+	}
+	return times
+}
+
+// expiryOf is when a token expires.
+func expiryOf(s *lab.Site, token string) time.Time {
+	s.Helper()
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		s.Fatalf("a handler gets %.200q, want a token", token)
+	}
+	text, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		s.Fatal(err)
+	}
+	expires, _ := lab.Decode(s.T, string(text))["exp"].(float64)
+	return time.Unix(int64(expires), 0)
+}
+
+// tokenOf is the access token that a handler gets, or the status of its refusal.
+func tokenOf(s *lab.Site, cookie *http.Cookie) *lab.Answer {
+	s.Helper()
+	return s.Send(lab.Request{Path: "/token", Cookies: []*http.Cookie{cookie}})
+}
+
+// TestStorageLosesARenewal: the process remembers that the session was renewed, and the
+// storage has the tokens of before. No handler gets a token that has expired: it is renewed
+// once more. If Cognito has replaced the refresh token, that is the end of the session.
+func TestStorageLosesARenewal(t *testing.T) {
+	t.Parallel()
+	t.Run("the refresh token works again", func(t *testing.T) {
+		t.Parallel()
+		storage := lab.NewStore()
+		s := lab.Serve(t, lab.On(storage))
+		alice := s.NewSession(storage, "alice")
+		loseRenewal(s, storage, alice)
+		for range 2 {
+			if expires := expiryOf(s, tokenOf(s, alice.Cookie).Text); !expires.After(s.Pool.Now()) {
+				t.Errorf("a handler gets a token that expired %s ago", s.Pool.Now().Sub(expires))
+			}
+		}
+		s.MustRenew(2)
+		s.MustBe("alice", alice.Cookie)
+		s.Pool.Advance(lab.JustExpired)
+		s.MustBe("alice", alice.Cookie)
+	})
+	t.Run("it was replaced", func(t *testing.T) {
+		t.Parallel()
+		storage := lab.NewStore()
+		s := lab.ServeWith(t, lab.NewPool(t, lab.Rotating(0)), lab.On(storage))
+		alice := s.NewSession(storage, "alice")
+		loseRenewal(s, storage, alice)
+		if res := tokenOf(s, alice.Cookie); res.StatusCode != http.StatusTeapot {
+			t.Errorf("a handler gets %s, want an error", lab.StatusLine(res))
+		}
+		s.MustBe("", alice.Cookie)
+		s.MustBe("alice", s.SignIn("alice"))
+	})
+	t.Run("Cognito is down", func(t *testing.T) {
+		t.Parallel()
+		storage := lab.NewStore()
+		s := lab.Serve(t, lab.On(storage))
+		alice := s.NewSession(storage, "alice")
+		loseRenewal(s, storage, alice)
+		s.Pool.Break(cognitotest.Token, cognitotest.Fault{Match: lab.Refreshes, Status: http.StatusServiceUnavailable})
+		if res := tokenOf(s, alice.Cookie); res.StatusCode != http.StatusTeapot || !strings.HasPrefix(res.Text, cognito.ErrUnavailable.Error()) {
+			t.Errorf("a handler gets %s, want unavailable", lab.StatusLine(res))
+		}
+		s.MustBe("alice", alice.Cookie) // the claims are valid
+	})
+}
