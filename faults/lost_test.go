@@ -107,3 +107,85 @@ func TestStorageLosesARenewal(t *testing.T) {
 		s.MustBe("alice", alice.Cookie) // the claims are valid
 	})
 }
+
+// TestStorageEvictsTokens: whoever is signed in is read at every request, and the tokens
+// hardly ever, so a storage that is full evicts these first. The session lasts as long as
+// its tokens would have, and the operator is told once, and not at every request.
+func TestStorageEvictsTokens(t *testing.T) {
+	t.Parallel()
+	storage := lab.NewStore()
+	a, b := lab.Pair(t, lab.NewPool(t), storage)
+	alice := a.NewSession(storage, "alice")
+	if err := storage.Delete(alice.Cold); err != nil {
+		t.Fatal(err)
+	}
+	a.Pool.Advance(nearlyExpired)
+	told := func(s *lab.Site) int { return strings.Count(s.Logged.String(), "tokens are gone from the storage") }
+	for _, s := range []*lab.Site{a, b} {
+		s.MustBe("alice", alice.Cookie)
+		lab.Eventually(t, "the operator is told", func() bool { return told(a)+told(b) > 0 })
+		for range 20 {
+			s.MustBe("alice", alice.Cookie)
+		}
+		if res := s.Send(lab.RenewNow(alice.Cookie)); res.StatusCode != http.StatusOK {
+			t.Errorf("to a script that renews, it says %s", lab.StatusLine(res))
+		}
+	}
+	a.Pool.Advance(10 * time.Minute)
+	for _, s := range []*lab.Site{a, b} {
+		for range 20 {
+			s.MustBe("", alice.Cookie)
+		}
+	}
+	if told(a)+told(b) != 1 {
+		t.Errorf("the operator is told %d times, want once", told(a)+told(b))
+	}
+	if refreshes := strings.Count(a.Logged.String()+b.Logged.String(), "kind=refresh"); refreshes > 0 {
+		t.Errorf("the log has %d lines about a renewal, and there was none", refreshes)
+	}
+	a.MustRenew(0)
+	a.MustBe("alice", a.SignIn("alice"))
+}
+
+// TestStorageEvictsTokensOfTheAway: the visitor comes back when the tokens would have
+// expired. That is the end of the session, and of its records.
+func TestStorageEvictsTokensOfTheAway(t *testing.T) {
+	t.Parallel()
+	storage := lab.NewStore()
+	s := lab.Serve(t, lab.On(storage))
+	alice := s.NewSession(storage, "alice")
+	if err := storage.Delete(alice.Cold); err != nil {
+		t.Fatal(err)
+	}
+	s.Pool.Advance(lab.JustExpired)
+	for range 20 {
+		s.MustBe("", alice.Cookie)
+	}
+	if lines := strings.Count(s.Logged.String(), "kind=refresh"); lines != 1 {
+		t.Errorf("the log has %d lines about its renewal, want one", lines)
+	}
+	if storage.Has(alice.Hot) {
+		t.Error("the record of who is signed in stays")
+	}
+}
+
+// TestLogoutIsNoEviction: a visitor signs out while the session is being renewed, between the
+// readings of its two records. Nobody is told that the storage loses entries.
+func TestLogoutIsNoEviction(t *testing.T) {
+	t.Parallel()
+	storage := lab.NewStore()
+	s := lab.Serve(t, lab.On(storage))
+	alice := s.NewSession(storage, "alice")
+	s.Pool.Advance(lab.JustExpired)
+	storage.Misbehave(func(call lab.StoreCall) *lab.StoreFault {
+		if call.Method == "get" && call.Key == alice.Cold {
+			storage.Misbehave(nil)
+			s.MustLogOut(s.Send(lab.LogOut(alice.Cookie)))
+		}
+		return nil
+	})
+	s.MustBe("", alice.Cookie)
+	if strings.Contains(s.Logged.String(), "level=WARN") {
+		t.Errorf("the log warns: %s", s.Logged.String())
+	}
+}

@@ -115,6 +115,9 @@ func (a observer) Renewed(before, after *session.Session, err error, took time.D
 		a.happened(context.Background(), event.failed(err))
 		return
 	}
+	if !after.Renewable {
+		return // TokensLost has told it
+	}
 	a.happened(context.Background(), event)
 	if after.Serial != before.Serial {
 		a.hooks.OnRefresh(after.Identity.User)
@@ -124,6 +127,12 @@ func (a observer) Renewed(before, after *session.Session, err error, took time.D
 // Unsaved is told of new tokens that exist only in memory.
 func (a observer) Unsaved(session string, cause error) {
 	a.settings.Logger.Error("cognito: renewed tokens may not have been stored; they are kept in memory until the storage accepts them", "session", session[:8], "error", cause)
+}
+
+// TokensLost is told of a session whose tokens are not in the storage any more.
+func (a observer) TokensLost(session string) {
+	a.settings.Logger.Warn("cognito: a session's tokens are gone from the storage, so it ends when they would have expired", "session", session[:8],
+		"field", "Storage", "remedy", "let the storage evict no entries, and lose none when it fails over")
 }
 
 // NotRevoked is told of a refresh token that could not be revoked.

@@ -60,6 +60,7 @@ type Observer interface {
 	// Renewed is called once a flight. after counts only if err is nil.
 	Renewed(before, after *session.Session, err error, took time.Duration)
 	Unsaved(session string, cause error) // new tokens exist in memory alone
+	TokensLost(session string)           // the storage has the session, and not its tokens
 	NotRevoked(cause error)
 }
 

@@ -19,8 +19,11 @@ import (
 func (r *Renewals) renew(ctx context.Context, seen *session.Session) (*session.Session, error) {
 	// seen may be the session as a request read it before the last renewal.
 	current, _, err := r.newest(&seen.Handle)
-	if err == nil {
+	switch {
+	case err == nil:
 		err = r.sessions.StillOpen(current) // once a flight: it is one more wait where a shard hangs
+	case current != nil && errors.Is(err, session.ErrNoSession) && !r.cookieSessions:
+		return r.withoutTokens(seen, current)
 	}
 	if err != nil || r.wasRenewed(seen, current) {
 		return current, err
@@ -168,6 +171,22 @@ func (r *Renewals) refused(ctx context.Context, current *session.Session, cold s
 		}
 	}
 	return r.dead(&current.Handle, cause)
+}
+
+// withoutTokens is for a session of which only the hot record is left. It lasts as long as
+// its tokens would have, and is not asked for them again. What seen knows of a later renewal
+// must not be written over.
+func (r *Renewals) withoutTokens(seen, current *session.Session) (*session.Session, error) {
+	// It may have ended between the readings of the two records.
+	if err := r.sessions.UndoIfEnded(&current.Handle); err != nil {
+		return nil, err
+	}
+	r.observer.TokensLost(current.Name())
+	if seen.Serial > current.Serial || current.Expires.Passed(r.now()) {
+		return r.dead(&current.Handle, errors.New("its tokens are gone from the storage"))
+	}
+	saved, err := r.sessions.Unrenewable(current)
+	return saved, r.undoIfLate(&current.Handle, err)
 }
 
 // dead ends a session that Cognito will not renew. It revokes nothing: Cognito has refused

@@ -94,6 +94,14 @@ func (s *Store) Save(handle *Handle, record Hot, cold *Cold) (*Session, error) {
 	return opened, s.UndoIfEnded(handle)
 }
 
+// Unrenewable saves a session whose tokens the storage has lost, so that it ends when they
+// would have expired.
+func (s *Store) Unrenewable(opened *Session) (*Session, error) {
+	record := opened.Record()
+	record.Renewable, record.until = false, min(record.until, record.Expires)
+	return s.Save(&opened.Handle, record, nil)
+}
+
 // SaveCold stores the cold record alone, by the same protocol.
 func (s *Store) SaveCold(handle *Handle, record Hot, cold Cold) error {
 	if err := s.writeCold(handle, record, &cold); err != nil {
