@@ -78,6 +78,26 @@ func TestClockIsWrong(t *testing.T) {
 	}
 }
 
+// TestClockIsWrongAgain: half a year after the clock was set, it is wrong once more, and the
+// process is the same. That is news.
+func TestClockIsWrongAgain(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t, shortLived)
+	var off time.Duration
+	s := lab.ServeWith(t, pool, func(c *cognito.Config) { c.Now = func() time.Time { return pool.Now().Add(off) } })
+	told := func() int { return strings.Count(s.Logged.String(), "level=ERROR") }
+	for _, row := range []struct {
+		off  time.Duration
+		told int
+	}{{10 * time.Minute, 1}, {0, 1}, {10 * time.Minute, 2}, {45 * time.Second, 2}, {10 * time.Minute, 2}, {-10 * time.Minute, 2}, {time.Second, 2}, {-10 * time.Minute, 3}} {
+		off = row.off
+		s.Finish(s.Answered("alice"))
+		if told() != row.told {
+			t.Errorf("with a clock that is %s ahead, %d errors were told so far, want %d", row.off, told(), row.told)
+		}
+	}
+}
+
 // TestClockWentWrong: sessions outlast a clock that is wrong at their renewal.
 func TestClockWentWrong(t *testing.T) {
 	t.Parallel()

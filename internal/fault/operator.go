@@ -11,11 +11,11 @@ import (
 var ErrTold = errors.New("the operator has been told")
 
 // thingsTold bounds how many different things an operator is told. A name may hold what
-// a token says, such as its issuer, and no name is ever forgotten.
+// a token says, such as its issuer, and such a name is never forgotten.
 const thingsTold = 256
 
-// Operator is told of what only an operator can mend: each thing once, as an error.
-// Those who suffer from it are told something bland.
+// Operator is told of what only an operator can mend: each thing once, as an error, until it
+// is mended. Those who suffer from it are told something bland.
 type Operator struct {
 	logger *slog.Logger
 
@@ -34,6 +34,13 @@ func (o *Operator) Tell(name, text string, attributes ...any) {
 	if o.isNew(name) {
 		o.logger.Error("cognito: "+text, attributes...)
 	}
+}
+
+// Mended says that a thing is right again, so that it is told anew if it goes wrong once more.
+func (o *Operator) Mended(name string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.told, name)
 }
 
 // isNew notes a name, and reports whether it was not noted before. When there is no more

@@ -45,6 +45,10 @@ func (c *Clock) heard(header http.Header) {
 	skew := sent.Sub(c.now()).Round(time.Second)
 	if skew.Abs() <= SkewTolerated {
 		c.skew.Store(0)
+		// One that is nearly wrong may be wrong again at the next response, which is no news.
+		if skew.Abs() <= SkewTolerated/2 {
+			c.operator.Mended("clock")
+		}
 		return
 	}
 	c.skew.Store(int64(skew))
