@@ -337,6 +337,35 @@ func mustKeepCookie(s *lab.Site, cookie *http.Cookie) {
 	}
 }
 
+// TestKeyIsRemovedTooEarly: every visitor has a cookie that does not open any more, and
+// brings it with each request until they sign in. The alarm is raised once for each of them,
+// and nobody is signed out if the key is brought back.
+func TestKeyIsRemovedTooEarly(t *testing.T) {
+	t.Parallel()
+	storage := lab.NewStore()
+	for name, keep := range map[string]func(*cognito.Config){
+		"in a storage": lab.On(storage),
+		"in cookies":   func(c *cognito.Config) { c.CookieSessions, c.Keys = true, []string{lab.Key} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			pool := lab.NewPool(t)
+			before, after := lab.ServeWith(t, pool, keep), lab.ServeWith(t, pool, keep, lab.WithKeys(lab.OtherKey))
+			for i, cookie := range []*http.Cookie{before.SignIn("alice"), before.SignIn("bob")} {
+				for range 20 {
+					if res := after.Send(lab.Request{Path: "/", Cookies: []*http.Cookie{cookie}}); res.Text != "hello stranger" {
+						t.Errorf("the open page says %s", lab.StatusLine(res))
+					}
+					after.MustBe("", cookie)
+				}
+				if alarms := strings.Count(after.Logged.String(), "kind=tamper"); alarms != i+1 {
+					t.Errorf("after %d visitors there are %d alarms", i+1, alarms)
+				}
+				lab.ServeWith(t, pool, keep, lab.WithKeys(lab.OtherKey, lab.Key)).MustBe([]string{"alice", "bob"}[i], cookie)
+			}
+		})
+	}
+}
+
 // TestInstanceWithoutTheNewestKeyRevokesNothing: such an instance has renewed a session
 // that is sealed anew before it looks what has become of the tokens. It finds records that
 // it cannot open, which is no logout.

@@ -181,7 +181,7 @@ func (a *Engine) takeIn(value []byte) *carried {
 	c, err := a.sealed.sealer.Open(value[1:])
 	// A cookie of another release, in a deployment in progress, alarms nobody.
 	if err != nil && !errors.Is(err, secret.ErrUnknownVersion) {
-		observer{a}.Tampered(err)
+		a.sessions.Tampered(string(value[:len(openedKey{})]), value, err)
 	}
 	handle, ok := a.sessions.Handle(c.ID[:])
 	if err != nil || !ok {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -86,8 +87,9 @@ func (s *Store) decode(handle *Handle, sealed []byte) (Hot, bool, error) {
 	}
 	if err != nil {
 		s.Recent.Forget(handle.ID) // what is remembered is no longer what the storage has
-		return Hot{}, false, s.unopened(handle, err)
+		return Hot{}, false, s.unopened(handle, sealed, err)
 	}
+	s.alarms.over(handle.Hot())
 	s.limit(&record)
 	if err := s.checkEnded(handle); err != nil || s.alone {
 		return record, oldKey, err
@@ -112,14 +114,46 @@ func (s *Store) unseal(handle *Handle, name string, sealed []byte) (plain []byte
 }
 
 // unopened tells of a hot record that does not open, and says what that means.
-func (s *Store) unopened(handle *Handle, cause error) error {
+func (s *Store) unopened(handle *Handle, sealed []byte, cause error) error {
 	if errors.Is(cause, secret.ErrUnknownVersion) {
 		return fault.Unavailable(cause) // another release can read it
 	}
 	// The record stays: an instance that has not been given the newest key yet must not
 	// delete what all others can read.
-	s.observer.Tampered(cause)
+	s.Tampered(handle.Hot(), sealed, cause)
 	return ErrUnopened
+}
+
+// Tampered tells of a record, or of what a cookie carries, that does not open. It does so once
+// for each, unless it opened meanwhile: visitors bring their cookies with every request, and if
+// a key was removed too early, every visitor has one that does not open, for as long as the
+// browser keeps it.
+func (s *Store) Tampered(name string, sealed []byte, cause error) {
+	if s.alarms.isNew(name, maphash.Bytes(s.seed, sealed)) {
+		s.observer.Tampered(cause)
+	}
+}
+
+// alarms are what was told lately: by name, the digest of what did not open.
+type alarms struct {
+	mu   sync.Mutex // guards told
+	told cache.Recent[uint64]
+}
+
+// isNew notes an alarm, and reports whether it was not raised lately.
+func (a *alarms) isNew(name string, digest uint64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	last, known := a.told.Get(name)
+	a.told.Put(strings.Clone(name), digest) // a view would keep the session's memory
+	return !known || last != digest
+}
+
+// over notes that a record has opened.
+func (a *alarms) over(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.told.Delete(name)
 }
 
 // Exists reports whether the storage has anything of a session, whether or not it

@@ -150,6 +150,7 @@ type Store struct {
 	dictionary *claims.Dictionary
 	seed       maphash.Seed
 	seen       lastSeen
+	alarms     alarms
 
 	cookieSessions bool
 	maxSessions    int // of a user, or 0
@@ -269,14 +270,15 @@ func (s *Store) fill(opened *Session, handle *Handle, record Hot) {
 // ReadCold opens the cold record. The errors are those of Read. ErrUnopened among them says
 // that another instance may be able to open it, so nothing of the session may be revoked.
 func (s *Store) ReadCold(handle *Handle) (Cold, error) {
-	sealed, err := s.Storage.Get(handle.cold())
+	name := handle.cold()
+	sealed, err := s.Storage.Get(name)
 	if err != nil {
 		return Cold{}, err
 	}
 	if sealed == nil {
 		return Cold{}, ErrNoSession
 	}
-	plain, _, err := s.unseal(handle, handle.cold(), sealed)
+	plain, _, err := s.unseal(handle, name, sealed)
 	var cold Cold
 	if err == nil {
 		cold, err = decodeCold(plain)
@@ -285,9 +287,10 @@ func (s *Store) ReadCold(handle *Handle) (Cold, error) {
 	case errors.Is(err, secret.ErrUnknownVersion):
 		return Cold{}, fault.Unavailable(err)
 	case err != nil:
-		s.observer.Tampered(err)
+		s.Tampered(name, sealed, err)
 		return Cold{}, ErrUnopened
 	}
+	s.alarms.over(name)
 	return cold, nil
 }
 
