@@ -30,7 +30,7 @@ func (a *Engine) judgeLoop(r Request) *fault.Error {
 		return nil
 	}
 	if a.identifyOnRoute(r).User == nil {
-		return fault.Because(fault.ErrLoginLoop, "%d logins, each within %s of the one before, led to no session that lasts", count, loginLoopLife)
+		return fault.Because(fault.ErrLoginLoop, "%d logins, each within %s of the one before, led to no session that lasts; if the browser accepts cookies, do all instances have the same Storage, CookieSessions, Keys, CookieName and BaseURL?", count, loginLoopLife)
 	}
 	if count < mostLoginsSignedIn {
 		return nil
