@@ -174,6 +174,39 @@ func TestBackOff(t *testing.T) {
 	s.MustBe("alice", alice)
 }
 
+// TestOutageFillsNoLog: what an outage writes is bounded by the requests that it fails. While
+// tokens are valid, that is none, and public pages fail never.
+func TestOutageFillsNoLog(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t)
+	clock := lab.StopClock(pool)
+	s := lab.ServeWith(t, pool, clock.Hook)
+	alice := s.SignIn("alice")
+	written := func(requests int, request lab.Request) int {
+		before := strings.Count(s.Logged.String(), "\n")
+		for range requests {
+			clock.Advance(time.Second)
+			s.Send(request)
+		}
+		return strings.Count(s.Logged.String(), "\n") - before
+	}
+	clock.Advance(nearlyExpired)
+	pool.Break(cognitotest.Token, cognitotest.Fault{Match: lab.Refreshes, Status: http.StatusServiceUnavailable})
+	if lines := written(300, lab.AsScript("/me", alice)); lines > 26 {
+		t.Errorf("%d lines for 300 requests that were answered, want one for each renewal, as in TestBackOff", lines)
+	}
+	clock.Advance(10 * time.Minute)
+	if lines := written(300, lab.AsScript("/me", alice)); lines > 326 {
+		t.Errorf("%d lines for 300 requests that were refused", lines)
+	}
+	if lines := written(300, lab.AsScript("/public", alice)); lines > 26 {
+		t.Errorf("%d lines for 300 requests of a public page", lines)
+	}
+	if lines := written(300, lab.AsScript("/public")); lines > 0 {
+		t.Errorf("%d lines for strangers", lines)
+	}
+}
+
 // TestClientSecretChanged: the operator has replaced the secret at the pool and not
 // here. Nobody is logged out for it.
 func TestClientSecretChanged(t *testing.T) {
