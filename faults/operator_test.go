@@ -117,6 +117,24 @@ func TestClockWentWrong(t *testing.T) {
 	s.MustBe("alice", alice)
 }
 
+// TestClockIsSetBack: a renewal fails because the clock is five hours ahead. When it is right
+// again, the pause after that is not five hours long.
+func TestClockIsSetBack(t *testing.T) {
+	t.Parallel()
+	pool := lab.NewPool(t)
+	var off time.Duration
+	s := lab.ServeWith(t, pool, func(c *cognito.Config) {
+		c.Now = func() time.Time { return pool.Now().Add(off).Round(0) }
+	})
+	alice := s.SignIn("alice")
+	off = 5 * time.Hour
+	s.MustBeUnavailable(lab.AsScript("/me", alice))
+	off = 0
+	s.MustBe("alice", alice)
+	pool.Advance(lab.JustExpired)
+	s.MustBe("alice", alice)
+}
+
 // TestNoSuchPool: there is no pool of this id, so there are no keys.
 func TestNoSuchPool(t *testing.T) {
 	t.Parallel()

@@ -220,7 +220,7 @@ func (r *Renewals) start(s *session.Session) (*flight, error) {
 			// Valid tokens, although the storage has not accepted them yet. Another renewal
 			// would only bring more of these.
 			return landed(st.tokens.session(r.sessions, &s.Handle)), nil
-		case now.Before(st.paused):
+		case now.Before(st.paused) && st.paused.Sub(now) <= longestPause: // else the clock was set back
 			return nil, fault.Unavailable(ErrPaused)
 		}
 	}
