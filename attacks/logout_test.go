@@ -48,7 +48,9 @@ func TestLogoutCSRF(t *testing.T) {
 	}{
 		{"own form", http.MethodPost, header(mode, "navigate", from, "same-origin", "Origin", s.URL), 303, true},
 		{"own form, old browser", http.MethodPost, header("Origin", s.URL), 303, true},
-		{"own script", http.MethodPost, header(mode, "cors", from, "same-origin"), 200, true},
+		{"own script", http.MethodPost, header(mode, "cors", from, "same-origin"), 303, true},
+		{"own script that asks for JSON", http.MethodPost, header(mode, "cors", from, "same-origin", "Accept", "application/json"), 200, true},
+		{"program that asks for JSON", http.MethodPost, header("Accept", "application/json"), 303, true},
 		{"program", http.MethodPost, nil, 303, true},
 		{"own link", http.MethodGet, header(mode, "navigate", from, "same-origin", "Referer", s.URL+"/"), 303, true},
 		{"own link, old browser", http.MethodGet, header("Accept", "text/html", "Referer", s.URL+"/"), 303, true},
@@ -111,15 +113,15 @@ func TestLogoutCSRF(t *testing.T) {
 
 // TestScriptSignsOut: a script posts to the logout, or to a handler that signs out. It could
 // not follow a redirect to Cognito, whose own session would go on, and whoever sits down
-// next would be signed in without a password. So it is told the address, which signs out
-// completely when its page goes there.
+// next would be signed in without a password. If it asks for JSON, it is told the address,
+// which signs out completely when its page goes there.
 func TestScriptSignsOut(t *testing.T) {
 	t.Parallel()
 	s := lab.ServeApp(t, func(app *fiber.App, auth *cognito.Auth) {
 		app.Post("/bye", func(c *fiber.Ctx) error { return auth.LogoutTo(c, "/public") })
 		lab.Pages(app)
 	})
-	script := map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "same-origin", "Origin": s.URL, "Accept": "*/*"}
+	script := map[string]string{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "same-origin", "Origin": s.URL, "Accept": "application/json, */*"}
 	sends := func(v *lab.Visitor, method, address string, header map[string]string) *cognitotest.Page {
 		t.Helper()
 		r, err := http.NewRequest(method, address, nil)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -369,9 +368,7 @@ func TestForwardedLogoutWithoutBaseURL(t *testing.T) {
 		}
 	}
 	host := strings.TrimPrefix(s.URL, "http://")
-	res := fromTheWire(t, onTheWire(s, leave(host)))
-	to, err := url.Parse(fmt.Sprint(lab.Decode(t, res.Text)["continue_url"]))
-	if err != nil || to.Query().Get("logout_uri") != s.URL+"/" {
-		t.Errorf("an honest logout leads to %s, %v", to, err)
+	if res := fromTheWire(t, onTheWire(s, leave(host))); res.Target().Query().Get("logout_uri") != s.URL+"/" {
+		t.Errorf("an honest logout leads to %s", res.Header.Get("Location"))
 	}
 }

@@ -86,7 +86,7 @@ func TestScriptTriesOnceMore(t *testing.T) {
 // and once its page has been there, Cognito asks for the password again.
 func TestFetchSignsOut(t *testing.T) {
 	a := openApp(t, time.Hour)
-	a.do(`void fetch("/logout", {method: "POST"}).then((r) => r.json()).then((to) => location.assign(to.continue_url))`, nil)
+	a.do(`void fetch("/logout", {method: "POST", headers: {Accept: "application/json"}}).then((r) => r.json()).then((to) => location.assign(to.continue_url))`, nil)
 	eventually(t, "the home page", func() bool { return a.location() == a.home+"/" })
 	a.open(a.home + "/login?return_to=/app")
 	a.signIn("alice", "wonderland")

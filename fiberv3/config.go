@@ -116,7 +116,8 @@ type Config struct {
 	// LogoutPath ends the session here and at Cognito, for a POST from the app's
 	// own pages or a GET from a link on them. Every other GET gets a page that asks
 	// first. The query may contain return_to, a path of the app to end at. A script
-	// that posts gets {"continue_url": "https://…"}: its page has to go there, to end
+	// that posts cannot follow the redirect to Cognito. With "Accept: application/json",
+	// it gets {"continue_url": "https://…"}, and its page has to go there, to end
 	// Cognito's session as well.
 	//
 	// Optional. Default: "/logout".

@@ -5,8 +5,8 @@ package cognito
 import "github.com/gofiber/fiber/v3"
 
 // Logout ends the session and redirects the browser to Cognito's logout
-// endpoint, and from there to AfterLogout. A script, which could not follow, gets
-// the address instead: see [Config.LogoutPath]. It does what LogoutPath does, for a
+// endpoint, and from there to AfterLogout. A script that
+// accepts JSON gets the address instead: see [Config.LogoutPath]. It does what LogoutPath does, for a
 // handler with its own route, but it does not check where the request comes
 // from. So the route needs a guard, such as [RequireUser], and a POST: otherwise
 // another site's form or link signs visitors out. It may be called when nobody is

@@ -109,9 +109,10 @@ func (a *Engine) Logout(r Request, to string) error {
 
 // leaveFor sends the browser to where Cognito ends its own session. A script cannot follow a
 // redirect there: it would fail, and Cognito would go on to sign the visitor in without a
-// password. So it is told the address, for its page to open.
+// password. So one that asks for JSON is told the address, for its page to open.
 func (r Request) leaveFor(address string) error {
-	if r.asking().IsScript() && !r.isInertia() && !r.isHTMX() {
+	asking := r.asking()
+	if asking.IsScript() && web.NamesJSON(asking.Accept) && !r.isInertia() && !r.isHTMX() {
 		return r.json(http.StatusOK, "application/json", map[string]string{"continue_url": address})
 	}
 	// 303, so that the form of a POST does not go to Cognito.

@@ -21,6 +21,12 @@ func PrefersHTML(accept string) bool {
 	return page.place < json.place // who names both as good names the better one first
 }
 
+// NamesJSON reports whether the client of an Accept header asks for JSON by name.
+func NamesJSON(accept string) bool {
+	json := weigh(accept, "application", "json")
+	return json.precision == 3 && json.quality > 0
+}
+
 // weight is what an Accept header says of one media type.
 type weight struct {
 	quality   float64

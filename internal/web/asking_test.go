@@ -123,3 +123,14 @@ func TestPrefersHTML(t *testing.T) {
 		}
 	}
 }
+
+func TestNamesJSON(t *testing.T) {
+	for accept, want := range map[string]bool{
+		"": false, "*/*": false, "application/*": false, "text/html": false, "application/problem+json": false, "application/json;q=0": false,
+		"application/json": true, "application/json, text/plain, */*": true, "text/html, Application/JSON;q=0.5": true,
+	} {
+		if got := web.NamesJSON(accept); got != want {
+			t.Errorf("Accept %q names JSON: %t", accept, got)
+		}
+	}
+}
