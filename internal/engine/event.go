@@ -131,7 +131,7 @@ func (a observer) Unsaved(session string, cause error) {
 
 // TokensLost is told of a session whose tokens are not in the storage any more.
 func (a observer) TokensLost(session string) {
-	a.settings.Logger.Warn("cognito: a session's tokens are gone from the storage, so it ends when they would have expired", "session", session[:8],
+	a.settings.Logger.Warn("cognito: a session's tokens are gone from the storage; it ends when they would have expired", "session", session[:8],
 		"field", "Storage", "remedy", "let the storage evict no entries, and lose none when it fails over")
 }
 
