@@ -83,14 +83,14 @@ func TestClockIsWrong(t *testing.T) {
 func TestClockIsWrongAgain(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t, shortLived)
-	var off time.Duration
-	s := lab.ServeWith(t, pool, func(c *cognito.Config) { c.Now = func() time.Time { return pool.Now().Add(off) } })
+	var off atomic.Int64 // read in the background, too
+	s := lab.ServeWith(t, pool, func(c *cognito.Config) { c.Now = func() time.Time { return pool.Now().Add(time.Duration(off.Load())) } })
 	told := func() int { return strings.Count(s.Logged.String(), "level=ERROR") }
 	for _, row := range []struct {
 		off  time.Duration
 		told int
 	}{{10 * time.Minute, 1}, {0, 1}, {10 * time.Minute, 2}, {45 * time.Second, 2}, {10 * time.Minute, 2}, {-10 * time.Minute, 2}, {time.Second, 2}, {-10 * time.Minute, 3}} {
-		off = row.off
+		off.Store(int64(row.off))
 		s.Finish(s.Answered("alice"))
 		if told() != row.told {
 			t.Errorf("with a clock that is %s ahead, %d errors were told so far, want %d", row.off, told(), row.told)
@@ -122,14 +122,14 @@ func TestClockWentWrong(t *testing.T) {
 func TestClockIsSetBack(t *testing.T) {
 	t.Parallel()
 	pool := lab.NewPool(t)
-	var off time.Duration
+	var off atomic.Int64 // read in the background, too
 	s := lab.ServeWith(t, pool, func(c *cognito.Config) {
-		c.Now = func() time.Time { return pool.Now().Add(off).Round(0) }
+		c.Now = func() time.Time { return pool.Now().Add(time.Duration(off.Load())).Round(0) }
 	})
 	alice := s.SignIn("alice")
-	off = 5 * time.Hour
+	off.Store(int64(5 * time.Hour))
 	s.MustBeUnavailable(lab.AsScript("/me", alice))
-	off = 0
+	off.Store(0)
 	s.MustBe("alice", alice)
 	pool.Advance(lab.JustExpired)
 	s.MustBe("alice", alice)
