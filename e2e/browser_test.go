@@ -128,7 +128,7 @@ func TestBrowserReloadsTheCallback(t *testing.T) {
 
 	tab.follow(logoutButton)
 	tab.open(callback)
-	if text := tab.text(); strings.Contains(text, "Alice") || !strings.Contains(text, "Please sign in again") {
+	if text := tab.text(); strings.Contains(text, "Alice") || !strings.Contains(text, "sign in again") {
 		t.Errorf("the old callback shows %q", text)
 	}
 	tab.shoot("7-old-callback")
