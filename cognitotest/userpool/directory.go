@@ -191,9 +191,14 @@ func (p *Pool) RemoveUser(username string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mustKnow("RemoveUser", username)
-	p.users.remove(p.fold(username))
-	delete(p.idp.accounts, p.fold(username))
-	delete(p.federation.identities, p.fold(username))
+	p.forget(p.fold(username))
+}
+
+// forget removes what is known of a user, by the folded name. The caller holds mu.
+func (p *Pool) forget(name string) {
+	p.users.remove(name)
+	delete(p.idp.accounts, name)
+	delete(p.federation.identities, name)
 }
 
 // mustKnow ends a test that speaks of a user who does not exist: with a typing error

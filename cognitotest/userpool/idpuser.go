@@ -185,9 +185,7 @@ func (p *Pool) adminDeleteUser(in userRequest) (any, error) {
 		return nil, refused("UserNotFoundException", "User does not exist.")
 	}
 	name := p.fold(user.Username)
-	p.users.remove(name)
-	delete(p.idp.accounts, name)
-	delete(p.federation.identities, name)
+	p.forget(name)
 	// Whoever gets the name next must not inherit the logins, nor those that are under way or
 	// that a browser keeps.
 	p.revokeAll(name)

@@ -143,10 +143,13 @@ func TestForgottenByEmail(t *testing.T) {
 		t.Errorf("bob is %+v", bob)
 	}
 	asks = ask()
-	bob.Disabled = true
+	bob.Disabled = true // with the password of now
 	p.pool.SetUser(bob)
-	if end := p.confirm(b, asks); end.Status != http.StatusBadRequest || !p.pool.Users()[1].Disabled {
-		t.Errorf("a disabled bob ends at %s", end.URL)
+	before := p.pool.Users()[1].Password
+	for when, asks := range map[string]*userpool.Page{"before he is": asks, "afterwards": p.submit(b, p.page(b, "/forgotPassword"), url.Values{"username": {"bob"}, "password": {"a third"}})} {
+		if end := p.confirm(b, asks); end.Status != http.StatusBadRequest || !p.pool.Users()[1].Disabled || p.pool.Users()[1].Password != before {
+			t.Errorf("a disabled bob, who asks %s, ends at %s", when, end.URL)
+		}
 	}
 	p.pool.RemoveUser("bob")
 	if end := p.confirm(b, ask()); !strings.Contains(end.Body, "Invalid verification code") || len(p.pool.Users()) != 1 {

@@ -149,7 +149,7 @@ func (p *Pool) submitForgotten(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	user, known := p.anyUser(strings.TrimSpace(r.PostForm.Get("username")))
-	if !known || user.Disabled || p.isFederated(user.Username) {
+	if !known || p.isFederated(user.Username) {
 		user = User{} // who has a password elsewhere forgets it there
 	}
 	user.Password = r.PostForm.Get("password")
@@ -199,8 +199,12 @@ func (p *Pool) submitConfirm(w http.ResponseWriter, r *http.Request) {
 // meanwhile somebody else took the name, or an administrator removed or disabled the user.
 func (p *Pool) complete(one registration) bool {
 	if one.reset {
-		user, err := p.change(one.user.Username, statusConfirmed, func(u *User) { u.Password = one.user.Password })
-		return err == nil && !user.Disabled
+		user, known := p.user(one.user.Username)
+		if known {
+			_, err := p.change(user.Username, statusConfirmed, func(u *User) { u.Password = one.user.Password })
+			known = err == nil
+		}
+		return known
 	}
 	if _, taken := p.anyUser(one.user.Username); taken {
 		return false

@@ -187,6 +187,11 @@ func (p *Pool) Restore(text []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.keys = keys
+	return p.restoreRest(saved)
+}
+
+// restoreRest takes up what the API has set, and the sign-ins. The caller holds mu.
+func (p *Pool) restoreRest(saved savedPool) error {
 	p.idp.poolName, p.idp.groups, p.idp.domains = saved.API.PoolName, saved.API.Groups, saved.API.Domains
 	maps.Copy(p.idp.clientNames, saved.API.ClientNames)
 	for _, s := range saved.Families {
