@@ -1,13 +1,11 @@
 package cognito_test
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -46,7 +44,7 @@ func TestTokensOfASession(t *testing.T) {
 			names := map[string]bool{}
 			for range 3 {
 				answer := s.Send(lab.Request{Path: "/id-token", Cookies: []*http.Cookie{cookie}})
-				claims := claimsOf(t, answer.Text)
+				claims := lab.ClaimsOf(t, answer.Text)
 				if claims["token_use"] != "id" || claims["email"] != "alice@example.com" {
 					t.Fatalf("the ID token says %v", claims)
 				}
@@ -103,19 +101,19 @@ func TestIDTokenThatIsNotRenewed(t *testing.T) {
 				return answer
 			}
 			pool.Break(cognitotest.Token, cognitotest.Fault{Rewrite: func(answer map[string]any) { delete(answer, "id_token") }})
-			if token := ask("/id-token").Text; claimsOf(t, token)["token_use"] != "id" {
+			if token := ask("/id-token").Text; lab.ClaimsOf(t, token)["token_use"] != "id" {
 				t.Error("there is no ID token at the beginning")
 			}
 			pool.Advance(lab.JustExpired)
 			if answer := ask("/id-token"); answer.Text != "" {
 				t.Error("an ID token is handed out that has expired")
 			}
-			if answer := ask("/token"); claimsOf(t, answer.Text)["token_use"] != "access" {
+			if answer := ask("/token"); lab.ClaimsOf(t, answer.Text)["token_use"] != "access" {
 				t.Errorf("the access token is %s", lab.StatusLine(answer))
 			}
 			pool.Heal(cognitotest.Token)
 			pool.Advance(lab.JustExpired)
-			if token := ask("/id-token").Text; claimsOf(t, token)["token_use"] != "id" {
+			if token := ask("/id-token").Text; lab.ClaimsOf(t, token)["token_use"] != "id" {
 				t.Error("there is no ID token after the next renewal")
 			}
 		})
@@ -230,20 +228,6 @@ func TestRefreshOfAUserWhoIsGone(t *testing.T) {
 			}
 		})
 	}
-}
-
-// claimsOf reads a token, which need not be verified here.
-func claimsOf(t *testing.T, token string) map[string]any {
-	t.Helper()
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		t.Fatalf("%q is no JWT", token)
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return lab.Decode(t, string(raw))
 }
 
 // TestLocalsOfSomebodyElse: handlers in front may use our names for their own things.

@@ -1,7 +1,6 @@
 package faults_test
 
 import (
-	"encoding/base64"
 	"net/http"
 	"strings"
 	"testing"
@@ -40,21 +39,6 @@ func readings(storage *lab.Store, key string) (times int) {
 	return times
 }
 
-// expiryOf is when a token expires.
-func expiryOf(s *lab.Site, token string) time.Time {
-	s.Helper()
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		s.Fatalf("a handler gets %.200q, want a token", token)
-	}
-	text, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
-		s.Fatal(err)
-	}
-	expires, _ := lab.Decode(s.T, string(text))["exp"].(float64)
-	return time.Unix(int64(expires), 0)
-}
-
 // tokenOf is the access token that a handler gets, or the status of its refusal.
 func tokenOf(s *lab.Site, cookie *http.Cookie) *lab.Answer {
 	s.Helper()
@@ -73,8 +57,9 @@ func TestStorageLosesARenewal(t *testing.T) {
 		alice := s.NewSession(storage, "alice")
 		loseRenewal(s, storage, alice)
 		for range 2 {
-			if expires := expiryOf(s, tokenOf(s, alice.Cookie).Text); !expires.After(s.Pool.Now()) {
-				t.Errorf("a handler gets a token that expired %s ago", s.Pool.Now().Sub(expires))
+			expires, _ := lab.ClaimsOf(t, tokenOf(s, alice.Cookie).Text)["exp"].(float64)
+			if now := s.Pool.Now(); int64(expires) <= now.Unix() {
+				t.Errorf("a handler gets a token that expired at %.0f, and it is %d", expires, now.Unix())
 			}
 		}
 		s.MustRenew(2)
@@ -114,7 +99,7 @@ func TestStorageLosesARenewal(t *testing.T) {
 func TestStorageEvictsTokens(t *testing.T) {
 	t.Parallel()
 	storage := lab.NewStore()
-	a, b := lab.Pair(t, lab.NewPool(t), storage)
+	a, b := lab.Pair(t, lab.NewPool(t), storage, func(c *cognito.Config) { c.UserPath = "/session" })
 	alice := a.NewSession(storage, "alice")
 	if err := storage.Delete(alice.Cold); err != nil {
 		t.Fatal(err)
@@ -129,6 +114,10 @@ func TestStorageEvictsTokens(t *testing.T) {
 		}
 		if res := s.Send(lab.RenewNow(alice.Cookie)); res.StatusCode != http.StatusOK {
 			t.Errorf("to a script that renews, it says %s", lab.StatusLine(res))
+		}
+		who := lab.Decode(t, s.Send(lab.AsScript("/session", alice.Cookie)).Text)
+		if who["session_ends_at"] == nil || who["session_ends_at"] != who["expires_at"] {
+			t.Errorf("the page is told that the session ends at %v, and its tokens at %v", who["session_ends_at"], who["expires_at"])
 		}
 	}
 	a.Pool.Advance(10 * time.Minute)
@@ -188,4 +177,59 @@ func TestLogoutIsNoEviction(t *testing.T) {
 	if strings.Contains(s.Logged.String(), "level=WARN") {
 		t.Errorf("the log warns: %s", s.Logged.String())
 	}
+}
+
+// TestStorageEvictsTokensAndLosesARenewal: the storage has the claims of before, which it may
+// hand out no more, and no tokens. A group that was taken away does not come back.
+func TestStorageEvictsTokensAndLosesARenewal(t *testing.T) {
+	t.Parallel()
+	storage, pool := lab.NewStore(), lab.NewPool(t)
+	regroup(pool, "old")
+	s := lab.ServeWith(t, pool, lab.On(storage))
+	alice := s.NewSession(storage, "alice")
+	before := storage.Dump()
+	regroup(pool, "new")
+	pool.Advance(time.Minute)
+	looked := readings(storage, alice.Cold)
+	s.MustAnswer(s.Send(lab.RenewNow(alice.Cookie)), http.StatusOK)
+	lab.Eventually(t, "it looks whether the storage has it", func() bool { return readings(storage, alice.Cold) > looked+1 })
+	storage.Plant(alice.Hot, before[alice.Hot])
+	if err := storage.Delete(alice.Cold); err != nil {
+		t.Fatal(err)
+	}
+	pool.Advance(time.Minute)
+	s.MustAnswer(s.Send(lab.RenewNow(alice.Cookie)), http.StatusUnauthorized)
+	if groups := groupsOf(s.Me(alice.Cookie)); groups == "old" || groups == "new" {
+		t.Errorf("alice is in %s", groups)
+	}
+	if groups := groupsOf(s.Me(s.SignIn("alice"))); groups != "new" {
+		t.Errorf("after the next login, alice is in %s", groups)
+	}
+}
+
+// TestSessionIsEvictedBeforeItsRenewal: a request has read the session, and its renewal finds
+// nothing of it. That is its end, and no fault of ours.
+func TestSessionIsEvictedBeforeItsRenewal(t *testing.T) {
+	t.Parallel()
+	storage := lab.NewStore()
+	s := lab.Serve(t, lab.On(storage))
+	alice := s.NewSession(storage, "alice")
+	s.Pool.Advance(lab.JustExpired)
+	read := false
+	storage.Misbehave(func(c lab.StoreCall) *lab.StoreFault {
+		if c.Method != "get" || c.Key != alice.Hot {
+			return nil
+		}
+		if read {
+			return &lab.StoreFault{}
+		}
+		read = true
+		return nil
+	})
+	s.MustBe("", alice.Cookie)
+	if log := s.Logged.String(); strings.Contains(log, "panic") || !strings.Contains(log, "event.reason=session_ended") {
+		t.Errorf("the operator reads %s", log)
+	}
+	storage.Misbehave(nil)
+	s.MustBe("alice", s.SignIn("alice"))
 }

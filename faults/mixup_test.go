@@ -146,7 +146,7 @@ func (a *account) mustBeShown(s *lab.Site, path string) {
 	case path == "/":
 		owner = strings.TrimSuffix(strings.TrimPrefix(res.Text, "hello "), "@example.com")
 	case path == "/token":
-		if subject, _ := subjectOf(s.T, res.Text).(string); subject == a.subject {
+		if subject, _ := lab.ClaimsOf(s.T, res.Text)["sub"].(string); subject == a.subject {
 			owner = a.name
 		}
 	case path == "/me":

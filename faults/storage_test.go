@@ -1,7 +1,6 @@
 package faults_test
 
 import (
-	"encoding/base64"
 	"errors"
 	"net/http"
 	"strings"
@@ -272,21 +271,6 @@ func TestStorageLosesEveryWrite(t *testing.T) {
 	if page = v.Get(s.URL + "/me"); page.Status != http.StatusOK {
 		t.Errorf("afterwards the login ended on %s with %d", page.URL, page.Status)
 	}
-}
-
-// subjectOf reads the subject of a JWT, without a look at its signature.
-func subjectOf(t *testing.T, token string) any {
-	t.Helper()
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		t.Errorf("not a JWT: %.60q", token)
-		return nil
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
-		t.Error(err)
-	}
-	return lab.Decode(t, string(payload))["sub"]
 }
 
 // TestTryAgainDuringAnOutage: the page of an outage leads to itself, for a login would
