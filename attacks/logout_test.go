@@ -313,6 +313,18 @@ func TestRevocationIsOff(t *testing.T) {
 	if strings.Count(log, "could not be revoked") != 1 || !strings.Contains(log, "remedy=") || !strings.Contains(log, "Enable token revocation") || strings.Contains(log, "unavailable") {
 		t.Errorf("the operator reads %s", log)
 	}
+
+	s = lab.Serve(t)
+	s.Pool.Break(cognitotest.Revoke, cognitotest.Fault{Status: http.StatusServiceUnavailable})
+	for range 2 {
+		s.MustLogOut(s.Send(lab.LogOut(s.SignIn("alice"))))
+	}
+	if err := s.Auth.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if log := s.Logged.String(); strings.Count(log, "could not be revoked") != 2 || strings.Contains(log, "Enable token revocation") {
+		t.Errorf("of an outage, the operator reads %s", log)
+	}
 }
 
 // TestLogoutWhileTheStorageIsDown: the browser loses its cookie at once, and the

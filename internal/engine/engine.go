@@ -230,7 +230,7 @@ func (a *Engine) enter(r Request) (id *session.Identity, answered bool, err erro
 	}
 	// Before anything else: a path that a guard and a file server would read differently
 	// must reach neither of them.
-	if path := r.URI().PathOriginal(); !a.settings.AllowAmbiguousPaths && web.IsAmbiguous(path) && !asksServer(r.Method, path) {
+	if path := r.URI().PathOriginal(); !a.settings.AllowAmbiguousPaths && web.IsAmbiguous(path) && !web.AsksServer(r.Method, path) {
 		return nil, true, a.refuse(r, errAmbiguousPath)
 	}
 	if to := a.route(r.Path); to != nil {
@@ -257,12 +257,6 @@ func (a *Engine) enter(r Request) (id *session.Identity, answered bool, err erro
 	}
 	a.attach(r, id)
 	return id, false, nil
-}
-
-// asksServer reports whether a request is for the server itself, and has no path (RFC 9112
-// section 3.2.4).
-func asksServer(method string, path []byte) bool {
-	return method == http.MethodOptions && string(path) == "*"
 }
 
 var errAmbiguousPath = fault.Because(fault.ErrAmbiguousPath, "the path differs from the path that it resolves to, so a guard and a file server could read it differently; set AllowAmbiguousPaths if the app needs such paths")

@@ -36,7 +36,7 @@ func (a *Engine) serveLogin(r Request) error {
 	if err != nil {
 		return a.refuse(r, fault.From(err))
 	}
-	return a.login(r, a.returnPath(string(r.QueryArgs().Peek("return_to"))), wishes)
+	return a.login(r, a.returnPath(r.returnTo()), wishes)
 }
 
 // Login is what LoginPath does, for handlers with a route of their own.
@@ -67,7 +67,7 @@ func (a *Engine) linkedPage(r Request) string {
 	if r.isHTMX() && !r.QueryArgs().Has("return_to") {
 		return a.htmxPage(r)
 	}
-	return a.returnPath(string(r.QueryArgs().Peek("return_to")))
+	return a.returnPath(r.returnTo())
 }
 
 // login starts a login that somebody has asked for, at BaseURL's host, and not in a loop.

@@ -24,7 +24,7 @@ func (a *Engine) serveLogout(r Request) error {
 	asking, own := r.asking(), a.origins(r)
 	switch judgeLogout(asking, own, len(a.cookies.readAll(r, a.cookies.session)) > 0) {
 	case logoutNow:
-		return a.Logout(r, string(r.QueryArgs().Peek("return_to")))
+		return a.Logout(r, r.returnTo())
 	case logoutForeign:
 		return a.refuse(r, a.foreign(r))
 	case logoutByScript:
@@ -42,7 +42,7 @@ func (a *Engine) serveLogout(r Request) error {
 	sealResponse(r)
 	return sendPage(r, http.StatusOK, page{
 		App: a.settings.AppName, Title: "Sign out?", Detail: "Please confirm that you want to sign out.",
-		Action: a.logoutAddress(string(r.QueryArgs().Peek("return_to"))), Label: "Sign out",
+		Action: a.logoutAddress(r.returnTo()), Label: "Sign out",
 		Ways: []fault.Way{fault.Home(a.settings.AppName, a.Address(a.settings.AfterLogin))},
 	})
 }
@@ -50,7 +50,7 @@ func (a *Engine) serveLogout(r Request) error {
 // leadToLogout has the browser open LogoutPath as a page.
 func (a *Engine) leadToLogout(r Request) error {
 	sealResponse(r)
-	return r.redirect(a.logoutAddress(string(r.QueryArgs().Peek("return_to"))), http.StatusSeeOther)
+	return r.redirect(a.logoutAddress(r.returnTo()), http.StatusSeeOther)
 }
 
 // logoutAnswer is what a request for LogoutPath gets.
@@ -109,10 +109,11 @@ func (a *Engine) Logout(r Request, to string) error {
 
 // leaveFor sends the browser to where Cognito ends its own session. A script cannot follow a
 // redirect there: it would fail, and Cognito would go on to sign the visitor in without a
-// password. So one that asks for JSON is told the address, for its page to open.
+// password. So one that asks for JSON, as HTMX and Inertia do not, is told the address, for its page to
+// open.
 func (r Request) leaveFor(address string) error {
 	asking := r.asking()
-	if asking.IsScript() && web.NamesJSON(asking.Accept) && !r.isInertia() && !r.isHTMX() {
+	if asking.IsScript() && web.NamesJSON(asking.Accept) {
 		return r.json(http.StatusOK, "application/json", map[string]string{"continue_url": address})
 	}
 	// 303, so that the form of a POST does not go to Cognito.

@@ -74,7 +74,7 @@ func (a *Engine) formPage(r Request) string {
 // serveRefused shows the page, in the app's look if it has one. It does nothing, so
 // anybody may open it.
 func (a *Engine) serveRefused(r Request, word string) error {
-	e := refusedForm(word, string(r.QueryArgs().Peek(referenceWord)), a.returnPath(string(r.QueryArgs().Peek("return_to"))))
+	e := refusedForm(word, string(r.QueryArgs().Peek(referenceWord)), a.returnPath(r.returnTo()))
 	if asked, err := readWishes(r.QueryArgs()); err == nil {
 		fault.Of(e).Levels = asked.Levels
 	}

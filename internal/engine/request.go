@@ -38,6 +38,9 @@ func (r Request) GivenUp() bool {
 // up, and an adaptor has lent its memory to the next one.
 func (r Request) isLost() bool { return !r.fromServer() && r.GivenUp() }
 
+// returnTo is where a request's query asks to end, which anybody may have written.
+func (r Request) returnTo() string { return string(r.QueryArgs().Peek("return_to")) }
+
 // mark marks a request while the app's own code runs, which may lead back here. again reports
 // that it is marked already.
 func (r Request) mark(key any) (unmark func(), again bool) {

@@ -60,7 +60,7 @@ func (a *Engine) goWhereTo(r Request, to string) error {
 func (a *Engine) logoutAddress(to string) string {
 	address := a.Address(a.settings.LogoutPath)
 	path, ok := a.ownPath(to)
-	if !ok || path == a.settings.AfterLogout {
+	if !ok {
 		return address
 	}
 	return pool.WithQuery(address, url.Values{"return_to": {web.ForQuery(path)}})

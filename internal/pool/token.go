@@ -194,11 +194,10 @@ func (t *TokenEndpoint) Revoke(ctx context.Context, refresh secret.Text) error {
 	switch {
 	case err != nil:
 		return fault.Unavailable(fmt.Errorf("revocation endpoint: %w", err))
-	// There was a token in the request, so nothing else is wrong with it.
-	case status == http.StatusBadRequest && bytes.Contains(body, []byte(`"invalid_request"`)):
+	case status == http.StatusOK:
+		return nil
+	case bytes.Contains(body, []byte(`"invalid_request"`)): // there was a token, so nothing else is wrong
 		return ErrRevocationOff
-	case status != http.StatusOK:
-		return fault.Unavailable(fmt.Errorf("revocation endpoint: HTTP status %d", status))
 	}
-	return nil
+	return fault.Unavailable(fmt.Errorf("revocation endpoint: HTTP status %d", status))
 }

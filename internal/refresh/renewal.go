@@ -22,7 +22,7 @@ func (r *Renewals) renew(ctx context.Context, seen *session.Session) (*session.S
 	switch {
 	case err == nil:
 		err = r.sessions.StillOpen(current) // once a flight: it is one more wait where a shard hangs
-	case current != nil && errors.Is(err, session.ErrNoSession) && !r.cookieSessions:
+	case current != nil && errors.Is(err, session.ErrNoSession):
 		return r.withoutTokens(seen, current)
 	}
 	if err != nil || r.wasRenewed(seen, current) {

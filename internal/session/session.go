@@ -290,7 +290,6 @@ func (s *Store) ReadCold(handle *Handle) (Cold, error) {
 		s.Tampered(name, sealed, err)
 		return Cold{}, ErrUnopened
 	}
-	s.alarms.over(name)
 	return cold, nil
 }
 
@@ -317,6 +316,7 @@ func (s *Store) Fresh(handle *Handle) (*Session, Cold, error) {
 	cold, err := s.ReadCold(handle)
 	if s.cookieSessions && errors.Is(err, ErrNoSession) {
 		_ = s.RemoveHot(handle) // the memory was full: the next request's cookie brings both
+		return nil, Cold{}, err
 	}
 	return hot, cold, err
 }

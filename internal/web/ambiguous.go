@@ -1,5 +1,11 @@
 package web
 
+// AsksServer reports whether a request is for the server itself, and has no path (RFC 9112
+// section 3.2.4).
+func AsksServer(method string, path []byte) bool {
+	return method == "OPTIONS" && string(path) == "*"
+}
+
 // IsAmbiguous reports whether a path, as it was sent, is not what it resolves to (RFC
 // 3986 section 6.2.2): with empty or dot segments, escaped letters, digits and the
 // like, slashes or backslashes that are escaped, or backslashes. Fiber compares

@@ -132,3 +132,14 @@ func BenchmarkIsAmbiguous(b *testing.B) {
 		web.IsAmbiguous(path)
 	}
 }
+
+func TestAsksServer(t *testing.T) {
+	for _, row := range []struct {
+		method, path string
+		want         bool
+	}{{"OPTIONS", "*", true}, {"GET", "*", false}, {"OPTIONS", "/*", false}, {"OPTIONS", "", false}} {
+		if got := web.AsksServer(row.method, []byte(row.path)); got != row.want {
+			t.Errorf("%s %s asks the server: %t", row.method, row.path, got)
+		}
+	}
+}
