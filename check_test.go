@@ -3,6 +3,7 @@ package cognito_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -203,6 +204,24 @@ func TestCheckOfTheWrongScheme(t *testing.T) {
 	t.Cleanup(secure.Close)
 	pool := cognitotest.New(cognitotest.Options{})
 	t.Cleanup(pool.Close)
+	says := func(status int, text string) string {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, text, status) }))
+		t.Cleanup(server.Close)
+		return server.URL
+	}
+	// Whatever else names HTTPS is there, and does not want it.
+	for _, domain := range []string{says(http.StatusOK, "Your HTTP request reached an HTTPS server"), says(http.StatusBadRequest, "Bad HTTP request"), says(http.StatusBadRequest, "Ask for HTTPS")} {
+		config := pool.Config()
+		config.BaseURL, config.UserPoolDomain = checkedApp, domain
+		auth, err := cognito.NewAuth(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found, err := auth.Check(t.Context()); err != nil || strings.Contains(fmt.Sprint(found), "https://") {
+			t.Errorf("it finds %v, %v", found, err)
+		}
+		_ = auth.Close()
+	}
 	for domain, remedy := range map[string]string{
 		strings.Replace(pool.URL(), "http:", "https:", 1): "write it with http://",
 		strings.Replace(secure.URL, "https:", "http:", 1): "write it with https://",

@@ -666,6 +666,17 @@ func TestTargetWithoutSlash(t *testing.T) {
 	if got := talk(t, listen(t, app), "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"); !slices.Equal(got, []string{"200 here"}) {
 		t.Errorf("OPTIONS * is answered %q", got)
 	}
+
+	// Where no route takes such targets, there is nothing to warn of.
+	logged := &strings.Builder{}
+	config := pool.Config()
+	config.Logger = slog.New(slog.NewTextHandler(logged, nil))
+	app = fiber.New()
+	app.Use(cognito.New(config))
+	app.Get("/here", func(c fiber.Ctx) error { return c.SendString("here") })
+	if got := talk(t, listen(t, app), "GET /here HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"); !slices.Equal(got, []string{"200 here"}) || logged.Len() > 0 {
+		t.Errorf("an app without a catch-all answers %q, and the log says %s", got, logged)
+	}
 }
 
 // TestStreamThatKeepsItsContext: a handler abandons its context for a stream, as newer

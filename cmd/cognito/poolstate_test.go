@@ -76,6 +76,35 @@ func TestAChangeOfADefaultUserOutlivesTheProgram(t *testing.T) {
 	begin(t, "-state", file).login("bob", "builder")
 }
 
+// TestSettingsOverrideTheState: whom the settings file names is as it says, whatever the state
+// file has kept. Others are as they were.
+func TestSettingsOverrideTheState(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	state, settings := filepath.Join(dir, "pool.state"), filepath.Join(dir, "pool.json")
+	write := func(password, name string) {
+		text := `{"users":[{"username":"alice","password":"` + password + `"}],"clients":[{"id":"1example23456789","callbackUrls":["` + callback + `"],"logoutUrls":["http://localhost:3000/` + name + `"]}]}`
+		if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("first", "first")
+	first := begin(t, "-config", settings, "-state", state, "-control")
+	first.ask("POST", "/_control/users", `{"username":"carol","password":"sesame"}`, asJSON, jsonType)
+	first.end()
+	write("second", "second")
+	second := begin(t, "-config", settings, "-state", state)
+	second.login("alice", "second")
+	second.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	for _, name := range []string{"first", "second"} {
+		if got, text := second.ask("GET", "/logout?client_id=1example23456789&logout_uri=http%3A%2F%2Flocalhost%3A3000%2F"+name, ""); strings.Contains(text, "localhost:3000/"+name) != (name == "second") {
+			t.Errorf("a sign-out to %s is answered %d %s", name, got, text)
+		}
+	}
+	second.end()
+	begin(t, "-config", settings, "-state", state).login("carol", "sesame")
+}
+
 func TestAStateFileThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "pool.state")
