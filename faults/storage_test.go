@@ -3,6 +3,7 @@ package faults_test
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -348,6 +349,47 @@ func TestKeyIsRemovedTooEarly(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAlarmIsRaisedAnew: a record that does not open is told of once. If it changes, or was
+// right meanwhile, somebody is at work, and that is news.
+func TestAlarmIsRaisedAnew(t *testing.T) {
+	t.Parallel()
+	storage := lab.NewStore()
+	s := lab.Serve(t, lab.On(storage), lab.WithKeys(lab.Key))
+	alice := s.NewSession(storage, "alice")
+	good := storage.Dump()
+	alarms := func() int { return strings.Count(s.Logged.String(), "kind=tamper") }
+	want := 0
+	for record, ask := range map[string]lab.Request{alice.Hot: lab.AsScript("/me", alice.Cookie), alice.Cold: {Path: "/token", Cookies: []*http.Cookie{alice.Cookie}}} {
+		for _, row := range []struct {
+			name  string
+			value []byte
+			news  bool
+		}{
+			{"spoilt", flipped(good[record], 20), true}, {"the same", flipped(good[record], 20), false},
+			{"spoilt otherwise", flipped(good[record], 21), true}, {"good", good[record], false}, {"spoilt as before", flipped(good[record], 21), true},
+			{"good again", good[record], false},
+		} {
+			storage.Plant(record, row.value)
+			s.Send(ask)
+			if row.news {
+				want++
+			}
+			if got := alarms(); got != want {
+				t.Errorf("%.12s, %s: %d alarms, want %d", record, row.name, got, want)
+				want = got
+			}
+		}
+	}
+	s.MustBe("alice", alice.Cookie)
+}
+
+// flipped is a record with one bit changed.
+func flipped(record []byte, at int) []byte {
+	changed := slices.Clone(record)
+	changed[at] ^= 1
+	return changed
 }
 
 // TestInstanceWithoutTheNewestKeyRevokesNothing: such an instance has renewed a session

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"math"
-	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -89,6 +89,7 @@ func (s *Store) decode(handle *Handle, sealed []byte) (Hot, bool, error) {
 		s.Recent.Forget(handle.ID) // what is remembered is no longer what the storage has
 		return Hot{}, false, s.unopened(handle, sealed, err)
 	}
+	s.alarms.over(handle.Hot())
 	s.limit(&record)
 	if err := s.checkEnded(handle); err != nil || s.alone {
 		return record, oldKey, err
@@ -124,28 +125,35 @@ func (s *Store) unopened(handle *Handle, sealed []byte, cause error) error {
 }
 
 // Tampered tells of a record, or of what a cookie carries, that does not open. It does so once
-// for each, until it changes: visitors bring their cookies with every request, and if a key
-// was removed too early, every visitor has one that does not open, for as long as the browser
-// keeps it.
+// for each, unless it opened meanwhile: visitors bring their cookies with every request, and if
+// a key was removed too early, every visitor has one that does not open, for as long as the
+// browser keeps it.
 func (s *Store) Tampered(name string, sealed []byte, cause error) {
-	if s.alarms.isNew(name + strconv.FormatUint(maphash.Bytes(s.seed, sealed), 36)) {
+	if s.alarms.isNew(name, maphash.Bytes(s.seed, sealed)) {
 		s.observer.Tampered(cause)
 	}
 }
 
-// alarms are what was told lately.
+// alarms are what was told lately: by name, the digest of what did not open.
 type alarms struct {
 	mu   sync.Mutex // guards told
-	told cache.Recent[struct{}]
+	told cache.Recent[uint64]
 }
 
 // isNew notes an alarm, and reports whether it was not raised lately.
-func (a *alarms) isNew(what string) bool {
+func (a *alarms) isNew(name string, digest uint64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	known := a.told.Has(what)
-	a.told.Put(what, struct{}{})
-	return !known
+	last, known := a.told.Get(name)
+	a.told.Put(strings.Clone(name), digest) // a view would keep the session's memory
+	return !known || last != digest
+}
+
+// over notes that a record has opened.
+func (a *alarms) over(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.told.Delete(name)
 }
 
 // Exists reports whether the storage has anything of a session, whether or not it

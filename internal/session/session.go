@@ -290,6 +290,7 @@ func (s *Store) ReadCold(handle *Handle) (Cold, error) {
 		s.Tampered(name, sealed, err)
 		return Cold{}, ErrUnopened
 	}
+	s.alarms.over(name)
 	return cold, nil
 }
 
