@@ -3,11 +3,13 @@
 package sdks_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"io"
 	"net/http"
 	"testing"
 
@@ -39,12 +41,32 @@ func newSDK(t *testing.T, pool *userpool.Pool) *idp.Client {
 	t.Cleanup(transport.CloseIdleConnections)
 	return idp.New(idp.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String(pool.URL()),
-		HTTPClient:       &http.Client{Transport: transport},
+		HTTPClient:       &http.Client{Transport: readsAll{transport}},
 		RetryMaxAttempts: 1,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "nobody", SecretAccessKey: "checks"}, nil
 		}),
 	})
+}
+
+// readsAll reads the response before AWS's client sees any of it. That one closes the body of
+// its request as soon as there is a response, and if net/http is still at that body, it closes
+// the connection with the rest of the response.
+type readsAll struct{ http.RoundTripper }
+
+func (r readsAll) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := r.RoundTripper.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	whole := *response
+	whole.Body = io.NopCloser(bytes.NewReader(text))
+	return &whole, nil
 }
 
 // must is the value of a call that has to work.
